@@ -1,0 +1,2 @@
+//! The command `onestep`.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Consistency models.
+pub mod data;
