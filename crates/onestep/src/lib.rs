@@ -1,2 +1,7 @@
 //! Consistency models.
 pub mod data;
+mod error;
+pub mod model;
+pub mod noise;
+
+pub use error::{Error, Result};

@@ -1,1 +1,3 @@
-//! Integration tests.
+//! Integration tests of the library: one binary, one link.
+
+mod golden;

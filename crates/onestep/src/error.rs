@@ -1,0 +1,21 @@
+//! The crate's error: one variant for each module that can fail, passed through unchanged.
+
+use crate::noise::LevelsError;
+
+/// Anything that can go wrong in this library.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A noise schedule that cannot be built from the numbers given.
+    #[error(transparent)]
+    Levels(#[from] LevelsError),
+    /// A model, network or condition that does not fit what it is used with.
+    #[error(transparent)]
+    Model(#[from] crate::model::ModelError),
+    /// A data set that cannot be read.
+    #[error(transparent)]
+    Data(#[from] crate::data::DataError),
+}
+
+/// The result of anything that can go wrong in this library.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

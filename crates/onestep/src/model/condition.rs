@@ -1,0 +1,108 @@
+//! What a network is told besides the noisy image and its noise level.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::ModelError;
+use crate::noise::{Purpose, Stream};
+
+/// Class labels, augmentation labels and the dropout key of one evaluation. The default is: nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Condition {
+    /// The class of each sample, for class-conditional networks.
+    pub labels: Option<Vec<usize>>,
+    /// EDM's augmentation labels, `[batch][n_labels]`; none means not augmented (all zero).
+    pub augment: Option<Vec<Vec<f32>>>,
+    /// Dropout is on exactly where a key is given.
+    pub dropout: Option<DropoutKey>,
+}
+
+impl Condition {
+    /// Class labels and nothing else.
+    pub fn classes(labels: Vec<usize>) -> Self {
+        Self { labels: Some(labels), ..Self::default() }
+    }
+
+    /// The same condition without dropout.
+    pub fn without_dropout(&self) -> Self {
+        Self { dropout: None, ..self.clone() }
+    }
+
+    /// Checks the labels against what the network takes.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::ClassNeeded`], [`ModelError::ClassNotTaken`], [`ModelError::UnknownClass`] or
+    /// [`ModelError::WrongBatch`].
+    pub fn check(&self, batch: usize, n_classes: Option<usize>) -> Result<(), ModelError> {
+        match (&self.labels, n_classes) {
+            (None, None) => {}
+            (None, Some(n_classes)) => return Err(ModelError::ClassNeeded { n_classes }),
+            (Some(_), None) => return Err(ModelError::ClassNotTaken),
+            (Some(labels), Some(n_classes)) => {
+                check_batch("class labels", labels.len(), batch)?;
+                if let Some(&label) = labels.iter().find(|&&label| label >= n_classes) {
+                    return Err(ModelError::UnknownClass { label, n_classes });
+                }
+            }
+        }
+        if let Some(key) = &self.dropout {
+            check_batch("dropout sample numbers", key.samples.len(), batch)?;
+        }
+        if let Some(augment) = &self.augment {
+            check_batch("augmentation labels", augment.len(), batch)?;
+        }
+        Ok(())
+    }
+
+    /// The condition of some of the samples only.
+    pub fn select(&self, samples: std::ops::Range<usize>) -> Self {
+        Self {
+            labels: self.labels.as_ref().map(|labels| labels[samples.clone()].to_vec()),
+            augment: self.augment.as_ref().map(|augment| augment[samples.clone()].to_vec()),
+            dropout: self.dropout.as_ref().map(|key| DropoutKey {
+                samples: key.samples[samples.clone()].to_vec(),
+                ..key.clone()
+            }),
+        }
+    }
+}
+
+/// Refuses a per-sample list of another length than the batch.
+pub(crate) fn check_batch(what: &'static str, found: usize, batch: usize) -> Result<(), ModelError> {
+    if found == batch { Ok(()) } else { Err(ModelError::WrongBatch { what, found, batch }) }
+}
+
+/// Where dropout masks come from: a mask is a function of this key, the layer and the sample alone.
+///
+/// Student and target of a consistency loss take the same key and so, by construction, the same masks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DropoutKey {
+    /// Seed of the run.
+    pub seed: u64,
+    /// Training step.
+    pub step: u64,
+    /// Number of each sample within the run (for example images seen before it).
+    pub samples: Vec<u64>,
+}
+
+impl DropoutKey {
+    /// The mask of one layer, already divided by the probability to keep.
+    ///
+    /// # Shapes
+    ///
+    /// Returns `[batch, height, width, channels]`; each value is 0 with probability `rate`, else 1/(1 - rate).
+    pub fn mask(&self, layer: u32, rate: f64, shape: [usize; 4], device: &Device) -> Tensor<4> {
+        let [batch, height, width, channels] = shape;
+        let per_sample = height * width * channels;
+        let threshold = (rate * 4_294_967_296.0) as u64;
+        let kept = (1.0 / (1.0 - rate)) as f32;
+        let mut mask = Vec::with_capacity(batch * per_sample);
+        for &sample in &self.samples {
+            let mut stream = Stream::with_lane(self.seed, Purpose::Dropout, self.step, sample, layer);
+            mask.extend(
+                (0..per_sample).map(|_| if u64::from(stream.next_u32()) < threshold { 0.0 } else { kept }),
+            );
+        }
+        Tensor::from_data(TensorData::new(mask, shape), device)
+    }
+}

@@ -1,0 +1,80 @@
+//! What can be wrong with a model, its weights, or the way it is called.
+
+/// A model, its weights or its inputs do not fit together.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// An architecture whose numbers contradict each other.
+    #[error("this network cannot be built: {reason}")]
+    BadArchitecture {
+        /// Which numbers, and what would be possible.
+        reason: String,
+    },
+    /// A tensor the architecture needs is not among the ones given.
+    #[error("tensor `{name}` is missing; the network needs it with shape {shape:?}")]
+    MissingTensor {
+        /// Name of the parameter.
+        name: String,
+        /// Shape the network needs.
+        shape: Vec<usize>,
+    },
+    /// A tensor was given that the architecture has no place for.
+    #[error("tensor `{name}` does not belong to this network")]
+    ExtraTensor {
+        /// Name of the tensor.
+        name: String,
+    },
+    /// A tensor has another shape than the architecture needs.
+    #[error("tensor `{name}` has shape {found:?}, the network needs {expected:?}")]
+    WrongShape {
+        /// Name of the parameter.
+        name: String,
+        /// Shape that was given.
+        found: Vec<usize>,
+        /// Shape the network needs.
+        expected: Vec<usize>,
+    },
+    /// A weight is NaN or infinite.
+    #[error("tensor `{name}` holds a value that is not finite at index {index}")]
+    NotFinite {
+        /// Name of the parameter.
+        name: String,
+        /// Flat index of the first such value.
+        index: usize,
+    },
+    /// An input batch of another shape than the model was made for.
+    #[error("the model takes images of {expected:?} (height, width, channels), got {found:?}")]
+    WrongImage {
+        /// Height, width and channels of the batch given.
+        found: [usize; 3],
+        /// Height, width and channels of the model.
+        expected: [usize; 3],
+    },
+    /// A list with one entry per sample has another length than the batch.
+    #[error("{what}: {found} values for a batch of {batch}")]
+    WrongBatch {
+        /// What the list holds.
+        what: &'static str,
+        /// Length of the list.
+        found: usize,
+        /// Number of samples in the batch.
+        batch: usize,
+    },
+    /// A class label the model does not know.
+    #[error("class {label} does not exist: the model has {n_classes} classes, numbered from 0")]
+    UnknownClass {
+        /// The label given.
+        label: usize,
+        /// Number of classes of the model.
+        n_classes: usize,
+    },
+    /// A class-conditional network was called without labels.
+    #[error("this model is class-conditional: give a class from 0 to {}", n_classes - 1)]
+    ClassNeeded {
+        /// Number of classes of the model.
+        n_classes: usize,
+    },
+    /// Labels were given to an unconditional network.
+    #[error("this model is unconditional and takes no class")]
+    ClassNotTaken,
+}
