@@ -25,6 +25,17 @@ impl Levels {
             Self::Pairs(pairs) => &pairs.high,
         }
     }
+
+    /// The levels of some of the samples only.
+    pub fn select(&self, samples: std::ops::Range<usize>) -> Self {
+        match self {
+            Self::Single(sigma) => Self::Single(sigma[samples].to_vec()),
+            Self::Pairs(pairs) => Self::Pairs(LevelPairs {
+                low: pairs.low[samples.clone()].to_vec(),
+                high: pairs.high[samples].to_vec(),
+            }),
+        }
+    }
 }
 
 /// Draws batches from a data set.

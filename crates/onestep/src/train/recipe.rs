@@ -245,6 +245,20 @@ impl Recipe {
         }
     }
 
+    /// SHA-256 of everything that decides the numbers of the run, so that a resumed run can refuse another
+    /// recipe. How often it saves and previews, how long it runs, where the teacher lies and what it is called
+    /// may change.
+    pub fn digest(&self) -> String {
+        let mut decisive = self.clone();
+        decisive.name.clear();
+        decisive.about.clear();
+        decisive.train.teacher = None;
+        decisive.train.checkpoint_every = 1;
+        decisive.train.keep = 1;
+        decisive.train.preview_every = 0;
+        crate::digest::hex(decisive.to_toml().as_bytes())
+    }
+
     /// Whether a teacher must be given: to distill from, or to start from.
     pub fn needs_teacher(&self) -> bool {
         self.train.start == Start::Teacher || self.distills()
@@ -302,22 +316,17 @@ impl Recipe {
         if let Some(clip) = train.clip_gradient {
             positive("train.clip_gradient", clip)?;
         }
-        train
-            .learning_rate
-            .check()
-            .map_err(|reason| RecipeError::Value { key: "train.learning_rate", reason })?;
-        train.optimizer.check().map_err(|reason| RecipeError::Value { key: "train.optimizer", reason })?;
+        let from = |key, error: &dyn std::error::Error| RecipeError::Value { key, reason: format!("is wrong: {error}") };
+        train.learning_rate.check().map_err(|error| from("train.learning_rate", &error))?;
+        train.optimizer.check().map_err(|error| from("train.optimizer", &error))?;
         for average in &train.averages {
-            average.check().map_err(|reason| RecipeError::Value { key: "train.averages", reason })?;
+            average.check().map_err(|error| from("train.averages", &error))?;
         }
         match &self.objective {
             Objective::Denoising { p_mean, p_std, .. } => {
                 positive("objective.p_std", *p_std)?;
                 if !p_mean.is_finite() {
                     return bad("objective.p_mean", format!("must be a number, not {p_mean}"));
-                }
-                if train.start == Start::Teacher && train.teacher.is_none() {
-                    return Ok(());
                 }
             }
             Objective::Consistency { curriculum, target, distance, .. } => {

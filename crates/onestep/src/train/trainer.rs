@@ -8,21 +8,25 @@
 //!    as skipped, and three in a row end the run;
 //! 4. the observer is told.
 
-use std::path::Path;
+use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 
 use super::batches::{Batches, Levels};
 use super::observer::{Event, Flow, Observer, loss_by_level};
 use super::recipe::{Objective, PathConfig, Recipe, Start};
-use super::{Average, Optimizer, Progress, Snapshot, TrainError, checkpoint, preview};
+use super::checkpoint::{Checkpoint, Damaged, Format, ModelHeader, RunFolder, TrainState};
+use super::{Average, Optimizer, TrainError, blend, preview};
 use crate::Result;
 use crate::data::Dataset;
-use crate::model::{Denoiser, ModelError, Preconditioned, Weights};
+use crate::model::{Denoiser, ModelError, ParameterSpec, Preconditioned, Weights};
 use crate::objective::{self, Batch, Consistency};
 
 /// Skipped updates in a row that end a run.
 const MAX_SKIPPED_IN_A_ROW: u64 = 3;
+
+/// Name and version, as written into checkpoints.
+const TOOL: &str = concat!("onestep ", env!("CARGO_PKG_VERSION"));
 
 /// A training run between two steps: everything it needs to go on.
 pub struct Trainer {
@@ -34,7 +38,7 @@ pub struct Trainer {
     averages: Vec<Average>,
     teacher: Option<Preconditioned>,
     optimizer: Optimizer,
-    progress: Progress,
+    state: TrainState,
     device: Device,
 }
 
@@ -80,6 +84,16 @@ impl Trainer {
             Objective::Consistency { target, .. } => !target.is_student(),
         };
         let labels = network.n_classes().is_some();
+        let state = TrainState {
+            step: 0,
+            images_seen: 0,
+            seed: recipe.train.seed,
+            skipped_updates: 0,
+            consecutive_bad: 0,
+            recipe_digest: recipe.digest(),
+            data_fingerprint: data.fingerprint(),
+            tool: TOOL.into(),
+        };
         Ok(Self {
             target: has_target.then(|| weights.clone()),
             averages: recipe.train.averages.iter().map(|config| Average::new(*config, &weights)).collect(),
@@ -88,7 +102,7 @@ impl Trainer {
             // A loss that never asks the teacher must not hold it in memory (bug A7 of the reference).
             teacher: teacher.filter(|_| recipe.distills()),
             batches: Batches::new(&recipe, data, labels),
-            progress: Progress::default(),
+            state,
             device: device.clone(),
             recipe,
         })
@@ -105,14 +119,14 @@ impl Trainer {
     }
 
     /// Steps done, images seen, updates skipped.
-    pub fn progress(&self) -> &Progress {
-        &self.progress
+    pub fn state(&self) -> &TrainState {
+        &self.state
     }
 
     /// The model to sample from: the first average, or the student where none is kept.
     pub fn best(&self) -> Preconditioned {
         match self.averages.first() {
-            Some(average) => self.student.with_weights(average.weights().clone()),
+            Some(average) => self.student.with_weights(average.weights.clone()),
             None => self.student.clone(),
         }
     }
@@ -128,18 +142,18 @@ impl Trainer {
     /// An image that cannot be read; [`TrainError::NotFinite`] after three skipped updates in a row, with
     /// step and levels.
     pub fn step(&mut self) -> Result<Event> {
-        let Progress { step, images_seen, .. } = self.progress;
+        let TrainState { step, images_seen, .. } = self.state;
         let n = self.recipe.train.batch;
         let levels = Batches::levels(&self.recipe, step, images_seen, n)?;
         let (losses, gradients) = self.gradients(&levels)?;
         let loss = losses.iter().sum::<f64>() / n as f64;
         let gradient_norm = norm(&gradients);
-        self.progress.step += 1;
-        self.progress.images_seen += n as u64;
+        self.state.step += 1;
+        self.state.images_seen += n as u64;
         if !(loss.is_finite() && gradient_norm.is_finite()) {
             return self.skip(loss, &levels);
         }
-        self.progress.skipped_in_a_row = 0;
+        self.state.consecutive_bad = 0;
         let learning_rate = self.recipe.train.learning_rate.at(images_seen, self.recipe.train.steps * n as u64);
         self.update(gradients, gradient_norm, learning_rate, step, images_seen);
         let (n_levels, target_rate) = match &self.recipe.objective {
@@ -150,8 +164,8 @@ impl Trainer {
             }
         };
         Ok(Event::Step {
-            step: self.progress.step,
-            images_seen: self.progress.images_seen,
+            step: self.state.step,
+            images_seen: self.state.images_seen,
             loss,
             gradient_norm,
             learning_rate,
@@ -161,6 +175,71 @@ impl Trainer {
         })
     }
 
+    /// A run as its folder's last intact checkpoint left it; none where the folder holds no checkpoint.
+    ///
+    /// From there on every number is what an uninterrupted run would have had, to the bit on a CPU.
+    /// Damaged checkpoints that had to be passed over are returned beside it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trainer::new`]; a checkpoint that cannot be read; [`TrainError::RecipeDiffers`] and
+    /// [`TrainError::OtherData`] where the recipe or the data are not those of the checkpoint.
+    pub fn resume(
+        recipe: Recipe,
+        data: Box<dyn Dataset>,
+        teacher: Option<Preconditioned>,
+        folder: &RunFolder,
+        device: &Device,
+    ) -> Result<Option<(Self, Vec<Damaged>)>> {
+        let mut trainer = Self::new(recipe, data, teacher, device)?;
+        let specs = trainer.student.network().parameters().clone();
+        let Some(restored) = folder.load(&specs, device)? else { return Ok(None) };
+        let Checkpoint { header, weights, averages, target, optimizer, state } = restored.checkpoint;
+        if header.architecture != trainer.recipe.network || state.recipe_digest != trainer.state.recipe_digest {
+            return Err(TrainError::RecipeDiffers { folder: folder.path().into() }.into());
+        }
+        if state.data_fingerprint != trainer.state.data_fingerprint {
+            return Err(TrainError::OtherData { source: trainer.recipe.data.source.clone() }.into());
+        }
+        trainer.student = trainer.student.with_weights(weights);
+        trainer.target = target;
+        trainer.averages = averages;
+        trainer.optimizer = optimizer;
+        trainer.state = state;
+        Ok(Some((trainer, restored.skipped)))
+    }
+
+    /// Everything that has to be saved to go on exactly from here.
+    pub fn checkpoint(&self) -> Checkpoint {
+        let noise = &self.recipe.noise;
+        Checkpoint {
+            header: ModelHeader {
+                format: Format,
+                architecture: self.recipe.network.clone(),
+                preconditioning: self.recipe.preconditioning(),
+                sigma_min: noise.sigma_min,
+                sigma_max: noise.sigma_max,
+                sigma_data: noise.sigma_data,
+                rho: noise.rho,
+                class_names: match self.student.network().n_classes() {
+                    Some(_) => self.batches.data().class_names().to_vec(),
+                    None => Vec::new(),
+                },
+                method: self.recipe.method().into(),
+                data: self.recipe.data.source.clone(),
+                images_seen: self.state.images_seen,
+                step: self.state.step,
+                tool: TOOL.into(),
+                sampling_levels: None,
+            },
+            weights: self.student.weights().clone(),
+            averages: self.averages.clone(),
+            target: self.target.clone(),
+            optimizer: self.optimizer.clone(),
+            state: self.state.clone(),
+        }
+    }
+
     /// Trains from where the run is to its last step, saving and previewing into `folder`.
     ///
     /// Returns whether the last step was reached; if not, an observer asked to stop, and the state is saved.
@@ -168,31 +247,31 @@ impl Trainer {
     /// # Errors
     ///
     /// As [`Trainer::step`], and whatever saving meets.
-    pub fn run(&mut self, folder: &Path, observer: &mut dyn Observer) -> Result<bool> {
+    pub fn run(&mut self, folder: &RunFolder, observer: &mut dyn Observer) -> Result<bool> {
         let steps = self.recipe.train.steps;
-        let mut flow = observer.observe(&Event::Start {
-            step: self.progress.step,
+        let mut stop = false;
+        stop |= stop_asked(observer, &Event::Start {
+            step: self.state.step,
             steps,
             batch: self.recipe.train.batch,
             parameters: self.student.weights().n_parameters(),
         });
-        while self.progress.step < steps && flow == Flow::Continue {
-            let event = self.step()?;
-            flow = observer.observe(&event);
-            let step = self.progress.step;
+        while self.state.step < steps && !stop {
+            stop |= stop_asked(observer, &self.step()?);
+            let step = self.state.step;
             let last = step == steps;
             let due = |every: u64| every > 0 && step.is_multiple_of(every);
-            if last || due(self.recipe.train.preview_every) {
-                let files = preview::write(folder, &self.recipe, &self.best(), step, &self.device)?;
-                flow = flow.or(observer.observe(&Event::Preview { step, files }));
+            if (last && self.recipe.train.preview_every > 0) || due(self.recipe.train.preview_every) {
+                let files = preview::write(folder.path(), &self.recipe, &self.best(), step, &self.device)?;
+                stop |= stop_asked(observer, &Event::Preview { step, files });
             }
-            if last || flow == Flow::Stop || due(self.recipe.train.checkpoint_every) {
-                let saved = checkpoint::save(folder, &self.snapshot(), self.recipe.train.keep)?;
-                flow = flow.or(observer.observe(&Event::Checkpoint { step, folder: saved }));
+            if last || stop || due(self.recipe.train.checkpoint_every) {
+                let saved = folder.save(&self.checkpoint())?;
+                stop |= stop_asked(observer, &Event::Checkpoint { step, folder: saved.folder });
             }
         }
-        let finished = self.progress.step >= steps;
-        observer.observe(&Event::End { step: self.progress.step, finished });
+        let finished = self.state.step >= steps;
+        stop_asked(observer, &Event::End { step: self.state.step, finished });
         Ok(finished)
     }
 
@@ -200,7 +279,7 @@ impl Trainer {
     fn gradients(&mut self, levels: &Levels) -> Result<(Vec<f64>, Vec<Tensor<1>>)> {
         let n = self.recipe.train.batch;
         let micro = self.recipe.train.microbatch.unwrap_or(n);
-        let Progress { step, images_seen, .. } = self.progress;
+        let TrainState { step, images_seen, .. } = self.state;
         let mut losses = Vec::with_capacity(n);
         let mut sum: Option<Vec<Tensor<1>>> = None;
         for start in (0..n).step_by(micro) {
@@ -255,29 +334,29 @@ impl Trainer {
         };
         let weights = self.optimizer.update(self.student.weights(), &gradients, learning_rate);
         for average in &mut self.averages {
-            average.update(&weights, images, self.recipe.train.batch);
+            average.update(&weights, images, self.recipe.train.batch as u64);
         }
         if let (Some(current), Objective::Consistency { curriculum, target, .. }) =
             (&self.target, &self.recipe.objective)
         {
             let rate = target.rate(curriculum, step, self.recipe.train.steps);
-            self.target = Some(current.toward(&weights, rate));
+            self.target = Some(blend(current, &weights, rate));
         }
         self.student = self.student.with_weights(weights);
     }
 
     /// Counts an update that could not be made.
     fn skip(&mut self, loss: f64, levels: &Levels) -> Result<Event> {
-        self.progress.skipped += 1;
-        self.progress.skipped_in_a_row += 1;
+        self.state.skipped_updates += 1;
+        self.state.consecutive_bad += 1;
         let fold = |pick: fn(f64, f64) -> f64, start| levels.high().iter().copied().fold(start, pick);
         let (sigma_low, sigma_high) = (fold(f64::min, f64::INFINITY), fold(f64::max, 0.0));
-        let step = self.progress.step;
-        if self.progress.skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW {
+        let step = self.state.step;
+        if self.state.consecutive_bad >= MAX_SKIPPED_IN_A_ROW {
             return Err(TrainError::NotFinite { step, sigma_low, sigma_high, n: MAX_SKIPPED_IN_A_ROW }.into());
         }
         let loss = loss.is_finite().then_some(loss);
-        Ok(Event::Skipped { step, loss, sigma_low, sigma_high, skipped: self.progress.skipped })
+        Ok(Event::Skipped { step, loss, sigma_low, sigma_high, skipped: self.state.skipped_updates })
     }
 }
 
@@ -285,4 +364,49 @@ impl Trainer {
 fn norm(gradients: &[Tensor<1>]) -> f64 {
     let squares: Vec<_> = gradients.iter().map(|g| (g.clone() * g.clone()).sum()).collect();
     Tensor::cat(squares, 0).into_data().iter::<f64>().sum::<f64>().sqrt()
+}
+
+/// Tells the observer and says whether it wants to stop.
+fn stop_asked(observer: &mut dyn Observer, event: &Event) -> bool {
+    observer.observe(event) == Flow::Stop
+}
+
+/// Refuses data whose images or classes the network is not made for.
+fn check_data(image: [usize; 3], n_classes: Option<usize>, data: &dyn Dataset) -> Result<(), TrainError> {
+    let shape = data.shape();
+    if image != [shape.height, shape.width, shape.channels] {
+        let [height, width, channels] = image;
+        return Err(TrainError::DataDiffers {
+            reason: format!(
+                "the network makes images of {width}x{height} with {channels} channels, the data are {}x{} with {}",
+                shape.width, shape.height, shape.channels
+            ),
+        });
+    }
+    let n_names = data.class_names().len();
+    match n_classes {
+        Some(n_classes) if n_names != n_classes => Err(TrainError::DataDiffers {
+            reason: match n_names {
+                0 => format!("the network knows {n_classes} classes, the data have no labels"),
+                n => format!("the network knows {n_classes} classes, the data have {n}"),
+            },
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The teacher's weights as the student's start; both must be the same network.
+fn copy_weights(teacher: &Weights, specs: &Arc<[ParameterSpec]>) -> Result<Weights, TrainError> {
+    for spec in specs.iter() {
+        let same = |other: &&ParameterSpec| other.name == spec.name && other.shape == spec.shape;
+        if teacher.specs().iter().find(same).is_none() {
+            return Err(TrainError::TeacherDiffers {
+                reason: format!("it has no tensor `{}` of shape {:?} to start from", spec.name, spec.shape),
+            });
+        }
+    }
+    if teacher.specs().len() != specs.len() {
+        return Err(TrainError::TeacherDiffers { reason: "it has more tensors than the student".into() });
+    }
+    Ok(Weights::from_values(specs, teacher.values().to_vec()))
 }
