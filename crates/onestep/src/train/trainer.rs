@@ -199,7 +199,7 @@ impl Trainer {
             return Err(TrainError::RecipeDiffers { folder: folder.path().into() }.into());
         }
         if state.data_fingerprint != trainer.state.data_fingerprint {
-            return Err(TrainError::OtherData { source: trainer.recipe.data.source.clone() }.into());
+            return Err(TrainError::OtherData { source_name: trainer.recipe.data.source.clone() }.into());
         }
         trainer.student = trainer.student.with_weights(weights);
         trainer.target = target;
