@@ -8,6 +8,7 @@
 //! 3. a [`Dataset`] hands out one [`Sample`] at a time, as `f32` in [-1, 1], channels last;
 //! 4. [`check()`] decodes everything once and reports what is wrong before a long run finds out.
 //!
+//! The way back, from values to pictures people can look at, is [`picture`] (PNG).
 //! Only [`image`] knows that pixels are bytes. Nothing here writes by a name found inside a file,
 //! and nothing inside a file is ever executed.
 
@@ -21,6 +22,8 @@ pub mod image;
 mod image_set;
 mod joined;
 mod open;
+mod output;
+pub mod picture;
 mod table;
 mod toy;
 
