@@ -8,24 +8,29 @@
 //! 3. a [`Dataset`] hands out one [`Sample`] at a time, as `f32` in [-1, 1], channels last;
 //! 4. [`check()`] decodes everything once and reports what is wrong before a long run finds out.
 //!
-//! The way back, from values to pictures people can look at, is [`picture`] (PNG).
+//! The way back, from values to pictures people can look at, is [`picture`] (PNG) and [`npz`].
 //! Only [`image`] knows that pixels are bytes. Nothing here writes by a name found inside a file,
 //! and nothing inside a file is ever executed.
 
+mod archive;
 mod builtin;
 mod check;
 mod decode;
 mod error;
 mod fingerprint;
 mod folder;
+mod gzip;
 pub mod image;
 mod image_set;
 mod joined;
+mod npy;
+pub mod npz;
 mod open;
 mod output;
 pub mod picture;
 mod table;
 mod toy;
+mod zip;
 
 use std::fmt;
 

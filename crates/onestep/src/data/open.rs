@@ -1,3 +1,5 @@
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -6,7 +8,7 @@ use super::decode::has_picture_suffix;
 use super::image_set::{ImageSet, Pictures};
 use super::joined::join;
 use super::toy::{Toy, ToySet};
-use super::{DataError, Dataset, builtin, folder};
+use super::{DataError, Dataset, builtin, folder, npz, zip};
 
 const BUILTIN_PREFIX: &str = "builtin:";
 
@@ -200,15 +202,43 @@ fn open_folder(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
     folder::open(path, spec.labels)
 }
 
-fn open_file(path: &Path, _spec: &DataSpec) -> Result<Pictures, DataError> {
-    let name = path.to_string_lossy();
-    if has_picture_suffix(&name) {
-        let reason = "one picture is no set; name the folder it lies in";
-        return Err(DataError::unsupported(name, reason));
+fn open_file(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
+    let kind = FileKind::find(path)?;
+    require_train(path, spec)?;
+    match kind {
+        FileKind::Zip => zip::open(path),
+        FileKind::Npz => npz::open(path),
     }
-    Err(DataError::UnknownKind {
-        path: path.to_path_buf(),
-    })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FileKind {
+    Zip,
+    Npz,
+}
+
+impl FileKind {
+    /// The name decides where it is plain, so that a damaged file is called damaged and not
+    /// unknown; the first bytes decide otherwise.
+    fn find(path: &Path) -> Result<Self, DataError> {
+        let name = path.to_string_lossy().to_ascii_lowercase();
+        let mut start = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(4).read_to_end(&mut start))
+            .map_err(|error| DataError::read(path, error))?;
+        if name.ends_with(".npz") {
+            Ok(Self::Npz)
+        } else if name.ends_with(".zip") || start.starts_with(b"PK\x03\x04") {
+            Ok(Self::Zip)
+        } else if has_picture_suffix(&name) {
+            let reason = "one picture is no set; name the folder it lies in";
+            Err(DataError::unsupported(path.display().to_string(), reason))
+        } else {
+            Err(DataError::UnknownKind {
+                path: path.to_path_buf(),
+            })
+        }
+    }
 }
 
 /// Most sources are one set; asking for another part of them is a mistake worth telling.
