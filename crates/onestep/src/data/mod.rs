@@ -20,6 +20,7 @@ mod error;
 mod fingerprint;
 mod folder;
 mod gzip;
+mod idx;
 pub mod image;
 mod image_set;
 mod joined;

@@ -8,7 +8,7 @@ use super::decode::has_picture_suffix;
 use super::image_set::{ImageSet, Pictures};
 use super::joined::join;
 use super::toy::{Toy, ToySet};
-use super::{DataError, Dataset, builtin, folder, npz, zip};
+use super::{DataError, Dataset, builtin, folder, idx, npz, zip};
 
 const BUILTIN_PREFIX: &str = "builtin:";
 
@@ -189,6 +189,9 @@ fn open_path(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
 }
 
 fn open_folder(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
+    if !idx::image_files(path).is_empty() {
+        return idx::open_folder(path, spec.split, spec.image_size);
+    }
     let [train, test] = ["train", "test"].map(|name| path.join(name));
     if train.is_dir() && test.is_dir() {
         let part = if spec.split == Split::Train {
@@ -208,6 +211,7 @@ fn open_file(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
     match kind {
         FileKind::Zip => zip::open(path),
         FileKind::Npz => npz::open(path),
+        FileKind::Idx => idx::open_file(path, spec.image_size),
     }
 }
 
@@ -215,6 +219,7 @@ fn open_file(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
 enum FileKind {
     Zip,
     Npz,
+    Idx,
 }
 
 impl FileKind {
@@ -230,6 +235,8 @@ impl FileKind {
             Ok(Self::Npz)
         } else if name.ends_with(".zip") || start.starts_with(b"PK\x03\x04") {
             Ok(Self::Zip)
+        } else if idx::is_image_name(path) || idx::is_images(path) {
+            Ok(Self::Idx)
         } else if has_picture_suffix(&name) {
             let reason = "one picture is no set; name the folder it lies in";
             Err(DataError::unsupported(path.display().to_string(), reason))
