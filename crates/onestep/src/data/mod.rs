@@ -15,6 +15,8 @@
 mod archive;
 mod builtin;
 mod check;
+mod cifar;
+mod cifar_layout;
 mod decode;
 mod error;
 mod fingerprint;
@@ -28,6 +30,8 @@ mod npy;
 pub mod npz;
 mod open;
 mod output;
+mod pickle;
+mod pickle_stack;
 pub mod picture;
 mod table;
 mod toy;

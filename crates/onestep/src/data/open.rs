@@ -8,7 +8,7 @@ use super::decode::has_picture_suffix;
 use super::image_set::{ImageSet, Pictures};
 use super::joined::join;
 use super::toy::{Toy, ToySet};
-use super::{DataError, Dataset, builtin, folder, idx, npz, zip};
+use super::{DataError, Dataset, builtin, cifar, folder, idx, npz, zip};
 
 const BUILTIN_PREFIX: &str = "builtin:";
 
@@ -189,6 +189,9 @@ fn open_path(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
 }
 
 fn open_folder(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
+    if let Some(batches) = cifar::find_folder(path) {
+        return cifar::open_folder(&batches, spec.split);
+    }
     if !idx::image_files(path).is_empty() {
         return idx::open_folder(path, spec.split, spec.image_size);
     }
@@ -207,11 +210,14 @@ fn open_folder(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
 
 fn open_file(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
     let kind = FileKind::find(path)?;
-    require_train(path, spec)?;
+    if kind != FileKind::CifarTar {
+        require_train(path, spec)?;
+    }
     match kind {
         FileKind::Zip => zip::open(path),
         FileKind::Npz => npz::open(path),
         FileKind::Idx => idx::open_file(path, spec.image_size),
+        FileKind::CifarTar => cifar::open_tar(path, spec.split),
     }
 }
 
@@ -220,6 +226,7 @@ enum FileKind {
     Zip,
     Npz,
     Idx,
+    CifarTar,
 }
 
 impl FileKind {
@@ -231,12 +238,20 @@ impl FileKind {
         File::open(path)
             .and_then(|file| file.take(4).read_to_end(&mut start))
             .map_err(|error| DataError::read(path, error))?;
+        let is_gzip = start.starts_with(&[0x1f, 0x8b]);
         if name.ends_with(".npz") {
             Ok(Self::Npz)
         } else if name.ends_with(".zip") || start.starts_with(b"PK\x03\x04") {
             Ok(Self::Zip)
         } else if idx::is_image_name(path) || idx::is_images(path) {
             Ok(Self::Idx)
+        } else if [".tar", ".tar.gz", ".tgz"]
+            .iter()
+            .any(|suffix| name.ends_with(suffix))
+            || is_gzip
+            || cifar::is_tar(path)
+        {
+            Ok(Self::CifarTar)
         } else if has_picture_suffix(&name) {
             let reason = "one picture is no set; name the folder it lies in";
             Err(DataError::unsupported(path.display().to_string(), reason))
