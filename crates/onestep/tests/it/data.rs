@@ -1,5 +1,8 @@
 //! Data: every container read back from files the test made, and every hostile one refused.
 
+mod bundled;
+mod containers;
+mod hostile;
 mod pictures;
 mod pixels;
 
