@@ -33,6 +33,7 @@ mod output;
 mod pickle;
 mod pickle_stack;
 pub mod picture;
+mod sheet;
 mod table;
 mod toy;
 mod zip;
@@ -44,6 +45,7 @@ pub use check::{BadSample, CheckReport, check};
 pub use error::DataError;
 pub use image::{Fit, Pixels, Rounding, flip_horizontal};
 pub use open::{DataSpec, Split, open};
+pub use sheet::Sheet;
 
 /// A finite set of images of one shape, addressed by number.
 ///
