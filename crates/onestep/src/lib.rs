@@ -1,6 +1,7 @@
 //! Consistency models.
 pub mod data;
 mod error;
+pub mod interop;
 pub mod model;
 pub mod noise;
 
