@@ -139,9 +139,9 @@ pub struct SampleArgs {
     /// Columns of the grid; by default close to a square.
     #[arg(long, value_name = "N")]
     pub columns: Option<usize>,
-    /// Enlarge every pixel of a picture this many times.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
-    pub scale: u32,
+    /// Enlarge every pixel this many times; by default grids of small images are made large enough to see.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub scale: Option<u32>,
     /// Images computed together; does not change them.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub batch: u32,

@@ -1,9 +1,8 @@
 //! `onestep data`: look at a data set before training on it.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use onestep::data::{self, DataSpec, Dataset, Split, picture};
+use onestep::data::{self, CheckReport, DataSpec, Dataset, Sheet, Split};
 use serde_json::json;
 
 use crate::args::{DataArgs, DataCommand};
@@ -61,9 +60,9 @@ fn check(args: &DataArgs, quiet: bool) -> Outcome<ExitCode> {
     let report = data::check(set.as_ref(), |done| bar.set_position(done as u64));
     bar.finish_and_clear();
     if args.json {
-        println!("{:#}", serde_json::to_value(&report).unwrap_or_default());
+        println!("{:#}", report_json(&report));
     } else {
-        print!("{report}");
+        print_report(&report);
     }
     picture_of(args, set.as_ref())?;
     Ok(if report.bad.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(code::DATA) })
@@ -77,11 +76,37 @@ fn picture_of(args: &DataArgs, set: &dyn Dataset) -> Outcome {
     for index in 0..n {
         values.extend(set.sample(index)?.values);
     }
-    write_samples(path, &values, set.shape())
+    Sheet::AUTO.write(path, &values, set.shape(), None)?;
+    println!("picture      {}", path.display());
+    Ok(())
 }
 
-fn write_samples(path: &Path, values: &[f32], shape: data::ImageShape) -> Outcome {
-    picture::write_samples(path, values, shape, None)?;
-    eprintln!("wrote {}", path.display());
-    Ok(())
+fn report_json(report: &CheckReport) -> serde_json::Value {
+    let bad: Vec<_> = report
+        .bad
+        .iter()
+        .map(|bad| json!({ "index": bad.index, "source": bad.source, "error": bad.error.to_string() }))
+        .collect();
+    json!({
+        "images": report.n_samples, "height": report.shape.height, "width": report.shape.width,
+        "channels": report.shape.channels, "classes": report.class_names, "class_counts": report.class_counts,
+        "unlabelled": report.n_unlabelled, "mean": report.mean, "std": report.std, "bad": bad,
+        "ignored_files": report.n_ignored,
+    })
+}
+
+fn print_report(report: &CheckReport) {
+    println!("images       {} of {}, {} bad", report.n_samples, report.shape, report.bad.len());
+    for (name, count) in report.class_names.iter().zip(&report.class_counts) {
+        println!("class        {name}: {count}");
+    }
+    let numbers = |values: &[f64]| values.iter().map(|v| format!("{v:.4}")).collect::<Vec<_>>().join(" ");
+    println!("mean         {}", numbers(&report.mean));
+    println!("deviation    {}", numbers(&report.std));
+    if report.n_ignored > 0 {
+        println!("ignored      {} files that are not images", report.n_ignored);
+    }
+    for bad in &report.bad {
+        println!("bad          {}: {}", bad.source, bad.error);
+    }
 }

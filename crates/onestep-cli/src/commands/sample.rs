@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use onestep::data::{Rounding, image, npz, picture};
+use onestep::data::{Rounding, Sheet, image, npz, picture};
 use onestep::model::Preconditioning;
 use onestep::noise::SamplingLevels;
 use onestep::sample::{Churn, OdeMethod, OdeOptions, Plan, Samples, default_levels, generate};
@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::{SampleArgs, SamplerName};
 use crate::failure::{Failure, Outcome, code, io_failure};
-use crate::lists::Seeds;
 use crate::model::Opened;
 use crate::progress::bar;
 use crate::{device, model};
@@ -47,7 +46,7 @@ pub struct Parameters {
     /// Columns of the grid.
     pub columns: Option<usize>,
     /// How many times every pixel is enlarged.
-    pub scale: u32,
+    pub scale: Option<usize>,
 }
 
 /// Runs the command.
@@ -163,7 +162,7 @@ fn parameters(args: &SampleArgs, opened: &Opened, model_sha256: String) -> Outco
         seeds: args.seeds.0.clone(),
         classes,
         columns: args.columns,
-        scale: args.scale,
+        scale: args.scale.map(|scale| scale as usize),
     };
     parameters.nfe = plan(&parameters)?.nfe();
     Ok(parameters)
@@ -230,8 +229,8 @@ fn write(out: &Path, samples: &Samples, parameters: &Parameters) -> Outcome {
             npz::write(out, &bytes, samples.shape, labels.as_deref())?;
         }
         Some(_) => {
-            let layout = picture::Layout { columns: parameters.columns, scale: parameters.scale as usize };
-            picture::write_samples_in(out, &samples.values, samples.shape, layout, Some(&one_line))?;
+            let sheet = Sheet { columns: parameters.columns, scale: parameters.scale };
+            sheet.write(out, &samples.values, samples.shape, Some(&one_line))?;
         }
         None => {
             std::fs::create_dir_all(out).map_err(|error| io_failure("create the folder", out, &error))?;
@@ -245,9 +244,9 @@ fn write(out: &Path, samples: &Samples, parameters: &Parameters) -> Outcome {
                 let n = samples.shape.n_values();
                 let values = &samples.values[index * n..(index + 1) * n];
                 let file = out.join(format!("{seed:06}.png"));
-                let layout = picture::Layout { columns: Some(1), scale: parameters.scale as usize };
+                let sheet = Sheet { columns: Some(1), scale: parameters.scale.or(Some(1)) };
                 let text = serde_json::to_string(&alone).unwrap_or_default();
-                picture::write_samples_in(&file, values, samples.shape, layout, Some(&text))?;
+                sheet.write(&file, values, samples.shape, Some(&text))?;
             }
         }
     }

@@ -109,23 +109,14 @@ fn start(
     folder: &RunFolder,
     device: &burn::tensor::Device,
 ) -> Outcome<Trainer> {
-    if args.resume {
-        match Trainer::resume(recipe.clone(), data, teacher.clone(), folder, device)? {
-            Ok((trainer, damaged)) => {
-                for damaged in damaged {
-                    eprintln!(
-                        "warning: {} is damaged and was passed over: {}",
-                        damaged.folder.display(),
-                        damaged.error
-                    );
-                }
-                return Ok(trainer);
-            }
-            // Stopped before the first checkpoint: there is nothing to lose by starting over.
-            Err(trainer) => return Ok(trainer),
-        }
+    if !args.resume {
+        return Ok(Trainer::new(recipe, data, teacher, device)?);
     }
-    Ok(Trainer::new(recipe, data, teacher, device)?)
+    let (trainer, damaged) = Trainer::resume(recipe, data, teacher, folder, device)?;
+    for damaged in damaged {
+        eprintln!("warning: {} is damaged and was passed over: {}", damaged.folder.display(), damaged.error);
+    }
+    Ok(trainer)
 }
 
 /// The run folder explains itself: the complete recipe lies in it.

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 
 use super::recipe::{Objective, Recipe};
 use crate::Result;
-use crate::data::picture;
+use crate::data::Sheet;
 use crate::model::Preconditioned;
 use crate::noise::SamplingLevels;
 use crate::sample::{OdeOptions, Plan, default_levels, generate};
@@ -50,7 +50,7 @@ pub fn write(
     for plan in plans {
         let images = generate(model, &plan, &seeds, None, 64, device, &mut |_| true)?;
         let file = folder.join("previews").join(format!("step-{step:08}-nfe-{}.png", plan.nfe()));
-        picture::write_samples(&file, &images.values, images.shape, None)?;
+        Sheet::AUTO.write(&file, &images.values, images.shape, None)?;
         files.push(file);
     }
     Ok(files)

@@ -316,12 +316,11 @@ impl Recipe {
         if let Some(clip) = train.clip_gradient {
             positive("train.clip_gradient", clip)?;
         }
-        let from = |key, error: &dyn std::error::Error| RecipeError::Value { key, reason: format!("is wrong: {error}") };
-        train.learning_rate.check().map_err(|error| from("train.learning_rate", &error))?;
-        train.optimizer.check().map_err(|error| from("train.optimizer", &error))?;
-        for average in &train.averages {
-            average.check().map_err(|error| from("train.averages", &error))?;
-        }
+        positive("train.learning_rate.peak", train.learning_rate.peak)?;
+        train
+            .optimizer
+            .check()
+            .map_err(|error| RecipeError::Value { key: "train.optimizer", reason: error.to_string() })?;
         match &self.objective {
             Objective::Denoising { p_mean, p_std, .. } => {
                 positive("objective.p_std", *p_std)?;

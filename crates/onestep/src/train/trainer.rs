@@ -175,7 +175,7 @@ impl Trainer {
         })
     }
 
-    /// A run as its folder's last intact checkpoint left it; none where the folder holds no checkpoint.
+    /// A run as its folder's last intact checkpoint left it, or at its beginning where the folder holds none.
     ///
     /// From there on every number is what an uninterrupted run would have had, to the bit on a CPU.
     /// Damaged checkpoints that had to be passed over are returned beside it.
@@ -190,10 +190,10 @@ impl Trainer {
         teacher: Option<Preconditioned>,
         folder: &RunFolder,
         device: &Device,
-    ) -> Result<Option<(Self, Vec<Damaged>)>> {
+    ) -> Result<(Self, Vec<Damaged>)> {
         let mut trainer = Self::new(recipe, data, teacher, device)?;
         let specs = trainer.student.network().parameters().clone();
-        let Some(restored) = folder.load(&specs, device)? else { return Ok(None) };
+        let Some(restored) = folder.load(&specs, device)? else { return Ok((trainer, Vec::new())) };
         let Checkpoint { header, weights, averages, target, optimizer, state } = restored.checkpoint;
         if header.architecture != trainer.recipe.network || state.recipe_digest != trainer.state.recipe_digest {
             return Err(TrainError::RecipeDiffers { folder: folder.path().into() }.into());
@@ -206,7 +206,7 @@ impl Trainer {
         trainer.averages = averages;
         trainer.optimizer = optimizer;
         trainer.state = state;
-        Ok(Some((trainer, restored.skipped)))
+        Ok((trainer, restored.skipped))
     }
 
     /// Everything that has to be saved to go on exactly from here.
@@ -285,7 +285,7 @@ impl Trainer {
         for start in (0..n).step_by(micro) {
             let range = start..(start + micro).min(n);
             let batch = self.batches.batch(step, images_seen + start as u64, range.len(), &self.device)?;
-            let tracked = self.student.weights().tracked(self.recipe.train.activation_checkpointing);
+            let tracked = self.student.weights().tracked();
             let student = self.student.with_weights(tracked.clone());
             let per_sample = self.loss(&student, &batch, &levels.select(range))?;
             losses.extend(per_sample.clone().inner().into_data().iter::<f64>());

@@ -1,7 +1,7 @@
 //! The networks against the numbers of the original implementations, and against their own promises.
 
 mod formula;
-mod settings;
+pub mod settings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

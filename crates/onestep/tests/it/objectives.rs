@@ -9,7 +9,7 @@ use onestep::train::{Optimizer, OptimizerConfig, RadamConfig, blend};
 use serde_json::Value;
 
 use crate::golden::{self, Array, Case, check_values};
-use crate::networks::golden_model;
+use crate::golden::models::{golden_model, to_golden_layout};
 
 fn device() -> Device {
     Device::flex()
@@ -77,7 +77,7 @@ fn check_loss(case: &Case, key: &str, model: &Preconditioned, tracked: &Weights,
     check_values(&case.name, &format!("{key} mean"), &[mean], &[expected], |e| rtol * e.abs());
     let gradients = tracked.gradients(&mut losses.mean().backward());
     let norm = result["grad_norm"].as_f64().expect("grad_norm");
-    let named = crate::networks::to_golden_layout(model, gradients);
+    let named = to_golden_layout("loss_net", model, gradients);
     let got_norm = named.values().flat_map(|a| &a.values).map(|g| g * g).sum::<f64>().sqrt();
     let norm_rtol = case.json["grad_norm_rtol"].as_f64().unwrap_or(2e-4);
     check_values(&case.name, &format!("{key} gradient norm"), &[got_norm], &[norm], |e| norm_rtol * e.abs());
@@ -182,7 +182,7 @@ fn golden_edm_loss() {
     let got: Vec<f64> = Array::from_tensor(losses.clone().inner()).values.iter().map(|l| l * n / scale).collect();
     case.check("loss", &Array { shape: expected.shape.clone(), values: got }, expected);
     let gradients = tracked.gradients(&mut losses.mean().backward());
-    let named = crate::networks::to_golden_layout(&model, gradients);
+    let named = to_golden_layout(network, &model, gradients);
     let norm = case.number("grad_norm");
     let got = named.values().flat_map(|a| &a.values).map(|g| g * g).sum::<f64>().sqrt();
     check_values(&case.name, "gradient norm", &[got], &[norm], |e| case.number("rtol") * e.abs());
@@ -253,7 +253,7 @@ fn golden_training_steps() {
         student = student.with_weights(weights);
     }
     for (who, weights) in [("model", student.weights()), ("target", &target), ("ema", &average)] {
-        let named = crate::networks::to_golden_layout(&student, weights.values().to_vec());
+        let named = to_golden_layout("loss_net", &student, weights.values().to_vec());
         for (name, expected) in case.arrays() {
             let Some(parameter) = name.strip_prefix(&format!("final.{who}.")) else { continue };
             let bound = number("atol_parameters");

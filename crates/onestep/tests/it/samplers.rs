@@ -9,7 +9,7 @@ use onestep::sample::{Churn, OdeEnd, OdeMethod, OdeOptions, Request, sample_mult
 use serde_json::Value;
 
 use crate::golden::{self, Array, Case};
-use crate::networks::golden_model;
+use crate::golden::models::golden_model;
 
 /// Noise from a golden file, in the order the reference consumed it.
 struct Recorded {
