@@ -1,1 +1,257 @@
-//! Tests.
+//! The real command in a fresh directory.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// Runs `onestep` in a folder.
+fn onestep(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().expect("the command starts")
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onestep"));
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn expect(output: &Output, code: i32) {
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "stdout: {}\nstderr: {}",
+        stdout(output),
+        stderr(output)
+    );
+}
+
+/// A toy run of so many steps; every run of it is the same.
+fn train(folder: &Path, recipe: &str, out: &str, steps: usize, more: &[&str]) -> Output {
+    let steps = format!("train.steps={steps}");
+    let mut arguments =
+        vec!["train", recipe, "--out", out, "--set", &steps, "--set", "train.batch=32", "--set", "train.preview_every=0"];
+    arguments.extend(more);
+    onestep(folder, &arguments)
+}
+
+/// The bytes of every file of a run's last checkpoint.
+fn checkpoint(run: &Path) -> Vec<(String, Vec<u8>)> {
+    let latest = std::fs::read_to_string(run.join("ckpt/latest"))
+        .or_else(|_| std::fs::read_to_string(run.join("latest")))
+        .expect("a checkpoint");
+    let folder = run.join("ckpt").join(latest.trim());
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("the checkpoint's folder")
+        .map(|entry| entry.expect("an entry").path())
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_newcomer_trains_distills_samples_and_looks() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    expect(&train(home, "toy2d-edm", "runs/edm", 40, &["--set", "train.preview_every=20"]), 0);
+    for file in ["recipe.toml", "events.jsonl", "previews/step-00000020-nfe-35.png"] {
+        assert!(home.join("runs/edm").join(file).exists(), "{file}");
+    }
+    expect(&train(home, "toy2d-cd", "runs/cd", 20, &["--teacher", "runs/edm"]), 0);
+    expect(&train(home, "toy2d-ct", "runs/ct", 20, &["--set", "train.preview_every=20"]), 0);
+    assert!(home.join("runs/ct/previews/step-00000020-nfe-4.png").exists());
+
+    let sampled = onestep(home, &["sample", "runs/cd", "--seeds", "0-99", "--steps", "2", "--out", "points.png"]);
+    expect(&sampled, 0);
+    assert_eq!(stdout(&sampled).trim(), "points.png", "stdout is the path and nothing else");
+    expect(&onestep(home, &["sample", "runs/edm", "--steps", "5", "--out", "teacher.png"]), 0);
+    let info = onestep(home, &["info", "runs/cd"]);
+    expect(&info, 0);
+    assert!(stdout(&info).contains("cd, Boundary"), "{}", stdout(&info));
+    let json = onestep(home, &["info", "runs/cd", "--json", "--tensors"]);
+    let report: serde_json::Value = serde_json::from_str(&stdout(&json)).expect("JSON");
+    assert_eq!(report["header"]["method"], "cd");
+    let info = onestep(home, &["info", "points.png"]);
+    assert!(stdout(&info).contains("\"nfe\": 2"), "{}", stdout(&info));
+}
+
+#[test]
+fn a_picture_is_made_again_from_itself() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    expect(&train(home, "toy2d-ct", "run", 3, &[]), 0);
+    expect(&onestep(home, &["sample", "run", "--seeds", "5-9", "--levels", "80,2.5,0.3", "--out", "a.png"]), 0);
+    expect(&onestep(home, &["sample", "--from", "a.png", "--out", "b.png", "--batch", "2"]), 0);
+    assert_eq!(std::fs::read(home.join("a.png")).unwrap(), std::fs::read(home.join("b.png")).unwrap());
+    expect(&onestep(home, &["sample", "--from", "a.json", "--out", "c.png"]), 0);
+    assert_eq!(std::fs::read(home.join("a.png")).unwrap(), std::fs::read(home.join("c.png")).unwrap());
+    // Another model under the same name is noticed.
+    expect(&train(home, "toy2d-ct", "other", 4, &[]), 0);
+    let output = onestep(home, &["sample", "other", "--from", "a.png", "--out", "d.png"]);
+    expect(&output, 65);
+    assert!(stderr(&output).contains("is not the model"), "{}", stderr(&output));
+}
+
+#[test]
+fn one_image_a_file_and_npz() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    let small = ["--set", "network.model_channels=16", "--set", "network.channel_mult=[1]", "--set", "network.attention_resolutions=[]", "--set", "data.limit=20", "--set", "train.batch=4"];
+    let mut arguments = vec!["train", "emoji-ct", "--out", "run", "--set", "train.steps=1", "--set", "train.preview_every=0"];
+    arguments.extend(small);
+    expect(&onestep(home, &arguments), 0);
+    expect(&onestep(home, &["sample", "run", "--seeds", "3,7", "--classes", "food,Flags", "--out", "single"]), 0);
+    for name in ["000003.png", "000007.png", "samples.json"] {
+        assert!(home.join("single").join(name).exists(), "{name}");
+    }
+    // A single image is reproducible alone: the seed is the image.
+    expect(&onestep(home, &["sample", "--from", "single/000007.png", "--out", "again"]), 0);
+    let read = |path: &str| std::fs::read(home.join(path)).unwrap();
+    assert_eq!(read("single/000007.png"), read("again/000007.png"));
+    expect(&onestep(home, &["sample", "run", "--seeds", "0-3", "--out", "samples.npz"]), 0);
+    let check = onestep(home, &["data", "check", "samples.npz"]);
+    expect(&check, 0);
+    assert!(stdout(&check).contains("4 of 32x32"), "{}", stdout(&check));
+    let wrong = onestep(home, &["sample", "run", "--classes", "cars"]);
+    expect(&wrong, 2);
+    assert!(stderr(&wrong).contains("there is no class `cars`"), "{}", stderr(&wrong));
+}
+
+/// SIGTERM in the middle: the step is finished, the state saved, exit 75; going on gives what never stopping gives.
+#[test]
+fn stopped_by_a_signal_and_resumed_equals_not_stopping() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    expect(&train(home, "toy2d-edm", "edm", 300, &[]), 0);
+    for method in ["edm", "cd", "ct"] {
+        let recipe = format!("toy2d-{method}");
+        let teacher: &[&str] = if method == "cd" { &["--teacher", "edm"] } else { &[] };
+        let (whole, parts) = (format!("{method}-whole"), format!("{method}-parts"));
+        expect(&train(home, &recipe, &whole, 300, teacher), 0);
+        let mut arguments = vec![
+            "train", &recipe, "--out", &parts, "--set", "train.steps=300", "--set", "train.batch=32", "--set", "train.preview_every=0",
+        ];
+        arguments.extend(teacher);
+        let mut child =
+            command(home, &arguments).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        // Wait until it trains, then ask it to stop.
+        let events = home.join(&parts).join("events.jsonl");
+        let started = Instant::now();
+        while std::fs::read_to_string(&events).map_or(0, |text| text.lines().count()) < 20 {
+            assert!(started.elapsed() < Duration::from_secs(120), "{method} does not train");
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("{method} ended early: {status}");
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        let status = child.wait().unwrap();
+        assert!(matches!(status.code(), Some(75 | 0)), "{method}: {status}");
+        expect(&onestep(home, &["train", "--resume", "--out", &parts]), 0);
+        assert!(checkpoint(&home.join(&whole)) == checkpoint(&home.join(&parts)), "{method} differs");
+    }
+}
+
+#[test]
+fn a_run_is_not_overwritten_and_not_trained_twice_at_once() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    expect(&train(home, "toy2d-ct", "run", 2, &[]), 0);
+    let again = train(home, "toy2d-ct", "run", 2, &[]);
+    expect(&again, 73);
+    assert!(stderr(&again).contains("already holds a run") && stderr(&again).contains("--resume"));
+    // Resuming a finished run is not an error; there is nothing left to do.
+    expect(&onestep(home, &["train", "--resume", "--out", "run"]), 0);
+}
+
+#[test]
+fn dry_run_shows_the_whole_run_and_writes_nothing() {
+    let home = TempDir::new().unwrap();
+    let output = onestep(home.path(), &["train", "imagenet64-cd", "-n", "--set", "train.batch=64"]);
+    expect(&output, 0);
+    let text = stdout(&output);
+    assert!(text.contains("batch = 64") && text.contains("295899267 in 541 tensors"), "{text}");
+    assert!(text.contains("# memory"), "{text}");
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn wrong_input_gets_one_clear_error() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    std::fs::write(home.join("broken.safetensors"), b"not a model").unwrap();
+    std::fs::write(home.join("broken.toml"), "name = \"x\"\nabuot = 3\n").unwrap();
+    std::fs::write(home.join("plain.png"), b"not a picture").unwrap();
+    let rows: &[(&[&str], i32, &str)] = &[
+        (&["sample", "nowhere"], 65, "nowhere"),
+        (&["sample", "broken.safetensors"], 65, "broken.safetensors"),
+        (&["sample", "x", "--levels", "0.82,80"], 2, "try 80,0.82"),
+        (&["sample", "x", "--seeds", "9-3"], 2, "3-9"),
+        (&["train", "nonsense", "--out", "r"], 2, "no built-in recipe `nonsense`"),
+        (&["train", "missing.toml", "--out", "r"], 65, "missing.toml"),
+        (&["train", "broken.toml", "--out", "r"], 2, "abuot"),
+        (&["train", "toy2d-cd", "--out", "r"], 2, "needs a teacher"),
+        (&["train", "toy2d-ct", "--out", "r", "--set", "train.bacth=3"], 2, "bacth"),
+        (&["train", "cifar10-edm", "--out", "r"], 65, "data/cifar10"),
+        (&["train", "--resume", "--out", "nothing"], 65, "no run to resume"),
+        (&["data", "info", "nowhere"], 65, "nowhere"),
+        (&["data", "info", "builtin:cats"], 65, "cats"),
+        (&["recipe", "show", "nonsense"], 2, "no built-in recipe"),
+        (&["info", "plain.png"], 65, "plain.png"),
+        (&["sample", "x", "--device", "vulkan"], 2, "vulkan"),
+    ];
+    for (arguments, code, part) in rows {
+        let output = onestep(home, arguments);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(*code), "{arguments:?}: {text}");
+        assert!(text.contains(part), "{arguments:?}: {text}");
+        assert!(text.starts_with("error: "), "{arguments:?}: {text}");
+        assert!(!text.contains("panicked"), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn recipes_data_and_doctor_report() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    let list = onestep(home, &["recipe", "list"]);
+    expect(&list, 0);
+    assert!(stdout(&list).lines().count() >= 15);
+    let show = onestep(home, &["recipe", "show", "emoji-cd"]);
+    std::fs::write(home.join("mine.toml"), show.stdout).unwrap();
+    expect(&onestep(home, &["train", "mine.toml", "-n"]), 0);
+    let info = onestep(home, &["data", "info", "builtin:emoji", "--picture", "emoji.png"]);
+    expect(&info, 0);
+    assert!(stdout(&info).contains("1892") && home.join("emoji.png").exists());
+    let doctor = onestep(home, &["doctor", "--json"]);
+    expect(&doctor, 0);
+    let report: serde_json::Value = serde_json::from_str(&stdout(&doctor)).expect("JSON");
+    assert_eq!(report["healthy"], true);
+}
+
+/// A bad image among good ones is named, and the exit code says so.
+#[test]
+fn data_check_names_the_bad_image() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    std::fs::create_dir(home.join("pictures")).unwrap();
+    for i in 0..3 {
+        image::RgbImage::new(8, 8).save(home.join(format!("pictures/{i}.png"))).unwrap();
+    }
+    let mut bytes = std::fs::read(home.join("pictures/1.png")).unwrap();
+    bytes.truncate(bytes.len() / 2);
+    std::fs::write(home.join("pictures/1.png"), bytes).unwrap();
+    let output = onestep(home, &["data", "check", "pictures"]);
+    expect(&output, 65);
+    assert!(stdout(&output).contains("1.png") && stdout(&output).contains("1 bad"), "{}", stdout(&output));
+}

@@ -253,6 +253,7 @@ impl Recipe {
         decisive.name.clear();
         decisive.about.clear();
         decisive.train.teacher = None;
+        decisive.train.steps = 1;
         decisive.train.checkpoint_every = 1;
         decisive.train.keep = 1;
         decisive.train.preview_every = 0;
