@@ -27,8 +27,11 @@ pub const NAMES: BlockNames = BlockNames {
 };
 
 /// Number of groups EDM's norms cut so many channels into: at most 32, at least four channels each.
+///
+/// EDM refuses widths that this number does not divide, such as 144; they get the next smaller one that does.
 pub fn groups(channels: usize) -> usize {
-    (channels / 4).min(32)
+    let most = (channels / 4).clamp(1, 32);
+    (1..=most).rev().find(|&groups| channels.is_multiple_of(groups)).unwrap_or(1)
 }
 
 /// How the input reaches the lower levels besides through the blocks.
