@@ -106,7 +106,7 @@ struct Block {
 #[derive(Debug, Clone)]
 enum EncoderStage {
     Convolution(Conv2d),
-    Block(Block),
+    Block(Box<Block>),
     /// A 1x1 convolution of the input, shrunk once more.
     Skip(Conv2d),
     /// A convolution of the previous level's residual input, halved.
@@ -116,7 +116,7 @@ enum EncoderStage {
 #[derive(Debug, Clone)]
 enum DecoderStage {
     Block {
-        block: Block,
+        block: Box<Block>,
         /// Whether it takes in the feature map put aside on the way down.
         joins: bool,
     },
@@ -308,13 +308,13 @@ impl Plan<'_> {
         channels: [usize; 2],
         resampling: Resampling,
         attends: bool,
-    ) -> Result<Block, ModelError> {
+    ) -> Result<Box<Block>, ModelError> {
         let residual = ResidualBlock::new(builder, name, channels, resampling, &self.style)?;
         let heads = if attends { (self.heads)(channels[1]) } else { 0 };
         let attention = match heads {
             0 => None,
             _ => Some(SelfAttention::new(builder, name, channels[1], heads, &self.style)?),
         };
-        Ok(Block { residual, attention })
+        Ok(Box::new(Block { residual, attention }))
     }
 }
