@@ -127,12 +127,6 @@ pub trait KernelOps: Backend {
     }
 }
 
-impl KernelOps for burn::backend::Flex {}
-impl<C: burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy> KernelOps
-    for burn::backend::Autodiff<burn::backend::Flex, C>
-{
-}
-
 #[cfg(any(
     feature = "vulkan",
     feature = "metal",

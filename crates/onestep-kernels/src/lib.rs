@@ -14,16 +14,21 @@
 
 pub mod activation;
 pub mod attention;
+mod ceiling;
 mod composed;
 pub mod conv2d;
 mod extension;
+mod flex;
 pub mod linear;
 pub mod norm_act;
+#[cfg(test)]
+mod plain;
 pub mod resample;
 pub mod update;
 
 pub use activation::{Activation, silu};
 pub use attention::attention;
+pub use ceiling::multiply_adds;
 pub use conv2d::{Conv2dOptions, conv2d};
 pub use extension::{KernelOps, Optional};
 pub use linear::linear;

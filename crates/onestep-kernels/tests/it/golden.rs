@@ -80,7 +80,7 @@ fn resize_bilinear_equals_torch() {
         assert_close(
             &values(&output),
             &values(&expected),
-            4e-6,
+            1e-5,
             &format!("{from} to {to}"),
         );
     }

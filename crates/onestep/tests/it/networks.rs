@@ -3,7 +3,7 @@
 mod exchange;
 mod formula;
 mod promises;
-mod settings;
+pub mod settings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

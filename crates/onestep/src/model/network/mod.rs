@@ -40,6 +40,11 @@ pub trait Network: std::fmt::Debug + Send + Sync {
     /// Number of classes it is conditioned on; none for an unconditional network.
     fn n_classes(&self) -> Option<usize>;
 
+    /// Values a sample that the forward pass keeps for the backward pass.
+    fn activations(&self) -> usize {
+        0
+    }
+
     /// Evaluates the network.
     ///
     /// # Shapes
