@@ -457,3 +457,39 @@ fn settings_survive_a_file_and_misspelt_ones_are_refused() {
     let error = toml::from_str::<Architecture>(misspelt).expect_err(misspelt).to_string();
     assert!(error.contains("n_class"), "{error}");
 }
+
+#[test]
+fn activation_checkpointing_changes_no_gradient() {
+    for architecture in small_architectures() {
+        let mut call = Call::new(&architecture, 2);
+        call.condition.dropout = Some(key(1, &[0, 1]));
+        let weighting = noise(9, 0, call.output(&call.weights).dims());
+        let run = |weights: Weights| {
+            let input = call.input.clone().autodiff().require_grad();
+            let output =
+                call.network.forward(&weights, input.clone(), &call.codes, &call.condition).expect("a call that fits");
+            let mut gradients = (output.clone() * weighting.clone()).sum().backward();
+            let input = Array::from_tensor(input.grad(&gradients).expect("the output depends on the input"));
+            let parameters: Vec<Array> =
+                weights.gradients(&mut gradients).into_iter().map(Array::from_tensor).collect();
+            (Array::from_tensor(output.inner()).values, input.values, parameters)
+        };
+        let (output, input, parameters) = run(call.weights.tracked());
+        let (output_again, input_again, parameters_again) = run(call.weights.tracked_with(true));
+        let largest = |values: &[f64]| values.iter().fold(0.0f64, |most, value| most.max(value.abs()));
+        let overall = parameters.iter().map(|gradient| largest(&gradient.values)).fold(0.0, f64::max);
+        // Operators may round otherwise where they also prepare for a backward pass; nothing else differs. The
+        // second term is for gradients that are zero up to rounding.
+        let close = |what: &str, plain: &[f64], again: &[f64]| {
+            let bound = 1e-4 * largest(plain) + 1e-6 * overall;
+            let differences: Vec<f64> = plain.iter().zip(again).map(|(a, b)| a - b).collect();
+            let difference = largest(&differences);
+            assert!(difference <= bound, "{architecture:?}: {what} differs by {difference:e}, more than {bound:e}");
+        };
+        close("output", &output, &output_again);
+        close("gradient of the input", &input, &input_again);
+        for ((spec, _), (plain, again)) in call.weights.iter().zip(parameters.iter().zip(&parameters_again)) {
+            close(&spec.name, &plain.values, &again.values);
+        }
+    }
+}
