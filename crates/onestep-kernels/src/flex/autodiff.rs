@@ -1,5 +1,7 @@
 //! The extension for autodiff over Flex: hand-written gradients in f32, burn's own for other types.
 
+use std::sync::Arc;
+
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -9,9 +11,12 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Flex};
 
 use super::conv2d::{self, Geometry};
+use super::forward::NormTensors;
 use super::memory::{Contiguous, dims, is_f32, tensor};
+use super::norm_act::Affine;
 use super::tile::Kernels;
 use crate::conv2d::Conv2dOptions;
+use crate::norm_act::NormActOptions;
 use crate::{KernelOps, Optional, composed};
 
 type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
@@ -71,6 +76,50 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
             }
         }
     }
+
+    fn norm_act(
+        input: Tracked<C>,
+        gain: Tracked<C>,
+        offset: Tracked<C>,
+        scale: Optional<Self>,
+        shift: Optional<Self>,
+        options: NormActOptions,
+    ) -> Tracked<C> {
+        let (scale, shift) = (scale.into_option(), shift.into_option());
+        let tensors = [&input, &gain, &offset]
+            .into_iter()
+            .chain(&scale)
+            .chain(&shift);
+        if !is_f32(tensors.map(|tensor| tensor.primitive())) {
+            return composed::norm_act::<Self>(input, gain, offset, scale.zip(shift), options);
+        }
+        let (input, input_node) = input.into_parts();
+        let ((gain, gain_node), (offset, offset_node)) = (gain.into_parts(), offset.into_parts());
+        let ((scale, scale_node), (shift, shift_node)) =
+            (optional_parts::<C>(scale), optional_parts::<C>(shift));
+        let nodes = [input_node, gain_node, offset_node, scale_node, shift_node];
+        let tensors = NormTensors {
+            input,
+            gain,
+            offset,
+            scale,
+            shift,
+            options,
+        };
+        let shape = dims::<4>(&tensors.input);
+        let (output, affine) = tensors.with(|norm| {
+            let affine = norm.affine();
+            (tensor(norm.forward(&affine), shape), affine)
+        });
+        match NormActBackward
+            .prepare::<C>(nodes)
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prepared) => prepared.finish((tensors, Arc::new(affine)), output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -98,6 +147,33 @@ impl Backward<Flex, 3> for Conv2dBackward {
         if let Some(node) = bias_node {
             let values = conv2d::bias_gradient(&geometry, gradient);
             gradients.register::<Flex>(node.id, tensor(values, [geometry.outputs]));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct NormActBackward;
+
+impl Backward<Flex, 5> for NormActBackward {
+    type State = (NormTensors, Arc<Affine>);
+
+    fn backward(self, ops: Ops<Self::State, 5>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let (tensors, affine) = ops.state;
+        let gradient = Contiguous::new(&gradients.consume::<Flex>(&ops.node));
+        let result = tensors.with(|norm| norm.backward(&affine, gradient.as_slice()));
+        let shape = dims::<4>(&tensors.input);
+        let [batch, _, _, channels] = shape;
+        let results = [
+            tensor(result.input, shape),
+            tensor(result.gain, [channels]),
+            tensor(result.offset, [channels]),
+            tensor(result.scale, [batch, channels]),
+            tensor(result.shift, [batch, channels]),
+        ];
+        for (node, result) in ops.parents.into_iter().zip(results) {
+            if let Some(node) = node {
+                gradients.register::<Flex>(node.id, result);
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! gathers from there. The data gradient is the same product with another table, in which pixels are ordered by their phase
 //! modulo the stride, so that the taps that miss a phase are skipped by whole tiles.
 
-use super::product::{PairTable, Panels, RowTable, column_sums, gathered, index, outer_sum};
+use super::product::{OuterTable, Panels, RowTable, column_sums, gathered, index, outer_sum};
 use super::tile::Kernels;
 use crate::conv2d::Conv2dOptions;
 
@@ -139,38 +139,12 @@ pub(crate) fn weight_gradient(
     gradient: &[f32],
 ) -> Vec<f32> {
     let [height, width] = geometry.output_size();
-    let rows = height * width;
-    let sizes = [
-        geometry.size[0] * geometry.size[1] * geometry.inputs,
-        rows * geometry.outputs,
-    ];
-    // Small images share a table, so that the inner loop has something to run over.
-    let images = (128 / rows.max(1)).clamp(1, geometry.batch.max(1));
-    let pairs = |tap| {
-        (0..images * rows)
-            .filter_map(|row| {
-                let (image, pixel) = (row / rows, row % rows);
-                let input = geometry.input_pixel(tap, [pixel / width, pixel % width])?;
-                Some([
-                    index(image * sizes[0] + input * geometry.inputs),
-                    index(row * geometry.outputs),
-                ])
-            })
-            .collect()
-    };
-    let table = PairTable {
-        pairs: (0..geometry.taps()).map(pairs).collect(),
-        images,
-        rows,
-    };
-    outer_sum(
-        kernels,
-        [input, gradient],
-        sizes,
-        geometry.batch,
-        &table,
-        [geometry.inputs, geometry.outputs],
-    )
+    let rows = [geometry.size[0] * geometry.size[1], height * width];
+    let table = OuterTable::build(geometry.taps(), rows, geometry.inputs, |tap, pixel| {
+        geometry.input_pixel(tap, [pixel / width, pixel % width])
+    });
+    let sizes = [geometry.inputs, geometry.outputs];
+    outer_sum(kernels, [input, gradient], geometry.batch, &table, sizes)
 }
 
 pub(crate) fn bias_gradient(geometry: &Geometry, gradient: &[f32]) -> Vec<f32> {

@@ -8,7 +8,7 @@
     reason = "builds the jobs of the inner loops from checked slices"
 )]
 
-use super::memory::{Shared, filled};
+use super::memory::{Shared, filled, with_scratch};
 use super::tile::{Gather, Kernels, OUTSIDE, Outer};
 
 /// A matrix `[depth, columns]` cut into panels of columns that the inner loop reads in order.
@@ -27,12 +27,7 @@ impl Panels {
         columns: usize,
     ) -> Self {
         Self::pack(kernels, depth, columns, |column, width, panel| {
-            let valid = width.min(columns - column);
-            for (k, target) in panel.chunks_exact_mut(width).enumerate() {
-                let source = k * columns + column;
-                target[..valid].copy_from_slice(&matrix[source..source + valid]);
-                target[valid..].fill(0.0);
-            }
+            pack_columns(matrix, columns, column, width, panel);
         })
     }
 
@@ -286,107 +281,124 @@ pub(crate) fn product(
     }
 }
 
-/// Pairs of positions whose outer products are summed, for one image or a few small ones.
-pub(crate) struct PairTable {
-    /// For each tap, the positions in the left and in the right image, one image after the other.
-    pub pairs: Vec<Vec<[u32; 2]>>,
-    /// Images that the table spans.
-    pub images: usize,
-    /// Right-hand rows of one image.
-    pub rows: usize,
+/// Which outer products are summed: for each tap, every row of the right-hand side with a row of the left.
+pub(crate) struct OuterTable {
+    taps: usize,
+    /// Rows of one image left and right.
+    rows: [usize; 2],
+    /// Images that the strips of the table span together.
+    images: usize,
+    strips: Vec<Strip>,
 }
 
-/// For each tap: Σ over images and pairs of left\[p..p + depth\] ⊗ right\[q..q + columns\], as `[taps, depth, columns]`.
+/// A run of right-hand rows and the window of left-hand rows that they meet.
+struct Strip {
+    first: [usize; 2],
+    rows: [usize; 2],
+    /// For each tap, left and right rows counted from the first.
+    pairs: Vec<Vec<[u32; 2]>>,
+}
+
+impl OuterTable {
+    /// `source(tap, row)` is the left row of an image that meets a right row; it does not decrease with the row.
+    pub(crate) fn build(
+        taps: usize,
+        rows: [usize; 2],
+        depth: usize,
+        source: impl Fn(usize, usize) -> Option<usize>,
+    ) -> Self {
+        // A strip's window of the left-hand side should stay in the second-level cache.
+        let strip = (16 * 1024 / depth.max(1)).clamp(32, 128);
+        let images = (strip / rows[1].max(1)).max(1);
+        let strips =
+            (0..images * rows[1]).step_by(if images > 1 { images * rows[1] } else { strip });
+        let strips = strips.map(|first| {
+            let end = if images > 1 {
+                images * rows[1]
+            } else {
+                (first + strip).min(rows[1])
+            };
+            let source = |tap, row| Some(row / rows[1] * rows[0] + source(tap, row % rows[1])?);
+            let pairs = |tap| (first..end).filter_map(move |row| Some([source(tap, row)?, row]));
+            let all = || (0..taps).flat_map(pairs).map(|[left, _]| left);
+            let left = all().min().unwrap_or(0);
+            Strip {
+                first: [left, first],
+                rows: [all().max().map_or(0, |last| last + 1 - left), end - first],
+                pairs: (0..taps)
+                    .map(|tap| {
+                        pairs(tap)
+                            .map(|[l, r]| [index(l - left), index(r - first)])
+                            .collect()
+                    })
+                    .collect(),
+            }
+        });
+        Self {
+            taps,
+            rows,
+            images,
+            strips: strips.collect(),
+        }
+    }
+}
+
+/// For each tap: the sum of outer products of left with right rows, `[taps, depth, columns]`.
 ///
-/// `sizes` are the numbers of elements of one image left and right.
+/// `left` is `[images, table.rows[0], depth]`, `right` `[images, table.rows[1], columns]`.
 pub(crate) fn outer_sum(
     kernels: &Kernels,
     [left, right]: [&[f32]; 2],
-    sizes: [usize; 2],
     n_images: usize,
-    table: &PairTable,
+    table: &OuterTable,
     [depth, columns]: [usize; 2],
 ) -> Vec<f32> {
-    let taps = table.pairs.len();
-    let result = taps * depth * columns;
-    assert!(left.len() == n_images * sizes[0] && right.len() == n_images * sizes[1]);
-    for [p, q] in table.pairs.iter().flatten() {
-        assert!(
-            *p as usize + depth <= table.images * sizes[0]
-                && *q as usize + columns <= table.images * sizes[1]
-        );
-    }
-
-    // Strips of about a hundred rows stay in cache while all taps and tiles pass over them.
-    let strips_per_table = (table.images * table.rows).div_ceil(STRIP);
-    let spans = n_images.div_ceil(table.images);
-    let strips = spans * strips_per_table;
+    let result = table.taps * depth * columns;
+    assert!(
+        left.len() == n_images * table.rows[0] * depth
+            && right.len() == n_images * table.rows[1] * columns
+    );
+    let strips = n_images.div_ceil(table.images) * table.strips.len();
     if strips * result == 0 {
         return vec![0.0; result];
     }
-    let groups = strips.min(16).min((4 * 1024 * 1024 / result).max(1));
+    // Partial sums for up to 16 groups of eight strips or more, fewer where they would take more than 16 MB, and then
+    // parts of the columns: by shapes alone, so that the number of threads changes nothing.
+    let groups = (strips / 8).min(4 * 1024 * 1024 / result).clamp(1, 16);
     let n_panels = columns.div_ceil(kernels.panel());
-    let panels_per_task = n_panels.div_ceil(16usize.div_ceil(groups)).max(1);
+    let panels_per_task = n_panels.div_ceil(16usize.div_ceil(groups));
     let parts = n_panels.div_ceil(panels_per_task);
-    // For each tap, where each strip of the table begins.
-    let bounds: Vec<Vec<usize>> = table
-        .pairs
-        .iter()
-        .map(|pairs| {
-            let begin = |strip: usize| {
-                pairs.partition_point(|pair| {
-                    (pair[1] as usize) < strip * STRIP * (sizes[1] / table.rows)
-                })
-            };
-            (0..=strips_per_table).map(begin).collect()
-        })
-        .collect();
 
     let task = |task: usize, shared: Shared| {
         let (group, part) = (task / parts, task % parts);
         let [first, end] = [group, group + 1].map(|group| group * strips / groups);
         for strip in first..end {
-            let (span, piece) = (strip / strips_per_table, strip % strips_per_table);
-            let image = span * table.images;
-            let complete = image + table.images <= n_images;
-            let limit = ((n_images - image) * sizes[1]) as u64; // right positions of images that exist
-            for panel in part * panels_per_task..((part + 1) * panels_per_task).min(n_panels) {
-                let column = panel * kernels.panel();
-                for (tap, pairs) in table.pairs.iter().enumerate() {
-                    let mut pairs = &pairs[bounds[tap][piece]..bounds[tap][piece + 1]];
-                    if !complete {
-                        pairs = &pairs[..pairs.partition_point(|pair| u64::from(pair[1]) < limit)];
-                    }
-                    let mut row = 0;
-                    while row < depth {
-                        let height = kernels
-                            .outer_rows
-                            .iter()
-                            .position(|height| row + height <= depth)
-                            .unwrap_or(3);
-                        // SAFETY: positions were checked above for a whole table; of a cut one only pairs of existing
-                        // images remain. Each task has its own group of the buffer or its own panels of it.
-                        unsafe {
-                            kernels.outer(
-                                height,
-                                &Outer {
-                                    left: left.as_ptr().add(image * sizes[0] + row),
-                                    right: right.as_ptr().add(image * sizes[1] + column),
-                                    pairs: pairs.as_ptr(),
-                                    n_pairs: pairs.len(),
-                                    target: shared.pointer(
-                                        group * result + (tap * depth + row) * columns + column,
-                                    ),
-                                    target_stride: columns,
-                                    columns: (columns - column).min(kernels.panel()),
-                                    accumulate: strip > first,
-                                },
-                            );
-                        }
-                        row += kernels.outer_rows[height];
-                    }
-                }
-            }
+            let image = strip / table.strips.len() * table.images;
+            let images = table.images.min(n_images - image);
+            let strip_table = &table.strips[strip % table.strips.len()];
+            // SAFETY: each task has its own group of the buffer or its own panels of it.
+            let target = unsafe { shared.pointer(group * result) };
+            let sides = [left, right]
+                .into_iter()
+                .zip(table.rows)
+                .zip([depth, columns]);
+            let mut sides = sides.map(|((side, rows), width)| {
+                &side[image * rows * width..(image + images) * rows * width]
+            });
+            let sides = [sides.next().unwrap_or(&[]), sides.next().unwrap_or(&[])];
+            let panels = part * panels_per_task..((part + 1) * panels_per_task).min(n_panels);
+            // SAFETY: as above; the first strip of a group writes all of its part.
+            unsafe {
+                outer_strip(
+                    kernels,
+                    sides,
+                    strip_table,
+                    [depth, columns],
+                    panels,
+                    target,
+                    strip > first,
+                )
+            };
         }
     };
     // SAFETY: every group writes all of its part in its first strip.
@@ -398,7 +410,109 @@ pub(crate) fn outer_sum(
     }
 }
 
-const STRIP: usize = 128;
+/// Adds the outer products of one strip to panels of `target`, `[taps, depth, columns]`.
+///
+/// Both sides are first packed in the order in which the inner loop reads them: rows a power of two apart would fall into
+/// the same few lines of the first-level cache.
+///
+/// # Safety
+///
+/// `target` is valid for `[taps, depth, columns]`, and nobody else touches these panels.
+unsafe fn outer_strip(
+    kernels: &Kernels,
+    [left, right]: [&[f32]; 2],
+    strip: &Strip,
+    [depth, columns]: [usize; 2],
+    panels: std::ops::Range<usize>,
+    target: *mut f32,
+    accumulate: bool,
+) {
+    // The last strip of a batch may lack images, and with them the last rows.
+    let n_left = strip.rows[0].min((left.len() / depth).saturating_sub(strip.first[0]));
+    let n_right = strip.rows[1].min((right.len() / columns).saturating_sub(strip.first[1]));
+    let left = &left[strip.first[0].min(left.len() / depth) * depth..][..n_left * depth];
+    let right = &right[strip.first[1] * columns..][..n_right * columns];
+    with_scratch(n_left * depth + n_right * kernels.panel(), |scratch| {
+        let (packed_left, packed_right) = scratch.split_at_mut(n_left * depth);
+        for (row, height) in blocks(kernels, depth) {
+            let block = &mut packed_left[row * n_left..][..kernels.outer_rows[height] * n_left];
+            pack_columns(left, depth, row, kernels.outer_rows[height], block);
+        }
+        for panel in panels {
+            let column = panel * kernels.panel();
+            let width = kernels.panel_at(column, columns);
+            let packed_right = &mut packed_right[..n_right * width];
+            pack_columns(right, columns, column, width, packed_right);
+            for (row, height) in blocks(kernels, depth) {
+                for (tap, pairs) in strip.pairs.iter().enumerate() {
+                    let pairs =
+                        &pairs[..pairs.partition_point(|pair| (pair[1] as usize) < n_right)];
+                    debug_assert!(pairs.iter().all(|pair| (pair[0] as usize) < n_left));
+                    // SAFETY: the pairs are rows that were packed, and the caller promises the target.
+                    unsafe {
+                        kernels.outer(
+                            height,
+                            &Outer {
+                                left: packed_left.as_ptr().add(row * n_left),
+                                right: packed_right.as_ptr(),
+                                pairs: pairs.as_ptr(),
+                                n_pairs: pairs.len(),
+                                target: target.add((tap * depth + row) * columns + column),
+                                target_stride: columns,
+                                columns: (columns - column).min(kernels.panel()),
+                                accumulate,
+                            },
+                        );
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Cuts rows into blocks of the heights there are, as (first row, index of the height).
+fn blocks(kernels: &Kernels, rows: usize) -> impl Iterator<Item = (usize, usize)> {
+    let heights = kernels.outer_rows;
+    let mut row = 0;
+    std::iter::from_fn(move || {
+        let height = heights.iter().position(|height| row + height <= rows)?;
+        row += heights[height];
+        Some((row - heights[height], height))
+    })
+}
+
+/// Copies `width` columns of a matrix `[_, stride]` together, with zeros beyond its last column.
+fn pack_columns(matrix: &[f32], stride: usize, column: usize, width: usize, target: &mut [f32]) {
+    let valid = width.min(stride - column);
+    match valid {
+        4 if width == 4 => copy_columns::<4>(matrix, stride, column, target),
+        6 if width == 6 => copy_columns::<6>(matrix, stride, column, target),
+        8 if width == 8 => copy_columns::<8>(matrix, stride, column, target),
+        16 if width == 16 => copy_columns::<16>(matrix, stride, column, target),
+        32 if width == 32 => copy_columns::<32>(matrix, stride, column, target),
+        _ => {
+            for (row, target) in matrix
+                .chunks_exact(stride)
+                .zip(target.chunks_exact_mut(width))
+            {
+                target[..valid].copy_from_slice(&row[column..column + valid]);
+                target[valid..].fill(0.0);
+            }
+        }
+    }
+}
+
+/// A width known to the compiler is a few moves instead of a call.
+fn copy_columns<const W: usize>(matrix: &[f32], stride: usize, column: usize, target: &mut [f32]) {
+    for (row, target) in matrix
+        .chunks_exact(stride)
+        .zip(target.as_chunks_mut::<W>().0)
+    {
+        if let Some(source) = row[column..].first_chunk::<W>() {
+            *target = *source;
+        }
+    }
+}
 
 /// The sum of all groups of `length` numbers, in order.
 fn fold(sums: &[f32], length: usize) -> Vec<f32> {

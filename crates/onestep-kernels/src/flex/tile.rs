@@ -39,16 +39,19 @@ pub(crate) struct Gather {
     pub columns: usize,
 }
 
-/// A tile of a sum of outer products.
+/// A tile of a sum of outer products of packed rows.
 ///
-/// result\[r\]\[column\] = (previous value, or 0) + Σ over pairs (p, q) of left\[p + r\] · right\[q + column\]
+/// result\[r\]\[column\] = (previous value, or 0) + Σ over pairs (p, q) of left\[p\]\[r\] · right\[q\]\[column\]
 pub(crate) struct Outer {
+    /// `[_][height of the tile]`
     pub left: *const f32,
+    /// `[_][width of the panel]`
     pub right: *const f32,
     pub pairs: *const [u32; 2],
     pub n_pairs: usize,
     pub target: *mut f32,
     pub target_stride: usize,
+    /// Columns of the panel that exist; the rest is padding.
     pub columns: usize,
     /// Continue from what `target` holds.
     pub accumulate: bool,
@@ -63,7 +66,7 @@ pub(crate) struct Kernels {
     /// Heights of the tiles of [`Self::outer`], tallest first; the last is 1.
     pub outer_rows: [usize; 4],
     gather: [unsafe fn(&Gather); 2],
-    outer: [[unsafe fn(&Outer); 4]; 4],
+    outer: [[unsafe fn(&Outer); 4]; 2],
 }
 
 impl Kernels {
@@ -110,11 +113,10 @@ impl Kernels {
     ///
     /// # Safety
     ///
-    /// All pointers are valid for what their documentation says is read or written; no more than two vectors of columns.
+    /// All pointers are valid for what their documentation says is read or written, and the panel is
+    /// [`Self::panel_at`] wide.
     pub(crate) unsafe fn outer(&self, height: usize, job: &Outer) {
-        let full = job.columns % self.lanes == 0;
-        let shape = usize::from(job.columns > self.lanes) * 2 + usize::from(full);
-        unsafe { self.outer[shape][height](job) }
+        unsafe { self.outer[usize::from(job.columns > self.lanes)][height](job) }
     }
 }
 
@@ -181,29 +183,27 @@ unsafe fn gather<S: Simd, const R: usize, const V: usize>(job: &Gather) {
 }
 
 #[inline(always)]
-unsafe fn outer<S: Simd, const R: usize, const V: usize, const FULL: bool>(job: &Outer) {
+unsafe fn outer<S: Simd, const R: usize, const V: usize>(job: &Outer) {
     unsafe {
-        let last = job.columns - (V - 1) * S::LANES;
-        let load = |source: *const f32| -> [S::Vector; V] {
-            std::array::from_fn(|v| {
-                let source = source.add(v * S::LANES);
-                if FULL || v + 1 < V {
-                    S::load(source)
-                } else {
-                    S::load_first(source, last)
-                }
-            })
-        };
+        let valid = |v: usize| job.columns.saturating_sub(v * S::LANES).min(S::LANES);
         let mut tile = [[S::splat(0.0); V]; R];
         if job.accumulate {
             for (r, vectors) in tile.iter_mut().enumerate() {
-                *vectors = load(job.target.add(r * job.target_stride));
+                for (v, vector) in vectors.iter_mut().enumerate() {
+                    let target = job.target.add(r * job.target_stride + v * S::LANES);
+                    *vector = if valid(v) == S::LANES {
+                        S::load(target)
+                    } else {
+                        S::load_first(target, valid(v))
+                    };
+                }
             }
         }
         for pair in 0..job.n_pairs {
             let [left, right] = *job.pairs.add(pair);
-            let left = job.left.add(left as usize);
-            let columns = load(job.right.add(right as usize));
+            let left = job.left.add(left as usize * R);
+            let right = job.right.add(right as usize * (V * S::LANES));
+            let columns: [S::Vector; V] = std::array::from_fn(|v| S::load(right.add(v * S::LANES)));
             for r in 0..R {
                 let value = S::splat(*left.add(r));
                 for v in 0..V {
@@ -212,12 +212,12 @@ unsafe fn outer<S: Simd, const R: usize, const V: usize, const FULL: bool>(job: 
             }
         }
         for (r, vectors) in tile.iter().enumerate() {
-            for v in 0..V {
+            for (v, vector) in vectors.iter().enumerate() {
                 let target = job.target.add(r * job.target_stride + v * S::LANES);
-                if FULL || v + 1 < V {
-                    S::store(target, vectors[v]);
+                if valid(v) == S::LANES {
+                    S::store(target, *vector);
                 } else {
-                    S::store_first(target, vectors[v], last);
+                    S::store_first(target, *vector, valid(v));
                 }
             }
         }
@@ -235,12 +235,12 @@ macro_rules! kernels {
             }
 
             $(#[$attribute])*
-            unsafe fn outer_of<const R: usize, const V: usize, const FULL: bool>(job: &Outer) {
-                unsafe { outer::<$simd, R, V, FULL>(job) }
+            unsafe fn outer_of<const R: usize, const V: usize>(job: &Outer) {
+                unsafe { outer::<$simd, R, V>(job) }
             }
 
-            const fn heights<const V: usize, const FULL: bool>() -> [unsafe fn(&Outer); 4] {
-                [outer_of::<$a, V, FULL>, outer_of::<$b, V, FULL>, outer_of::<$c, V, FULL>, outer_of::<$d, V, FULL>]
+            const fn heights<const V: usize>() -> [unsafe fn(&Outer); 4] {
+                [outer_of::<$a, V>, outer_of::<$b, V>, outer_of::<$c, V>, outer_of::<$d, V>]
             }
 
             pub(super) const KERNELS: Kernels = Kernels {
@@ -248,7 +248,7 @@ macro_rules! kernels {
                 lanes: <$simd as Simd>::LANES,
                 outer_rows: [$a, $b, $c, $d],
                 gather: [gather_of::<1>, gather_of::<2>],
-                outer: [heights::<1, false>(), heights::<1, true>(), heights::<2, false>(), heights::<2, true>()],
+                outer: [heights::<1>(), heights::<2>()],
             };
         }
     };
@@ -259,5 +259,5 @@ use super::simd::{Avx2, Avx512};
 #[cfg(target_arch = "x86_64")]
 kernels!(avx512, Avx512, rows: 8, outer: [8, 4, 2, 1], #[target_feature(enable = "avx512f")]);
 #[cfg(target_arch = "x86_64")]
-kernels!(avx2, Avx2, rows: 6, outer: [4, 2, 1, 1], #[target_feature(enable = "avx2,fma")]);
+kernels!(avx2, Avx2, rows: 6, outer: [6, 4, 2, 1], #[target_feature(enable = "avx2,fma")]);
 kernels!(portable, Portable, rows: 4, outer: [4, 2, 1, 1],);

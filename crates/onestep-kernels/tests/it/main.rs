@@ -1,5 +1,6 @@
 //! Integration tests.
 
+mod by_hand;
 mod finite_difference;
 mod golden;
 mod support;

@@ -1,0 +1,213 @@
+//! The hand-written f32 bodies and gradients on the CPU against the composed ones in f64.
+
+use burn::tensor::{DType, Device, Tensor};
+use onestep_kernels::*;
+
+use crate::support::{assert_close, numbers, values};
+
+/// Runs `body` and its gradients in f32 and in f64 on the same numbers and compares everything.
+///
+/// `tracked` says which inputs get gradients; the others must not get in the way.
+#[track_caller]
+fn check<const D: usize>(what: &str, lengths: &[usize], body: impl Fn(&[Tensor<1>]) -> Tensor<D>) {
+    let run = |dtype: DType, tracked: &dyn Fn(usize) -> bool| {
+        let device = Device::flex().autodiff();
+        let inputs: Vec<Tensor<1>> = (lengths.iter().enumerate())
+            .map(|(which, &length)| {
+                // Rounded to f32 for both.
+                let numbers: Vec<f64> = numbers(length, which as u64 + 1)
+                    .iter()
+                    .map(|x| f64::from(*x as f32))
+                    .collect();
+                let tensor = Tensor::from_data(numbers.as_slice(), (&device, dtype));
+                if tracked(which) {
+                    tensor.require_grad()
+                } else {
+                    tensor
+                }
+            })
+            .collect();
+        let output = body(&inputs);
+        let weights = numbers(output.shape().num_elements(), 77);
+        let weights: Vec<f64> = weights.iter().map(|x| f64::from(*x as f32)).collect();
+        let weights =
+            Tensor::<1>::from_data(weights.as_slice(), (&device, dtype)).reshape(output.shape());
+        let gradients = (output.clone() * weights).sum().backward();
+        let gradients: Vec<_> = inputs
+            .iter()
+            .map(|input| input.grad(&gradients).map(|g| values(&g)))
+            .collect();
+        (values(&output), gradients)
+    };
+    let (expected, expected_gradients) = run(DType::F64, &|_| true);
+    for only in std::iter::once(None).chain((0..lengths.len()).map(Some)) {
+        let tracked = |which| only.is_none_or(|only| only == which);
+        let (actual, gradients) = run(DType::F32, &tracked);
+        assert_close(&actual, &expected, 5e-6, what);
+        for (which, gradient) in gradients.into_iter().enumerate() {
+            assert_eq!(
+                gradient.is_some(),
+                tracked(which),
+                "{what}: gradient of input {which}"
+            );
+            if let (Some(gradient), Some(expected)) = (gradient, &expected_gradients[which]) {
+                assert_close(
+                    &gradient,
+                    expected,
+                    2e-5,
+                    &format!("{what}: gradient of input {which}"),
+                );
+            }
+        }
+    }
+    // The same without autodiff.
+    let device = Device::flex();
+    let inputs: Vec<Tensor<1>> = (lengths.iter().zip(1..))
+        .map(|(&length, seed)| {
+            Tensor::from_data(numbers(length, seed).as_slice(), (&device, DType::F32))
+        })
+        .collect();
+    assert_close(&values(&body(&inputs)), &expected, 5e-6, what);
+}
+
+#[test]
+fn conv2d_equals_its_composed_body() {
+    for (batch, [height, width], inputs, kernel, outputs, stride, padding) in [
+        (2, [8, 8], 16, 3, 32, 1, [1; 4]),
+        (3, [5, 7], 3, 3, 20, 1, [1; 4]),
+        (2, [1, 1], 5, 1, 3, 1, [0; 4]),
+        (2, [9, 8], 6, 3, 10, 2, [1; 4]),
+        (1, [8, 8], 4, 3, 4, 2, [0, 1, 0, 1]),
+        (2, [6, 6], 4, 5, 4, 1, [2, 1, 0, 3]),
+    ] {
+        let lengths = [
+            batch * height * width * inputs,
+            kernel * kernel * inputs * outputs,
+            outputs,
+        ];
+        check(
+            &format!("conv2d {kernel} {stride} {padding:?} {inputs} to {outputs}"),
+            &lengths,
+            |tensors| {
+                let [x, w, b] = [0, 1, 2].map(|which| tensors[which].clone());
+                let weight = w.reshape([kernel, kernel, inputs, outputs]);
+                conv2d(
+                    x.reshape([batch, height, width, inputs]),
+                    weight,
+                    Some(b),
+                    Conv2dOptions::new(stride, padding),
+                )
+            },
+        );
+    }
+    check(
+        "conv2d without bias",
+        &[2 * 4 * 4 * 3, 3 * 3 * 3 * 5],
+        |tensors| {
+            let [x, w] = [0, 1].map(|which| tensors[which].clone());
+            conv2d(
+                x.reshape([2, 4, 4, 3]),
+                w.reshape([3, 3, 3, 5]),
+                None,
+                Conv2dOptions::same(3),
+            )
+        },
+    );
+    check(
+        "conv2d of views",
+        &[2 * 4 * 4 * 3, 3 * 3 * 3 * 5],
+        |tensors| {
+            let [x, w] = [0, 1].map(|which| tensors[which].clone());
+            let (x, w) = (
+                x.reshape([2, 3, 4, 4]).permute([0, 2, 3, 1]),
+                w.reshape([5, 3, 3, 3]).permute([2, 3, 1, 0]),
+            );
+            conv2d(
+                x.slice([0..2, 0..4, 1..4, 0..3]),
+                w,
+                None,
+                Conv2dOptions::same(3),
+            )
+        },
+    );
+}
+
+#[test]
+fn norm_act_equals_its_composed_body() {
+    for (batch, size, channels, groups) in [
+        (2, [3, 2], 4, 2),
+        (1, [1, 1], 8, 2),
+        (2, [16, 16], 64, 32),
+        (3, [9, 7], 6, 1),
+        (2, [2, 2], 5, 5),
+    ] {
+        for activation in [Activation::None, Activation::Silu] {
+            let what = format!("norm_act {batch} {size:?} {channels} in {groups}, {activation:?}");
+            let shape = [batch, size[0], size[1], channels];
+            let length = shape.iter().product();
+            check(&what, &[length, channels, channels], |tensors| {
+                let [x, gain, offset] = [0, 1, 2].map(|which| tensors[which].clone());
+                norm_act(
+                    x.reshape(shape),
+                    groups,
+                    1e-5,
+                    gain,
+                    offset,
+                    None,
+                    activation,
+                )
+            });
+            check(
+                &what,
+                &[
+                    length,
+                    channels,
+                    channels,
+                    batch * channels,
+                    batch * channels,
+                ],
+                |tensors| {
+                    let [x, gain, offset, scale, shift] =
+                        [0, 1, 2, 3, 4].map(|which| tensors[which].clone());
+                    let scale_shift =
+                        [scale, shift].map(|tensor| tensor.reshape([batch, channels]));
+                    norm_act(
+                        x.reshape(shape),
+                        groups,
+                        1e-5,
+                        gain,
+                        offset,
+                        Some(scale_shift.into()),
+                        activation,
+                    )
+                },
+            );
+        }
+    }
+}
+
+#[test]
+fn norm_act_does_not_cancel_far_from_zero() {
+    // Mean a thousand times the deviation: E[x²] − E[x]² in f32 would be noise.
+    let run = |dtype| {
+        let shape = [1, 16, 16, 8];
+        let numbers: Vec<f64> = numbers(2048, 5)
+            .iter()
+            .map(|x| f64::from((x + 1000.0) as f32))
+            .collect();
+        let device = Device::flex();
+        let tensor = Tensor::<1>::from_data(numbers.as_slice(), (&device, dtype)).reshape(shape);
+        let one = Tensor::<1>::from_data([1.0f64; 8], (&device, dtype));
+        values(&norm_act(
+            tensor,
+            2,
+            1e-5,
+            one.clone(),
+            one.zeros_like(),
+            None,
+            Activation::None,
+        ))
+    };
+    // 1e-4: the inputs themselves are rounded to 6e-5 of the deviation.
+    assert_close(&run(DType::F32), &run(DType::F64), 1e-4, "norm_act at 1000");
+}
