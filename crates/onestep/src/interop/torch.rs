@@ -48,7 +48,7 @@ pub fn from_torch(architecture: &Architecture, mut named: NamedArrays) -> Result
         if !same_kernel(&shape, &expected) || shape.iter().product::<usize>() != values.len() {
             return Err(ModelError::WrongShape { name: spec.name.clone(), found: shape, expected });
         }
-        let mut values = axes.from_torch(&spec.shape, values);
+        let mut values = axes.ours(&spec.shape, values);
         if let Some(order) = attention_order(architecture, spec) {
             values = gather_last(&values, &order);
         }
@@ -81,7 +81,7 @@ pub fn to_torch(architecture: &Architecture, mut named: NamedArrays) -> Result<N
             values = gather_last(&values, &inverse(&order));
         }
         let axes = Axes::of(architecture, spec);
-        translated.insert(name, (axes.torch_shape(&spec.shape), axes.to_torch(&spec.shape, values)));
+        translated.insert(name, (axes.torch_shape(&spec.shape), axes.theirs(&spec.shape, values)));
     }
     if let Some(name) = named.into_keys().next() {
         return Err(ModelError::ExtraTensor { name });
@@ -131,7 +131,8 @@ impl Axes {
         (kernel.iter().product(), n_in, n_out)
     }
 
-    fn from_torch(self, ours: &[usize], values: Vec<f32>) -> Vec<f32> {
+    /// Values in our order from values in PyTorch's.
+    fn ours(self, ours: &[usize], values: Vec<f32>) -> Vec<f32> {
         if let Self::Same = self {
             return values;
         }
@@ -145,7 +146,8 @@ impl Axes {
         translated
     }
 
-    fn to_torch(self, ours: &[usize], values: Vec<f32>) -> Vec<f32> {
+    /// Values in PyTorch's order from values in ours.
+    fn theirs(self, ours: &[usize], values: Vec<f32>) -> Vec<f32> {
         if let Self::Same = self {
             return values;
         }

@@ -94,6 +94,11 @@ impl Builder {
         self.push(name.into(), shape, init, false)
     }
 
+    /// Number of parameters registered so far: that of the next one.
+    pub fn n_registered(&self) -> usize {
+        self.specs.len()
+    }
+
     /// A number that no other layer of this network gets: what tells the masks of its dropouts apart.
     pub fn random_layer(&mut self) -> u32 {
         self.n_random_layers += 1;
@@ -120,6 +125,9 @@ impl Builder {
 pub struct Weights {
     specs: Arc<[ParameterSpec]>,
     values: Vec<Tensor<1>>,
+    /// Number of the parameter whose values come first; only a part of a network has not all of them.
+    first: usize,
+    recompute: bool,
 }
 
 impl Weights {
@@ -148,7 +156,7 @@ impl Weights {
                 Tensor::from_data(TensorData::new(values, [n]), device)
             })
             .collect();
-        Self { specs: specs.clone(), values }
+        Self::whole(specs, values)
     }
 
     /// Puts flat values in the place of each parameter, in the order of `specs`.
@@ -162,7 +170,16 @@ impl Weights {
         for (spec, value) in specs.iter().zip(&values) {
             assert_eq!(spec.n_values(), value.dims()[0], "length of `{}`", spec.name);
         }
-        Self { specs: specs.clone(), values }
+        Self::whole(specs, values)
+    }
+
+    fn whole(specs: &Arc<[ParameterSpec]>, values: Vec<Tensor<1>>) -> Self {
+        Self { specs: specs.clone(), values, first: 0, recompute: false }
+    }
+
+    /// The parameters of a part of a network, from number `first` on; good for [`Weights::get`] alone.
+    pub(super) fn part(specs: &Arc<[ParameterSpec]>, first: usize, values: Vec<Tensor<1>>) -> Self {
+        Self { first, ..Self::whole(specs, values) }
     }
 
     /// Builds weights from named arrays, as read from a file.
@@ -198,7 +215,7 @@ impl Weights {
         }
         match named.into_keys().next() {
             Some(name) => Err(ModelError::ExtraTensor { name }),
-            None => Ok(Self { specs: specs.clone(), values }),
+            None => Ok(Self::whole(specs, values)),
         }
     }
 
@@ -209,7 +226,7 @@ impl Weights {
             .as_slice()
             .try_into()
             .unwrap_or_else(|_| panic!("`{}` does not have rank {D}", self.specs[id.0].name));
-        self.values[id.0].clone().reshape(shape)
+        self.values[id.0 - self.first].clone().reshape(shape)
     }
 
     /// Names, shapes and starting values, in order.
@@ -241,7 +258,21 @@ impl Weights {
                 if spec.trainable { value.autodiff().require_grad() } else { value }
             })
             .collect();
-        Self { specs: self.specs.clone(), values }
+        Self::whole(&self.specs, values)
+    }
+
+    /// As [`Weights::tracked`], and, where asked for, with activation checkpointing: U-Nets then keep the
+    /// inputs of their blocks alone and compute what is inside again in the backward pass.
+    ///
+    /// Memory then grows with the number of blocks instead of that of layers, at the price of a second forward
+    /// pass. The gradients are those of [`Weights::tracked`]. The perceptron has no blocks and takes no notice.
+    pub fn tracked_with(&self, checkpointing: bool) -> Self {
+        Self { recompute: checkpointing, ..self.tracked() }
+    }
+
+    /// Whether blocks are to be computed again in the backward pass.
+    pub(super) fn recomputes(&self) -> bool {
+        self.recompute
     }
 
     /// Takes each parameter's gradient out of `gradients`, in order; zeros where the loss does not depend on it.
@@ -258,7 +289,7 @@ impl Weights {
     /// The same numbers on another device.
     pub fn to_device(&self, device: &Device) -> Self {
         let values = self.values.iter().map(|value| value.clone().to_device(device)).collect();
-        Self { specs: self.specs.clone(), values }
+        Self { values, ..self.clone() }
     }
 }
 

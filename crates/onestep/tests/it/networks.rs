@@ -1,6 +1,8 @@
 //! The networks against the numbers of the original implementations, and against their own promises.
 
+mod exchange;
 mod formula;
+mod promises;
 pub mod settings;
 
 use std::collections::BTreeMap;

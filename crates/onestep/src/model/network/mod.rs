@@ -11,6 +11,7 @@ mod dhariwal;
 mod embedding;
 pub mod layers;
 mod mlp;
+mod recompute;
 mod resample;
 mod song;
 mod unet;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::attention::{SelfAttention, scaled};
 use super::block::{BlockNames, BlockStyle, ResidualBlock};
 use super::layers::{Conv2d, GroupNorm};
+use super::recompute::{Part, Recomputable};
 use super::resample::{ConvDownsample, Resampling};
 use crate::model::{Builder, Condition, ModelError, Weights};
 
@@ -27,8 +28,11 @@ pub const NAMES: BlockNames = BlockNames {
 };
 
 /// Number of groups EDM's norms cut so many channels into: at most 32, at least four channels each.
+///
+/// EDM refuses widths that this number does not divide, such as 144; they get the next smaller one that does.
 pub fn groups(channels: usize) -> usize {
-    (channels / 4).min(32)
+    let most = (channels / 4).clamp(1, 32);
+    (1..=most).rev().find(|&groups| channels.is_multiple_of(groups)).unwrap_or(1)
 }
 
 /// How the input reaches the lower levels besides through the blocks.
@@ -103,7 +107,7 @@ struct Block {
 #[derive(Debug, Clone)]
 enum EncoderStage {
     Convolution(Conv2d),
-    Block(Block),
+    Block(Recomputable<Block>),
     /// A 1x1 convolution of the input, shrunk once more.
     Skip(Conv2d),
     /// A convolution of the previous level's residual input, halved.
@@ -113,7 +117,7 @@ enum EncoderStage {
 #[derive(Debug, Clone)]
 enum DecoderStage {
     Block {
-        block: Block,
+        block: Recomputable<Block>,
         /// Whether it takes in the feature map put aside on the way down.
         joins: bool,
     },
@@ -121,7 +125,7 @@ enum DecoderStage {
     Output { norm: GroupNorm, conv: Conv2d },
 }
 
-impl Block {
+impl Part for Block {
     fn forward(&self, weights: &Weights, input: Tensor<4>, embedding: &Tensor<2>, condition: &Condition) -> Tensor<4> {
         let hidden = self.residual.forward(weights, input, embedding, condition);
         match &self.attention {
@@ -168,7 +172,7 @@ impl UNet {
                     false
                 }
                 EncoderStage::Block(block) => {
-                    hidden = block.forward(weights, hidden, embedding, condition);
+                    hidden = block.forward(weights, vec![hidden], embedding, condition);
                     false
                 }
                 EncoderStage::Skip(conv) => {
@@ -193,11 +197,11 @@ impl UNet {
         for stage in &self.decoder {
             match stage {
                 DecoderStage::Block { block, joins } => {
+                    let mut inputs = vec![hidden];
                     if *joins {
-                        let skip = skips.pop().expect("as many blocks up as down");
-                        hidden = Tensor::cat(vec![hidden, skip], 3);
+                        inputs.push(skips.pop().expect("as many blocks up as down"));
                     }
-                    hidden = block.forward(weights, hidden, embedding, condition);
+                    hidden = block.forward(weights, inputs, embedding, condition);
                 }
                 DecoderStage::Output { norm, conv } => {
                     let level = conv.forward(weights, norm.forward(weights, hidden.clone(), None, Activation::Silu));
@@ -305,13 +309,14 @@ impl Plan<'_> {
         channels: [usize; 2],
         resampling: Resampling,
         attends: bool,
-    ) -> Result<Block, ModelError> {
+    ) -> Result<Recomputable<Block>, ModelError> {
+        let first = builder.n_registered();
         let residual = ResidualBlock::new(builder, name, channels, resampling, &self.style)?;
         let heads = if attends { (self.heads)(channels[1]) } else { 0 };
         let attention = match heads {
             0 => None,
             _ => Some(SelfAttention::new(builder, name, channels[1], heads, &self.style)?),
         };
-        Ok(Block { residual, attention })
+        Ok(Recomputable::new(Block { residual, attention }, first..builder.n_registered()))
     }
 }

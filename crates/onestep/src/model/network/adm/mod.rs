@@ -18,6 +18,7 @@ use super::attention::SelfAttention;
 use super::block::{BlockNames, BlockStyle, ResidualBlock};
 use super::embedding::{Order, Spacing, one_hot, sinusoidal};
 use super::layers::{Conv2d, GroupNorm, Linear, Start};
+use super::recompute::{Part, Recomputable};
 use super::resample::{BOX_FILTER, Resampling};
 use super::{Network, check_call};
 use crate::model::{Builder, Condition, ModelError, ParameterSpec, Weights};
@@ -50,14 +51,17 @@ pub struct AdmUNet {
     n_classes: Option<usize>,
     time: [Linear; 2],
     label: Option<Linear>,
-    input: Vec<Vec<Layer>>,
-    middle: Vec<Layer>,
-    output: Vec<Vec<Layer>>,
+    input: Vec<Recomputable<Layers>>,
+    middle: Recomputable<Layers>,
+    output: Vec<Recomputable<Layers>>,
     out_norm: GroupNorm,
     out_conv: Conv2d,
 }
 
-/// One numbered part of a block of layers.
+/// What has one number in `input_blocks` or `output_blocks`.
+type Layers = Vec<Layer>;
+
+/// What has the second number.
 #[derive(Debug, Clone)]
 enum Layer {
     Residual(ResidualBlock),
@@ -74,6 +78,12 @@ impl Layer {
             Self::Convolution(conv) => conv.forward(weights, input),
             Self::Resample(resampling) => resampling.apply(input, &BOX_FILTER),
         }
+    }
+}
+
+impl Part for Layers {
+    fn forward(&self, weights: &Weights, input: Tensor<4>, embedding: &Tensor<2>, condition: &Condition) -> Tensor<4> {
+        self.iter().fold(input, |hidden, layer| layer.forward(weights, hidden, embedding, condition))
     }
 }
 
@@ -155,19 +165,16 @@ impl Network for AdmUNet {
     ) -> Result<Tensor<4>, ModelError> {
         check_call(self, &input, noise_code, condition, 0)?;
         let embedding = self.embed(weights, &input, noise_code, condition);
-        let apply = |layers: &[Layer], hidden: Tensor<4>| {
-            layers.iter().fold(hidden, |hidden, layer| layer.forward(weights, hidden, &embedding, condition))
-        };
         let mut hidden = input;
         let mut skips = Vec::with_capacity(self.input.len());
         for layers in &self.input {
-            hidden = apply(layers, hidden);
+            hidden = layers.forward(weights, vec![hidden], &embedding, condition);
             skips.push(hidden.clone());
         }
-        hidden = apply(&self.middle, hidden);
+        hidden = self.middle.forward(weights, vec![hidden], &embedding, condition);
         for layers in &self.output {
             let skip = skips.pop().expect("as many blocks up as down");
-            hidden = apply(layers, Tensor::cat(vec![hidden, skip], 3));
+            hidden = layers.forward(weights, vec![hidden, skip], &embedding, condition);
         }
         let hidden = self.out_norm.forward(weights, hidden, None, Activation::Silu);
         Ok(self.out_conv.forward(weights, hidden))
@@ -202,10 +209,12 @@ impl<'a> Layout<'a> {
     }
 
     /// The way down, with the number of channels put aside after each block.
-    fn input_blocks(&mut self) -> Result<(Vec<Vec<Layer>>, Vec<usize>), ModelError> {
+    fn input_blocks(&mut self) -> Result<(Vec<Recomputable<Layers>>, Vec<usize>), ModelError> {
         let config = self.config;
         let first = config.model_channels * config.channel_mult[0];
-        let mut blocks = vec![vec![self.convolution("input_blocks.0.0", first)]];
+        let mut start = self.builder.n_registered();
+        let convolution = vec![self.convolution("input_blocks.0.0", first)];
+        let mut blocks = vec![self.finish(convolution, &mut start)];
         let mut skips = vec![first];
         for (level, mult) in config.channel_mult.iter().enumerate() {
             for _ in 0..config.num_res_blocks {
@@ -214,12 +223,12 @@ impl<'a> Layout<'a> {
                 if self.attends(level) {
                     layers.push(self.attention(&format!("{name}.1"), false)?);
                 }
-                blocks.push(layers);
+                blocks.push(self.finish(layers, &mut start));
                 skips.push(self.channels);
             }
             if level + 1 < config.channel_mult.len() {
                 let name = format!("input_blocks.{}.0", blocks.len());
-                blocks.push(match config.resample {
+                let layers = match config.resample {
                     AdmResample::ResBlock => vec![self.resampling_block(&name, Resampling::Down)?],
                     AdmResample::Convolution => {
                         let channels = [self.channels; 2];
@@ -227,25 +236,29 @@ impl<'a> Layout<'a> {
                         vec![Layer::Convolution(conv.at_half_resolution())]
                     }
                     AdmResample::Pooling => vec![Layer::Resample(Resampling::Down)],
-                });
+                };
+                blocks.push(self.finish(layers, &mut start));
                 skips.push(self.channels);
             }
         }
         Ok((blocks, skips))
     }
 
-    fn middle_block(&mut self) -> Result<Vec<Layer>, ModelError> {
+    fn middle_block(&mut self) -> Result<Recomputable<Layers>, ModelError> {
         let channels = self.channels;
-        Ok(vec![
+        let mut start = self.builder.n_registered();
+        let layers = vec![
             self.residual("middle_block.0", channels)?,
             self.attention("middle_block.1", false)?,
             self.residual("middle_block.2", channels)?,
-        ])
+        ];
+        Ok(self.finish(layers, &mut start))
     }
 
-    fn output_blocks(&mut self, skips: &mut Vec<usize>) -> Result<Vec<Vec<Layer>>, ModelError> {
+    fn output_blocks(&mut self, skips: &mut Vec<usize>) -> Result<Vec<Recomputable<Layers>>, ModelError> {
         let config = self.config;
-        let mut blocks: Vec<Vec<Layer>> = Vec::new();
+        let mut start = self.builder.n_registered();
+        let mut blocks = Vec::new();
         for (level, mult) in config.channel_mult.iter().enumerate().rev() {
             for block in 0..=config.num_res_blocks {
                 let name = format!("output_blocks.{}", blocks.len());
@@ -265,10 +278,16 @@ impl<'a> Layout<'a> {
                         AdmResample::Pooling => layers.push(Layer::Resample(Resampling::Up)),
                     }
                 }
-                blocks.push(layers);
+                blocks.push(self.finish(layers, &mut start));
             }
         }
         Ok(blocks)
+    }
+
+    /// Layers that use the parameters registered from `start` on; moves `start` behind them.
+    fn finish(&self, layers: Layers, start: &mut usize) -> Recomputable<Layers> {
+        let end = self.builder.n_registered();
+        Recomputable::new(layers, std::mem::replace(start, end)..end)
     }
 
     fn attends(&self, level: usize) -> bool {
