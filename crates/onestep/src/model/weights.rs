@@ -63,6 +63,8 @@ pub struct ParameterSpec {
     pub init: Init,
     /// False for numbers that are stored but never trained (the frequencies of a Fourier embedding).
     pub trainable: bool,
+    /// Values a sample that the layer keeps between its forward and its backward pass, told once a layer.
+    pub kept: usize,
 }
 
 impl ParameterSpec {
@@ -81,6 +83,7 @@ pub struct ParameterId(usize);
 pub struct Builder {
     specs: Vec<ParameterSpec>,
     n_random_layers: u32,
+    n_pixels: usize,
 }
 
 impl Builder {
@@ -105,9 +108,26 @@ impl Builder {
         self.n_random_layers - 1
     }
 
+    /// Says that the layers registered from here on work on feature maps of `size` by `size` pixels.
+    pub fn feature_map(&mut self, size: usize) {
+        self.n_pixels = size * size;
+    }
+
+    /// Says that the last layer registered keeps so many values a pixel for its backward pass.
+    pub fn keeps(&mut self, values_per_pixel: usize) {
+        if let Some(spec) = self.specs.last_mut() {
+            spec.kept += values_per_pixel * self.n_pixels.max(1);
+        }
+    }
+
+    /// Number of pixels of the feature maps that layers work on at the moment.
+    pub fn n_pixels(&self) -> usize {
+        self.n_pixels.max(1)
+    }
+
     fn push(&mut self, name: String, shape: &[usize], init: Init, trainable: bool) -> ParameterId {
         debug_assert!(self.specs.iter().all(|spec| spec.name != name), "parameter `{name}` twice");
-        self.specs.push(ParameterSpec { name, shape: shape.to_vec(), init, trainable });
+        self.specs.push(ParameterSpec { name, shape: shape.to_vec(), init, trainable, kept: 0 });
         ParameterId(self.specs.len() - 1)
     }
 

@@ -18,7 +18,8 @@ impl MemoryForecast {
     /// The forecast for a recipe with its network.
     ///
     /// Activations are counted layer by layer ([`Network::activations`]); allocator overhead, the data set
-    /// and the program itself are not counted.
+    /// and the program itself are not counted. With activation checkpointing the forecast of the activations is
+    /// an upper bound: blocks keep their inputs alone, which is a fraction of it.
     pub fn of(recipe: &Recipe, network: &dyn Network) -> Self {
         let values: u64 = network.parameters().iter().map(|spec| spec.n_values() as u64).sum();
         let size = 4 * values;

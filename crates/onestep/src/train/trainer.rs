@@ -285,7 +285,7 @@ impl Trainer {
         for start in (0..n).step_by(micro) {
             let range = start..(start + micro).min(n);
             let batch = self.batches.batch(step, images_seen + start as u64, range.len(), &self.device)?;
-            let tracked = self.student.weights().tracked();
+            let tracked = self.student.weights().tracked_with(self.recipe.train.activation_checkpointing);
             let student = self.student.with_weights(tracked.clone());
             let per_sample = self.loss(&student, &batch, &levels.select(range))?;
             losses.extend(per_sample.clone().inner().into_data().iter::<f64>());

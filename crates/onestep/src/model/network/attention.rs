@@ -42,9 +42,13 @@ impl SelfAttention {
         let conv = |builder: &mut Builder, part: &str, n_out, start| {
             Conv2d::new(builder, &format!("{name}.{part}"), [channels, n_out], 1, start)
         };
+        let norm = style.norm(builder, &format!("{name}.{}", style.names.attention_norm), channels)?;
+        let qkv = conv(builder, "qkv", 3 * channels, style.attention_start);
+        // Queries, keys, values and, for each head, the attention of every pixel to every other.
+        builder.keeps(3 * channels + heads * builder.n_pixels());
         Ok(Self {
-            norm: style.norm(builder, &format!("{name}.{}", style.names.attention_norm), channels)?,
-            qkv: conv(builder, "qkv", 3 * channels, style.attention_start),
+            norm,
+            qkv,
             projection: conv(builder, style.names.attention_out, channels, style.last_start),
             heads,
             residual_scale: style.residual_scale,

@@ -55,8 +55,10 @@ impl Conv2d {
     pub fn new(builder: &mut Builder, name: &str, [n_in, n_out]: [usize; 2], kernel: usize, start: Start) -> Self {
         let area = kernel * kernel;
         let init = start.weight(n_in * area, n_out * area);
+        let weight = builder.parameter(format!("{name}.weight"), &[kernel, kernel, n_in, n_out], init);
+        builder.keeps(n_in);
         Self {
-            weight: builder.parameter(format!("{name}.weight"), &[kernel, kernel, n_in, n_out], init),
+            weight,
             bias: builder.parameter(format!("{name}.bias"), &[n_out], start.bias(n_in * area)),
             options: Conv2dOptions { stride: 1, padding: [kernel / 2; 4] },
         }
@@ -137,8 +139,10 @@ impl GroupNorm {
                 reason: format!("`{name}` normalizes {channels} channels in {groups} groups, which do not divide them"),
             });
         }
+        let gain = builder.parameter(format!("{name}.weight"), &[channels], Init::Ones);
+        builder.keeps(channels);
         Ok(Self {
-            gain: builder.parameter(format!("{name}.weight"), &[channels], Init::Ones),
+            gain,
             offset: builder.parameter(format!("{name}.bias"), &[channels], Init::Zeros),
             groups,
             epsilon,

@@ -41,9 +41,9 @@ pub trait Network: std::fmt::Debug + Send + Sync {
     /// Number of classes it is conditioned on; none for an unconditional network.
     fn n_classes(&self) -> Option<usize>;
 
-    /// Values a sample that the forward pass keeps for the backward pass.
+    /// Values a sample that the forward pass keeps for the backward pass, unless blocks are computed again.
     fn activations(&self) -> usize {
-        0
+        self.parameters().iter().map(|spec| spec.kept).sum()
     }
 
     /// Evaluates the network.

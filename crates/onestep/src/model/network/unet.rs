@@ -224,6 +224,7 @@ impl Plan<'_> {
         let mut skips = Vec::new();
         let (mut channels, mut side_channels) = (self.first_channels, self.in_channels);
         for (level, &n_out) in self.channels.iter().enumerate() {
+            builder.feature_map(self.image_size >> level);
             let name = |part: &str| format!("enc.{0}x{0}_{part}", self.image_size >> level);
             if level == 0 {
                 let conv = Conv2d::new(builder, &name("conv"), [self.in_channels, channels], 3, start);
@@ -262,6 +263,7 @@ impl Plan<'_> {
         let lowest = self.channels.len() - 1;
         let mut channels = self.channels[lowest];
         for (level, &n_out) in self.channels.iter().enumerate().rev() {
+            builder.feature_map(self.image_size >> level);
             let name = |part: &str| format!("dec.{0}x{0}_{part}", self.image_size >> level);
             let same = [channels, channels];
             let mut straight = |builder: &mut Builder, part: &str, resampling, attends| {

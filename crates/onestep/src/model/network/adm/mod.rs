@@ -213,10 +213,12 @@ impl<'a> Layout<'a> {
         let config = self.config;
         let first = config.model_channels * config.channel_mult[0];
         let mut start = self.builder.n_registered();
+        self.builder.feature_map(config.image_size);
         let convolution = vec![self.convolution("input_blocks.0.0", first)];
         let mut blocks = vec![self.finish(convolution, &mut start)];
         let mut skips = vec![first];
         for (level, mult) in config.channel_mult.iter().enumerate() {
+            self.builder.feature_map(config.image_size >> level);
             for _ in 0..config.num_res_blocks {
                 let name = format!("input_blocks.{}", blocks.len());
                 let mut layers = vec![self.residual(&format!("{name}.0"), mult * config.model_channels)?];
@@ -260,6 +262,7 @@ impl<'a> Layout<'a> {
         let mut start = self.builder.n_registered();
         let mut blocks = Vec::new();
         for (level, mult) in config.channel_mult.iter().enumerate().rev() {
+            self.builder.feature_map(config.image_size >> level);
             for block in 0..=config.num_res_blocks {
                 let name = format!("output_blocks.{}", blocks.len());
                 self.channels += skips.pop().expect("as many blocks up as down");
