@@ -15,6 +15,15 @@ pub enum Error {
     /// A data set that cannot be read.
     #[error(transparent)]
     Data(#[from] crate::data::DataError),
+    /// An optimizer that cannot work.
+    #[error(transparent)]
+    Optimizer(#[from] crate::train::OptimizerError),
+    /// An average that cannot be.
+    #[error(transparent)]
+    Average(#[from] crate::train::AverageError),
+    /// A checkpoint that cannot be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] crate::train::checkpoint::CheckpointError),
 }
 
 /// The result of anything that can go wrong in this library.

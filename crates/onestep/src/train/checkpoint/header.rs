@@ -1,0 +1,144 @@
+//! What the files of a checkpoint say about themselves, as JSON.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::CheckpointError;
+use crate::model::{Architecture, Preconditioning};
+use crate::train::{AverageConfig, OptimizerConfig};
+
+/// The format this version writes, and the newest it reads.
+const FORMAT: u64 = 1;
+
+/// The format's number in a file. There is one so far: 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Format;
+
+impl Serialize for Format {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(FORMAT)
+    }
+}
+
+impl<'de> Deserialize<'de> for Format {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            FORMAT => Ok(Self),
+            other => Err(D::Error::custom(format_args!("format {other} does not exist"))),
+        }
+    }
+}
+
+/// The header of a model file: everything needed to use the weights, so that nothing is asked again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelHeader {
+    /// Version of this header.
+    pub format: Format,
+    /// The network.
+    pub architecture: Architecture,
+    /// What makes a denoiser of it.
+    pub preconditioning: Preconditioning,
+    /// Smallest noise level of training: standard deviation in the units of the data.
+    pub sigma_min: f64,
+    /// Largest noise level of training.
+    pub sigma_max: f64,
+    /// Standard deviation of the data.
+    pub sigma_data: f64,
+    /// Exponent of the noise levels' spacing.
+    pub rho: f64,
+    /// Names of the classes, in order; empty for unconditional models.
+    pub class_names: Vec<String>,
+    /// How it was trained: `edm`, `cd`, `ct`, ...
+    pub method: String,
+    /// What it was trained on.
+    pub data: String,
+    /// Images seen in training.
+    pub images_seen: u64,
+    /// Updates taken in training.
+    pub step: u64,
+    /// Program and version that wrote the file.
+    pub tool: String,
+    /// Descending noise levels that were found to sample best, if someone searched.
+    pub sampling_levels: Option<Vec<f64>>,
+}
+
+/// The place of a run that the weights do not tell.
+///
+/// Random numbers and the order of the data are functions of the seed and of these counts, so there is no generator
+/// and no cursor to save.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainState {
+    /// Training steps taken, skipped ones included.
+    pub step: u64,
+    /// Images seen.
+    pub images_seen: u64,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Updates skipped because a gradient was not finite.
+    pub skipped_updates: u64,
+    /// How many of them came just now, one after the other.
+    pub consecutive_bad: u64,
+    /// Digest of the recipe, to notice that it has changed.
+    pub recipe_digest: String,
+    /// Fingerprint of the data, to notice that they have changed.
+    pub data_fingerprint: String,
+    /// Program and version of the run.
+    pub tool: String,
+}
+
+/// `state.json`: the last file of a step folder, which vouches for all the others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Manifest {
+    pub format: Format,
+    pub state: TrainState,
+    /// The averages in the order of the recipe; the first is the one to use.
+    pub averages: Vec<AverageConfig>,
+    /// SHA-256 of every other file, by name.
+    pub files: BTreeMap<String, String>,
+}
+
+/// The header of `optim.safetensors`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OptimizerHeader {
+    pub format: Format,
+    pub optimizer: OptimizerConfig,
+    pub step: u64,
+}
+
+/// Reads JSON of this or an older format.
+pub(super) fn parse<T: DeserializeOwned>(what: &'static str, path: &Path, text: &str) -> Result<T, CheckpointError> {
+    /// The one field that every later format will keep.
+    #[derive(Deserialize)]
+    struct Version {
+        format: u64,
+    }
+    let bad = |source| CheckpointError::BadJson { what, path: path.to_path_buf(), source };
+    // Looked at first: what a newer version has added would otherwise be reported as an unknown field.
+    let Version { format } = serde_json::from_str(text).map_err(bad)?;
+    if format > FORMAT {
+        return Err(CheckpointError::NewerFormat { path: path.to_path_buf(), found: format, supported: FORMAT });
+    }
+    serde_json::from_str(text).map_err(bad)
+}
+
+/// Writes JSON that is known to be readable: a NaN would become a `null` that nobody could load.
+pub(super) fn render<T: Serialize + DeserializeOwned>(
+    what: &'static str,
+    path: &Path,
+    value: &T,
+) -> Result<String, CheckpointError> {
+    let text = serde_json::to_string(value).map_err(|source| CheckpointError::BadJson {
+        what,
+        path: path.to_path_buf(),
+        source,
+    })?;
+    parse::<T>(what, path, &text)?;
+    Ok(text)
+}

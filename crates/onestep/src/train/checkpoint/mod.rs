@@ -1,0 +1,65 @@
+//! Checkpoints: everything a run is, on disk, whole or not at all.
+//!
+//! 1. A [`RunFolder`] is opened by one process at a time ([`RunLock`]).
+//! 2. [`RunFolder::save`] writes a [`Checkpoint`] into a temporary folder, forces it to disk, renames it, and only then
+//!    says so in the file `latest`. A process that is killed, a full disk or a loss of power leaves the checkpoint before.
+//! 3. [`RunFolder::load`] gives back the newest checkpoint whose every byte is as it was saved.
+//! 4. [`load_model`] takes just the weights to sample from; [`save_model`] writes them as one file.
+//!
+//! The same state always gives the same bytes.
+
+mod digest;
+mod error;
+mod folder;
+mod header;
+mod layout;
+mod lock;
+mod model;
+mod step;
+mod storage;
+mod tensors;
+mod writer;
+
+use crate::model::Weights;
+use crate::train::{Average, Optimizer};
+
+pub use error::{CheckpointError, ErrorClass};
+pub use folder::{Restored, RunFolder, Saved};
+pub use header::{Format, ModelHeader, TrainState};
+pub use lock::RunLock;
+pub use model::{Damaged, LoadedModel, ModelSummary, Which, load_model, read_header};
+pub use storage::{Disk, Storage, StoredFile};
+pub use tensors::TensorFileError;
+pub use writer::save_model;
+
+/// Everything a run is at one moment. Cloning shares the numbers, so a copy can be saved while training goes on.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// What the model is. Its step and images are taken from `state` when it is saved.
+    pub header: ModelHeader,
+    /// The trained weights.
+    pub weights: Weights,
+    /// Averages of them, in the order of the recipe; the first is the one to use.
+    pub averages: Vec<Average>,
+    /// The target of a consistency loss, where it is a network of its own.
+    pub target: Option<Weights>,
+    /// The optimizer with its moments.
+    pub optimizer: Optimizer,
+    /// The place in the run.
+    pub state: TrainState,
+}
+
+impl Checkpoint {
+    /// Bytes that saving needs on disk, a little more than it will take.
+    pub fn bytes_needed(&self) -> u64 {
+        /// Name, shape and place of a tensor in a header.
+        const ENTRY: u64 = 160;
+        let specs = self.weights.specs();
+        let sets = 1 + self.averages.len() as u64 + u64::from(self.target.is_some());
+        let n_values: u64 = specs.iter().map(|spec| spec.n_values() as u64).sum();
+        let n_trained = self.weights.n_parameters() as u64;
+        let n_entries = specs.len() as u64 * (sets + 2);
+        let state = 4 * (sets * n_values + 2 * n_trained) + ENTRY * n_entries + 4096 * (sets + 2);
+        state + state / 10
+    }
+}

@@ -1,0 +1,300 @@
+//! Models to use: from a file, a step folder or a run folder.
+
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+
+use super::digest::Digesting;
+use super::header::{Manifest, parse};
+use super::layout::{self, CHECKPOINTS, LATEST, MODEL, STATE, TARGET};
+use super::tensors::{TensorFile, TensorFileError};
+use super::{CheckpointError, ModelHeader};
+use crate::model::{ParameterSpec, Weights};
+use crate::train::NamedArrays;
+
+/// Which of a checkpoint's weights.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Which {
+    /// The first average, else the trained weights. Of a file: what it holds.
+    #[default]
+    Best,
+    /// The trained weights themselves.
+    Raw,
+    /// The average with this label, for example `ema-0.9999`.
+    Average(String),
+    /// The target of a consistency loss.
+    Target,
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Best => "best",
+            Self::Raw => "raw",
+            Self::Average(label) => label,
+            Self::Target => "target",
+        })
+    }
+}
+
+impl FromStr for Which {
+    type Err = std::convert::Infallible;
+
+    /// `best`, `raw`, `target`, else the label of an average.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "best" => Self::Best,
+            "raw" => Self::Raw,
+            "target" => Self::Target,
+            label => Self::Average(label.to_string()),
+        })
+    }
+}
+
+/// A step folder that could not be used.
+#[derive(Debug)]
+pub struct Damaged {
+    /// The folder.
+    pub folder: PathBuf,
+    /// What is wrong with it.
+    pub error: CheckpointError,
+}
+
+/// A model's weights and what they are.
+#[derive(Debug)]
+pub struct LoadedModel {
+    /// What the file says about them.
+    pub header: ModelHeader,
+    /// The weights by name.
+    pub arrays: NamedArrays,
+    /// The file they are from.
+    pub file: PathBuf,
+    /// Newer checkpoints that had to be passed over; worth a warning.
+    pub skipped: Vec<Damaged>,
+}
+
+/// What a model file says, without its weights.
+#[derive(Debug)]
+pub struct ModelSummary {
+    /// The header.
+    pub header: ModelHeader,
+    /// Names and shapes of the tensors, in the order of the file.
+    pub tensors: Vec<(String, Vec<u64>)>,
+    /// The file.
+    pub file: PathBuf,
+    /// Newer checkpoints that had to be passed over; worth a warning.
+    pub skipped: Vec<Damaged>,
+}
+
+impl LoadedModel {
+    /// The weights for a network with these parameters.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::WrongModel`] if a tensor is missing, does not belong, or has another shape.
+    pub fn weights(self, specs: &Arc<[ParameterSpec]>, device: &Device) -> Result<Weights, CheckpointError> {
+        weights_from(&self.file, specs, self.arrays, device)
+    }
+}
+
+/// Loads a model.
+///
+/// `path` is a model file, a step folder, a run folder, or a run folder's file `latest`. A file of a step folder is
+/// compared with its digest. If the checkpoint that `latest` names is damaged, the newest intact one is taken and
+/// [`LoadedModel::skipped`] says so.
+///
+/// # Errors
+///
+/// - [`CheckpointError::NotFound`], [`CheckpointError::NoSuchWeights`]: nothing there of that name.
+/// - [`CheckpointError::BadFile`], [`CheckpointError::BadJson`], [`CheckpointError::WrongDigest`],
+///   [`CheckpointError::WrongStep`], [`CheckpointError::NewerFormat`]: the file cannot be used.
+/// - [`CheckpointError::NothingIntact`]: no checkpoint of the run can be used.
+/// - [`CheckpointError::Io`]: the system could not read.
+pub fn load_model(path: &Path, which: &Which) -> Result<LoadedModel, CheckpointError> {
+    let (skipped, file, (header, arrays)) = find(path, which, |file, digest| {
+        let (metadata, arrays) = read_arrays(file, digest)?;
+        Ok((parse("model header", file, &metadata)?, arrays))
+    })?;
+    Ok(LoadedModel { header, arrays, file, skipped })
+}
+
+/// Reads a model's header and the shapes of its tensors, but no weights: quick however large the file.
+///
+/// # Errors
+///
+/// As [`load_model`], except that values and digest are not looked at.
+pub fn read_header(path: &Path, which: &Which) -> Result<ModelSummary, CheckpointError> {
+    let (skipped, file, (header, tensors)) = find(path, which, |file, _| {
+        let tensors = open(file)?;
+        let header = parse("model header", file, tensors.metadata())?;
+        Ok((header, tensors.shapes().map(|(name, shape)| (name.to_string(), shape.to_vec())).collect()))
+    })?;
+    Ok(ModelSummary { header, tensors, file, skipped })
+}
+
+/// Finds the file that `path` and `which` mean and reads it; returns also what had to be passed over.
+fn find<T>(
+    path: &Path,
+    which: &Which,
+    read: impl Fn(&Path, Option<&str>) -> Result<T, CheckpointError>,
+) -> Result<(Vec<Damaged>, PathBuf, T), CheckpointError> {
+    let not_found = || CheckpointError::NotFound { path: path.to_path_buf() };
+    if path.is_dir() {
+        if path.join(STATE).is_file() {
+            let (file, value) = read_from_step(path, which, &read)?;
+            Ok((Vec::new(), file, value))
+        } else if path.join(CHECKPOINTS).is_dir() {
+            let (skipped, (file, value)) =
+                first_intact(path, |folder| read_from_step(folder, which, &read))?.ok_or_else(not_found)?;
+            Ok((skipped, file, value))
+        } else {
+            Err(not_found())
+        }
+    } else if path.file_name().is_some_and(|name| name == LATEST) && path.is_file() {
+        // The parent of a bare `latest` is the empty path, which is not a folder.
+        let run = path.parent().filter(|run| !run.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        find(run, which, read)
+    } else if matches!(which, Which::Best | Which::Raw) {
+        Ok((Vec::new(), path.to_path_buf(), read(path, None)?))
+    } else {
+        let (path, wanted) = (path.to_path_buf(), which.to_string());
+        Err(CheckpointError::NoSuchWeights { path, wanted, available: vec!["best".into()] })
+    }
+}
+
+/// Tries the step folders of a run in order; none if there are none.
+pub(super) fn first_intact<T>(
+    run: &Path,
+    read: impl Fn(&Path) -> Result<T, CheckpointError>,
+) -> Result<Option<(Vec<Damaged>, T)>, CheckpointError> {
+    let mut skipped: Vec<Damaged> = Vec::new();
+    for folder in layout::candidates(run)? {
+        match read(&folder) {
+            Ok(value) => return Ok(Some((skipped, value))),
+            Err(error) if is_damage(&error) => skipped.push(Damaged { folder, error }),
+            Err(error) => return Err(error),
+        }
+    }
+    let n_folders = skipped.len();
+    match skipped.into_iter().next() {
+        None => Ok(None),
+        Some(Damaged { error, .. }) => {
+            Err(CheckpointError::NothingIntact { path: run.to_path_buf(), n_folders, newest: Box::new(error) })
+        }
+    }
+}
+
+/// Whether an error says that these bytes are bad, so that an older checkpoint may be better. A checkpoint of a newer
+/// version, or one without the weights asked for, is not bad: falling back from it would hide what is wrong.
+fn is_damage(error: &CheckpointError) -> bool {
+    matches!(
+        error,
+        CheckpointError::BadFile { .. }
+            | CheckpointError::BadJson { .. }
+            | CheckpointError::WrongDigest { .. }
+            | CheckpointError::WrongStep { .. }
+            | CheckpointError::NotFound { .. }
+            | CheckpointError::Io { .. }
+    )
+}
+
+fn read_from_step<T>(
+    folder: &Path,
+    which: &Which,
+    read: impl Fn(&Path, Option<&str>) -> Result<T, CheckpointError>,
+) -> Result<(PathBuf, T), CheckpointError> {
+    let manifest = read_manifest(folder)?;
+    let labels: Vec<String> = manifest.averages.iter().map(|average| average.label()).collect();
+    let name = match which {
+        Which::Best => labels.first().map_or(MODEL.to_string(), |label| layout::weights_file(label)),
+        Which::Raw => MODEL.to_string(),
+        Which::Target => TARGET.to_string(),
+        Which::Average(label) => layout::weights_file(label),
+    };
+    // Only names that state.json vouches for are ever opened, so a label cannot lead out of the folder.
+    let known = match which {
+        Which::Average(label) => labels.contains(label),
+        _ => true,
+    };
+    match manifest.files.get(&name) {
+        Some(digest) if known => {
+            let file = folder.join(name);
+            let value = read(&file, Some(digest))?;
+            Ok((file, value))
+        }
+        _ => {
+            let mut available = vec!["raw".to_string()];
+            available.extend(labels);
+            available.extend(manifest.files.contains_key(TARGET).then(|| "target".to_string()));
+            let (path, wanted) = (folder.to_path_buf(), which.to_string());
+            Err(CheckpointError::NoSuchWeights { path, wanted, available })
+        }
+    }
+}
+
+/// Reads a step folder's `state.json`.
+pub(super) fn read_manifest(folder: &Path) -> Result<Manifest, CheckpointError> {
+    let path = folder.join(STATE);
+    let text = std::fs::read_to_string(&path).map_err(|error| read_failed(&path, error))?;
+    let manifest: Manifest = parse("training state", &path, &text)?;
+    let name = folder.file_name().and_then(|name| name.to_str()).and_then(layout::parse_step);
+    match name {
+        Some((step, _)) if step != manifest.state.step => {
+            Err(CheckpointError::WrongStep { path: folder.to_path_buf(), found: manifest.state.step })
+        }
+        // A folder that was renamed by hand says nothing about the step.
+        _ => Ok(manifest),
+    }
+}
+
+/// Opens a tensor file and reads its header.
+fn open(path: &Path) -> Result<TensorFile<Digesting<File>>, CheckpointError> {
+    let metadata = std::fs::metadata(path).map_err(|error| read_failed(path, error))?;
+    // Opening a pipe would wait for ever.
+    if !metadata.is_file() {
+        return Err(CheckpointError::NotFound { path: path.to_path_buf() });
+    }
+    let file = File::open(path).map_err(|error| read_failed(path, error))?;
+    TensorFile::open(Digesting::new(file), metadata.len()).map_err(|error| bad_file(path, error))
+}
+
+/// Reads a tensor file's metadata and arrays, and compares its digest if one is known.
+pub(super) fn read_arrays(path: &Path, digest: Option<&str>) -> Result<(String, NamedArrays), CheckpointError> {
+    let file = open(path)?;
+    let metadata = file.metadata().to_string();
+    let (arrays, input) = file.read().map_err(|error| bad_file(path, error))?;
+    let found = input.hex();
+    match digest {
+        Some(digest) if found != digest => Err(CheckpointError::WrongDigest { path: path.to_path_buf() }),
+        _ => Ok((metadata, arrays)),
+    }
+}
+
+/// Puts arrays read from `file` in the place of a network's parameters.
+pub(super) fn weights_from(
+    file: &Path,
+    specs: &Arc<[ParameterSpec]>,
+    arrays: NamedArrays,
+    device: &Device,
+) -> Result<Weights, CheckpointError> {
+    Weights::from_named(specs, arrays, device)
+        .map_err(|source| CheckpointError::WrongModel { path: file.to_path_buf(), source })
+}
+
+fn bad_file(path: &Path, error: TensorFileError) -> CheckpointError {
+    match error {
+        TensorFileError::Io(error) => read_failed(path, error),
+        source => CheckpointError::BadFile { path: path.to_path_buf(), source },
+    }
+}
+
+fn read_failed(path: &Path, error: std::io::Error) -> CheckpointError {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => CheckpointError::NotFound { path: path.to_path_buf() },
+        _ => CheckpointError::Io { action: "read the file", path: path.to_path_buf(), source: error },
+    }
+}

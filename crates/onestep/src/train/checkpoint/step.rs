@@ -1,0 +1,114 @@
+//! The contents of one step folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+
+use super::header::{Format, Manifest, OptimizerHeader, parse, render};
+use super::layout::{self, MODEL, OPTIMIZER, STATE, TARGET};
+use super::model::{read_arrays, read_manifest, weights_from};
+use super::tensors::NamedTensor;
+use super::writer::Writer;
+use super::{Checkpoint, CheckpointError, ModelHeader, Storage};
+use crate::model::{ParameterSpec, Weights};
+use crate::train::{Average, NamedArrays, Optimizer};
+
+/// Writes all files of a checkpoint, `state.json` last.
+pub(super) fn write_step(storage: &dyn Storage, checkpoint: &Checkpoint, folder: &Path, needed: u64) -> Result<Manifest, CheckpointError> {
+    let Checkpoint { header, weights, averages, target, optimizer, state } = checkpoint;
+    let mut labels = BTreeSet::new();
+    for label in averages.iter().map(|average| average.config.label()) {
+        if !labels.insert(label.clone()) {
+            return Err(CheckpointError::SameLabel { label });
+        }
+    }
+    let header = ModelHeader { step: state.step, images_seen: state.images_seen, ..header.clone() };
+    let mut writer = Writer { storage, folder, needed, digests: BTreeMap::new() };
+    writer.model(MODEL, &header, weights)?;
+    for average in averages {
+        writer.model(&layout::weights_file(&average.config.label()), &header, &average.weights)?;
+    }
+    if let Some(target) = target {
+        writer.model(TARGET, &header, target)?;
+    }
+    let moments = optimizer.named_moments(weights);
+    let moments = moments
+        .iter()
+        .map(|(name, values)| NamedTensor { name: name.clone(), shape: values.dims().to_vec(), values })
+        .collect();
+    let optimizer_header =
+        OptimizerHeader { format: Format, optimizer: *optimizer.config(), step: optimizer.step() };
+    let metadata = render("optimizer header", &folder.join(OPTIMIZER), &optimizer_header)?;
+    writer.tensors(OPTIMIZER, &metadata, moments)?;
+    let manifest = Manifest {
+        format: Format,
+        state: state.clone(),
+        averages: averages.iter().map(|average| average.config).collect(),
+        files: std::mem::take(&mut writer.digests),
+    };
+    writer.text(STATE, &render("training state", &folder.join(STATE), &manifest)?)?;
+    Ok(manifest)
+}
+
+/// The contents of an intact step folder, not yet fitted to a network.
+pub(super) struct Parts {
+    pub manifest: Manifest,
+    header: ModelHeader,
+    weights: NamedArrays,
+    averages: Vec<NamedArrays>,
+    target: Option<NamedArrays>,
+    optimizer: (OptimizerHeader, NamedArrays),
+}
+
+/// Reads all of a step folder and compares every file with its digest.
+pub(super) fn read_step(folder: &Path) -> Result<Parts, CheckpointError> {
+    let manifest = read_manifest(folder)?;
+    let read = |name: &str| {
+        let path = folder.join(name);
+        match manifest.files.get(name) {
+            Some(digest) => read_arrays(&path, Some(digest)),
+            // state.json promises a file without vouching for it: not something this tool has written.
+            None => Err(CheckpointError::WrongDigest { path }),
+        }
+    };
+    let (metadata, weights) = read(MODEL)?;
+    let header = parse("model header", &folder.join(MODEL), &metadata)?;
+    let averages = manifest
+        .averages
+        .iter()
+        .map(|average| Ok(read(&layout::weights_file(&average.label()))?.1))
+        .collect::<Result<_, CheckpointError>>()?;
+    let target = manifest.files.contains_key(TARGET).then(|| read(TARGET)).transpose()?.map(|(_, arrays)| arrays);
+    let (metadata, moments) = read(OPTIMIZER)?;
+    let optimizer = (parse("optimizer header", &folder.join(OPTIMIZER), &metadata)?, moments);
+    Ok(Parts { manifest, header, weights, averages, target, optimizer })
+}
+
+impl Parts {
+    /// Fits the arrays to a network.
+    pub(super) fn assemble(
+        self,
+        folder: &Path,
+        specs: &Arc<[ParameterSpec]>,
+        device: &Device,
+    ) -> Result<Checkpoint, CheckpointError> {
+        let fit = |name: &str, arrays| weights_from(&folder.join(name), specs, arrays, device);
+        let weights: Weights = fit(MODEL, self.weights)?;
+        let averages = self
+            .manifest
+            .averages
+            .into_iter()
+            .zip(self.averages)
+            .map(|(config, arrays)| {
+                Ok(Average { config, weights: fit(&layout::weights_file(&config.label()), arrays)? })
+            })
+            .collect::<Result<_, CheckpointError>>()?;
+        let target = self.target.map(|arrays| fit(TARGET, arrays)).transpose()?;
+        let (OptimizerHeader { optimizer, step, .. }, moments) = self.optimizer;
+        let optimizer = Optimizer::restore(optimizer, step, moments, &weights, device)
+            .map_err(|source| CheckpointError::WrongOptimizer { path: folder.join(OPTIMIZER), source })?;
+        Ok(Checkpoint { header: self.header, weights, averages, target, optimizer, state: self.manifest.state })
+    }
+}

@@ -1,0 +1,103 @@
+//! Writing tensor files through the storage seam.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::digest::Digesting;
+use super::header::render;
+use super::tensors::{NamedTensor, WriteError, write_tensors};
+use super::{CheckpointError, Disk, ModelHeader, Storage};
+use crate::model::Weights;
+
+/// Writes the files of one folder and keeps their digests.
+pub(super) struct Writer<'a> {
+    pub storage: &'a dyn Storage,
+    /// Where they are written.
+    pub folder: &'a Path,
+    /// Bytes of the whole save, to report a full disk with.
+    pub needed: u64,
+    /// SHA-256 by file name.
+    pub digests: BTreeMap<String, String>,
+}
+
+impl Writer<'_> {
+    /// Writes a model file.
+    pub(super) fn model(&mut self, name: &str, header: &ModelHeader, weights: &Weights) -> Result<(), CheckpointError> {
+        let metadata = render("model header", &self.folder.join(name), header)?;
+        let tensors = weights
+            .iter()
+            .map(|(spec, values)| NamedTensor { name: spec.name.clone(), shape: spec.shape.clone(), values })
+            .collect();
+        self.tensors(name, &metadata, tensors)
+    }
+
+    /// Writes a tensor file and forces it to disk.
+    pub(super) fn tensors(
+        &mut self,
+        name: &str,
+        metadata: &str,
+        tensors: Vec<NamedTensor<'_>>,
+    ) -> Result<(), CheckpointError> {
+        self.file(name, |output| write_tensors(output, metadata, tensors))
+    }
+
+    /// Writes text and forces it to disk.
+    pub(super) fn text(&mut self, name: &str, text: &str) -> Result<(), CheckpointError> {
+        self.file(name, |output| Ok(output.write_all(text.as_bytes())?))
+    }
+
+    fn file(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), WriteError>,
+    ) -> Result<(), CheckpointError> {
+        let path = self.folder.join(name);
+        let failed = |action| {
+            let (path, needed) = (path.clone(), self.needed);
+            move |error| CheckpointError::from_io(action, &path, error, needed)
+        };
+        let file = self.storage.create_file(&path).map_err(failed("create the file"))?;
+        let mut output = Digesting::new(file);
+        match write(&mut output) {
+            Ok(()) => {}
+            Err(WriteError::Io(error)) => return Err(failed("write the file")(error)),
+            Err(WriteError::NotFinite { name, index }) => {
+                return Err(CheckpointError::NotFinite { path, tensor: name, index });
+            }
+        }
+        output.inner.sync().map_err(failed("force the file to disk"))?;
+        self.digests.insert(name.to_string(), output.hex());
+        Ok(())
+    }
+}
+
+/// Writes weights as one model file, whole or not at all; an existing file is replaced.
+///
+/// # Errors
+///
+/// - [`CheckpointError::NotFinite`]: weights that hold NaN or infinity are never written.
+/// - [`CheckpointError::DiskFull`], [`CheckpointError::CannotCreate`], [`CheckpointError::Io`]; an existing file is as
+///   it was.
+pub fn save_model(path: &Path, header: &ModelHeader, weights: &Weights) -> Result<(), CheckpointError> {
+    let storage: &dyn Storage = &Disk;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Some(name) = path.file_name() else {
+        return Err(CheckpointError::NotFound { path: path.to_path_buf() });
+    };
+    // The process id keeps two processes apart; a file of a dead one with the same id means nothing.
+    let temporary = format!(".tmp-{}-{}", std::process::id(), name.to_string_lossy());
+    let temporary_path: PathBuf = folder.join(&temporary);
+    let _ = storage.remove_file(&temporary_path);
+    let needed = 4 * weights.iter().map(|(spec, _)| spec.n_values() as u64).sum::<u64>();
+    let mut writer = Writer { storage, folder, needed, digests: BTreeMap::new() };
+    let io = |action| move |error| CheckpointError::from_io(action, path, error, needed);
+    let result = writer
+        .model(&temporary, header, weights)
+        .and_then(|()| storage.rename(&temporary_path, path).map_err(io("create the file")))
+        .and_then(|()| storage.sync_folder(folder).map_err(io("force the folder to disk")));
+    if result.is_err() {
+        let _ = storage.remove_file(&temporary_path);
+    }
+    result.map_err(|error| error.at(path))
+}
