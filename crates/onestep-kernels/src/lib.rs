@@ -1,1 +1,39 @@
-//! The hot operators of onestep.
+//! The hot operators of onestep: what a U-Net spends its time in.
+//!
+//! Everything is channels last: activations are `[batch, height, width, channels]`, convolution weights
+//! `[kernel_h, kernel_w, in, out]`, linear weights `[in, out]`. The free functions take and return ordinary burn tensors
+//! and are differentiable wherever the tensors are.
+//!
+//! 1. A free function such as [`conv2d()`] checks the shapes and hands the tensors to [`KernelOps`], burn's backend extension.
+//! 2. Its default bodies are composed of burn's own operations, so any backend and any float type works.
+//! 3. On the CPU in f32 the bodies and their gradients are written by hand.
+//!
+//! On the CPU in f32 a result is the same to the bit whatever the number of threads, and a sample's result does not depend
+//! on the batch it travels in: each output element is one chain of additions whose order depends on nothing but the shape
+//! of the sample.
+
+pub mod activation;
+pub mod attention;
+mod ceiling;
+mod composed;
+pub mod conv2d;
+mod extension;
+mod flex;
+pub mod linear;
+pub mod norm_act;
+#[cfg(test)]
+mod plain;
+pub mod resample;
+pub mod update;
+
+pub use activation::{Activation, silu};
+pub use attention::attention;
+pub use ceiling::multiply_adds;
+pub use conv2d::{Conv2dOptions, conv2d};
+pub use extension::{KernelOps, Optional};
+pub use linear::linear;
+pub use norm_act::norm_act;
+pub use resample::{
+    downsample_mean, fir_downsample, fir_upsample, resize_bilinear, upsample_nearest,
+};
+pub use update::{AdamCoefficients, RootDenominator, adam_update, ema_update};

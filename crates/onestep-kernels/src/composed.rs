@@ -1,0 +1,206 @@
+//! The operators composed of burn's own operations: correct on any backend and in any float type, and differentiable where
+//! the backend is.
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, DType, FloatDType, Shape, TensorData, TensorMetadata};
+use burn::tensor::ops::ConvOptions;
+
+use crate::activation::Activation;
+use crate::conv2d::Conv2dOptions;
+use crate::norm_act::NormActOptions;
+use crate::resample::LinearMap;
+use crate::update::AdamCoefficients;
+
+pub(crate) fn conv2d<B: Backend>(
+    input: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    bias: Option<FloatTensor<B>>,
+    options: Conv2dOptions,
+) -> FloatTensor<B> {
+    let [top, bottom, left, right] = options.padding;
+    let input = B::float_permute(input, &[0, 3, 1, 2]);
+    let weight = B::float_permute(weight, &[3, 2, 0, 1]);
+    let stride = [options.stride; 2];
+    let options = ConvOptions::new_with_padding(stride, [(top, bottom), (left, right)], [1, 1], 1);
+    B::float_permute(B::conv2d(input, weight, bias, options), &[0, 2, 3, 1])
+}
+
+pub(crate) fn norm_act<B: Backend>(
+    input: FloatTensor<B>,
+    gain: FloatTensor<B>,
+    offset: FloatTensor<B>,
+    scale_shift: Option<(FloatTensor<B>, FloatTensor<B>)>,
+    options: NormActOptions,
+) -> FloatTensor<B> {
+    let (shape, dtype) = (input.shape(), input.dtype());
+    let [batch, height, width, channels] = [0, 1, 2, 3].map(|axis| shape[axis]);
+    let per_group = height * width * channels / options.groups;
+    let channelwise =
+        |tensor| B::float_reshape(in_full::<B>(tensor), Shape::from([1, 1, 1, channels]));
+    let samplewise =
+        |tensor| B::float_reshape(in_full::<B>(tensor), Shape::from([batch, 1, 1, channels]));
+
+    let grouped = Shape::from([
+        batch,
+        height * width,
+        options.groups,
+        channels / options.groups,
+    ]);
+    let input = B::float_reshape(in_full::<B>(input), grouped);
+    let mean = |tensor| {
+        let sum = B::float_sum_dim(B::float_sum_dim(tensor, 3), 1);
+        B::float_div_scalar(sum, per_group.into())
+    };
+    let centred = B::float_sub(input.clone(), mean(input)); // [batch, pixels, groups, channels of a group]
+    let variance = mean(B::float_mul(centred.clone(), centred.clone()));
+    let deviation = B::float_sqrt(B::float_add_scalar(variance, options.epsilon.into()));
+    let normalised = B::float_reshape(B::float_div(centred, deviation), shape);
+
+    let mut output = B::float_add(
+        B::float_mul(normalised, channelwise(gain)),
+        channelwise(offset),
+    );
+    if let Some((scale, shift)) = scale_shift {
+        let factor = B::float_add_scalar(samplewise(scale), 1.0f64.into());
+        output = B::float_add(B::float_mul(output, factor), samplewise(shift));
+    }
+    if options.activation == Activation::Silu {
+        output = silu::<B>(output);
+    }
+    to_dtype::<B>(output, dtype)
+}
+
+pub(crate) fn attention<B: Backend>(
+    query: FloatTensor<B>,
+    key: FloatTensor<B>,
+    value: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let dtype = query.dtype();
+    let scale = (query.shape()[3] as f64).sqrt();
+    let scores = B::float_matmul(query, B::float_swap_dims(key, 2, 3)); // [batch, heads, tokens, key tokens]
+    let scores = B::float_div_scalar(in_full::<B>(scores), scale.into());
+    B::float_matmul(to_dtype::<B>(B::softmax(scores, 3), dtype), value)
+}
+
+pub(crate) fn linear<B: Backend>(
+    input: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    bias: Option<FloatTensor<B>>,
+) -> FloatTensor<B> {
+    let outputs = weight.shape()[1];
+    let output = B::float_matmul(input, weight);
+    match bias {
+        Some(bias) => B::float_add(output, B::float_reshape(bias, Shape::from([1, outputs]))),
+        None => output,
+    }
+}
+
+pub(crate) fn silu<B: Backend>(input: FloatTensor<B>) -> FloatTensor<B> {
+    B::float_mul(B::sigmoid(input.clone()), input)
+}
+
+pub(crate) fn resample<B: Backend>(
+    input: FloatTensor<B>,
+    rows: &LinearMap,
+    columns: &LinearMap,
+) -> FloatTensor<B> {
+    let (shape, dtype, device) = (input.shape(), input.dtype(), input.device());
+    let [batch, height, width, channels] = [0, 1, 2, 3].map(|axis| shape[axis]);
+    let matrix = |map: &LinearMap| {
+        let mut dense = vec![0.0; map.outputs() * map.inputs];
+        for (row, taps) in dense.chunks_exact_mut(map.inputs).zip(&map.taps) {
+            taps.iter()
+                .for_each(|&(position, weight)| row[position] += weight);
+        }
+        let data = TensorData::new(dense, [map.outputs(), map.inputs]).convert_dtype(dtype);
+        B::float_from_data(data, &device)
+    };
+    let (out_height, out_width) = (rows.outputs(), columns.outputs());
+
+    let input = B::float_permute(input, &[1, 0, 2, 3]);
+    let input = B::float_reshape(input, Shape::from([height, batch * width * channels]));
+    let input = B::float_matmul(matrix(rows), input);
+    let input = B::float_reshape(input, Shape::from([out_height, batch, width, channels]));
+    let input = B::float_permute(input, &[2, 1, 0, 3]); // [width, batch, height, channels]
+    let input = B::float_reshape(input, Shape::from([width, batch * out_height * channels]));
+    let input = B::float_matmul(matrix(columns), input);
+    let input = B::float_reshape(input, Shape::from([out_width, batch, out_height, channels]));
+    B::float_permute(input, &[1, 2, 0, 3])
+}
+
+pub(crate) fn adam_update<B: Backend>(
+    parameter: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+    first_moment: FloatTensor<B>,
+    second_moment: FloatTensor<B>,
+    coefficients: AdamCoefficients,
+) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+    let AdamCoefficients {
+        beta1,
+        beta2,
+        coupled_decay,
+        decoupled_decay,
+        step_size,
+        root,
+    } = coefficients;
+    let parameter = B::float_detach(parameter);
+    let mut gradient = B::float_detach(gradient);
+    if coupled_decay != 0.0 {
+        gradient = B::float_add(
+            gradient,
+            B::float_mul_scalar(parameter.clone(), coupled_decay.into()),
+        );
+    }
+    let square = B::float_mul(gradient.clone(), gradient.clone());
+    let first = blend::<B>(B::float_detach(first_moment), gradient, beta1);
+    let second = blend::<B>(B::float_detach(second_moment), square, beta2);
+    let direction = match root {
+        Some(root) => {
+            let scaled = B::float_mul_scalar(B::float_sqrt(second.clone()), root.scale.into());
+            B::float_div(
+                first.clone(),
+                B::float_add_scalar(scaled, root.epsilon.into()),
+            )
+        }
+        None => first.clone(),
+    };
+    let parameter = match decoupled_decay {
+        0.0 => parameter,
+        decay => B::float_mul_scalar(parameter, (1.0 - decay).into()),
+    };
+    (
+        B::float_sub(parameter, B::float_mul_scalar(direction, step_size.into())),
+        first,
+        second,
+    )
+}
+
+pub(crate) fn ema_update<B: Backend>(
+    average: FloatTensor<B>,
+    source: FloatTensor<B>,
+    rate: f64,
+) -> FloatTensor<B> {
+    blend::<B>(B::float_detach(average), B::float_detach(source), rate)
+}
+
+/// rate · old + (1 − rate) · new
+fn blend<B: Backend>(old: FloatTensor<B>, new: FloatTensor<B>, rate: f64) -> FloatTensor<B> {
+    let old = B::float_mul_scalar(old, rate.into());
+    B::float_add(old, B::float_mul_scalar(new, (1.0 - rate).into()))
+}
+
+/// Half precision in f32, everything else as it is.
+fn in_full<B: Backend>(tensor: FloatTensor<B>) -> FloatTensor<B> {
+    match tensor.dtype() {
+        DType::F16 | DType::BF16 => B::float_cast(tensor, FloatDType::F32),
+        _ => tensor,
+    }
+}
+
+fn to_dtype<B: Backend>(tensor: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {
+    if tensor.dtype() == dtype {
+        tensor
+    } else {
+        B::float_cast(tensor, dtype.into())
+    }
+}

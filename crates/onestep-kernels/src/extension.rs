@@ -1,0 +1,143 @@
+//! The operators as a burn backend extension.
+
+use burn::backend::{Backend, ExtensionType, backend_extension, tensor::FloatTensor};
+use burn::tensor::Tensor;
+
+use crate::composed;
+use crate::conv2d::Conv2dOptions;
+use crate::norm_act::NormActOptions;
+use crate::resample::LinearMap;
+use crate::update::AdamCoefficients;
+
+/// A tensor that an operator can do without.
+#[derive(Debug, Clone, ExtensionType)]
+pub enum Optional<B: Backend> {
+    /// The tensor.
+    Given(FloatTensor<B>),
+    /// None.
+    Absent,
+}
+
+impl Optional<burn::backend::Dispatch> {
+    pub(crate) fn from_tensor<const D: usize>(tensor: Option<Tensor<D>>) -> Self {
+        tensor.map_or(Self::Absent, |tensor| Self::Given(tensor.into_dispatch()))
+    }
+}
+
+impl<B: Backend> Optional<B> {
+    /// The tensor, if given.
+    pub fn into_option(self) -> Option<FloatTensor<B>> {
+        match self {
+            Self::Given(tensor) => Some(tensor),
+            Self::Absent => None,
+        }
+    }
+}
+
+/// The operators, for one backend.
+///
+/// The free functions of this crate are the way to call them; they check the shapes, which the bodies rely on. A backend
+/// gets all of them by an empty implementation: the default bodies are composed of burn's own operations, and so are their
+/// gradients.
+#[backend_extension(
+    Flex,
+    Cube: cfg(any(feature = "vulkan", feature = "metal", feature = "webgpu", feature = "cuda", feature = "rocm")),
+    Autodiff,
+)]
+pub trait KernelOps: Backend {
+    /// See [`conv2d()`](crate::conv2d()).
+    fn conv2d(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        #[extension_type] bias: Optional<Self>,
+        options: Conv2dOptions,
+    ) -> FloatTensor<Self> {
+        composed::conv2d::<Self>(input, weight, bias.into_option(), options)
+    }
+
+    /// See [`norm_act()`](crate::norm_act()).
+    fn norm_act(
+        input: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        offset: FloatTensor<Self>,
+        #[extension_type] scale: Optional<Self>,
+        #[extension_type] shift: Optional<Self>,
+        options: NormActOptions,
+    ) -> FloatTensor<Self> {
+        let scale_shift = scale.into_option().zip(shift.into_option());
+        composed::norm_act::<Self>(input, gain, offset, scale_shift, options)
+    }
+
+    /// See [`attention()`](crate::attention()).
+    fn attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        composed::attention::<Self>(query, key, value)
+    }
+
+    /// See [`linear()`](crate::linear()).
+    fn linear(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        #[extension_type] bias: Optional<Self>,
+    ) -> FloatTensor<Self> {
+        composed::linear::<Self>(input, weight, bias.into_option())
+    }
+
+    /// See [`silu()`](crate::silu()).
+    fn silu(input: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::silu::<Self>(input)
+    }
+
+    /// Applies one sparse matrix to the rows and one to the columns of each image; see [`resample`](crate::resample).
+    fn resample(
+        input: FloatTensor<Self>,
+        rows: LinearMap,
+        columns: LinearMap,
+    ) -> FloatTensor<Self> {
+        composed::resample::<Self>(input, &rows, &columns)
+    }
+
+    /// See [`adam_update()`](crate::adam_update()).
+    fn adam_update(
+        parameter: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        first_moment: FloatTensor<Self>,
+        second_moment: FloatTensor<Self>,
+        coefficients: AdamCoefficients,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        composed::adam_update::<Self>(
+            parameter,
+            gradient,
+            first_moment,
+            second_moment,
+            coefficients,
+        )
+    }
+
+    /// See [`ema_update()`](crate::ema_update()).
+    fn ema_update(
+        average: FloatTensor<Self>,
+        source: FloatTensor<Self>,
+        rate: f64,
+    ) -> FloatTensor<Self> {
+        composed::ema_update::<Self>(average, source, rate)
+    }
+}
+
+#[cfg(any(
+    feature = "vulkan",
+    feature = "metal",
+    feature = "webgpu",
+    feature = "cuda",
+    feature = "rocm"
+))]
+mod cube {
+    use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+    use burn::backend::{Autodiff, Cube};
+
+    impl super::KernelOps for Cube {}
+    impl<C: CheckpointStrategy> super::KernelOps for Autodiff<Cube, C> {}
+}

@@ -1,0 +1,270 @@
+//! Convolution and its gradients in f32.
+//!
+//! No matrix of patches is built: a table says for every tap and output pixel where the input pixel lies, and the inner loop
+//! gathers from there. The data gradient is the same product with another table, in which pixels are ordered by their phase
+//! modulo the stride, so that the taps that miss a phase are skipped by whole tiles.
+
+use super::product::{PairTable, Panels, RowTable, column_sums, gathered, index, outer_sum};
+use super::tile::Kernels;
+use crate::conv2d::Conv2dOptions;
+
+/// The sizes of one convolution.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Geometry {
+    pub batch: usize,
+    pub size: [usize; 2],
+    pub inputs: usize,
+    pub kernel: [usize; 2],
+    pub outputs: usize,
+    pub options: Conv2dOptions,
+}
+
+impl Geometry {
+    pub(crate) fn new(input: [usize; 4], weight: [usize; 4], options: Conv2dOptions) -> Self {
+        Self {
+            batch: input[0],
+            size: [input[1], input[2]],
+            inputs: input[3],
+            kernel: [weight[0], weight[1]],
+            outputs: weight[3],
+            options,
+        }
+    }
+
+    pub(crate) fn input_shape(&self) -> [usize; 4] {
+        [self.batch, self.size[0], self.size[1], self.inputs]
+    }
+
+    pub(crate) fn weight_shape(&self) -> [usize; 4] {
+        [self.kernel[0], self.kernel[1], self.inputs, self.outputs]
+    }
+
+    pub(crate) fn output_shape(&self) -> [usize; 4] {
+        let [height, width] = self.output_size();
+        [self.batch, height, width, self.outputs]
+    }
+
+    fn output_size(&self) -> [usize; 2] {
+        self.options.output_size(self.size, self.kernel)
+    }
+
+    fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// The input pixel that an output pixel sees through a tap, if it lies in the image.
+    fn input_pixel(&self, tap: usize, [y, x]: [usize; 2]) -> Option<usize> {
+        let [top, _, left, _] = self.options.padding;
+        let y = (y * self.options.stride + tap / self.kernel[1]).checked_sub(top)?;
+        let x = (x * self.options.stride + tap % self.kernel[1]).checked_sub(left)?;
+        (y < self.size[0] && x < self.size[1]).then(|| y * self.size[1] + x)
+    }
+
+    /// The output pixel that sees an input pixel through a tap, if there is one.
+    fn output_pixel(&self, tap: usize, [y, x]: [usize; 2]) -> Option<usize> {
+        let [top, _, left, _] = self.options.padding;
+        let [height, width] = self.output_size();
+        let stride = self.options.stride;
+        let y = (y + top).checked_sub(tap / self.kernel[1])?;
+        let x = (x + left).checked_sub(tap % self.kernel[1])?;
+        let inside =
+            y % stride == 0 && x % stride == 0 && y / stride < height && x / stride < width;
+        inside.then(|| y / stride * width + x / stride)
+    }
+}
+
+pub(crate) fn forward(
+    kernels: &Kernels,
+    geometry: &Geometry,
+    input: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+) -> Vec<f32> {
+    let [height, width] = geometry.output_size();
+    let panels = Panels::from_rows(
+        kernels,
+        weight,
+        geometry.taps() * geometry.inputs,
+        geometry.outputs,
+    );
+    let table = RowTable::build(kernels, geometry.taps(), height * width, |tap, pixel| {
+        geometry
+            .input_pixel(tap, [pixel / width, pixel % width])
+            .map(|pixel| pixel * geometry.inputs)
+    });
+    gathered(kernels, input, geometry.batch, &table, &panels, bias)
+}
+
+pub(crate) fn input_gradient(
+    kernels: &Kernels,
+    geometry: &Geometry,
+    weight: &[f32],
+    gradient: &[f32],
+) -> Vec<f32> {
+    let ([height, width], stride) = (geometry.size, geometry.options.stride);
+    let panels = Panels::from_columns(
+        kernels,
+        weight,
+        geometry.taps(),
+        geometry.outputs,
+        geometry.inputs,
+    );
+    // Input pixels phase by phase; with stride 1 that is their order.
+    let mut pixels = Vec::with_capacity(height * width);
+    for phase in 0..stride * stride {
+        for y in (phase / stride..height).step_by(stride) {
+            pixels.extend((phase % stride..width).step_by(stride).map(|x| [y, x]));
+        }
+    }
+    let mut table = RowTable::build(kernels, geometry.taps(), pixels.len(), |tap, row| {
+        geometry
+            .output_pixel(tap, pixels[row])
+            .map(|pixel| pixel * geometry.outputs)
+    });
+    if stride > 1 {
+        table.targets = Some(
+            pixels
+                .iter()
+                .map(|[y, x]| index((y * width + x) * geometry.inputs))
+                .collect(),
+        );
+    }
+    gathered(kernels, gradient, geometry.batch, &table, &panels, None)
+}
+
+pub(crate) fn weight_gradient(
+    kernels: &Kernels,
+    geometry: &Geometry,
+    input: &[f32],
+    gradient: &[f32],
+) -> Vec<f32> {
+    let [height, width] = geometry.output_size();
+    let rows = height * width;
+    let sizes = [
+        geometry.size[0] * geometry.size[1] * geometry.inputs,
+        rows * geometry.outputs,
+    ];
+    // Small images share a table, so that the inner loop has something to run over.
+    let images = (128 / rows.max(1)).clamp(1, geometry.batch.max(1));
+    let pairs = |tap| {
+        (0..images * rows)
+            .filter_map(|row| {
+                let (image, pixel) = (row / rows, row % rows);
+                let input = geometry.input_pixel(tap, [pixel / width, pixel % width])?;
+                Some([
+                    index(image * sizes[0] + input * geometry.inputs),
+                    index(row * geometry.outputs),
+                ])
+            })
+            .collect()
+    };
+    let table = PairTable {
+        pairs: (0..geometry.taps()).map(pairs).collect(),
+        images,
+        rows,
+    };
+    outer_sum(
+        kernels,
+        [input, gradient],
+        sizes,
+        geometry.batch,
+        &table,
+        [geometry.inputs, geometry.outputs],
+    )
+}
+
+pub(crate) fn bias_gradient(geometry: &Geometry, gradient: &[f32]) -> Vec<f32> {
+    column_sums(gradient, geometry.outputs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flex::simd::Level;
+    use crate::plain::{assert_close, conv2d_products, numbers};
+
+    fn geometries() -> Vec<Geometry> {
+        let case = |batch, size, inputs, kernel: usize, outputs, stride, padding| Geometry {
+            batch,
+            size,
+            inputs,
+            kernel: [kernel; 2],
+            outputs,
+            options: Conv2dOptions::new(stride, padding),
+        };
+        vec![
+            case(2, [8, 8], 16, 3, 32, 1, [1; 4]),
+            case(3, [7, 5], 3, 3, 17, 1, [1; 4]),
+            case(1, [1, 1], 5, 1, 3, 1, [0; 4]),
+            case(2, [1, 1], 4, 3, 33, 1, [1; 4]),
+            case(2, [9, 6], 7, 5, 48, 1, [2; 4]),
+            case(2, [8, 8], 12, 3, 40, 2, [1; 4]),
+            case(2, [8, 9], 9, 3, 16, 2, [0, 1, 0, 1]),
+            case(1, [16, 16], 1, 3, 1, 1, [2, 0, 1, 3]),
+            case(5, [4, 4], 24, 1, 64, 1, [0; 4]),
+            case(1, [6, 6], 3, 2, 5, 3, [0; 4]),
+            case(4, [12, 12], 8, 3, 8, 1, [0; 4]),
+        ]
+    }
+
+    #[test]
+    fn equals_the_formula_at_every_instruction_set() {
+        for geometry in geometries() {
+            let sizes = [
+                geometry.input_shape(),
+                geometry.weight_shape(),
+                geometry.output_shape(),
+            ];
+            let [x, w, g] = [0, 1, 2].map(|i| numbers(sizes[i].iter().product(), i as u64 + 1));
+            let bias = numbers(geometry.outputs, 4);
+            let mut y: Vec<f64> = (0..g.len())
+                .map(|index| bias[index % geometry.outputs].into())
+                .collect();
+            let (mut dx, mut dw) = (vec![0.0f64; x.len()], vec![0.0f64; w.len()]);
+            conv2d_products(&geometry, |input, weight, output| {
+                y[output] += f64::from(x[input]) * f64::from(w[weight]);
+                dx[input] += f64::from(g[output]) * f64::from(w[weight]);
+                dw[weight] += f64::from(g[output]) * f64::from(x[input]);
+            });
+            for level in Level::available() {
+                let (kernels, what) = (Kernels::of(level), |name| {
+                    format!("{name} at {level:?} of {geometry:?}")
+                });
+                // 1e-5: f32 chains of a few hundred terms.
+                assert_close(
+                    &forward(&kernels, &geometry, &x, &w, Some(&bias)),
+                    &y,
+                    1e-5,
+                    &what("output"),
+                );
+                assert_close(
+                    &input_gradient(&kernels, &geometry, &w, &g),
+                    &dx,
+                    1e-5,
+                    &what("input gradient"),
+                );
+                assert_close(
+                    &weight_gradient(&kernels, &geometry, &x, &g),
+                    &dw,
+                    1e-5,
+                    &what("weight gradient"),
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_batch_has_no_output_and_zero_gradients() {
+        let geometry = Geometry {
+            batch: 0,
+            ..geometries()[0]
+        };
+        let (kernels, weight) = (Kernels::best(), vec![1.0; 3 * 3 * 16 * 32]);
+        assert!(forward(&kernels, &geometry, &[], &weight, None).is_empty());
+        assert!(input_gradient(&kernels, &geometry, &weight, &[]).is_empty());
+        assert_eq!(
+            weight_gradient(&kernels, &geometry, &[], &[]),
+            vec![0.0; weight.len()]
+        );
+    }
+}

@@ -1,0 +1,263 @@
+//! The two inner loops that all products are made of.
+//!
+//! Both hold a tile of the result in registers: [`Kernels::gather`] for products of gathered rows with packed columns
+//! (convolution, its data gradient, linear layers, attention), [`Kernels::outer`] for sums of outer products over pixels
+//! (weight gradients). Each element of a result is one chain of multiply-adds in a fixed order, whatever tile it falls in.
+
+#![allow(
+    unsafe_code,
+    reason = "the inner loops work on raw pointers; every caller states what it guarantees"
+)]
+
+use super::simd::{Level, Portable, Simd};
+
+/// Marks a tap that falls outside the image.
+pub(crate) const OUTSIDE: u32 = u32::MAX;
+
+/// One panel of columns times a run of rows that are gathered from an image tap by tap.
+///
+/// result\[row\]\[column\] = bias\[column\] + Σ over taps t and k < depth of image\[offsets\[t\]\[row\] + k\] · panel\[t\]\[k\]\[column\]
+pub(crate) struct Gather {
+    pub image: *const f32,
+    /// `depth` zeros, read for taps outside the image.
+    pub zeros: *const f32,
+    /// `[taps][offset_stride]`, starting at the first row of the run; a multiple of [`Kernels::rows`] rows may be read.
+    pub offsets: *const u32,
+    pub offset_stride: usize,
+    pub taps: usize,
+    pub depth: usize,
+    /// `[taps][depth][width of the panel]`
+    pub panel: *const f32,
+    /// One value per column, or null.
+    pub bias: *const f32,
+    /// Where the first column of row r goes: `target + targets[r]`, or `target + r * target_stride` if `targets` is null.
+    pub target: *mut f32,
+    pub targets: *const u32,
+    pub target_stride: usize,
+    pub rows: usize,
+    /// Columns of the panel that exist; the rest is padding.
+    pub columns: usize,
+}
+
+/// A tile of a sum of outer products.
+///
+/// result\[r\]\[column\] = (previous value, or 0) + Σ over pairs (p, q) of left\[p + r\] · right\[q + column\]
+pub(crate) struct Outer {
+    pub left: *const f32,
+    pub right: *const f32,
+    pub pairs: *const [u32; 2],
+    pub n_pairs: usize,
+    pub target: *mut f32,
+    pub target_stride: usize,
+    pub columns: usize,
+    /// Continue from what `target` holds.
+    pub accumulate: bool,
+}
+
+/// The inner loops of one instruction set.
+#[derive(Clone, Copy)]
+pub(crate) struct Kernels {
+    /// Rows that [`Self::gather`] computes at once; tables are padded to a multiple.
+    pub rows: usize,
+    pub lanes: usize,
+    /// Heights of the tiles of [`Self::outer`], tallest first; the last is 1.
+    pub outer_rows: [usize; 4],
+    gather: [unsafe fn(&Gather); 2],
+    outer: [[unsafe fn(&Outer); 4]; 4],
+}
+
+impl Kernels {
+    /// The loops for the best instruction set of this machine.
+    pub(crate) fn best() -> Self {
+        Self::of(Level::best())
+    }
+
+    pub(crate) fn of(level: Level) -> Self {
+        match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => avx512::KERNELS,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => avx2::KERNELS,
+            Level::Portable => portable::KERNELS,
+        }
+    }
+
+    /// Width of a full panel: two vectors.
+    pub(crate) fn panel(&self) -> usize {
+        2 * self.lanes
+    }
+
+    /// Width of the panel that begins at `column` of `columns`: two vectors, or one where that is enough.
+    pub(crate) fn panel_at(&self, column: usize, columns: usize) -> usize {
+        if columns - column <= self.lanes {
+            self.lanes
+        } else {
+            2 * self.lanes
+        }
+    }
+
+    /// Runs a [`Gather`].
+    ///
+    /// # Safety
+    ///
+    /// All pointers are valid for what their documentation says is read or written, for rows rounded up to
+    /// [`Self::rows`] in `offsets`, and the panel is [`Self::panel_at`] wide.
+    pub(crate) unsafe fn gather(&self, job: &Gather) {
+        unsafe { self.gather[usize::from(job.columns > self.lanes)](job) }
+    }
+
+    /// Runs an [`Outer`] of `self.outer_rows[height]` rows.
+    ///
+    /// # Safety
+    ///
+    /// All pointers are valid for what their documentation says is read or written; no more than two vectors of columns.
+    pub(crate) unsafe fn outer(&self, height: usize, job: &Outer) {
+        let full = job.columns % self.lanes == 0;
+        let shape = usize::from(job.columns > self.lanes) * 2 + usize::from(full);
+        unsafe { self.outer[shape][height](job) }
+    }
+}
+
+#[inline(always)]
+unsafe fn gather<S: Simd, const R: usize, const V: usize>(job: &Gather) {
+    unsafe {
+        let width = V * S::LANES;
+        let mut bias = [S::splat(0.0); V];
+        if !job.bias.is_null() {
+            for (v, bias) in bias.iter_mut().enumerate() {
+                let valid = job.columns.saturating_sub(v * S::LANES).min(S::LANES);
+                *bias = S::load_first(job.bias.add(v * S::LANES), valid);
+            }
+        }
+        let mut row = 0;
+        while row < job.rows {
+            let mut tile = [[S::splat(0.0); V]; R];
+            for tap in 0..job.taps {
+                let offsets = job
+                    .offsets
+                    .add(tap * job.offset_stride + row)
+                    .cast::<[u32; R]>()
+                    .read_unaligned();
+                if offsets == [OUTSIDE; R] {
+                    continue;
+                }
+                let sources = offsets.map(|offset| match offset {
+                    OUTSIDE => job.zeros,
+                    offset => job.image.add(offset as usize),
+                });
+                let mut panel = job.panel.add(tap * job.depth * width);
+                for k in 0..job.depth {
+                    let columns: [S::Vector; V] =
+                        std::array::from_fn(|v| S::load(panel.add(v * S::LANES)));
+                    for r in 0..R {
+                        let value = S::splat(*sources[r].add(k));
+                        for v in 0..V {
+                            tile[r][v] = S::mul_add(value, columns[v], tile[r][v]);
+                        }
+                    }
+                    panel = panel.add(width);
+                }
+            }
+            let height = R.min(job.rows - row);
+            for (r, vectors) in tile.iter().enumerate().take(height) {
+                let target = if job.targets.is_null() {
+                    job.target.add((row + r) * job.target_stride)
+                } else {
+                    job.target.add(*job.targets.add(row + r) as usize)
+                };
+                for v in 0..V {
+                    let value = S::add(vectors[v], bias[v]);
+                    let target = target.add(v * S::LANES);
+                    if job.columns >= (v + 1) * S::LANES {
+                        S::store(target, value);
+                    } else {
+                        S::store_first(target, value, job.columns - v * S::LANES);
+                    }
+                }
+            }
+            row += R;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn outer<S: Simd, const R: usize, const V: usize, const FULL: bool>(job: &Outer) {
+    unsafe {
+        let last = job.columns - (V - 1) * S::LANES;
+        let load = |source: *const f32| -> [S::Vector; V] {
+            std::array::from_fn(|v| {
+                let source = source.add(v * S::LANES);
+                if FULL || v + 1 < V {
+                    S::load(source)
+                } else {
+                    S::load_first(source, last)
+                }
+            })
+        };
+        let mut tile = [[S::splat(0.0); V]; R];
+        if job.accumulate {
+            for (r, vectors) in tile.iter_mut().enumerate() {
+                *vectors = load(job.target.add(r * job.target_stride));
+            }
+        }
+        for pair in 0..job.n_pairs {
+            let [left, right] = *job.pairs.add(pair);
+            let left = job.left.add(left as usize);
+            let columns = load(job.right.add(right as usize));
+            for r in 0..R {
+                let value = S::splat(*left.add(r));
+                for v in 0..V {
+                    tile[r][v] = S::mul_add(value, columns[v], tile[r][v]);
+                }
+            }
+        }
+        for (r, vectors) in tile.iter().enumerate() {
+            for v in 0..V {
+                let target = job.target.add(r * job.target_stride + v * S::LANES);
+                if FULL || v + 1 < V {
+                    S::store(target, vectors[v]);
+                } else {
+                    S::store_first(target, vectors[v], last);
+                }
+            }
+        }
+    }
+}
+
+macro_rules! kernels {
+    ($module:ident, $simd:ty, rows: $rows:literal, outer: [$a:literal, $b:literal, $c:literal, $d:literal], $(#[$attribute:meta])*) => {
+        mod $module {
+            use super::*;
+
+            $(#[$attribute])*
+            unsafe fn gather_of<const V: usize>(job: &Gather) {
+                unsafe { gather::<$simd, $rows, V>(job) }
+            }
+
+            $(#[$attribute])*
+            unsafe fn outer_of<const R: usize, const V: usize, const FULL: bool>(job: &Outer) {
+                unsafe { outer::<$simd, R, V, FULL>(job) }
+            }
+
+            const fn heights<const V: usize, const FULL: bool>() -> [unsafe fn(&Outer); 4] {
+                [outer_of::<$a, V, FULL>, outer_of::<$b, V, FULL>, outer_of::<$c, V, FULL>, outer_of::<$d, V, FULL>]
+            }
+
+            pub(super) const KERNELS: Kernels = Kernels {
+                rows: $rows,
+                lanes: <$simd as Simd>::LANES,
+                outer_rows: [$a, $b, $c, $d],
+                gather: [gather_of::<1>, gather_of::<2>],
+                outer: [heights::<1, false>(), heights::<1, true>(), heights::<2, false>(), heights::<2, true>()],
+            };
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+use super::simd::{Avx2, Avx512};
+#[cfg(target_arch = "x86_64")]
+kernels!(avx512, Avx512, rows: 8, outer: [8, 4, 2, 1], #[target_feature(enable = "avx512f")]);
+#[cfg(target_arch = "x86_64")]
+kernels!(avx2, Avx2, rows: 6, outer: [4, 2, 1, 1], #[target_feature(enable = "avx2,fma")]);
+kernels!(portable, Portable, rows: 4, outer: [4, 2, 1, 1],);

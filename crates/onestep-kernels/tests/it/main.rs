@@ -1,0 +1,5 @@
+//! Integration tests.
+
+mod finite_difference;
+mod golden;
+mod support;
