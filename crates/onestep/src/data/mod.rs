@@ -1,1 +1,130 @@
-//! Datasets.
+//! Images to learn from, whatever they are packed in.
+//!
+//! Four steps lead from a path to numbers a network can be trained on:
+//!
+//! 1. a [`DataSpec`] names the source and how to look at it (size, grey, labels, how many);
+//! 2. [`open()`] finds out what the source is (a folder, a zip, an npz, IDX, CIFAR, or something
+//!    built in), checks it, and returns a [`Dataset`];
+//! 3. a [`Dataset`] hands out one [`Sample`] at a time, as `f32` in [-1, 1], channels last;
+//! 4. [`check()`] decodes everything once and reports what is wrong before a long run finds out.
+//!
+//! The way back, from values to pictures people can look at, is [`picture`] (PNG) and [`npz`].
+//! Only [`image`] knows that pixels are bytes. Nothing here writes by a name found inside a file,
+//! and nothing inside a file is ever executed.
+
+mod archive;
+mod builtin;
+mod check;
+mod cifar;
+mod cifar_layout;
+mod decode;
+mod error;
+mod fingerprint;
+mod folder;
+mod gzip;
+mod idx;
+pub mod image;
+mod image_set;
+mod joined;
+mod npy;
+pub mod npz;
+mod open;
+mod output;
+mod pickle;
+mod pickle_stack;
+pub mod picture;
+mod sheet;
+mod table;
+mod toy;
+mod zip;
+
+use std::fmt;
+
+pub use builtin::builtin_names;
+pub use check::{BadSample, CheckReport, check};
+pub use error::DataError;
+pub use image::{Fit, Pixels, Rounding, flip_horizontal};
+pub use open::{DataSpec, Split, open};
+pub use sheet::Sheet;
+
+/// A finite set of images of one shape, addressed by number.
+///
+/// Samples can be taken in any order and from several threads. The same index always gives the
+/// same sample; shuffling and random flips belong to whoever trains.
+pub trait Dataset: Send + Sync {
+    /// The number of samples.
+    fn len(&self) -> usize;
+
+    /// Whether there is nothing in it. [`open()`] never returns an empty set.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The shape that every sample has.
+    fn shape(&self) -> ImageShape;
+
+    /// The names of the classes, in the order of the labels; empty when the set is unlabelled.
+    fn class_names(&self) -> &[String];
+
+    /// Returns one sample.
+    ///
+    /// # Errors
+    ///
+    /// - [`DataError::Index`] if `index` is not below [`len`](Dataset::len).
+    /// - Whatever reading or decoding that sample meets; the message names the sample's source.
+    fn sample(&self, index: usize) -> Result<Sample, DataError>;
+
+    /// What to call this sample in a message: a file, an entry of an archive, or a record number.
+    fn source(&self, index: usize) -> String;
+
+    /// A hexadecimal SHA-256 that tells this set from another.
+    ///
+    /// It covers names, sizes, labels and the settings of the view, and the pixels themselves
+    /// where they are in memory anyway. It does not depend on where the files lie, so a run that
+    /// was moved to another machine resumes, and a run pointed at other data is refused.
+    fn fingerprint(&self) -> String;
+
+    /// How many files were passed over because they are not images.
+    fn ignored(&self) -> usize {
+        0
+    }
+}
+
+/// One image and its class.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// `[height, width, channels]`, in [-1, 1] for images.
+    pub values: Vec<f32>,
+    /// The class, an index into [`Dataset::class_names`].
+    pub label: Option<usize>,
+}
+
+/// The extents of an image, channels last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ImageShape {
+    /// Rows of pixels.
+    pub height: usize,
+    /// Columns of pixels.
+    pub width: usize,
+    /// 1 for grey, 3 for RGB, 2 for the points of the toy distributions.
+    pub channels: usize,
+}
+
+impl ImageShape {
+    /// The number of values in one image.
+    pub fn n_values(self) -> usize {
+        self.height * self.width * self.channels
+    }
+}
+
+impl fmt::Display for ImageShape {
+    /// Width first, as people say it: `64x48`, and `64x48 grey` for one channel.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)?;
+        match self.channels {
+            1 => write!(f, " grey"),
+            3 => Ok(()),
+            channels => write!(f, " with {channels} channels"),
+        }
+    }
+}

@@ -77,4 +77,20 @@ pub enum ModelError {
     /// Labels were given to an unconditional network.
     #[error("this model is unconditional and takes no class")]
     ClassNotTaken,
+    /// Augmentation labels of another number than the network takes.
+    #[error("{found} augmentation labels for a sample, the model takes {expected}")]
+    WrongAugment {
+        /// Number of labels given for a sample.
+        found: usize,
+        /// Number of labels the model takes; 0 if it takes none.
+        expected: usize,
+    },
+    /// A constant stored with foreign weights is not the one this network computes with.
+    #[error("constant `{name}` does not hold the values that this architecture implies: {reason}")]
+    WrongConstant {
+        /// Name of the tensor.
+        name: String,
+        /// Which settings it contradicts.
+        reason: String,
+    },
 }

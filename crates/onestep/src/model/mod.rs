@@ -1,14 +1,25 @@
 //! Models: a network, its weights, and the preconditioning that makes a denoiser of them.
+//!
+//! 1. A [`Network`] is a structure, [`Weights`] are its numbers.
+//! 2. [`Preconditioning`] gives the four coefficients around it.
+//! 3. [`Preconditioned`] is the three together: a [`Denoiser`].
+//! 4. [`GaussianMixture`] is a denoiser that needs no network at all.
 
+mod closed_form;
 mod condition;
+mod denoiser;
 mod error;
 pub mod network;
 mod precondition;
+mod preconditioned;
 mod weights;
 
-pub use condition::{Condition, DropoutKey};
+pub use closed_form::{Component, GaussianMixture};
 pub(crate) use condition::check_batch;
+pub use condition::{Condition, DropoutKey};
+pub use denoiser::{Denoiser, per_sample};
 pub use error::ModelError;
 pub use network::{Architecture, Network};
-pub use precondition::Preconditioning;
+pub use precondition::{Coefficients, Preconditioning};
+pub use preconditioned::{NoiseRange, Preconditioned};
 pub use weights::{Builder, Init, ParameterId, ParameterSpec, Weights, n_parameters};

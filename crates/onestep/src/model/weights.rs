@@ -80,6 +80,7 @@ pub struct ParameterId(usize);
 #[derive(Debug, Default)]
 pub struct Builder {
     specs: Vec<ParameterSpec>,
+    n_random_layers: u32,
 }
 
 impl Builder {
@@ -91,6 +92,12 @@ impl Builder {
     /// Registers numbers that are stored with the weights but never trained.
     pub fn buffer(&mut self, name: impl Into<String>, shape: &[usize], init: Init) -> ParameterId {
         self.push(name.into(), shape, init, false)
+    }
+
+    /// A number that no other layer of this network gets: what tells the masks of its dropouts apart.
+    pub fn random_layer(&mut self) -> u32 {
+        self.n_random_layers += 1;
+        self.n_random_layers - 1
     }
 
     fn push(&mut self, name: String, shape: &[usize], init: Init, trainable: bool) -> ParameterId {

@@ -1,14 +1,31 @@
-//! Training: what moves the weights, what follows them, and what survives a crash.
+//! Training: recipes, the loop, what moves the weights, what follows them, and what survives a crash.
 //!
-//! 1. [`LearningRate`] says how far an update goes, [`Optimizer`] takes it.
-//! 2. [`Average`] follows the weights; averages are what one samples from.
-//! 3. [`checkpoint`] keeps all of it on disk, whole or not at all, so that a run continues to the bit.
+//! 1. A [`Recipe`] describes a run completely.
+//! 2. [`Trainer`] makes its steps and tells an [`Observer`] about them.
+//! 3. [`LearningRate`] says how far an update goes, [`Optimizer`] takes it, [`Average`] follows the weights;
+//!    averages are what one samples from.
+//! 4. [`checkpoint`] keeps all of it on disk, whole or not at all, so that a run continues to the bit.
 
+mod batches;
+mod builtin;
 pub mod checkpoint;
 mod ema;
+mod error;
+mod forecast;
 mod learning_rate;
+mod observer;
 mod optimizer;
+mod preview;
+mod recipe;
+mod trainer;
 
-pub use ema::{Average, blend, AverageConfig, AverageError};
+pub use batches::{Batches, Levels};
+pub use builtin::{builtin_recipe, builtin_recipes};
+pub use ema::{Average, AverageConfig, AverageError, blend};
+pub use error::TrainError;
+pub use forecast::MemoryForecast;
 pub use learning_rate::{Decay, LearningRate};
+pub use observer::{Event, Flow, LevelLoss, Observer};
 pub use optimizer::{AdamConfig, NamedArrays, Optimizer, OptimizerConfig, OptimizerError, RadamConfig};
+pub use recipe::{Noise, Objective, PathConfig, Recipe, RecipeError, Start, Train};
+pub use trainer::Trainer;

@@ -50,3 +50,34 @@ pub fn sinusoidal(codes: &[f64], width: usize, order: Order, spacing: Spacing, d
     }
     Tensor::from_data(TensorData::new(values, [codes.len(), width]), device)
 }
+
+/// Sinusoids of given frequencies, [sin ‖ cos] of 2π·frequency·code: the Fourier embedding of NCSN++.
+///
+/// # Shapes
+///
+/// - `frequencies`: `[half]`, stored with the weights
+/// - returns: `[batch, 2 * half]`
+///
+/// # Source
+///
+/// Tancik et al. 2020 (arXiv:2006.10739), as in Song et al. 2021 (arXiv:2011.13456); computed in f32, as there.
+pub fn fourier(codes: &[f64], frequencies: Tensor<1>) -> Tensor<2> {
+    let (half, device) = (frequencies.dims()[0], frequencies.device());
+    let codes = codes.iter().map(|&code| code as f32).collect::<Vec<_>>();
+    let codes = Tensor::<2>::from_data(TensorData::new(codes.clone(), [codes.len(), 1]), &device);
+    let angles = codes * (frequencies * std::f64::consts::TAU).reshape([1, half]);
+    Tensor::cat(vec![angles.clone().sin(), angles.cos()], 1)
+}
+
+/// `value` at each sample's label, zero elsewhere: the input of a linear layer that looks up a row a class.
+///
+/// # Shapes
+///
+/// Returns `[batch, n_classes]`.
+pub fn one_hot(labels: &[usize], n_classes: usize, value: f64, device: &Device) -> Tensor<2> {
+    let mut values = vec![0.0f32; labels.len() * n_classes];
+    for (row, &label) in values.chunks_exact_mut(n_classes).zip(labels) {
+        row[label] = value as f32;
+    }
+    Tensor::from_data(TensorData::new(values, [labels.len(), n_classes]), device)
+}

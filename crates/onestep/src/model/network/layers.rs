@@ -5,41 +5,80 @@
 use burn::tensor::Tensor;
 use onestep_kernels::{Activation, Conv2dOptions};
 
-use crate::model::{Builder, Condition, Init, ParameterId, Weights};
+use crate::model::{Builder, Condition, Init, ModelError, ParameterId, Weights};
+
+/// How the weight and the bias of a layer start.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Start {
+    /// PyTorch's default, weight and bias uniform with bound 1/√fan_in; also EDM's `kaiming_uniform` with gain √(1/3).
+    FanIn,
+    /// Weight and bias zero: a layer that adds nothing at first.
+    Zeros,
+    /// Xavier's uniform weight times `gain`, zero bias.
+    Xavier {
+        /// Factor of the bound.
+        gain: f64,
+    },
+    /// Unit normal weight, zero bias.
+    Normal,
+}
+
+impl Start {
+    fn weight(self, fan_in: usize, fan_out: usize) -> Init {
+        match self {
+            Self::FanIn => Init::fan_in(fan_in),
+            Self::Zeros => Init::Zeros,
+            Self::Xavier { gain } => Init::xavier_uniform(fan_in, fan_out, gain),
+            Self::Normal => Init::Normal { std: 1.0 },
+        }
+    }
+
+    fn bias(self, fan_in: usize) -> Init {
+        match self {
+            Self::FanIn => Init::fan_in(fan_in),
+            Self::Zeros | Self::Xavier { .. } | Self::Normal => Init::Zeros,
+        }
+    }
+}
 
 /// A convolution with bias, channels last.
 #[derive(Debug, Clone)]
 pub struct Conv2d {
     weight: ParameterId,
-    bias: Option<ParameterId>,
+    bias: ParameterId,
     options: Conv2dOptions,
 }
 
 impl Conv2d {
-    /// Registers `{name}.weight` `[kernel, kernel, n_in, n_out]` and `{name}.bias` `[n_out]`; zero padding
-    /// keeps the size at stride 1 and halves it at stride 2.
-    #[expect(clippy::too_many_arguments, reason = "the geometry of a convolution and its two initializations")]
-    pub fn new(
-        builder: &mut Builder,
-        name: &str,
-        n_in: usize,
-        n_out: usize,
-        kernel: usize,
-        stride: usize,
-        weight: Init,
-        bias: Option<Init>,
-    ) -> Self {
+    /// Registers `{name}.weight` `[kernel, kernel, n_in, n_out]` and `{name}.bias` `[n_out]`; stride 1, zero
+    /// padding that keeps the size.
+    pub fn new(builder: &mut Builder, name: &str, [n_in, n_out]: [usize; 2], kernel: usize, start: Start) -> Self {
+        let area = kernel * kernel;
+        let init = start.weight(n_in * area, n_out * area);
         Self {
-            weight: builder.parameter(format!("{name}.weight"), &[kernel, kernel, n_in, n_out], weight),
-            bias: bias.map(|init| builder.parameter(format!("{name}.bias"), &[n_out], init)),
-            options: Conv2dOptions { stride, padding: [kernel / 2; 4] },
+            weight: builder.parameter(format!("{name}.weight"), &[kernel, kernel, n_in, n_out], init),
+            bias: builder.parameter(format!("{name}.bias"), &[n_out], start.bias(n_in * area)),
+            options: Conv2dOptions { stride: 1, padding: [kernel / 2; 4] },
         }
+    }
+
+    /// The same convolution at every second pixel.
+    pub fn at_half_resolution(mut self) -> Self {
+        self.options.stride = 2;
+        self
     }
 
     /// `[batch, height, width, n_in]` to `[batch, height / stride, width / stride, n_out]`.
     pub fn forward(&self, weights: &Weights, input: Tensor<4>) -> Tensor<4> {
-        let bias = self.bias.map(|bias| weights.get(bias));
-        onestep_kernels::conv2d(input, weights.get(self.weight), bias, self.options)
+        onestep_kernels::conv2d(input, weights.get(self.weight), Some(weights.get(self.bias)), self.options)
+    }
+
+    pub(super) fn weight(&self, weights: &Weights) -> Tensor<4> {
+        weights.get(self.weight)
+    }
+
+    pub(super) fn bias(&self, weights: &Weights) -> Tensor<1> {
+        weights.get(self.bias)
     }
 }
 
@@ -51,19 +90,17 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Registers `{name}.weight` `[n_in, n_out]` and, where an initialization is given, `{name}.bias` `[n_out]`.
-    pub fn new(
-        builder: &mut Builder,
-        name: &str,
-        n_in: usize,
-        n_out: usize,
-        weight: Init,
-        bias: Option<Init>,
-    ) -> Self {
-        Self {
-            weight: builder.parameter(format!("{name}.weight"), &[n_in, n_out], weight),
-            bias: bias.map(|init| builder.parameter(format!("{name}.bias"), &[n_out], init)),
-        }
+    /// Registers `{name}.weight` `[n_in, n_out]` and `{name}.bias` `[n_out]`.
+    pub fn new(builder: &mut Builder, name: &str, [n_in, n_out]: [usize; 2], start: Start) -> Self {
+        let mut linear = Self::without_bias(builder, name, [n_in, n_out], start);
+        linear.bias = Some(builder.parameter(format!("{name}.bias"), &[n_out], start.bias(n_in)));
+        linear
+    }
+
+    /// Registers `{name}.weight` `[n_in, n_out]` alone.
+    pub fn without_bias(builder: &mut Builder, name: &str, [n_in, n_out]: [usize; 2], start: Start) -> Self {
+        let init = start.weight(n_in, n_out);
+        Self { weight: builder.parameter(format!("{name}.weight"), &[n_in, n_out], init), bias: None }
     }
 
     /// `[batch, n_in]` to `[batch, n_out]`.
@@ -84,13 +121,28 @@ pub struct GroupNorm {
 
 impl GroupNorm {
     /// Registers `{name}.weight` and `{name}.bias`, both `[channels]`, starting at one and zero.
-    pub fn new(builder: &mut Builder, name: &str, channels: usize, groups: usize, epsilon: f64) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::BadArchitecture`] if `groups` does not divide `channels`.
+    pub fn new(
+        builder: &mut Builder,
+        name: &str,
+        channels: usize,
+        groups: usize,
+        epsilon: f64,
+    ) -> Result<Self, ModelError> {
+        if groups == 0 || !channels.is_multiple_of(groups) {
+            return Err(ModelError::BadArchitecture {
+                reason: format!("`{name}` normalizes {channels} channels in {groups} groups, which do not divide them"),
+            });
+        }
+        Ok(Self {
             gain: builder.parameter(format!("{name}.weight"), &[channels], Init::Ones),
             offset: builder.parameter(format!("{name}.bias"), &[channels], Init::Zeros),
             groups,
             epsilon,
-        }
+        })
     }
 
     /// Normalizes `[batch, height, width, channels]`; `scale_shift` are `[batch, channels]` each.
@@ -114,9 +166,9 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// The `layer`-th dropout of a network; `rate` is the probability of a zero.
-    pub fn new(rate: f64, layer: u32) -> Self {
-        Self { rate, layer }
+    /// The next dropout of a network; `rate` is the probability of a zero.
+    pub fn new(builder: &mut Builder, rate: f64) -> Self {
+        Self { rate, layer: builder.random_layer() }
     }
 
     /// Applies the mask; without a key, or at rate 0, the input itself.

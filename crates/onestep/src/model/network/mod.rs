@@ -5,11 +5,15 @@
 //! write its file here, and one arm in [`Architecture`].
 
 mod adm;
+mod attention;
+mod block;
 mod dhariwal;
 mod embedding;
 pub mod layers;
 mod mlp;
+mod resample;
 mod song;
+mod unet;
 
 use std::sync::Arc;
 
@@ -17,11 +21,13 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 pub use adm::{AdmConfig, AdmHeads, AdmResample, AdmUNet};
+pub(crate) use dhariwal::heads as dhariwal_heads;
 pub use dhariwal::{DhariwalConfig, DhariwalUNet};
 pub use mlp::{Mlp, MlpConfig};
-pub use song::{Decoder, Encoder, NoiseEmbedding, SongConfig, SongUNet};
+pub use song::{NoiseEmbedding, SongConfig, SongUNet};
+pub use unet::{Decoder, Encoder};
 
-use super::{Condition, ModelError, ParameterSpec, Weights};
+use super::{Condition, ModelError, ParameterSpec, Weights, check_batch};
 
 /// A raw network F.
 pub trait Network: std::fmt::Debug + Send + Sync {
@@ -33,6 +39,11 @@ pub trait Network: std::fmt::Debug + Send + Sync {
 
     /// Number of classes it is conditioned on; none for an unconditional network.
     fn n_classes(&self) -> Option<usize>;
+
+    /// Values a sample that the forward pass keeps for the backward pass.
+    fn activations(&self) -> usize {
+        0
+    }
 
     /// Evaluates the network.
     ///
@@ -87,5 +98,55 @@ impl Architecture {
             Self::Dhariwal(config) => Arc::new(DhariwalUNet::new(config)?),
             Self::Mlp(config) => Arc::new(Mlp::new(config)?),
         })
+    }
+}
+
+/// Refuses an input, codes or labels that do not fit the network.
+fn check_call(
+    network: &dyn Network,
+    input: &Tensor<4>,
+    noise_code: &[f64],
+    condition: &Condition,
+    augment_dim: usize,
+) -> Result<(), ModelError> {
+    let [batch, image @ ..] = input.dims();
+    if image != network.image() {
+        return Err(ModelError::WrongImage { found: image, expected: network.image() });
+    }
+    check_batch("noise codes", noise_code.len(), batch)?;
+    condition.check(batch, network.n_classes())?;
+    match condition.augment.iter().flatten().find(|labels| labels.len() != augment_dim) {
+        Some(labels) => Err(ModelError::WrongAugment { found: labels.len(), expected: augment_dim }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses an image that cannot be halved between all levels, and attention at sizes no level has.
+fn check_levels(image_size: usize, channel_mult: &[usize], attention: &[usize]) -> Result<(), ModelError> {
+    let bad = |reason: String| Err(ModelError::BadArchitecture { reason });
+    if channel_mult.is_empty() || channel_mult.contains(&0) {
+        return bad(format!("channel_mult needs one number of at least 1 for each level, got {channel_mult:?}"));
+    }
+    let n_halvings = channel_mult.len() - 1;
+    let divisor = u32::try_from(n_halvings).ok().and_then(|n| 1usize.checked_shl(n));
+    if image_size == 0 || divisor.is_none_or(|divisor| !image_size.is_multiple_of(divisor)) {
+        return bad(format!(
+            "image_size {image_size} cannot be halved {n_halvings} times, between the {} levels of channel_mult",
+            channel_mult.len()
+        ));
+    }
+    let sizes: Vec<usize> = (0..=n_halvings).map(|level| image_size >> level).collect();
+    match attention.iter().find(|size| !sizes.contains(size)) {
+        Some(size) => bad(format!("attention_resolutions names {size}, the feature maps have sizes {sizes:?}")),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a dropout rate that is no probability below one.
+fn check_dropout(rate: f64) -> Result<(), ModelError> {
+    if (0.0..1.0).contains(&rate) {
+        Ok(())
+    } else {
+        Err(ModelError::BadArchitecture { reason: format!("dropout must be at least 0 and below 1, got {rate}") })
     }
 }

@@ -5,6 +5,8 @@
 //! A case that is absent is reported as skipped. Every comparison prints one row of the table:
 //! `cargo test -p onestep --test it golden -- --nocapture | grep '^golden'`.
 
+pub mod models;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

@@ -1,0 +1,227 @@
+//! What can be typed: types only, no logic.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::lists::{Classes, Indices, Levels, Seeds};
+
+/// Consistency models: images in one network evaluation.
+///
+/// Train a diffusion model on your own images, distill it into a model that needs a single step, or train that
+/// model directly; then sample from it.
+#[derive(Debug, Parser)]
+#[command(name = "onestep", version, max_term_width = 110, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Say nothing but errors and results.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a model from a recipe.
+    Train(TrainArgs),
+    /// Draw images from a model.
+    Sample(SampleArgs),
+    /// Show what a model, a run folder or a picture made by `sample` holds.
+    Info(InfoArgs),
+    /// The built-in recipes.
+    #[command(subcommand)]
+    Recipe(RecipeCommand),
+    /// Look at a data set.
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// Show what this program finds on this machine, and try it.
+    Doctor(DoctorArgs),
+}
+
+/// Where the numbers are crunched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum DeviceName {
+    /// The processor: always there.
+    #[default]
+    Cpu,
+    /// A GPU through Vulkan (needs the cargo feature `vulkan`).
+    Vulkan,
+    /// A GPU through Metal (needs the cargo feature `metal`).
+    Metal,
+    /// A GPU through WebGPU (needs the cargo feature `webgpu`).
+    Webgpu,
+    /// An NVIDIA GPU (needs the cargo feature `cuda`).
+    Cuda,
+    /// An AMD GPU (needs the cargo feature `rocm`).
+    Rocm,
+}
+
+/// Options of `train`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// A built-in recipe (see `onestep recipe list`) or a TOML file; with --resume, the run's own if left out.
+    #[arg(value_name = "RECIPE", required_unless_present = "resume")]
+    pub recipe: Option<String>,
+    /// Folder of the run: recipe, checkpoints, previews and events go there.
+    #[arg(short, long, value_name = "FOLDER", required_unless_present = "dry_run")]
+    pub out: Option<PathBuf>,
+    /// The diffusion model to distill from, or to start from: a run folder or a model file.
+    #[arg(long, value_name = "MODEL")]
+    pub teacher: Option<PathBuf>,
+    /// Change the recipe, for example --set train.batch=32; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// Go on from the run's last checkpoint.
+    #[arg(long)]
+    pub resume: bool,
+    /// Show the complete recipe, the size of the model and the memory it will need, and stop there.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    pub device: DeviceName,
+}
+
+/// How samples are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SamplerName {
+    /// Consistency models: jump to the image, add noise, jump again.
+    Multistep,
+    /// Diffusion models: Heun's method, second order.
+    Heun,
+    /// Diffusion models: Euler's method.
+    Euler,
+    /// Diffusion models: DPM-2, second order.
+    Dpm2,
+    /// Diffusion models: Euler's method with fresh noise at every step.
+    Ancestral,
+}
+
+/// Options of `sample`.
+#[derive(Debug, Args)]
+pub struct SampleArgs {
+    /// A model file, a step folder or a run folder.
+    #[arg(value_name = "MODEL", required_unless_present = "from")]
+    pub model: Option<PathBuf>,
+    /// Make a picture again: reads model, seeds and everything else out of it.
+    #[arg(long, value_name = "PICTURE", conflicts_with_all = ["seeds", "steps", "levels", "indices", "classes", "sampler", "weights"])]
+    pub from: Option<PathBuf>,
+    /// Seeds, one image each, for example 0-63 or 3,17,20-29.
+    #[arg(short, long, value_name = "LIST", default_value = "0-63")]
+    pub seeds: Seeds,
+    /// Number of steps: network evaluations of a consistency model (default 1), levels of an ODE sampler
+    /// (default 18).
+    #[arg(long, value_name = "N", conflicts_with_all = ["levels", "indices"], value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub steps: Option<u32>,
+    /// The noise levels to visit, descending, for example 80,0.82.
+    #[arg(short, long, value_name = "SIGMAS", conflicts_with = "indices")]
+    pub levels: Option<Levels>,
+    /// The same as published: indices into a Karras grid, for example 0,22,39 of 40.
+    #[arg(long, value_name = "LIST/N")]
+    pub indices: Option<Indices>,
+    /// How to get from noise to image; by default what the model was trained for.
+    #[arg(long, value_enum)]
+    pub sampler: Option<SamplerName>,
+    /// Churn: noise added along an ODE path, EDM's S_churn.
+    #[arg(long, value_name = "AMOUNT", default_value_t = 0.0)]
+    pub churn: f64,
+    /// Classes by number or name, repeated over the seeds; by default drawn from each seed.
+    #[arg(short, long, value_name = "LIST")]
+    pub classes: Option<Classes>,
+    /// Which weights: best, raw, target, or the label of an average.
+    #[arg(long, value_name = "WHICH", default_value = "best")]
+    pub weights: String,
+    /// A .png (all images in one grid), a .npz, or a folder (one PNG an image).
+    #[arg(short, long, value_name = "PATH", default_value = "samples.png")]
+    pub out: PathBuf,
+    /// Columns of the grid; by default close to a square.
+    #[arg(long, value_name = "N")]
+    pub columns: Option<usize>,
+    /// Enlarge every pixel this many times; by default grids of small images are made large enough to see.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub scale: Option<u32>,
+    /// Images computed together; does not change them.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub batch: u32,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    pub device: DeviceName,
+}
+
+/// Options of `info`.
+#[derive(Debug, Args)]
+pub struct InfoArgs {
+    /// A model file, a run folder, a checkpoint folder, or a PNG made by `sample`.
+    pub path: PathBuf,
+    /// Which weights: best, raw, target, or the label of an average.
+    #[arg(long, value_name = "WHICH", default_value = "best")]
+    pub weights: String,
+    /// List every tensor.
+    #[arg(long)]
+    pub tensors: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Verbs of `recipe`.
+#[derive(Debug, Subcommand)]
+pub enum RecipeCommand {
+    /// List the built-in recipes.
+    List,
+    /// Print one as TOML, ready to redirect into a file and change.
+    Show {
+        /// Name of the recipe.
+        name: String,
+        /// Change it first, as in `train`.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        settings: Vec<String>,
+    },
+}
+
+/// Verbs of `data`.
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Show what a data set holds, and optionally a picture of it.
+    Info(DataArgs),
+    /// Decode every image and list the bad ones.
+    Check(DataArgs),
+}
+
+/// Options of `data`.
+#[derive(Debug, Args)]
+pub struct DataArgs {
+    /// `builtin:emoji`, a folder, a zip, an npz, IDX files or CIFAR; several separated by commas.
+    pub source: String,
+    /// Crop to the middle square and resize to this many pixels a side.
+    #[arg(long, value_name = "PIXELS")]
+    pub image_size: Option<usize>,
+    /// One channel instead of three.
+    #[arg(long)]
+    pub grey: bool,
+    /// Look at the test part of a set that has one.
+    #[arg(long)]
+    pub test: bool,
+    /// Only the first so many images.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Write the first 64 images as a PNG.
+    #[arg(long, value_name = "PNG")]
+    pub picture: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Which device to try.
+    #[arg(long, value_enum, default_value_t)]
+    pub device: DeviceName,
+}

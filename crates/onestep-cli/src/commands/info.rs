@@ -1,0 +1,73 @@
+//! `onestep info`: what a model, a run or a picture holds.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use onestep::data::picture;
+use onestep::model::n_parameters;
+use onestep::train::checkpoint::read_header;
+use serde_json::json;
+
+use crate::args::InfoArgs;
+use crate::failure::{Failure, Outcome, code};
+use crate::model::which;
+use crate::progress::human_bytes;
+
+/// Runs the command.
+pub fn run(args: &InfoArgs) -> Outcome<ExitCode> {
+    if args.path.extension().is_some_and(|e| e == "png") {
+        return picture_info(&args.path);
+    }
+    let summary = read_header(&args.path, &which(&args.weights))?;
+    let header = &summary.header;
+    let network = header.architecture.build()?;
+    let [height, width, channels] = network.image();
+    let n = n_parameters(network.parameters());
+    if args.json {
+        let tensors: Vec<_> =
+            summary.tensors.iter().map(|(name, shape)| json!({ "name": name, "shape": shape })).collect();
+        let mut report = json!({ "file": summary.file, "header": header, "parameters": n });
+        if args.tensors {
+            report["tensors"] = tensors.into();
+        }
+        println!("{report:#}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let size = std::fs::metadata(&summary.file).map_or(0, |metadata| metadata.len());
+    println!("file         {} ({})", summary.file.display(), human_bytes(size));
+    println!("method       {}, {:?} preconditioning", header.method, header.preconditioning);
+    println!("images       {width}x{height}, {channels} channels");
+    match network.n_classes() {
+        Some(n) if header.class_names.is_empty() => println!("classes      {n}"),
+        Some(n) => println!("classes      {n}: {}", header.class_names.join(", ")),
+        None => println!("classes      none"),
+    }
+    println!("parameters   {n} in {} tensors", summary.tensors.len());
+    println!("noise        {} to {}, data {}, rho {}", header.sigma_min, header.sigma_max, header.sigma_data, header.rho);
+    if let Some(levels) = &header.sampling_levels {
+        println!("levels       {levels:?}");
+    }
+    println!("trained      {} steps, {} images of {}", header.step, header.images_seen, header.data);
+    println!("written by   {}", header.tool);
+    println!("network      {}", serde_json::to_string(&header.architecture).unwrap_or_default());
+    if args.tensors {
+        for (name, shape) in &summary.tensors {
+            println!("{name:<48} {shape:?}");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn picture_info(path: &Path) -> Outcome<ExitCode> {
+    match picture::read_parameters(path)? {
+        Some(text) => {
+            let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| {
+                Failure::new(code::DATA, format!("the parameters inside {} cannot be read: {error}", path.display()))
+            })?;
+            println!("{value:#}");
+            Ok(ExitCode::SUCCESS)
+        }
+        None => Err(Failure::new(code::DATA, format!("{} does not say how it was made", path.display()))
+            .hint("only PNG files written by `onestep sample` do")),
+    }
+}

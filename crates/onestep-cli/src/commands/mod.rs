@@ -1,0 +1,8 @@
+//! One file a verb.
+
+pub mod data;
+pub mod doctor;
+pub mod info;
+pub mod recipe;
+pub mod sample;
+pub mod train;

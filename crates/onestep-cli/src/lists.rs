@@ -1,0 +1,157 @@
+//! Lists as people type them: seeds, levels, indices, classes.
+
+use std::str::FromStr;
+
+/// Most seeds one command takes; more are better drawn in several.
+const MAX_SEEDS: u64 = 10_000_000;
+
+/// `0-63`, `3,17,20-29`: ranges with both ends, in the order given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seeds(pub Vec<u64>);
+
+impl FromStr for Seeds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |part: &str| {
+            part.trim().parse::<u64>().map_err(|_| format!("`{part}` is not a whole number from 0 up"))
+        };
+        let mut seeds = Vec::new();
+        for part in text.split(',') {
+            match part.split_once('-') {
+                Some((first, last)) => {
+                    let (first, last) = (number(first)?, number(last)?);
+                    if first > last {
+                        return Err(format!("`{part}` counts down; write {last}-{first}"));
+                    }
+                    if last - first >= MAX_SEEDS {
+                        return Err(format!("`{part}` is more than {MAX_SEEDS} seeds; draw them in several commands"));
+                    }
+                    seeds.extend(first..=last);
+                }
+                None => seeds.push(number(part)?),
+            }
+        }
+        Ok(Self(seeds))
+    }
+}
+
+/// `80,0.82`: noise levels, which must descend.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Levels(pub Vec<f64>);
+
+impl FromStr for Levels {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let levels: Vec<f64> = text
+            .split(',')
+            .map(|part| part.trim().parse().map_err(|_| format!("`{part}` is not a number")))
+            .collect::<Result<_, _>>()?;
+        if let Some(pair) = levels.windows(2).find(|pair| pair[0] <= pair[1]) {
+            let mut sorted = levels.clone();
+            sorted.sort_by(|a, b| b.total_cmp(a));
+            sorted.dedup();
+            let sorted: Vec<String> = sorted.iter().map(f64::to_string).collect();
+            return Err(format!(
+                "levels must descend: {} comes before {}; sampling starts at the largest, try {}",
+                pair[0],
+                pair[1],
+                sorted.join(",")
+            ));
+        }
+        Ok(Self(levels))
+    }
+}
+
+/// `0,22,39/40`: indices into the descending Karras grid of so many levels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Indices {
+    /// Indices, 0 being the noisiest level.
+    pub indices: Vec<usize>,
+    /// Number of levels of the grid.
+    pub n_levels: usize,
+}
+
+impl FromStr for Indices {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (list, n) = text.split_once('/').ok_or("write the size of the grid behind a slash: 0,22,39/40")?;
+        let number =
+            |part: &str| part.trim().parse::<usize>().map_err(|_| format!("`{part}` is not a whole number"));
+        Ok(Self { indices: list.split(',').map(number).collect::<Result<_, _>>()?, n_levels: number(n)? })
+    }
+}
+
+/// `3,7` or `Food,Flags`: classes by number or name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Classes(pub Vec<String>);
+
+impl FromStr for Classes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(Self(text.split(',').map(|part| part.trim().to_string()).collect()))
+    }
+}
+
+impl Classes {
+    /// The numbers of the classes, which may be given by number or, whatever their case, by name.
+    pub fn numbers(&self, names: &[String], n_classes: usize) -> Result<Vec<usize>, String> {
+        let find = |wanted: &String| {
+            if let Ok(number) = wanted.parse::<usize>() {
+                return if number < n_classes {
+                    Ok(number)
+                } else {
+                    Err(format!("class {number} does not exist: the model has {n_classes}, numbered from 0"))
+                };
+            }
+            names.iter().position(|name| name.eq_ignore_ascii_case(wanted)).ok_or_else(|| {
+                if names.is_empty() {
+                    format!("the model's {n_classes} classes have no names; `{wanted}` must be a number")
+                } else {
+                    format!("there is no class `{wanted}`; there are {}", names.join(", "))
+                }
+            })
+        };
+        self.0.iter().map(find).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_ranges_and_single_numbers() {
+        assert_eq!("3,17,20-22".parse::<Seeds>().unwrap().0, [3, 17, 20, 21, 22]);
+        assert_eq!("5-5".parse::<Seeds>().unwrap().0, [5]);
+        assert!("9-3".parse::<Seeds>().unwrap_err().contains("3-9"));
+        assert!("".parse::<Seeds>().is_err());
+        assert!("-1".parse::<Seeds>().is_err());
+        assert!("0-99999999999".parse::<Seeds>().is_err());
+    }
+
+    #[test]
+    fn levels_must_descend() {
+        assert_eq!("80,0.82".parse::<Levels>().unwrap().0, [80.0, 0.82]);
+        let message = "0.82,80".parse::<Levels>().unwrap_err();
+        assert!(message.contains("try 80,0.82"), "{message}");
+    }
+
+    #[test]
+    fn indices_name_their_grid() {
+        let indices = "0,22,39/40".parse::<Indices>().unwrap();
+        assert_eq!((indices.indices, indices.n_levels), (vec![0, 22, 39], 40));
+        assert!("0,22,39".parse::<Indices>().is_err());
+    }
+
+    #[test]
+    fn classes_go_by_number_or_name() {
+        let names = ["Food".to_string(), "Flags".to_string()];
+        assert_eq!(Classes(vec!["flags".into(), "0".into()]).numbers(&names, 2).unwrap(), [1, 0]);
+        assert!(Classes(vec!["2".into()]).numbers(&names, 2).is_err());
+        assert!(Classes(vec!["Cars".into()]).numbers(&names, 2).unwrap_err().contains("Food, Flags"));
+    }
+}

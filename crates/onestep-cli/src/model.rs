@@ -1,0 +1,45 @@
+//! Opening models: the file says the architecture, so nothing is asked again.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use onestep::model::{NoiseRange, Preconditioned};
+use onestep::train::checkpoint::{ModelHeader, Which, load_model};
+
+use crate::failure::Outcome;
+
+/// A model ready to be used, and what its file says about it.
+pub struct Opened {
+    /// The model.
+    pub model: Preconditioned,
+    /// Its header.
+    pub header: ModelHeader,
+    /// The file it came from.
+    pub file: std::path::PathBuf,
+}
+
+/// Opens a model file, a step folder or a run folder.
+pub fn open(path: &Path, which: &Which, device: &Device) -> Outcome<Opened> {
+    let loaded = load_model(path, which)?;
+    for damaged in &loaded.skipped {
+        eprintln!("warning: {} is damaged and was passed over: {}", damaged.folder.display(), damaged.error);
+    }
+    let header = loaded.header.clone();
+    let file = loaded.file.clone();
+    let network = header.architecture.build()?;
+    let weights = loaded.weights(network.parameters(), device)?;
+    let range =
+        NoiseRange { sigma_min: header.sigma_min, sigma_max: header.sigma_max, sigma_data: header.sigma_data };
+    let model = Preconditioned::new(network, weights, header.preconditioning, range);
+    Ok(Opened { model, header, file })
+}
+
+/// Which weights a name means.
+pub fn which(name: &str) -> Which {
+    match name {
+        "best" => Which::Best,
+        "raw" => Which::Raw,
+        "target" => Which::Target,
+        label => Which::Average(label.into()),
+    }
+}

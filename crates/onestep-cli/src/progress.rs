@@ -1,0 +1,180 @@
+//! Progress on stderr, and the run's `events.jsonl`.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use onestep::train::{Event, Flow, Observer};
+
+use crate::failure::{Outcome, io_failure};
+use crate::signals::StopFlag;
+
+/// How far back speed and time left look: recent steps say more than the warm-up.
+const WINDOW: Duration = Duration::from_secs(30);
+
+/// A bar on a terminal; nothing where stderr is no terminal, or where quiet is asked.
+pub fn bar(length: u64, unit: &str, quiet: bool) -> ProgressBar {
+    let hidden = quiet || !std::io::stderr().is_terminal() || std::env::var_os("ONESTEP_NO_PROGRESS").is_some();
+    if hidden {
+        return ProgressBar::hidden();
+    }
+    let template = format!("{{bar:30}} {{pos}}/{{len}} {unit} {{msg}}");
+    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(length).with_style(style)
+}
+
+/// Watches a training run: shows it, logs it, and passes on the wish to stop.
+pub struct Watch {
+    bar: ProgressBar,
+    events: BufWriter<File>,
+    stop: StopFlag,
+    quiet: bool,
+    recent: VecDeque<(Instant, u64)>,
+    batch: u64,
+    steps: u64,
+    log_every: u64,
+    mean: RunningMean,
+    write_error: Option<std::io::Error>,
+}
+
+/// Mean loss since the last line of the log.
+#[derive(Debug, Default)]
+struct RunningMean {
+    sum: f64,
+    n: u64,
+}
+
+impl RunningMean {
+    fn take(&mut self) -> f64 {
+        let mean = if self.n == 0 { f64::NAN } else { self.sum / self.n as f64 };
+        *self = Self::default();
+        mean
+    }
+}
+
+impl Watch {
+    /// Appends to `events.jsonl` in the run's folder.
+    pub fn new(folder: &Path, steps: u64, quiet: bool, stop: StopFlag) -> Outcome<Self> {
+        let path = folder.join("events.jsonl");
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|error| io_failure("write", &path, &error))?;
+        Ok(Self {
+            bar: bar(steps, "steps", quiet),
+            events: BufWriter::new(file),
+            stop,
+            quiet,
+            recent: VecDeque::new(),
+            batch: 0,
+            steps,
+            // A few thousand lines tell the story of a run of any length.
+            log_every: (steps / 4000).max(1),
+            mean: RunningMean::default(),
+            write_error: None,
+        })
+    }
+
+    /// An error of the log, which must not end a run but must not be silent either.
+    pub fn log_error(&self) -> Option<&std::io::Error> {
+        self.write_error.as_ref()
+    }
+
+    fn say(&self, line: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| eprintln!("{line}"));
+        }
+    }
+
+    fn log(&mut self, event: &Event, extra: serde_json::Value) {
+        let mut line = serde_json::to_value(event).unwrap_or_default();
+        if let (Some(line), Some(extra)) = (line.as_object_mut(), extra.as_object()) {
+            let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+            line.insert("unix_millis".into(), (time as u64).into());
+            line.extend(extra.clone());
+        }
+        let written = writeln!(self.events, "{line}").and_then(|()| self.events.flush());
+        if let Err(error) = written {
+            self.write_error.get_or_insert(error);
+        }
+    }
+
+    /// Images a second over the last half minute.
+    fn speed(&self) -> Option<f64> {
+        let ((first, from), (last, to)) = (self.recent.front()?, self.recent.back()?);
+        let seconds = last.duration_since(*first).as_secs_f64();
+        (seconds > 0.0).then(|| (to - from) as f64 / seconds)
+    }
+
+    fn step(&mut self, event: &Event, step: u64, images_seen: u64, loss: f64) {
+        let now = Instant::now();
+        self.recent.push_back((now, images_seen));
+        while self.recent.len() > 2 && now.duration_since(self.recent[1].0) > WINDOW {
+            self.recent.pop_front();
+        }
+        self.mean.sum += loss;
+        self.mean.n += 1;
+        let speed = self.speed();
+        self.bar.set_position(step);
+        let left = speed.map_or(String::new(), |speed| {
+            let seconds = (self.steps - step) as f64 * self.batch as f64 / speed;
+            format!(" · {speed:.0} img/s · {} left", human_seconds(seconds))
+        });
+        self.bar.set_message(format!("· {:.1} kimg · loss {loss:.4}{left}", images_seen as f64 / 1000.0));
+        if step.is_multiple_of(self.log_every) || step == self.steps {
+            let mean = self.mean.take();
+            self.log(event, serde_json::json!({ "mean_loss": mean, "images_per_second": speed }));
+        }
+    }
+}
+
+impl Observer for Watch {
+    fn observe(&mut self, event: &Event) -> Flow {
+        match event {
+            Event::Step { step, images_seen, loss, .. } => self.step(event, *step, *images_seen, *loss),
+            other => {
+                if let Event::Start { batch, .. } = other {
+                    self.batch = *batch as u64;
+                }
+                let speed = self.speed();
+                self.log(other, serde_json::json!({ "images_per_second": speed }));
+                match other {
+                    Event::Skipped { step, sigma_low, sigma_high, skipped, .. } => self.say(&format!(
+                        "warning: step {step} was skipped: its gradient is not finite (noise levels {sigma_low:.4} to {sigma_high:.4}; {skipped} skipped so far)"
+                    )),
+                    Event::Checkpoint { step, folder } => {
+                        self.say(&format!("step {step}: saved {}", folder.display()));
+                    }
+                    Event::End { .. } => self.bar.finish_and_clear(),
+                    _ => {}
+                }
+            }
+        }
+        if self.stop.is_set() { Flow::Stop } else { Flow::Continue }
+    }
+}
+
+/// `40s`, `14m`, `3h20m`, `2d4h`.
+pub fn human_seconds(seconds: f64) -> String {
+    let seconds = seconds.max(0.0) as u64;
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d{}h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+/// `3.1 MB`, `1.2 GB`: decimal units, as disks are sold.
+pub fn human_bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}

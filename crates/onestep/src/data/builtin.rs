@@ -1,0 +1,71 @@
+//! Sets that come with the library, so that the first run needs no download.
+
+use serde::Deserialize;
+
+use super::image_set::Pictures;
+use super::table::{Part, Table};
+use super::toy::Toy;
+use super::{DataError, ImageShape, Pixels};
+
+/// 1,892 emoji of Noto Emoji (Apache-2.0, see NOTICE) on white, in one picture.
+const EMOJI_ATLAS: &[u8] = include_bytes!("../../../../assets/emoji/emoji32-atlas.png");
+
+/// Their classes and names.
+const EMOJI_INDEX: &str = include_str!("../../../../assets/emoji/emoji32-atlas.json");
+
+/// The names that may follow `builtin:`.
+pub fn builtin_names() -> Vec<&'static str> {
+    std::iter::once("emoji")
+        .chain(Toy::ALL.map(Toy::name))
+        .collect()
+}
+
+#[derive(Deserialize)]
+struct AtlasIndex {
+    cell: usize,
+    cols: usize,
+    classes: Vec<String>,
+    labels: Vec<usize>,
+    names: Vec<String>,
+}
+
+/// Cuts the atlas into its images: image i is in column i mod 48, row i / 48.
+pub(super) fn emoji() -> Result<Pictures, DataError> {
+    let name = "builtin:emoji";
+    let index: AtlasIndex = serde_json::from_str(EMOJI_INDEX)
+        .map_err(|error| DataError::damaged(name, error.to_string()))?;
+    let atlas = Pixels::decode(EMOJI_ATLAS, name)?.into_rgb();
+    let (cell, n_images) = (index.cell, index.labels.len());
+    let atlas_shape = atlas.shape();
+    let rows = n_images.div_ceil(index.cols.max(1));
+    if rows * cell > atlas_shape.height
+        || index.cols * cell > atlas_shape.width
+        || index.names.len() != n_images
+    {
+        return Err(DataError::damaged(name, "the atlas does not fit its index"));
+    }
+    let shape = ImageShape {
+        height: cell,
+        width: cell,
+        channels: 3,
+    };
+    let mut bytes = Vec::with_capacity(n_images * shape.n_values());
+    for image in 0..n_images {
+        let (top, left) = (image / index.cols * cell, image % index.cols * cell);
+        for row in top..top + cell {
+            let start = (row * atlas_shape.width + left) * 3;
+            bytes.extend_from_slice(&atlas.bytes()[start..start + cell * 3]);
+        }
+    }
+    let parts = index.names.iter().map(|emoji| Part {
+        name: format!("{name} {emoji}"),
+        len: 1,
+    });
+    let reader = Box::new(Table::new(shape, bytes, parts.collect()));
+    Ok(Pictures {
+        reader,
+        labels: Some(index.labels),
+        class_names: index.classes,
+        n_ignored: 0,
+    })
+}

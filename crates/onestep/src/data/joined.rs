@@ -1,0 +1,111 @@
+use std::path::PathBuf;
+
+use super::fingerprint::Fingerprint;
+use super::image_set::{PictureReader, Pictures};
+use super::{DataError, Pixels};
+
+/// Puts the containers at `paths` one after another, if their labels agree.
+pub(super) fn join(mut parts: Vec<Pictures>, paths: &[PathBuf]) -> Result<Pictures, DataError> {
+    if parts.len() == 1 {
+        return Ok(parts.remove(0));
+    }
+    let mut joined: Option<(Option<Vec<usize>>, Vec<String>)> = None;
+    let mut readers = Vec::with_capacity(parts.len());
+    let mut n_ignored = 0;
+    for (part, path) in parts.into_iter().zip(paths) {
+        let disagree = |what: &str| {
+            let reason = format!("{what} than the sources before it, so they cannot be joined");
+            DataError::labels(path.display().to_string(), reason)
+        };
+        n_ignored += part.n_ignored;
+        readers.push(part.reader);
+        joined = Some(match (joined, part.labels) {
+            (None, labels) => (labels, part.class_names),
+            (Some((None, names)), None) => (None, names),
+            (Some((Some(mut labels), names)), Some(more)) => {
+                let names = match (names.is_empty(), part.class_names.is_empty()) {
+                    (true, _) => part.class_names,
+                    (false, true) => names,
+                    (false, false) if names == part.class_names => names,
+                    (false, false) => return Err(disagree("it has other classes")),
+                };
+                labels.extend(more);
+                (Some(labels), names)
+            }
+            (Some((Some(_), _)), None) => return Err(disagree("it has no labels, other")),
+            (Some((None, _)), Some(_)) => return Err(disagree("it has labels, other")),
+        });
+    }
+    let (labels, class_names) = joined.unwrap_or_default();
+    Ok(Pictures {
+        reader: Box::new(Joined { readers }),
+        labels,
+        class_names,
+        n_ignored,
+    })
+}
+
+/// Several containers as one; images keep their order.
+struct Joined {
+    readers: Vec<Box<dyn PictureReader>>,
+}
+
+impl Joined {
+    /// The container that holds an image, and the image's number in it.
+    fn locate(&self, index: usize) -> (&dyn PictureReader, usize) {
+        let mut within = index;
+        let mut reader = &*self.readers[0];
+        for candidate in &self.readers {
+            reader = &**candidate;
+            if within < reader.len() {
+                break;
+            }
+            within -= reader.len();
+        }
+        (reader, within)
+    }
+}
+
+impl PictureReader for Joined {
+    fn len(&self) -> usize {
+        self.readers.iter().map(|reader| reader.len()).sum()
+    }
+
+    fn channels(&self) -> usize {
+        self.readers
+            .iter()
+            .map(|reader| reader.channels())
+            .max()
+            .unwrap_or(3)
+    }
+
+    fn uniform_size(&self) -> Option<(usize, usize)> {
+        let first = self.readers.first()?.uniform_size()?;
+        self.readers
+            .iter()
+            .all(|reader| reader.uniform_size() == Some(first))
+            .then_some(first)
+    }
+
+    fn size(&self, index: usize) -> Result<(usize, usize), DataError> {
+        let (reader, within) = self.locate(index);
+        reader.size(within)
+    }
+
+    fn pixels(&self, index: usize) -> Result<Pixels, DataError> {
+        let (reader, within) = self.locate(index);
+        reader.pixels(within)
+    }
+
+    fn source(&self, index: usize) -> String {
+        let (reader, within) = self.locate(index);
+        reader.source(within)
+    }
+
+    fn digest(&self, hasher: &mut Fingerprint) {
+        for reader in &self.readers {
+            hasher.number(reader.len());
+            reader.digest(hasher);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Exchange with other systems: their names, layouts and orders, translated at the edge and nowhere else.
+
+mod torch;
+
+use std::collections::BTreeMap;
+
+pub use torch::{from_torch, to_torch};
+
+/// Arrays by name: shape and values in row-major order, as read from a file or about to be written.
+pub type NamedArrays = BTreeMap<String, (Vec<usize>, Vec<f32>)>;

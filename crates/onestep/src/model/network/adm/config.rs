@@ -1,0 +1,160 @@
+//! The settings of OpenAI's U-Net.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::ModelError;
+use crate::model::network::{check_dropout, check_levels};
+
+/// Settings of [`AdmUNet`](super::AdmUNet); what is left out takes the value of the published checkpoints.
+///
+/// # Source
+///
+/// The flags of openai/guided-diffusion and openai/consistency_models, with two differences:
+/// `attention_resolutions` are feature map sizes, as on their command line, and not downsampling factors;
+/// the boolean flags of resampling and the two ways to count heads are one enum each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdmConfig {
+    /// Height and width of the images; divisible by 2 once for each level but the first.
+    pub image_size: usize,
+    /// Channels of the input.
+    #[serde(default = "three")]
+    pub in_channels: usize,
+    /// Channels of the output.
+    #[serde(default = "three")]
+    pub out_channels: usize,
+    /// Channels at full resolution before `channel_mult`; a multiple of 32, the number of groups of the norms.
+    pub model_channels: usize,
+    /// Residual blocks of each level on the way down; one more on the way up.
+    pub num_res_blocks: usize,
+    /// Sizes of the feature maps that attend to themselves, for example 32, 16 and 8.
+    pub attention_resolutions: Vec<usize>,
+    /// Channels of each level as multiples of `model_channels`, from full resolution down.
+    pub channel_mult: Vec<usize>,
+    /// Number of classes; none for an unconditional network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_classes: Option<usize>,
+    /// How channels are divided among attention heads.
+    #[serde(default)]
+    pub heads: AdmHeads,
+    /// Whether the embedding scales and shifts the norms (adaptive group norm), or is added.
+    #[serde(default = "yes")]
+    pub scale_shift_norm: bool,
+    /// How the resolution changes between levels.
+    #[serde(default)]
+    pub resample: AdmResample,
+    /// Dropout rate in the residual blocks.
+    #[serde(default)]
+    pub dropout: f64,
+}
+
+/// How the channels of an attention block are divided among heads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum AdmHeads {
+    /// A fixed number of heads.
+    Count {
+        /// Number of heads on the way down and in the middle.
+        heads: usize,
+        /// Number of heads on the way up; the same where none is given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        upsample: Option<usize>,
+    },
+    /// Heads of this many channels, however many that makes.
+    Width(usize),
+}
+
+impl Default for AdmHeads {
+    fn default() -> Self {
+        Self::Width(64)
+    }
+}
+
+impl AdmHeads {
+    /// Number of heads over so many channels; zero where the width does not divide them.
+    pub(super) fn number(self, channels: usize, on_the_way_up: bool) -> usize {
+        match self {
+            Self::Count { heads, upsample } if on_the_way_up => upsample.unwrap_or(heads),
+            Self::Count { heads, .. } => heads,
+            Self::Width(width) if width > 0 && channels.is_multiple_of(width) => channels / width,
+            Self::Width(_) => 0,
+        }
+    }
+}
+
+/// How the resolution changes between levels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AdmResample {
+    /// A residual block that averages or repeats pixels inside (`resblock_updown`).
+    #[default]
+    ResBlock,
+    /// A convolution with stride 2; repeated pixels and a convolution.
+    Convolution,
+    /// Mean of two by two pixels; repeated pixels.
+    Pooling,
+}
+
+impl AdmConfig {
+    /// The network of the published ImageNet 64x64 checkpoints: 295,899,267 parameters in 541 tensors.
+    pub fn imagenet64() -> Self {
+        Self {
+            image_size: 64,
+            in_channels: 3,
+            out_channels: 3,
+            model_channels: 192,
+            num_res_blocks: 3,
+            attention_resolutions: vec![32, 16, 8],
+            channel_mult: vec![1, 2, 3, 4],
+            n_classes: Some(1000),
+            heads: AdmHeads::Width(64),
+            scale_shift_norm: true,
+            resample: AdmResample::ResBlock,
+            dropout: 0.0,
+        }
+    }
+
+    /// The network of the published LSUN 256x256 checkpoints: 526,304,771 parameters in 566 tensors.
+    pub fn lsun256() -> Self {
+        Self {
+            image_size: 256,
+            model_channels: 256,
+            num_res_blocks: 2,
+            channel_mult: vec![1, 1, 2, 2, 4, 4],
+            n_classes: None,
+            scale_shift_norm: false,
+            ..Self::imagenet64()
+        }
+    }
+
+    /// Refuses numbers that contradict each other, as far as the layers do not do that themselves.
+    pub(super) fn check(&self) -> Result<(), ModelError> {
+        check_levels(self.image_size, &self.channel_mult, &self.attention_resolutions)?;
+        check_dropout(self.dropout)?;
+        let bad = |reason: String| Err(ModelError::BadArchitecture { reason });
+        if self.in_channels == 0 || self.out_channels == 0 {
+            return bad("in_channels and out_channels must be at least 1".into());
+        }
+        if self.model_channels == 0 || !self.model_channels.is_multiple_of(32) {
+            return bad(format!("model_channels must be a multiple of 32, got {}", self.model_channels));
+        }
+        if self.num_res_blocks == 0 {
+            return bad("num_res_blocks must be at least 1".into());
+        }
+        if self.n_classes == Some(0) {
+            return bad("n_classes must be at least 1; leave it out for an unconditional network".into());
+        }
+        if let AdmHeads::Width(0) = self.heads {
+            return bad("the width of an attention head must be at least 1".into());
+        }
+        Ok(())
+    }
+}
+
+fn three() -> usize {
+    3
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,297 @@
+//! The U-Net of OpenAI's consistency-model and guided-diffusion checkpoints ("ADM").
+//!
+//! From top to bottom: a convolution; on the way down, residual blocks (with attention at some sizes) and
+//! a halving after each level; two residual blocks around an attention in the middle; on the way up, the
+//! mirror image, each block taking in the feature map that was put aside at its height. Parameters carry
+//! the names of the published files, which number the blocks: `input_blocks.{i}.{j}`, `output_blocks.{i}.{j}`.
+
+mod config;
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+use onestep_kernels::{Activation, silu};
+
+pub use config::{AdmConfig, AdmHeads, AdmResample};
+
+use super::attention::SelfAttention;
+use super::block::{BlockNames, BlockStyle, ResidualBlock};
+use super::embedding::{Order, Spacing, one_hot, sinusoidal};
+use super::layers::{Conv2d, GroupNorm, Linear, Start};
+use super::resample::{BOX_FILTER, Resampling};
+use super::{Network, check_call};
+use crate::model::{Builder, Condition, ModelError, ParameterSpec, Weights};
+
+const NAMES: BlockNames = BlockNames {
+    norm0: "in_layers.0",
+    conv0: "in_layers.2",
+    embedding: "emb_layers.1",
+    norm1: "out_layers.0",
+    conv1: "out_layers.3",
+    skip: "skip_connection",
+    attention_norm: "norm",
+    attention_out: "proj_out",
+};
+
+/// The times these networks were trained on are 1000·ln(σ)/4.
+const TIME_SCALE: f64 = 1000.0;
+
+/// OpenAI's U-Net, in every variant of the published checkpoints.
+///
+/// # Source
+///
+/// Dhariwal & Nichol 2021 (arXiv:2105.05233); compared with `UNetModel` of openai/consistency_models, whose
+/// order (three, head, width) of the fused attention channels it keeps.
+#[derive(Debug, Clone)]
+pub struct AdmUNet {
+    specs: Arc<[ParameterSpec]>,
+    image: [usize; 3],
+    model_channels: usize,
+    n_classes: Option<usize>,
+    time: [Linear; 2],
+    label: Option<Linear>,
+    input: Vec<Vec<Layer>>,
+    middle: Vec<Layer>,
+    output: Vec<Vec<Layer>>,
+    out_norm: GroupNorm,
+    out_conv: Conv2d,
+}
+
+/// One numbered part of a block of layers.
+#[derive(Debug, Clone)]
+enum Layer {
+    Residual(ResidualBlock),
+    Attention(SelfAttention),
+    Convolution(Conv2d),
+    Resample(Resampling),
+}
+
+impl Layer {
+    fn forward(&self, weights: &Weights, input: Tensor<4>, embedding: &Tensor<2>, condition: &Condition) -> Tensor<4> {
+        match self {
+            Self::Residual(block) => block.forward(weights, input, embedding, condition),
+            Self::Attention(attention) => attention.forward(weights, input),
+            Self::Convolution(conv) => conv.forward(weights, input),
+            Self::Resample(resampling) => resampling.apply(input, &BOX_FILTER),
+        }
+    }
+}
+
+impl AdmUNet {
+    /// Lays out the network; no number is allocated.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::BadArchitecture`] if the image cannot be halved often enough, an attention size is not
+    /// that of a feature map, or heads or groups do not divide the channels.
+    pub fn new(config: &AdmConfig) -> Result<Self, ModelError> {
+        config.check()?;
+        let mut layout = Layout::new(config);
+        let n_embedding = layout.style.n_embedding;
+        let builder = &mut layout.builder;
+        let time = [
+            Linear::new(builder, "time_embed.0", [config.model_channels, n_embedding], Start::FanIn),
+            Linear::new(builder, "time_embed.2", [n_embedding, n_embedding], Start::FanIn),
+        ];
+        let label = config
+            .n_classes
+            .map(|n_classes| Linear::without_bias(builder, "label_emb", [n_classes, n_embedding], Start::Normal));
+        let (input, mut skips) = layout.input_blocks()?;
+        let middle = layout.middle_block()?;
+        let output = layout.output_blocks(&mut skips)?;
+        let channels = layout.channels;
+        let mut builder = layout.builder;
+        let out_norm = layout.style.norm(&mut builder, "out.0", channels)?;
+        let out_conv = Conv2d::new(&mut builder, "out.2", [channels, config.out_channels], 3, Start::Zeros);
+        Ok(Self {
+            specs: builder.finish(),
+            image: [config.image_size, config.image_size, config.in_channels],
+            model_channels: config.model_channels,
+            n_classes: config.n_classes,
+            time,
+            label,
+            input,
+            middle,
+            output,
+            out_norm,
+            out_conv,
+        })
+    }
+
+    /// What the residual blocks are told: noise level and class, `[batch, 4 * model_channels]`.
+    fn embed(&self, weights: &Weights, input: &Tensor<4>, noise_code: &[f64], condition: &Condition) -> Tensor<2> {
+        let device = input.device().inner();
+        let times: Vec<f64> = noise_code.iter().map(|code| TIME_SCALE * code).collect();
+        let times = sinusoidal(&times, self.model_channels, Order::CosSin, Spacing::WithoutEndpoint, &device);
+        let hidden = silu(self.time[0].forward(weights, times));
+        let mut embedding = self.time[1].forward(weights, hidden);
+        if let (Some(label), Some(labels), Some(n_classes)) = (&self.label, &condition.labels, self.n_classes) {
+            embedding = embedding + label.forward(weights, one_hot(labels, n_classes, 1.0, &device));
+        }
+        // Every block starts with the same activation of the embedding.
+        silu(embedding)
+    }
+}
+
+impl Network for AdmUNet {
+    fn parameters(&self) -> &Arc<[ParameterSpec]> {
+        &self.specs
+    }
+
+    fn image(&self) -> [usize; 3] {
+        self.image
+    }
+
+    fn n_classes(&self) -> Option<usize> {
+        self.n_classes
+    }
+
+    fn forward(
+        &self,
+        weights: &Weights,
+        input: Tensor<4>,
+        noise_code: &[f64],
+        condition: &Condition,
+    ) -> Result<Tensor<4>, ModelError> {
+        check_call(self, &input, noise_code, condition, 0)?;
+        let embedding = self.embed(weights, &input, noise_code, condition);
+        let apply = |layers: &[Layer], hidden: Tensor<4>| {
+            layers.iter().fold(hidden, |hidden, layer| layer.forward(weights, hidden, &embedding, condition))
+        };
+        let mut hidden = input;
+        let mut skips = Vec::with_capacity(self.input.len());
+        for layers in &self.input {
+            hidden = apply(layers, hidden);
+            skips.push(hidden.clone());
+        }
+        hidden = apply(&self.middle, hidden);
+        for layers in &self.output {
+            let skip = skips.pop().expect("as many blocks up as down");
+            hidden = apply(layers, Tensor::cat(vec![hidden, skip], 3));
+        }
+        let hidden = self.out_norm.forward(weights, hidden, None, Activation::Silu);
+        Ok(self.out_conv.forward(weights, hidden))
+    }
+}
+
+/// The network while it is laid out: where it stands, and how wide it is there.
+struct Layout<'a> {
+    config: &'a AdmConfig,
+    builder: Builder,
+    style: BlockStyle,
+    channels: usize,
+}
+
+impl<'a> Layout<'a> {
+    fn new(config: &'a AdmConfig) -> Self {
+        let style = BlockStyle {
+            names: NAMES,
+            n_embedding: 4 * config.model_channels,
+            scale_shift: config.scale_shift_norm,
+            dropout: config.dropout,
+            groups: |_| 32,
+            epsilon: 1e-5,
+            residual_scale: 1.0,
+            filter: BOX_FILTER.to_vec(),
+            project_resampled: false,
+            start: Start::FanIn,
+            last_start: Start::Zeros,
+            attention_start: Start::FanIn,
+        };
+        Self { config, builder: Builder::default(), style, channels: config.in_channels }
+    }
+
+    /// The way down, with the number of channels put aside after each block.
+    fn input_blocks(&mut self) -> Result<(Vec<Vec<Layer>>, Vec<usize>), ModelError> {
+        let config = self.config;
+        let first = config.model_channels * config.channel_mult[0];
+        let mut blocks = vec![vec![self.convolution("input_blocks.0.0", first)]];
+        let mut skips = vec![first];
+        for (level, mult) in config.channel_mult.iter().enumerate() {
+            for _ in 0..config.num_res_blocks {
+                let name = format!("input_blocks.{}", blocks.len());
+                let mut layers = vec![self.residual(&format!("{name}.0"), mult * config.model_channels)?];
+                if self.attends(level) {
+                    layers.push(self.attention(&format!("{name}.1"), false)?);
+                }
+                blocks.push(layers);
+                skips.push(self.channels);
+            }
+            if level + 1 < config.channel_mult.len() {
+                let name = format!("input_blocks.{}.0", blocks.len());
+                blocks.push(match config.resample {
+                    AdmResample::ResBlock => vec![self.resampling_block(&name, Resampling::Down)?],
+                    AdmResample::Convolution => {
+                        let channels = [self.channels; 2];
+                        let conv = Conv2d::new(&mut self.builder, &format!("{name}.op"), channels, 3, Start::FanIn);
+                        vec![Layer::Convolution(conv.at_half_resolution())]
+                    }
+                    AdmResample::Pooling => vec![Layer::Resample(Resampling::Down)],
+                });
+                skips.push(self.channels);
+            }
+        }
+        Ok((blocks, skips))
+    }
+
+    fn middle_block(&mut self) -> Result<Vec<Layer>, ModelError> {
+        let channels = self.channels;
+        Ok(vec![
+            self.residual("middle_block.0", channels)?,
+            self.attention("middle_block.1", false)?,
+            self.residual("middle_block.2", channels)?,
+        ])
+    }
+
+    fn output_blocks(&mut self, skips: &mut Vec<usize>) -> Result<Vec<Vec<Layer>>, ModelError> {
+        let config = self.config;
+        let mut blocks: Vec<Vec<Layer>> = Vec::new();
+        for (level, mult) in config.channel_mult.iter().enumerate().rev() {
+            for block in 0..=config.num_res_blocks {
+                let name = format!("output_blocks.{}", blocks.len());
+                self.channels += skips.pop().expect("as many blocks up as down");
+                let mut layers = vec![self.residual(&format!("{name}.0"), mult * config.model_channels)?];
+                if self.attends(level) {
+                    layers.push(self.attention(&format!("{name}.1"), true)?);
+                }
+                if level > 0 && block == config.num_res_blocks {
+                    let name = format!("{name}.{}", layers.len());
+                    match config.resample {
+                        AdmResample::ResBlock => layers.push(self.resampling_block(&name, Resampling::Up)?),
+                        AdmResample::Convolution => {
+                            layers.push(Layer::Resample(Resampling::Up));
+                            layers.push(self.convolution(&format!("{name}.conv"), self.channels));
+                        }
+                        AdmResample::Pooling => layers.push(Layer::Resample(Resampling::Up)),
+                    }
+                }
+                blocks.push(layers);
+            }
+        }
+        Ok(blocks)
+    }
+
+    fn attends(&self, level: usize) -> bool {
+        self.config.attention_resolutions.contains(&(self.config.image_size >> level))
+    }
+
+    fn convolution(&mut self, name: &str, n_out: usize) -> Layer {
+        let channels = [std::mem::replace(&mut self.channels, n_out), n_out];
+        Layer::Convolution(Conv2d::new(&mut self.builder, name, channels, 3, Start::FanIn))
+    }
+
+    fn residual(&mut self, name: &str, n_out: usize) -> Result<Layer, ModelError> {
+        let channels = [std::mem::replace(&mut self.channels, n_out), n_out];
+        ResidualBlock::new(&mut self.builder, name, channels, Resampling::Keep, &self.style).map(Layer::Residual)
+    }
+
+    fn resampling_block(&mut self, name: &str, resampling: Resampling) -> Result<Layer, ModelError> {
+        let channels = [self.channels; 2];
+        ResidualBlock::new(&mut self.builder, name, channels, resampling, &self.style).map(Layer::Residual)
+    }
+
+    fn attention(&mut self, name: &str, on_the_way_up: bool) -> Result<Layer, ModelError> {
+        let heads = self.config.heads.number(self.channels, on_the_way_up);
+        SelfAttention::new(&mut self.builder, name, self.channels, heads, &self.style).map(Layer::Attention)
+    }
+}

@@ -1,0 +1,152 @@
+//! The residual block that every U-Net of this family is built of.
+
+use burn::tensor::Tensor;
+use onestep_kernels::Activation;
+
+use super::attention::scaled;
+use super::layers::{Conv2d, Dropout, GroupNorm, Linear, Start};
+use super::resample::Resampling;
+use crate::model::{Builder, Condition, ModelError, Weights};
+
+/// Names of the parts of a residual block and of an attention block.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockNames {
+    /// Norm in front of the first convolution.
+    pub norm0: &'static str,
+    /// First convolution.
+    pub conv0: &'static str,
+    /// Linear layer that brings in the embedding.
+    pub embedding: &'static str,
+    /// Norm in front of the second convolution.
+    pub norm1: &'static str,
+    /// Second convolution.
+    pub conv1: &'static str,
+    /// 1x1 convolution beside the two.
+    pub skip: &'static str,
+    /// Norm of the attention.
+    pub attention_norm: &'static str,
+    /// Last convolution of the attention.
+    pub attention_out: &'static str,
+}
+
+/// What all residual and attention blocks of one network have in common.
+#[derive(Debug, Clone)]
+pub struct BlockStyle {
+    /// Published names of the parts.
+    pub names: BlockNames,
+    /// Width of the embedding of noise level and class.
+    pub n_embedding: usize,
+    /// Whether the embedding scales and shifts the second norm, or is added in front of it.
+    pub scale_shift: bool,
+    /// Probability of a zero in front of the second convolution.
+    pub dropout: f64,
+    /// Number of groups of a norm over so many channels.
+    pub groups: fn(usize) -> usize,
+    /// Added to the variance by the norms.
+    pub epsilon: f64,
+    /// Factor of the residual sums.
+    pub residual_scale: f64,
+    /// Resampling filter, one axis of it.
+    pub filter: Vec<f32>,
+    /// Whether a block that resamples has a 1x1 convolution beside it even where the width stays.
+    pub project_resampled: bool,
+    /// Start of ordinary layers.
+    pub start: Start,
+    /// Start of the last layer of a residual branch.
+    pub last_start: Start,
+    /// Start of the fused queries, keys and values.
+    pub attention_start: Start,
+}
+
+impl BlockStyle {
+    /// A norm in this style.
+    pub(super) fn norm(&self, builder: &mut Builder, name: &str, channels: usize) -> Result<GroupNorm, ModelError> {
+        GroupNorm::new(builder, name, channels, (self.groups)(channels), self.epsilon)
+    }
+}
+
+/// Norm, SiLU, resampling, convolution; embedding; norm, SiLU, dropout, convolution; residual sum.
+#[derive(Debug, Clone)]
+pub struct ResidualBlock {
+    norm0: GroupNorm,
+    conv0: Conv2d,
+    embedding: Linear,
+    norm1: GroupNorm,
+    dropout: Dropout,
+    conv1: Conv2d,
+    skip: Option<Conv2d>,
+    resampling: Resampling,
+    scale_shift: bool,
+    residual_scale: f64,
+    filter: Vec<f32>,
+}
+
+impl ResidualBlock {
+    /// Registers a block from `n_in` to `n_out` channels.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::BadArchitecture`] if the groups of a norm do not divide the channels.
+    pub fn new(
+        builder: &mut Builder,
+        name: &str,
+        [n_in, n_out]: [usize; 2],
+        resampling: Resampling,
+        style: &BlockStyle,
+    ) -> Result<Self, ModelError> {
+        let path = |part: &str| format!("{name}.{part}");
+        let names = style.names;
+        let n_modulation = if style.scale_shift { 2 * n_out } else { n_out };
+        let projects = n_in != n_out || (resampling != Resampling::Keep && style.project_resampled);
+        Ok(Self {
+            norm0: style.norm(builder, &path(names.norm0), n_in)?,
+            conv0: Conv2d::new(builder, &path(names.conv0), [n_in, n_out], 3, style.start),
+            embedding: Linear::new(builder, &path(names.embedding), [style.n_embedding, n_modulation], style.start),
+            norm1: style.norm(builder, &path(names.norm1), n_out)?,
+            dropout: Dropout::new(builder, style.dropout),
+            conv1: Conv2d::new(builder, &path(names.conv1), [n_out, n_out], 3, style.last_start),
+            skip: projects.then(|| Conv2d::new(builder, &path(names.skip), [n_in, n_out], 1, style.start)),
+            resampling,
+            scale_shift: style.scale_shift,
+            residual_scale: style.residual_scale,
+            filter: style.filter.clone(),
+        })
+    }
+
+    /// Applies the block.
+    ///
+    /// # Shapes
+    ///
+    /// - `input`: `[batch, height, width, n_in]`
+    /// - `embedding`: `[batch, n_embedding]`, after its last activation
+    /// - returns: `[batch, height', width', n_out]`, doubled or halved where the block resamples
+    pub fn forward(
+        &self,
+        weights: &Weights,
+        input: Tensor<4>,
+        embedding: &Tensor<2>,
+        condition: &Condition,
+    ) -> Tensor<4> {
+        let hidden = self.norm0.forward(weights, input.clone(), None, Activation::Silu);
+        let hidden = self.conv0.forward(weights, self.resampling.apply(hidden, &self.filter));
+
+        let modulation = self.embedding.forward(weights, embedding.clone());
+        let [batch, .., channels] = hidden.dims();
+        let hidden = if self.scale_shift {
+            let scale = modulation.clone().narrow(1, 0, channels);
+            let shift = modulation.narrow(1, channels, channels);
+            self.norm1.forward(weights, hidden, Some((scale, shift)), Activation::Silu)
+        } else {
+            let hidden = hidden + modulation.reshape([batch, 1, 1, channels]);
+            self.norm1.forward(weights, hidden, None, Activation::Silu)
+        };
+        let hidden = self.conv1.forward(weights, self.dropout.forward(hidden, condition));
+
+        let skip = self.resampling.apply(input, &self.filter);
+        let skip = match &self.skip {
+            Some(conv) => conv.forward(weights, skip),
+            None => skip,
+        };
+        scaled(skip + hidden, self.residual_scale)
+    }
+}

@@ -1,0 +1,159 @@
+//! A small residual multilayer perceptron for data of a few dimensions.
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+use onestep_kernels::silu;
+use serde::{Deserialize, Serialize};
+
+use super::embedding::{Order, Spacing, one_hot, sinusoidal};
+use super::layers::{Linear, Start};
+use super::{Network, check_call};
+use crate::model::{Builder, Condition, ModelError, ParameterSpec, Weights};
+
+/// Noise codes span about 2.7 (ln σ/4 from σ = 0.002 to 80); times this, the fastest sinusoid of the
+/// embedding turns about 14 times on the way, and changes smoothly between neighboring levels.
+const CODE_SCALE: f64 = 32.0;
+
+/// Settings of [`Mlp`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MlpConfig {
+    /// Number of dimensions of a point; a point is an image of 1 by 1 pixels with this many channels.
+    pub n_dims: usize,
+    /// Width of the layers.
+    #[serde(default = "width")]
+    pub width: usize,
+    /// Number of residual layers.
+    #[serde(default = "depth")]
+    pub depth: usize,
+    /// Width of the embedding of noise level and class; even.
+    #[serde(default = "embedding_width")]
+    pub embedding_width: usize,
+    /// Number of classes; none for an unconditional network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_classes: Option<usize>,
+}
+
+impl MlpConfig {
+    /// A network for points of `n_dims` dimensions with the default widths.
+    pub fn new(n_dims: usize) -> Self {
+        Self { n_dims, width: width(), depth: depth(), embedding_width: embedding_width(), n_classes: None }
+    }
+}
+
+/// A residual multilayer perceptron with SiLU; every layer is told the noise level.
+///
+/// It is smooth in the noise level and starts as the zero function, so a preconditioned denoiser starts
+/// as its skip connection.
+#[derive(Debug, Clone)]
+pub struct Mlp {
+    specs: Arc<[ParameterSpec]>,
+    config: MlpConfig,
+    embedding: [Linear; 2],
+    label: Option<Linear>,
+    input: Linear,
+    layers: Vec<Layer>,
+    output: Linear,
+}
+
+#[derive(Debug, Clone)]
+struct Layer {
+    first: Linear,
+    embedding: Linear,
+    second: Linear,
+}
+
+impl Mlp {
+    /// Lays out the network; no number is allocated.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::BadArchitecture`] if a width or the depth is zero, or `embedding_width` is odd.
+    pub fn new(config: &MlpConfig) -> Result<Self, ModelError> {
+        let MlpConfig { n_dims, width, depth, embedding_width, n_classes } = *config;
+        if [n_dims, width, depth, embedding_width, n_classes.unwrap_or(1)].contains(&0) {
+            let reason = "n_dims, width, depth, embedding_width and n_classes must be at least 1".into();
+            return Err(ModelError::BadArchitecture { reason });
+        }
+        if !embedding_width.is_multiple_of(2) {
+            let reason = format!("embedding_width must be even, got {embedding_width}");
+            return Err(ModelError::BadArchitecture { reason });
+        }
+        let mut builder = Builder::default();
+        let mut linear =
+            |name: &str, sizes: [usize; 2], start: Start| Linear::new(&mut builder, name, sizes, start);
+        let embedding = [
+            linear("embedding.0", [embedding_width, embedding_width], Start::FanIn),
+            linear("embedding.1", [embedding_width, embedding_width], Start::FanIn),
+        ];
+        let input = linear("input", [n_dims, width], Start::FanIn);
+        let layers = (0..depth)
+            .map(|index| Layer {
+                first: linear(&format!("layers.{index}.first"), [width, width], Start::FanIn),
+                embedding: linear(&format!("layers.{index}.embedding"), [embedding_width, width], Start::FanIn),
+                second: linear(&format!("layers.{index}.second"), [width, width], Start::FanIn),
+            })
+            .collect();
+        let output = linear("output", [width, n_dims], Start::Zeros);
+        let label =
+            n_classes.map(|n| Linear::without_bias(&mut builder, "label", [n, embedding_width], Start::Normal));
+        Ok(Self { specs: builder.finish(), config: config.clone(), embedding, label, input, layers, output })
+    }
+}
+
+impl Network for Mlp {
+    fn parameters(&self) -> &Arc<[ParameterSpec]> {
+        &self.specs
+    }
+
+    fn image(&self) -> [usize; 3] {
+        [1, 1, self.config.n_dims]
+    }
+
+    fn n_classes(&self) -> Option<usize> {
+        self.config.n_classes
+    }
+
+    fn forward(
+        &self,
+        weights: &Weights,
+        input: Tensor<4>,
+        noise_code: &[f64],
+        condition: &Condition,
+    ) -> Result<Tensor<4>, ModelError> {
+        check_call(self, &input, noise_code, condition, 0)?;
+        let [batch, .., n_dims] = input.dims();
+        let device = input.device().inner();
+        let codes: Vec<f64> = noise_code.iter().map(|code| CODE_SCALE * code).collect();
+        let codes =
+            sinusoidal(&codes, self.config.embedding_width, Order::CosSin, Spacing::WithoutEndpoint, &device);
+        let mut embedding = self.embedding[1].forward(weights, silu(self.embedding[0].forward(weights, codes)));
+        if let (Some(label), Some(labels), Some(n_classes)) = (&self.label, &condition.labels, self.config.n_classes)
+        {
+            embedding = embedding + label.forward(weights, one_hot(labels, n_classes, 1.0, &device));
+        }
+        let embedding = silu(embedding);
+
+        let mut hidden = self.input.forward(weights, input.reshape([batch, n_dims]));
+        for layer in &self.layers {
+            let inner = layer.first.forward(weights, silu(hidden.clone()));
+            let inner = silu(inner + layer.embedding.forward(weights, embedding.clone()));
+            hidden = hidden + layer.second.forward(weights, inner);
+        }
+        let output = self.output.forward(weights, silu(hidden));
+        Ok(output.reshape([batch, 1, 1, n_dims]))
+    }
+}
+
+fn width() -> usize {
+    128
+}
+
+fn depth() -> usize {
+    4
+}
+
+fn embedding_width() -> usize {
+    64
+}

@@ -1,0 +1,42 @@
+//! Gaps: how far below a noise level its partner lies when there is no grid.
+
+use serde::{Deserialize, Serialize};
+
+/// The map from a level σ to its cleaner partner, shrinking towards σ as stages pass.
+///
+/// # Source
+///
+/// Easy Consistency Tuning (arXiv:2406.14548), section 3.2: r(t) = t·(1 - n(t)/q^(stage+1)), not below 0.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Gap {
+    /// n(t) = 1.
+    Constant {
+        /// q: the gap shrinks by this factor each stage.
+        shrink: f64,
+    },
+    /// n(t) = 1 + k·sigmoid(-b·t): wider where there is little noise.
+    Sigmoid {
+        /// q: the gap shrinks by this factor each stage.
+        shrink: f64,
+        /// k, 8 as published.
+        k: f64,
+        /// b, 1 as published.
+        b: f64,
+    },
+}
+
+impl Gap {
+    /// The partner level of `sigma` in stage `stage`; 0 means the clean image itself.
+    ///
+    /// # Units
+    ///
+    /// Standard deviation of noise, as `sigma`.
+    pub fn partner(&self, sigma: f64, stage: u32) -> f64 {
+        let (shrink, factor) = match *self {
+            Self::Constant { shrink } => (shrink, 1.0),
+            Self::Sigmoid { shrink, k, b } => (shrink, 1.0 + k / (1.0 + (b * sigma).exp())),
+        };
+        (sigma * (1.0 - factor / shrink.powi(stage as i32 + 1))).max(0.0)
+    }
+}

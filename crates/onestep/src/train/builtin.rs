@@ -1,0 +1,42 @@
+//! The built-in recipes: the published runs, and small ones that finish on a laptop.
+
+use super::RecipeError;
+
+macro_rules! recipes {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../../../recipes/", $name, ".toml")))),*]
+    };
+}
+
+/// Name and TOML text of every built-in recipe, small ones first.
+pub fn builtin_recipes() -> &'static [(&'static str, &'static str)] {
+    recipes![
+        "toy2d-edm",
+        "toy2d-cd",
+        "toy2d-ct",
+        "emoji-edm",
+        "emoji-cd",
+        "emoji-ct",
+        "cifar10-edm",
+        "cifar10-cd",
+        "cifar10-ct",
+        "imagenet64-edm",
+        "imagenet64-cd",
+        "imagenet64-ct",
+        "lsun256-edm",
+        "lsun256-cd",
+        "lsun256-ct",
+    ]
+}
+
+/// The TOML text of one.
+///
+/// # Errors
+///
+/// [`RecipeError::Unknown`] if there is none of this name.
+pub fn builtin_recipe(name: &str) -> Result<&'static str, RecipeError> {
+    builtin_recipes()
+        .iter()
+        .find_map(|(known, text)| (*known == name).then_some(*text))
+        .ok_or_else(|| RecipeError::Unknown { name: name.into() })
+}

@@ -1,0 +1,46 @@
+//! How much memory a run will need, before it is started.
+
+use super::recipe::{Objective, Recipe};
+use crate::model::Network;
+
+/// Bytes that a training run holds at its peak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryForecast {
+    /// Weights and everything of their size: gradients, moments, averages, target, teacher.
+    pub weights: u64,
+    /// What the forward pass of one microbatch keeps for the backward pass.
+    pub activations: u64,
+    /// One checkpoint on disk.
+    pub checkpoint: u64,
+}
+
+impl MemoryForecast {
+    /// The forecast for a recipe with its network.
+    ///
+    /// Activations are counted layer by layer ([`Network::activations`]); allocator overhead, the data set
+    /// and the program itself are not counted.
+    pub fn of(recipe: &Recipe, network: &dyn Network) -> Self {
+        let values: u64 = network.parameters().iter().map(|spec| spec.n_values() as u64).sum();
+        let size = 4 * values;
+        let train = &recipe.train;
+        let has_target = match &recipe.objective {
+            Objective::Denoising { .. } => false,
+            Objective::Consistency { target, .. } => !target.is_student(),
+        };
+        let saved = 3 + train.averages.len() as u64 + u64::from(has_target);
+        // Saved are the student, two moments, averages and target; in memory also the gradient, the new
+        // weights while the old ones are still there, and the teacher.
+        let held = saved + 2 + u64::from(recipe.distills()) + u64::from(train.microbatch.is_some());
+        let micro = train.microbatch.unwrap_or(train.batch) as u64;
+        Self {
+            weights: held * size,
+            activations: 4 * micro * network.activations() as u64,
+            checkpoint: saved * size,
+        }
+    }
+
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.weights + self.activations
+    }
+}

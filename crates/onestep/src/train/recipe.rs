@@ -1,0 +1,393 @@
+//! Recipes: complete descriptions of training runs, read and written as TOML.
+//!
+//! A recipe is the run: nothing about it is decided by a flag elsewhere, by a default that differs between
+//! commands, or by which files happen to lie around. Misspelt keys are refused.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AverageConfig, LearningRate, OptimizerConfig};
+use crate::data::DataSpec;
+use crate::model::network::Architecture;
+use crate::model::{NoiseRange, Preconditioning};
+use crate::noise::{Curriculum, LevelsError, Proposal, TargetRate, karras_levels};
+use crate::objective::{Distance, Weighting};
+use crate::solver::Solver;
+
+/// A complete description of a training run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Short name, also of the built-in recipe it came from.
+    pub name: String,
+    /// One or two sentences: what it trains, where its numbers come from, where they differ.
+    pub about: String,
+    /// What is minimized.
+    pub objective: Objective,
+    /// The images.
+    pub data: DataSpec,
+    /// The range of noise.
+    #[serde(default)]
+    pub noise: Noise,
+    /// The network.
+    pub network: Architecture,
+    /// How it is trained.
+    pub train: Train,
+}
+
+/// The range of noise and the scale of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Noise {
+    /// Smallest level, where a consistency model is the identity.
+    pub sigma_min: f64,
+    /// Largest level, where sampling starts.
+    pub sigma_max: f64,
+    /// Standard deviation of the data.
+    pub sigma_data: f64,
+    /// Exponent of the Karras grid.
+    pub rho: f64,
+}
+
+impl Default for Noise {
+    fn default() -> Self {
+        Self { sigma_min: 0.002, sigma_max: 80.0, sigma_data: 0.5, rho: 7.0 }
+    }
+}
+
+impl Noise {
+    /// The part a model needs.
+    pub fn range(&self) -> NoiseRange {
+        NoiseRange { sigma_min: self.sigma_min, sigma_max: self.sigma_max, sigma_data: self.sigma_data }
+    }
+}
+
+/// What is minimized.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Objective {
+    /// The denoising loss: trains a diffusion model (EDM), the teacher.
+    Denoising {
+        /// Mean of ln σ of the training levels.
+        p_mean: f64,
+        /// Deviation of ln σ.
+        p_std: f64,
+        /// Weight of a level.
+        #[serde(default = "karras")]
+        weighting: Weighting,
+    },
+    /// The consistency loss: distillation (CD) or training in isolation (CT).
+    Consistency {
+        /// How the cleaner of the two points is found: this is what makes it CD or CT.
+        path: PathConfig,
+        /// Number of levels over the run.
+        curriculum: Curriculum,
+        /// Which pair of neighbors a sample is trained on.
+        #[serde(default = "uniform")]
+        proposal: Proposal,
+        /// Distance between the two estimates.
+        distance: Distance,
+        /// Weight of a pair.
+        #[serde(default)]
+        weighting: Weighting,
+        /// How the target follows the student.
+        target: TargetRate,
+    },
+}
+
+fn karras() -> Weighting {
+    Weighting::Karras
+}
+
+fn uniform() -> Proposal {
+    Proposal::Uniform
+}
+
+/// How the cleaner of the two points is found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum PathConfig {
+    /// A step of a diffusion model's ODE: distillation.
+    Teacher {
+        /// How the step is taken.
+        #[serde(default)]
+        solver: Solver,
+    },
+    /// The same noise on the same image: no teacher is needed, or loaded.
+    Data,
+}
+
+/// What the weights start from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// Random, as the network's family initializes.
+    Random,
+    /// The teacher's weights.
+    Teacher,
+}
+
+/// How a model is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Train {
+    /// Optimizer updates in all: the run ends there.
+    pub steps: u64,
+    /// Images in one update.
+    pub batch: usize,
+    /// Images at a time where memory is short; gradients are added up. Without it the whole batch at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub microbatch: Option<usize>,
+    /// Seed of everything random in the run.
+    #[serde(default)]
+    pub seed: u64,
+    /// What the student starts from.
+    pub start: Start,
+    /// The model that distillation learns from, and that `start = "teacher"` copies: a file or a run folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<String>,
+    /// The optimizer.
+    pub optimizer: OptimizerConfig,
+    /// The learning rate over the run.
+    pub learning_rate: LearningRate,
+    /// Largest norm of the gradient; larger ones are scaled down. Off unless given, as published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_gradient: Option<f64>,
+    /// Averages of the weights, for sampling; the first is the one used.
+    pub averages: Vec<AverageConfig>,
+    /// Recompute cheap activations in the backward pass instead of keeping them.
+    #[serde(default)]
+    pub activation_checkpointing: bool,
+    /// Steps between checkpoints.
+    #[serde(default = "thousand")]
+    pub checkpoint_every: u64,
+    /// Checkpoints to keep.
+    #[serde(default = "two")]
+    pub keep: usize,
+    /// Steps between previews; 0 for none.
+    #[serde(default = "thousand")]
+    pub preview_every: u64,
+}
+
+fn thousand() -> u64 {
+    1000
+}
+
+fn two() -> usize {
+    2
+}
+
+/// A recipe that contradicts itself or cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// The text is not TOML, or has missing, misspelt or mistyped keys.
+    #[error("the recipe cannot be read: {message}")]
+    Parse {
+        /// What the parser says, with the line.
+        message: String,
+    },
+    /// `--set` names a place that does not exist or is not a table.
+    #[error("`{setting}` cannot be set: {reason}")]
+    Setting {
+        /// The setting as given.
+        setting: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A value that makes no sense, alone or beside another.
+    #[error("recipe: `{key}` {reason}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with its value, and what would be right.
+        reason: String,
+    },
+    /// No built-in recipe of this name.
+    #[error("there is no built-in recipe `{name}`")]
+    Unknown {
+        /// The name given.
+        name: String,
+    },
+}
+
+impl Recipe {
+    /// Reads TOML, applies `settings` (`key.path=value`, later ones win), and checks the result.
+    ///
+    /// # Errors
+    ///
+    /// [`RecipeError`]: unreadable text, unknown keys, settings that fit nowhere, values that contradict.
+    pub fn parse(text: &str, settings: &[String]) -> Result<Self, RecipeError> {
+        let mut table: toml::Table = text.parse().map_err(parse_error)?;
+        for setting in settings {
+            apply_setting(&mut table, setting)?;
+        }
+        let recipe: Self = if settings.is_empty() {
+            // The text itself keeps line numbers for the message.
+            toml::from_str(text).map_err(parse_error)?
+        } else {
+            table.try_into().map_err(parse_error)?
+        };
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// The recipe as TOML; parsing it gives the recipe back.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a recipe holds nothing that TOML cannot express")
+    }
+
+    /// `edm`, `cd` or `ct`: the field's name for what this recipe does.
+    pub fn method(&self) -> &'static str {
+        match &self.objective {
+            Objective::Denoising { .. } => "edm",
+            Objective::Consistency { path: PathConfig::Teacher { .. }, .. } => "cd",
+            Objective::Consistency { path: PathConfig::Data, .. } => "ct",
+        }
+    }
+
+    /// SHA-256 of everything that decides the numbers of the run, so that a resumed run can refuse another
+    /// recipe. How often it saves and previews, how long it runs, where the teacher lies and what it is called
+    /// may change.
+    pub fn digest(&self) -> String {
+        let mut decisive = self.clone();
+        decisive.name.clear();
+        decisive.about.clear();
+        decisive.train.teacher = None;
+        decisive.train.checkpoint_every = 1;
+        decisive.train.keep = 1;
+        decisive.train.preview_every = 0;
+        crate::digest::hex(decisive.to_toml().as_bytes())
+    }
+
+    /// Whether a teacher must be given: to distill from, or to start from.
+    pub fn needs_teacher(&self) -> bool {
+        self.train.start == Start::Teacher || self.distills()
+    }
+
+    /// Whether the loss asks a teacher.
+    pub fn distills(&self) -> bool {
+        matches!(self.objective, Objective::Consistency { path: PathConfig::Teacher { .. }, .. })
+    }
+
+    /// How the trained model's output is put together: consistency models get the boundary form.
+    pub fn preconditioning(&self) -> Preconditioning {
+        match self.objective {
+            Objective::Denoising { .. } => Preconditioning::Edm,
+            Objective::Consistency { .. } => Preconditioning::Boundary,
+        }
+    }
+
+    /// Refuses values that make no sense.
+    ///
+    /// # Errors
+    ///
+    /// [`RecipeError::Value`] with the key and the remedy.
+    pub fn check(&self) -> Result<(), RecipeError> {
+        let bad = |key, reason: String| Err(RecipeError::Value { key, reason });
+        let positive = |key, value: f64| {
+            if value > 0.0 && value.is_finite() {
+                Ok(())
+            } else {
+                Err(RecipeError::Value { key, reason: format!("must be a positive number, not {value}") })
+            }
+        };
+        let Noise { sigma_min, sigma_max, sigma_data, rho } = self.noise;
+        positive("noise.sigma_data", sigma_data)?;
+        karras_levels(2, sigma_min, sigma_max, rho)
+            .map_err(|error: LevelsError| RecipeError::Value { key: "noise", reason: error.to_string() })?;
+        let train = &self.train;
+        if train.steps == 0 {
+            return bad("train.steps", "must be at least 1".into());
+        }
+        if train.batch == 0 {
+            return bad("train.batch", "must be at least 1".into());
+        }
+        if let Some(microbatch) = train.microbatch
+            && (microbatch == 0 || microbatch > train.batch)
+        {
+            return bad("train.microbatch", format!("must be between 1 and the batch of {}", train.batch));
+        }
+        if train.checkpoint_every == 0 {
+            return bad("train.checkpoint_every", "must be at least 1".into());
+        }
+        if train.keep == 0 {
+            return bad("train.keep", "must be at least 1, or no checkpoint would remain".into());
+        }
+        if let Some(clip) = train.clip_gradient {
+            positive("train.clip_gradient", clip)?;
+        }
+        positive("train.learning_rate.peak", train.learning_rate.peak)?;
+        train
+            .optimizer
+            .check()
+            .map_err(|error| RecipeError::Value { key: "train.optimizer", reason: error.to_string() })?;
+        match &self.objective {
+            Objective::Denoising { p_mean, p_std, .. } => {
+                positive("objective.p_std", *p_std)?;
+                if !p_mean.is_finite() {
+                    return bad("objective.p_mean", format!("must be a number, not {p_mean}"));
+                }
+            }
+            Objective::Consistency { curriculum, target, distance, .. } => {
+                match *curriculum {
+                    Curriculum::Fixed { n_levels } if n_levels < 2 => {
+                        return bad("objective.curriculum.n_levels", "must be at least 2: one level bounds no interval".into());
+                    }
+                    Curriculum::Progressive { start_intervals, end_intervals }
+                    | Curriculum::Doubling { start_intervals, end_intervals }
+                        if start_intervals == 0 || end_intervals < start_intervals =>
+                    {
+                        return bad(
+                            "objective.curriculum",
+                            format!("must grow from at least 1 interval, not from {start_intervals} to {end_intervals}"),
+                        );
+                    }
+                    Curriculum::Halving { .. } => {
+                        return bad("objective.curriculum", "`halving` belongs to progressive distillation".into());
+                    }
+                    _ => {}
+                }
+                let rate = match *target {
+                    TargetRate::Fixed { rate } => rate,
+                    TargetRate::Adaptive { initial_rate, .. } => initial_rate,
+                };
+                if !(0.0..1.0).contains(&rate) {
+                    return bad("objective.target", format!("needs a rate from 0 to below 1, not {rate}"));
+                }
+                if let Distance::PseudoHuber { huber_c: Some(huber_c) } = *distance {
+                    positive("objective.distance.huber_c", huber_c)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse_error(error: toml::de::Error) -> RecipeError {
+    RecipeError::Parse { message: error.to_string().trim_end().to_string() }
+}
+
+/// Puts one `key.path=value` into the table; the value is TOML, or else a string.
+fn apply_setting(table: &mut toml::Table, setting: &str) -> Result<(), RecipeError> {
+    let fail = |reason: String| RecipeError::Setting { setting: setting.into(), reason };
+    let (path, value) =
+        setting.split_once('=').ok_or_else(|| fail("write it as `key.path=value`".into()))?;
+    let (path, value) = (path.trim(), value.trim());
+    let value = format!("value = {value}")
+        .parse::<toml::Table>()
+        .ok()
+        .and_then(|mut parsed| parsed.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(value.into()));
+    let mut keys: Vec<&str> = path.split('.').collect();
+    let last = keys.pop().filter(|key| !key.is_empty()).ok_or_else(|| fail("the key is empty".into()))?;
+    let mut place = table;
+    for key in keys {
+        place = place
+            .entry(key)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| fail(format!("`{key}` is a single value and holds no `{last}`")))?;
+    }
+    place.insert(last.into(), value);
+    Ok(())
+}

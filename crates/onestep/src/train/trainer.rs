@@ -1,0 +1,412 @@
+//! The trainer: one training step, and the loop around it.
+//!
+//! One step, whatever the method:
+//!
+//! 1. images, noise and levels of the samples that are next ([`Batches`]);
+//! 2. the loss of the student, and its gradient;
+//! 3. if all of it is finite: the optimizer, the averages and the target move; if not, the step is counted
+//!    as skipped, and three in a row end the run;
+//! 4. the observer is told.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor};
+
+use super::batches::{Batches, Levels};
+use super::observer::{Event, Flow, Observer, loss_by_level};
+use super::recipe::{Objective, PathConfig, Recipe, Start};
+use super::checkpoint::{Checkpoint, Damaged, Format, ModelHeader, RunFolder, TrainState};
+use super::{Average, Optimizer, TrainError, blend, preview};
+use crate::Result;
+use crate::data::Dataset;
+use crate::model::{Denoiser, ModelError, ParameterSpec, Preconditioned, Weights};
+use crate::objective::{self, Batch, Consistency};
+
+/// Skipped updates in a row that end a run.
+const MAX_SKIPPED_IN_A_ROW: u64 = 3;
+
+/// Name and version, as written into checkpoints.
+const TOOL: &str = concat!("onestep ", env!("CARGO_PKG_VERSION"));
+
+/// A training run between two steps: everything it needs to go on.
+pub struct Trainer {
+    recipe: Recipe,
+    batches: Batches,
+    student: Preconditioned,
+    /// None where the target is the student itself (μ = 0, and denoising, which has no target).
+    target: Option<Weights>,
+    averages: Vec<Average>,
+    teacher: Option<Preconditioned>,
+    optimizer: Optimizer,
+    state: TrainState,
+    device: Device,
+}
+
+impl Trainer {
+    /// A run at its beginning.
+    ///
+    /// `teacher` is the model that distillation learns from; a consistency-training run that starts at random
+    /// needs none and holds none.
+    ///
+    /// # Errors
+    ///
+    /// - [`TrainError::TeacherNeeded`] and [`TrainError::TeacherDiffers`] for a missing or unlike teacher.
+    /// - [`TrainError::DataDiffers`] where image shape or classes of data and network do not agree.
+    /// - what [`Recipe::check`] and building the network refuse.
+    pub fn new(
+        recipe: Recipe,
+        data: Box<dyn Dataset>,
+        teacher: Option<Preconditioned>,
+        device: &Device,
+    ) -> Result<Self> {
+        recipe.check()?;
+        let network = recipe.network.build()?;
+        check_data(network.image(), network.n_classes(), data.as_ref())?;
+        if recipe.needs_teacher() && teacher.is_none() {
+            return Err(TrainError::TeacherNeeded.into());
+        }
+        if let Some(teacher) = &teacher
+            && recipe.distills()
+            && (teacher.network().image() != network.image()
+                || teacher.network().n_classes() != network.n_classes())
+        {
+            return Err(TrainError::TeacherDiffers {
+                reason: "it makes images of another shape, or knows other classes".into(),
+            }
+            .into());
+        }
+        let weights = match (recipe.train.start, &teacher) {
+            (Start::Teacher, Some(teacher)) => copy_weights(teacher.weights(), network.parameters())?,
+            _ => Weights::initialize(network.parameters(), recipe.train.seed, device),
+        };
+        let has_target = match &recipe.objective {
+            Objective::Denoising { .. } => false,
+            Objective::Consistency { target, .. } => !target.is_student(),
+        };
+        let labels = network.n_classes().is_some();
+        let state = TrainState {
+            step: 0,
+            images_seen: 0,
+            seed: recipe.train.seed,
+            skipped_updates: 0,
+            consecutive_bad: 0,
+            recipe_digest: recipe.digest(),
+            data_fingerprint: data.fingerprint(),
+            tool: TOOL.into(),
+        };
+        Ok(Self {
+            target: has_target.then(|| weights.clone()),
+            averages: recipe.train.averages.iter().map(|config| Average::new(*config, &weights)).collect(),
+            optimizer: Optimizer::new(recipe.train.optimizer, &weights),
+            student: Preconditioned::new(network, weights, recipe.preconditioning(), recipe.noise.range()),
+            // A loss that never asks the teacher must not hold it in memory (bug A7 of the reference).
+            teacher: teacher.filter(|_| recipe.distills()),
+            batches: Batches::new(&recipe, data, labels),
+            state,
+            device: device.clone(),
+            recipe,
+        })
+    }
+
+    /// The recipe of this run.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// The student with its current weights.
+    pub fn student(&self) -> &Preconditioned {
+        &self.student
+    }
+
+    /// Steps done, images seen, updates skipped.
+    pub fn state(&self) -> &TrainState {
+        &self.state
+    }
+
+    /// The model to sample from: the first average, or the student where none is kept.
+    pub fn best(&self) -> Preconditioned {
+        match self.averages.first() {
+            Some(average) => self.student.with_weights(average.weights.clone()),
+            None => self.student.clone(),
+        }
+    }
+
+    /// Makes one update.
+    ///
+    /// # Randomness
+    ///
+    /// A function of the recipe's seed and the progress: the same step gives the same update.
+    ///
+    /// # Errors
+    ///
+    /// An image that cannot be read; [`TrainError::NotFinite`] after three skipped updates in a row, with
+    /// step and levels.
+    pub fn step(&mut self) -> Result<Event> {
+        let TrainState { step, images_seen, .. } = self.state;
+        let n = self.recipe.train.batch;
+        let levels = Batches::levels(&self.recipe, step, images_seen, n)?;
+        let (losses, gradients) = self.gradients(&levels)?;
+        let loss = losses.iter().sum::<f64>() / n as f64;
+        let gradient_norm = norm(&gradients);
+        self.state.step += 1;
+        self.state.images_seen += n as u64;
+        if !(loss.is_finite() && gradient_norm.is_finite()) {
+            return self.skip(loss, &levels);
+        }
+        self.state.consecutive_bad = 0;
+        let learning_rate = self.recipe.train.learning_rate.at(images_seen, self.recipe.train.steps * n as u64);
+        self.update(gradients, gradient_norm, learning_rate, step, images_seen);
+        let (n_levels, target_rate) = match &self.recipe.objective {
+            Objective::Denoising { .. } => (None, None),
+            Objective::Consistency { curriculum, target, .. } => {
+                let total = self.recipe.train.steps;
+                (Some(curriculum.n_levels(step, total)), Some(target.rate(curriculum, step, total)))
+            }
+        };
+        Ok(Event::Step {
+            step: self.state.step,
+            images_seen: self.state.images_seen,
+            loss,
+            gradient_norm,
+            learning_rate,
+            n_levels,
+            target_rate,
+            loss_by_level: loss_by_level(levels.high(), &losses),
+        })
+    }
+
+    /// A run as its folder's last intact checkpoint left it, or at its beginning where the folder holds none.
+    ///
+    /// From there on every number is what an uninterrupted run would have had, to the bit on a CPU.
+    /// Damaged checkpoints that had to be passed over are returned beside it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trainer::new`]; a checkpoint that cannot be read; [`TrainError::RecipeDiffers`] and
+    /// [`TrainError::OtherData`] where the recipe or the data are not those of the checkpoint.
+    pub fn resume(
+        recipe: Recipe,
+        data: Box<dyn Dataset>,
+        teacher: Option<Preconditioned>,
+        folder: &RunFolder,
+        device: &Device,
+    ) -> Result<(Self, Vec<Damaged>)> {
+        let mut trainer = Self::new(recipe, data, teacher, device)?;
+        let specs = trainer.student.network().parameters().clone();
+        let Some(restored) = folder.load(&specs, device)? else { return Ok((trainer, Vec::new())) };
+        let Checkpoint { header, weights, averages, target, optimizer, state } = restored.checkpoint;
+        if header.architecture != trainer.recipe.network || state.recipe_digest != trainer.state.recipe_digest {
+            return Err(TrainError::RecipeDiffers { folder: folder.path().into() }.into());
+        }
+        if state.data_fingerprint != trainer.state.data_fingerprint {
+            return Err(TrainError::OtherData { source_name: trainer.recipe.data.source.clone() }.into());
+        }
+        trainer.student = trainer.student.with_weights(weights);
+        trainer.target = target;
+        trainer.averages = averages;
+        trainer.optimizer = optimizer;
+        trainer.state = state;
+        Ok((trainer, restored.skipped))
+    }
+
+    /// Everything that has to be saved to go on exactly from here.
+    pub fn checkpoint(&self) -> Checkpoint {
+        let noise = &self.recipe.noise;
+        Checkpoint {
+            header: ModelHeader {
+                format: Format,
+                architecture: self.recipe.network.clone(),
+                preconditioning: self.recipe.preconditioning(),
+                sigma_min: noise.sigma_min,
+                sigma_max: noise.sigma_max,
+                sigma_data: noise.sigma_data,
+                rho: noise.rho,
+                class_names: match self.student.network().n_classes() {
+                    Some(_) => self.batches.data().class_names().to_vec(),
+                    None => Vec::new(),
+                },
+                method: self.recipe.method().into(),
+                data: self.recipe.data.source.clone(),
+                images_seen: self.state.images_seen,
+                step: self.state.step,
+                tool: TOOL.into(),
+                sampling_levels: None,
+            },
+            weights: self.student.weights().clone(),
+            averages: self.averages.clone(),
+            target: self.target.clone(),
+            optimizer: self.optimizer.clone(),
+            state: self.state.clone(),
+        }
+    }
+
+    /// Trains from where the run is to its last step, saving and previewing into `folder`.
+    ///
+    /// Returns whether the last step was reached; if not, an observer asked to stop, and the state is saved.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trainer::step`], and whatever saving meets.
+    pub fn run(&mut self, folder: &RunFolder, observer: &mut dyn Observer) -> Result<bool> {
+        let steps = self.recipe.train.steps;
+        let mut stop = false;
+        stop |= stop_asked(observer, &Event::Start {
+            step: self.state.step,
+            steps,
+            batch: self.recipe.train.batch,
+            parameters: self.student.weights().n_parameters(),
+        });
+        while self.state.step < steps && !stop {
+            stop |= stop_asked(observer, &self.step()?);
+            let step = self.state.step;
+            let last = step == steps;
+            let due = |every: u64| every > 0 && step.is_multiple_of(every);
+            if (last && self.recipe.train.preview_every > 0) || due(self.recipe.train.preview_every) {
+                let files = preview::write(folder.path(), &self.recipe, &self.best(), step, &self.device)?;
+                stop |= stop_asked(observer, &Event::Preview { step, files });
+            }
+            if last || stop || due(self.recipe.train.checkpoint_every) {
+                let saved = folder.save(&self.checkpoint())?;
+                stop |= stop_asked(observer, &Event::Checkpoint { step, folder: saved.folder });
+            }
+        }
+        let finished = self.state.step >= steps;
+        stop_asked(observer, &Event::End { step: self.state.step, finished });
+        Ok(finished)
+    }
+
+    /// Loss of every sample and gradient of their mean, over microbatches.
+    fn gradients(&mut self, levels: &Levels) -> Result<(Vec<f64>, Vec<Tensor<1>>)> {
+        let n = self.recipe.train.batch;
+        let micro = self.recipe.train.microbatch.unwrap_or(n);
+        let TrainState { step, images_seen, .. } = self.state;
+        let mut losses = Vec::with_capacity(n);
+        let mut sum: Option<Vec<Tensor<1>>> = None;
+        for start in (0..n).step_by(micro) {
+            let range = start..(start + micro).min(n);
+            let batch = self.batches.batch(step, images_seen + start as u64, range.len(), &self.device)?;
+            let tracked = self.student.weights().tracked();
+            let student = self.student.with_weights(tracked.clone());
+            let per_sample = self.loss(&student, &batch, &levels.select(range))?;
+            losses.extend(per_sample.clone().inner().into_data().iter::<f64>());
+            let mut graph = (per_sample.sum() / n as f64).backward();
+            let gradients = tracked.gradients(&mut graph);
+            sum = Some(match sum {
+                None => gradients,
+                Some(sum) => sum.into_iter().zip(gradients).map(|(a, b)| a + b).collect(),
+            });
+        }
+        Ok((losses, sum.unwrap_or_default()))
+    }
+
+    /// The recipe's objective for one microbatch, one number a sample.
+    fn loss(&self, student: &dyn Denoiser, batch: &Batch, levels: &Levels) -> Result<Tensor<1>, ModelError> {
+        let sigma_data = self.recipe.noise.sigma_data;
+        match (&self.recipe.objective, levels) {
+            (Objective::Denoising { weighting, .. }, Levels::Single(sigma)) => {
+                objective::denoising(student, batch, sigma, *weighting, sigma_data)
+            }
+            (Objective::Consistency { path, distance, weighting, .. }, Levels::Pairs(pairs)) => {
+                let objective = Consistency { distance: *distance, weighting: *weighting, sigma_data };
+                let target = match &self.target {
+                    Some(weights) => &self.student.with_weights(weights.clone()),
+                    None => &self.student,
+                };
+                let path = match (path, &self.teacher) {
+                    (PathConfig::Teacher { solver }, Some(teacher)) => {
+                        objective::Path::Teacher { teacher, solver: *solver }
+                    }
+                    _ => objective::Path::Data,
+                };
+                objective.loss(student, target, path, batch, pairs)
+            }
+            _ => unreachable!("levels are drawn for the recipe's own objective"),
+        }
+    }
+
+    /// Optimizer, averages, target: in the order of the reference.
+    fn update(&mut self, gradients: Vec<Tensor<1>>, gradient_norm: f64, learning_rate: f64, step: u64, images: u64) {
+        let gradients = match self.recipe.train.clip_gradient {
+            Some(limit) if gradient_norm > limit => {
+                gradients.into_iter().map(|gradient| gradient * (limit / gradient_norm)).collect()
+            }
+            _ => gradients,
+        };
+        let weights = self.optimizer.update(self.student.weights(), &gradients, learning_rate);
+        for average in &mut self.averages {
+            average.update(&weights, images, self.recipe.train.batch as u64);
+        }
+        if let (Some(current), Objective::Consistency { curriculum, target, .. }) =
+            (&self.target, &self.recipe.objective)
+        {
+            let rate = target.rate(curriculum, step, self.recipe.train.steps);
+            self.target = Some(blend(current, &weights, rate));
+        }
+        self.student = self.student.with_weights(weights);
+    }
+
+    /// Counts an update that could not be made.
+    fn skip(&mut self, loss: f64, levels: &Levels) -> Result<Event> {
+        self.state.skipped_updates += 1;
+        self.state.consecutive_bad += 1;
+        let fold = |pick: fn(f64, f64) -> f64, start| levels.high().iter().copied().fold(start, pick);
+        let (sigma_low, sigma_high) = (fold(f64::min, f64::INFINITY), fold(f64::max, 0.0));
+        let step = self.state.step;
+        if self.state.consecutive_bad >= MAX_SKIPPED_IN_A_ROW {
+            return Err(TrainError::NotFinite { step, sigma_low, sigma_high, n: MAX_SKIPPED_IN_A_ROW }.into());
+        }
+        let loss = loss.is_finite().then_some(loss);
+        Ok(Event::Skipped { step, loss, sigma_low, sigma_high, skipped: self.state.skipped_updates })
+    }
+}
+
+/// Norm over all values of all gradients, read from the device once.
+fn norm(gradients: &[Tensor<1>]) -> f64 {
+    let squares: Vec<_> = gradients.iter().map(|g| (g.clone() * g.clone()).sum()).collect();
+    Tensor::cat(squares, 0).into_data().iter::<f64>().sum::<f64>().sqrt()
+}
+
+/// Tells the observer and says whether it wants to stop.
+fn stop_asked(observer: &mut dyn Observer, event: &Event) -> bool {
+    observer.observe(event) == Flow::Stop
+}
+
+/// Refuses data whose images or classes the network is not made for.
+fn check_data(image: [usize; 3], n_classes: Option<usize>, data: &dyn Dataset) -> Result<(), TrainError> {
+    let shape = data.shape();
+    if image != [shape.height, shape.width, shape.channels] {
+        let [height, width, channels] = image;
+        return Err(TrainError::DataDiffers {
+            reason: format!(
+                "the network makes images of {width}x{height} with {channels} channels, the data are {}x{} with {}",
+                shape.width, shape.height, shape.channels
+            ),
+        });
+    }
+    let n_names = data.class_names().len();
+    match n_classes {
+        Some(n_classes) if n_names != n_classes => Err(TrainError::DataDiffers {
+            reason: match n_names {
+                0 => format!("the network knows {n_classes} classes, the data have no labels"),
+                n => format!("the network knows {n_classes} classes, the data have {n}"),
+            },
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The teacher's weights as the student's start; both must be the same network.
+fn copy_weights(teacher: &Weights, specs: &Arc<[ParameterSpec]>) -> Result<Weights, TrainError> {
+    for spec in specs.iter() {
+        let same = |other: &&ParameterSpec| other.name == spec.name && other.shape == spec.shape;
+        if teacher.specs().iter().find(same).is_none() {
+            return Err(TrainError::TeacherDiffers {
+                reason: format!("it has no tensor `{}` of shape {:?} to start from", spec.name, spec.shape),
+            });
+        }
+    }
+    if teacher.specs().len() != specs.len() {
+        return Err(TrainError::TeacherDiffers { reason: "it has more tensors than the student".into() });
+    }
+    Ok(Weights::from_values(specs, teacher.values().to_vec()))
+}

@@ -1,0 +1,49 @@
+//! Golden networks as models, and their numbers in the layout of the golden files.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor};
+use onestep::interop;
+use onestep::model::{Architecture, NoiseRange, Preconditioned, Preconditioning, Weights};
+
+use super::{Array, arrays, case};
+use crate::networks::settings;
+
+/// The network of the case `name` with the weights of `file`; none, with a word about it, if the set lacks them.
+pub fn golden_model(name: &str, file: &str, preconditioning: Preconditioning) -> Option<Preconditioned> {
+    let case = case(name)?;
+    let Some(arrays) = arrays(file) else {
+        println!("golden | {name} | skipped: no {file} in this set |");
+        return None;
+    };
+    let architecture = architecture(&case.json["config"]);
+    let network = architecture.build().unwrap();
+    let named = arrays.into_iter().map(|(name, array)| (name, (array.shape.clone(), array.f32()))).collect();
+    let named = interop::from_torch(&architecture, named).unwrap();
+    let weights = Weights::from_named(network.parameters(), named, &Device::flex()).unwrap();
+    Some(Preconditioned::new(network, weights, preconditioning, NoiseRange::default()))
+}
+
+/// The networks of EDM's code base name their type, OpenAI's do not.
+fn architecture(config: &serde_json::Value) -> Architecture {
+    if config.get("model_type").is_some() { settings::edm(config) } else { settings::adm(config) }
+}
+
+/// One flat tensor for each parameter of a golden network, by the name and in the layout of the golden files.
+pub fn to_golden_layout(name: &str, model: &Preconditioned, values: Vec<Tensor<1>>) -> BTreeMap<String, Array> {
+    let architecture = architecture(&case(name).expect("seen before").json["config"]);
+    let named = model
+        .weights()
+        .specs()
+        .iter()
+        .zip(values)
+        .map(|(spec, value)| (spec.name.clone(), (spec.shape.clone(), Array::from_tensor(value).f32())))
+        .collect();
+    interop::to_torch(&architecture, named)
+        .unwrap()
+        .into_iter()
+        .map(|(name, (shape, values))| {
+            (name, Array { shape, values: values.into_iter().map(f64::from).collect() })
+        })
+        .collect()
+}

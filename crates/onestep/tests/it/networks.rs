@@ -1,0 +1,221 @@
+//! The networks against the numbers of the original implementations, and against their own promises.
+
+mod formula;
+pub mod settings;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor};
+use onestep::interop;
+use onestep::model::{Architecture, Condition, Network, Weights};
+
+use crate::golden::{self, Array, Case};
+
+/// The device all golden numbers are compared on.
+fn device() -> Device {
+    Device::flex()
+}
+
+/// A network of the golden set with its weights.
+struct Subject {
+    architecture: Architecture,
+    network: Arc<dyn Network>,
+    weights: Weights,
+}
+
+impl Subject {
+    fn load(case: &Case, architecture: Architecture, weights: &str) -> Self {
+        let network = architecture.build().unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        let arrays = golden::arrays(weights).unwrap_or_else(|| panic!("{}: no file {weights}", case.name));
+        let named = interop::from_torch(&architecture, named(arrays)).expect("weights of this architecture");
+        let weights = Weights::from_named(network.parameters(), named, &device()).expect("finite weights");
+        assert_eq!(weights.n_parameters() as f64, case.number("num_parameters"));
+        Self { architecture, network, weights }
+    }
+}
+
+fn named(arrays: BTreeMap<String, Array>) -> interop::NamedArrays {
+    arrays.into_iter().map(|(name, array)| (name, (array.shape.clone(), array.f32()))).collect()
+}
+
+/// Compares the gradients of mean(weighting * output), for every parameter and the input.
+///
+/// `output_of` maps the input to the quantity whose gradients the case holds.
+fn check_gradients(
+    case: &Case,
+    subject: &Subject,
+    output_of: impl Fn(&Weights, Tensor<4>) -> Tensor<4>,
+) {
+    let Some(gradient) = case.json.get("gradient") else { return };
+    let file = gradient["file"].as_str().expect("name of the gradient file");
+    let Some(expected) = golden::arrays(file) else {
+        println!("golden | {} | gradients | skipped: no {file} in this set |", case.name);
+        return;
+    };
+    let bound = formula::Formula::bound(gradient["compare"].as_str().expect("how gradients are compared"));
+    let weights = subject.weights.tracked();
+    let input = case.array("x").channels_last().tensor::<4>(&device()).autodiff().require_grad();
+    let weighting = case.array("grad_weighting").channels_last().tensor::<4>(&device());
+    let loss = (output_of(&weights, input.clone()) * weighting).mean();
+    let mut gradients = loss.backward();
+
+    let input_gradient = input.grad(&gradients).expect("the output depends on the input");
+    let got: interop::NamedArrays = weights
+        .specs()
+        .iter()
+        .zip(weights.gradients(&mut gradients))
+        .map(|(spec, gradient)| (spec.name.clone(), (spec.shape.clone(), Array::from_tensor(gradient).f32())))
+        .collect();
+    // A gradient has the layout of its parameter, so it travels the same way.
+    let got = interop::to_torch(&subject.architecture, got).expect("one gradient for each parameter");
+
+    let mut worst = (0.0, String::new());
+    let mut compare = |name: &str, got: &[f64], expected: &[f64]| {
+        let largest = expected.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+        let bound = bound.evaluate(&|variable| match variable {
+            "max|expected|" => largest,
+            other => gradient[other].as_f64().unwrap_or_else(|| panic!("{}: no `{other}`", case.name)),
+        });
+        assert_eq!(got.len(), expected.len(), "{}: gradient of {name}", case.name);
+        let difference = got.iter().zip(expected).fold(0.0f64, |largest, (got, expected)| {
+            // Not f64::max, which would pass over a NaN.
+            let difference = (got - expected).abs();
+            if difference <= largest { largest } else { difference }
+        });
+        let fraction = difference / bound;
+        assert!(fraction <= 1.0, "{}: gradient of {name}: {difference:e} above {bound:e}", case.name);
+        if fraction >= worst.0 {
+            worst = (fraction, name.to_string());
+        }
+    };
+    for (name, expected) in &expected {
+        let (shape, got) = got.get(name).unwrap_or_else(|| panic!("{}: no gradient of {name}", case.name));
+        assert_eq!(*shape, expected.shape, "{}: gradient of {name}", case.name);
+        let got: Vec<f64> = got.iter().copied().map(f64::from).collect();
+        compare(name, &got, &expected.values);
+    }
+    if let Some(expected) = case.find("grad_x") {
+        compare("the input", &Array::from_tensor(input_gradient).values, &expected.channels_last().values);
+    }
+    println!(
+        "golden | {} | {} gradients, worst {} | {:.4} of the tolerance |",
+        case.name,
+        expected.len(),
+        worst.1,
+        worst.0
+    );
+}
+
+fn check_adm(name: &str) {
+    let Some(case) = golden::case(name) else { return };
+    let subject = Subject::load(&case, settings::adm(case.get("config")), &format!("{name}.weights.safetensors"));
+    // The case gives 250·ln σ, our noise code is ln σ / 4.
+    let codes: Vec<f64> = case.array("timesteps").values.iter().map(|time| time / 1000.0).collect();
+    let condition = Condition { labels: case.find("y").map(Array::indices), ..Condition::default() };
+    let run = |weights: &Weights, input| subject.network.forward(weights, input, &codes, &condition).expect(name);
+
+    let input = case.array("x").channels_last().tensor::<4>(&device());
+    let output = Array::from_tensor(run(&subject.weights, input));
+    case.check("output", &output, &case.array("output").channels_last());
+    case.check("output against f64", &output, &case.array("output_f64").channels_last());
+    check_gradients(&case, &subject, run);
+}
+
+/// EDM's preconditioning, written out once more for the test.
+struct Preconditioning {
+    sigma: Vec<f64>,
+    sigma_data: f64,
+}
+
+impl Preconditioning {
+    fn column(&self, of: impl Fn(f64, f64) -> f64) -> Tensor<4> {
+        let values: Vec<f64> = self.sigma.iter().map(|&sigma| of(sigma, self.sigma_data)).collect();
+        Array { shape: vec![values.len(), 1, 1, 1], values }.tensor(&device())
+    }
+
+    fn input(&self, noisy: Tensor<4>) -> Tensor<4> {
+        noisy * self.column(|sigma, data| 1.0 / sigma.hypot(data))
+    }
+
+    fn denoised(&self, noisy: Tensor<4>, raw: Tensor<4>) -> Tensor<4> {
+        let c_skip = self.column(|sigma, data| data * data / (sigma * sigma + data * data));
+        let c_out = self.column(|sigma, data| sigma * data / sigma.hypot(data));
+        noisy * c_skip + raw * c_out
+    }
+
+    fn codes(&self) -> Vec<f64> {
+        self.sigma.iter().map(|sigma| sigma.ln() / 4.0).collect()
+    }
+}
+
+fn check_edm(name: &str) {
+    let Some(case) = golden::case(name) else { return };
+    let subject = Subject::load(&case, settings::edm(case.get("config")), &format!("{name}.weights.safetensors"));
+    let edm = Preconditioning { sigma: case.array("sigma").values.clone(), sigma_data: case.number("sigma_data") };
+    let condition = Condition {
+        labels: case.find("class_labels").map(settings::classes),
+        augment: case.find("augment_labels").map(settings::rows),
+        dropout: None,
+    };
+    let raw = |weights: &Weights, noisy: Tensor<4>, condition: &Condition| {
+        subject.network.forward(weights, edm.input(noisy), &edm.codes(), condition).expect(name)
+    };
+    let denoised = |weights: &Weights, noisy: Tensor<4>| {
+        let output = raw(weights, noisy.clone(), &condition);
+        edm.denoised(noisy, output)
+    };
+
+    let noisy = case.array("x").channels_last().tensor::<4>(&device());
+    let got = Array::from_tensor(raw(&subject.weights, noisy.clone(), &condition));
+    case.check("raw output", &got, &case.array("raw_network_output").channels_last());
+    let got = Array::from_tensor(denoised(&subject.weights, noisy.clone()));
+    case.check("denoised", &got, &case.array("denoised").channels_last());
+    case.check("denoised against f64", &got, &case.array("denoised_f64").channels_last());
+    if let Some(expected) = case.find("denoised_without_augment_labels") {
+        let plain = Condition { augment: None, ..condition.clone() };
+        let got = edm.denoised(noisy.clone(), raw(&subject.weights, noisy, &plain));
+        case.check("without augmentation labels", &Array::from_tensor(got), &expected.channels_last());
+    }
+    check_gradients(&case, &subject, denoised);
+}
+
+#[test]
+fn golden_adm_unet_a() {
+    check_adm("adm_unet_a");
+}
+
+#[test]
+fn golden_adm_unet_b() {
+    check_adm("adm_unet_b");
+}
+
+#[test]
+fn golden_adm_unet_c() {
+    check_adm("adm_unet_c");
+}
+
+#[test]
+fn golden_adm_unet_d() {
+    check_adm("adm_unet_d");
+}
+
+#[test]
+fn golden_edm_ddpmpp() {
+    check_edm("edm_ddpmpp");
+}
+
+#[test]
+fn golden_edm_ncsnpp() {
+    check_edm("edm_ncsnpp");
+}
+
+#[test]
+fn golden_edm_skip() {
+    check_edm("edm_skip");
+}
+
+#[test]
+fn golden_edm_adm() {
+    check_edm("edm_adm");
+}

@@ -1,0 +1,263 @@
+//! Losses and whole training steps against golden numbers; the reference's loss bugs, one test each.
+
+use burn::tensor::{Device, Tensor};
+use onestep::model::{Condition, Preconditioned, Preconditioning, Weights};
+use onestep::noise::{AdaptiveExponent, Curriculum, SamplingLevels, TargetRate};
+use onestep::objective::{Batch, Consistency, Distance, LevelPairs, Path, Weighting, denoising};
+use onestep::solver::Solver;
+use onestep::train::{Optimizer, OptimizerConfig, RadamConfig, blend};
+use serde_json::Value;
+
+use crate::golden::{self, Array, Case, check_values};
+use crate::golden::models::{golden_model, to_golden_layout};
+
+fn device() -> Device {
+    Device::flex()
+}
+
+/// One of the three weight sets of the small network of the loss cases.
+fn loss_net(who: &str, preconditioning: Preconditioning) -> Option<Preconditioned> {
+    golden_model("loss_net", &format!("loss_net.{who}.weights.safetensors"), preconditioning)
+}
+
+fn weighting(name: &str) -> Weighting {
+    match name {
+        "uniform" => Weighting::Uniform,
+        "snr" => Weighting::Snr,
+        "snr+1" => Weighting::SnrPlusOne,
+        "karras" => Weighting::Karras,
+        "truncated-snr" => Weighting::TruncatedSnr,
+        other => panic!("unknown weighting `{other}`"),
+    }
+}
+
+fn distance(name: &str) -> Distance {
+    match name {
+        "l1" => Distance::L1,
+        "l2" => Distance::L2,
+        "l2-32" => Distance::L2At32,
+        other => panic!("unknown distance `{other}`"),
+    }
+}
+
+fn batch(case: &Case, prefix: &str) -> Batch {
+    let image = |key: &str| case.array(&format!("{prefix}{key}")).channels_last().tensor(&device());
+    Batch {
+        clean: image("x_start"),
+        noise: image("noise"),
+        condition: Condition::classes(case.array(&format!("{prefix}y")).indices()),
+    }
+}
+
+/// The pairs that indices into the descending grid of `n` levels mean.
+fn pairs(case: &Case, key: &str, n: usize) -> LevelPairs {
+    let noise = |name: &str| case.json["diffusion"].get(name).and_then(Value::as_f64);
+    let grid = SamplingLevels::karras(
+        n,
+        noise("sigma_min").unwrap_or(0.002),
+        noise("sigma_max").unwrap_or(80.0),
+        noise("rho").unwrap_or(7.0),
+    )
+    .unwrap();
+    let indices = case.array(key).indices();
+    LevelPairs {
+        high: indices.iter().map(|&i| grid.as_slice()[i]).collect(),
+        low: indices.iter().map(|&i| grid.as_slice()[i + 1]).collect(),
+    }
+}
+
+/// Compares per-sample losses, their mean, the norm of the whole gradient and the listed gradients.
+fn check_loss(case: &Case, key: &str, model: &Preconditioned, tracked: &Weights, losses: Tensor<1>) {
+    let got = Array::from_tensor(losses.clone().inner());
+    case.check(&format!("{key} loss"), &got, case.array(&format!("{key}.loss")));
+    let result = &case.json["results"][key];
+    let rtol = case.number("rtol");
+    let mean = got.values.iter().sum::<f64>() / got.values.len() as f64;
+    let expected = result["mean_loss"].as_f64().expect("mean_loss");
+    check_values(&case.name, &format!("{key} mean"), &[mean], &[expected], |e| rtol * e.abs());
+    let gradients = tracked.gradients(&mut losses.mean().backward());
+    let norm = result["grad_norm"].as_f64().expect("grad_norm");
+    let named = to_golden_layout("loss_net", model, gradients);
+    let got_norm = named.values().flat_map(|a| &a.values).map(|g| g * g).sum::<f64>().sqrt();
+    let norm_rtol = case.json["grad_norm_rtol"].as_f64().unwrap_or(2e-4);
+    check_values(&case.name, &format!("{key} gradient norm"), &[got_norm], &[norm], |e| norm_rtol * e.abs());
+    for (name, expected) in case.arrays() {
+        let Some(parameter) = name.strip_prefix(&format!("{key}.grad.")) else { continue };
+        let largest = expected.values.iter().fold(0.0f64, |m, g| m.max(g.abs()));
+        let bound = 5e-4 * (largest + 1e-3 * norm);
+        let got = &named[parameter];
+        assert_eq!(got.shape, expected.shape, "{parameter}");
+        check_values(&case.name, &format!("{key} d/d {parameter}"), &got.values, &expected.values, |_| bound);
+    }
+}
+
+fn consistency_case(name: &str, distills: bool) {
+    let Some(case) = golden::case(name) else { return };
+    let (Some(student), Some(target), Some(teacher)) = (
+        loss_net("student", Preconditioning::Boundary),
+        loss_net("target", Preconditioning::Boundary),
+        loss_net("teacher", Preconditioning::Edm),
+    ) else {
+        println!("golden | {name} | skipped: loss_net is not in this set |");
+        return;
+    };
+    let batch = batch(&case, "");
+    let pairs = pairs(&case, "indices", case.number("num_scales") as usize);
+    for key in case.json["results"].as_object().expect("results").keys() {
+        let (norm, weight) = key.split_once('.').expect("LOSSNORM.WEIGHTING");
+        let objective = Consistency {
+            distance: distance(norm),
+            weighting: weighting(weight),
+            sigma_data: case.number("diffusion.sigma_data"),
+        };
+        let path =
+            if distills { Path::Teacher { teacher: &teacher, solver: Solver::Heun } } else { Path::Data };
+        let tracked = student.weights().tracked();
+        let losses =
+            objective.loss(&student.with_weights(tracked.clone()), &target, path, &batch, &pairs).unwrap();
+        check_loss(&case, key, &student, &tracked, losses);
+    }
+}
+
+#[test]
+fn golden_distillation() {
+    consistency_case("consistency_cd", true);
+}
+
+#[test]
+fn golden_consistency_training() {
+    consistency_case("consistency_ct", false);
+}
+
+#[test]
+fn golden_consistency_weightings() {
+    consistency_case("consistency_ct_weights", false);
+}
+
+#[test]
+fn golden_denoising() {
+    let Some(case) = golden::case("edm_training") else { return };
+    let Some(student) = loss_net("student", Preconditioning::Edm) else { return };
+    let batch = batch(&case, "");
+    let sigma = &case.array("sigmas").values;
+    for key in case.json["results"].as_object().expect("results").keys() {
+        let (norm, weight) = key.split_once('.').expect("LOSSNORM.WEIGHTING");
+        assert_eq!(norm, "l2", "the denoising loss is a squared error");
+        let tracked = student.weights().tracked();
+        let sigma_data = case.number("diffusion.sigma_data");
+        let losses =
+            denoising(&student.with_weights(tracked.clone()), &batch, sigma, weighting(weight), sigma_data).unwrap();
+        check_loss(&case, key, &student, &tracked, losses);
+    }
+}
+
+#[test]
+fn golden_edm_loss() {
+    let Some(case) = golden::case("edm_loss") else { return };
+    let Some(network) = case.json["network"].as_str() else { return };
+    let Some(model) =
+        golden_model(network, &format!("{network}.weights.safetensors"), Preconditioning::Edm)
+    else {
+        return;
+    };
+    let proposal =
+        onestep::noise::LogNormal { p_mean: case.number("P_mean"), p_std: case.number("P_std") };
+    let sigma: Vec<f64> = case.array("normal_for_sigma").values.iter().map(|&z| proposal.level(z)).collect();
+    let image = |key: &str| case.array(key).channels_last().tensor(&device());
+    let batch = Batch { clean: image("images"), noise: image("noise"), condition: Condition::default() };
+    let tracked = model.weights().tracked();
+    let losses = denoising(
+        &model.with_weights(tracked.clone()),
+        &batch,
+        &sigma,
+        Weighting::Karras,
+        case.number("sigma_data"),
+    )
+    .unwrap();
+    // The case's per-sample loss is a sum over pixels; ours is the mean.
+    let n = batch.clean.dims()[1..].iter().product::<usize>() as f64;
+    let expected = case.array("loss_per_sample");
+    let element = &case.array("loss_elementwise").values;
+    let scale = element.iter().sum::<f64>() / expected.values.iter().sum::<f64>();
+    let got: Vec<f64> = Array::from_tensor(losses.clone().inner()).values.iter().map(|l| l * n / scale).collect();
+    case.check("loss", &Array { shape: expected.shape.clone(), values: got }, expected);
+    let gradients = tracked.gradients(&mut losses.mean().backward());
+    let named = to_golden_layout(network, &model, gradients);
+    let norm = case.number("grad_norm");
+    let got = named.values().flat_map(|a| &a.values).map(|g| g * g).sum::<f64>().sqrt();
+    check_values(&case.name, "gradient norm", &[got], &[norm], |e| case.number("rtol") * e.abs());
+    for (name, expected) in case.arrays() {
+        let Some(parameter) = name.strip_prefix("grad.") else { continue };
+        let largest = expected.values.iter().fold(0.0f64, |m, g| m.max(g.abs()));
+        let got = named.get(parameter).unwrap_or_else(|| panic!("no gradient for `{parameter}`"));
+        let bound = 5e-4 * (largest + 1e-3 * norm);
+        check_values(&case.name, &format!("d/d {parameter}"), &got.values, &expected.values, |_| bound);
+    }
+}
+
+#[test]
+fn golden_training_steps() {
+    let Some(case) = golden::case("ct_training_steps") else { return };
+    let Some(mut student) = loss_net("student", Preconditioning::Boundary) else { return };
+    let number = |path: &str| case.number(path);
+    let objective = Consistency {
+        distance: distance(case.get("loss.loss_norm").as_str().expect("a name")),
+        weighting: weighting(case.get("loss.weight_schedule").as_str().expect("a name")),
+        sigma_data: number("loss.sigma_data"),
+    };
+    let betas = case.get("optimizer.betas");
+    let mut optimizer = Optimizer::new(
+        OptimizerConfig::Radam(RadamConfig {
+            beta1: betas[0].as_f64().unwrap(),
+            beta2: betas[1].as_f64().unwrap(),
+            epsilon: number("optimizer.eps"),
+            weight_decay: number("optimizer.weight_decay"),
+            decoupled: false,
+        }),
+        student.weights(),
+    );
+    let start = number("schedule.start_scales") as usize;
+    let curriculum = Curriculum::Progressive {
+        start_intervals: start,
+        end_intervals: number("schedule.end_scales") as usize,
+    };
+    let rate = TargetRate::Adaptive {
+        initial_rate: number("schedule.start_ema"),
+        exponent: AdaptiveExponent::ReleasedCode,
+    };
+    let total = number("schedule.total_steps") as u64;
+    let (mut target, mut average) = (student.weights().clone(), student.weights().clone());
+    for (step, log) in case.json["log"].as_array().expect("a log").iter().enumerate() {
+        let batch = batch(&case, &format!("step{step}."));
+        let n_levels = curriculum.n_levels(step as u64, total);
+        assert_eq!(n_levels as f64, log["num_scales"].as_f64().unwrap());
+        let pairs = pairs(&case, &format!("step{step}.indices"), n_levels);
+        let tracked = student.weights().tracked();
+        let losses = objective
+            .loss(
+                &student.with_weights(tracked.clone()),
+                &student.with_weights(target.clone()),
+                Path::Data,
+                &batch,
+                &pairs,
+            )
+            .unwrap();
+        let got = Array::from_tensor(losses.clone().inner());
+        let rtol = number("rtol_loss");
+        let expected = &case.array(&format!("step{step}.loss")).values;
+        check_values(&case.name, &format!("step {step} loss"), &got.values, expected, |e| rtol * e.abs());
+        let gradients = tracked.gradients(&mut losses.mean().backward());
+        let weights = optimizer.update(student.weights(), &gradients, number("optimizer.lr"));
+        average = blend(&average, &weights, number("ema_rate"));
+        target = blend(&target, &weights, rate.rate(&curriculum, step as u64, total));
+        student = student.with_weights(weights);
+    }
+    for (who, weights) in [("model", student.weights()), ("target", &target), ("ema", &average)] {
+        let named = to_golden_layout("loss_net", &student, weights.values().to_vec());
+        for (name, expected) in case.arrays() {
+            let Some(parameter) = name.strip_prefix(&format!("final.{who}.")) else { continue };
+            let bound = number("atol_parameters");
+            check_values(&case.name, &format!("{who} {parameter}"), &named[parameter].values, &expected.values, |_| bound);
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Samplers against golden numbers, closed forms and each other.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::Device;
+use onestep::model::{Condition, Denoiser, GaussianMixture, Preconditioning};
+use onestep::noise::{NoiseSource, SamplingLevels, SeedNoise};
+use onestep::sample::{Churn, OdeEnd, OdeMethod, OdeOptions, Request, sample_multistep, sample_ode};
+use serde_json::Value;
+
+use crate::golden::{self, Array, Case};
+use crate::golden::models::golden_model;
+
+/// Noise from a golden file, in the order the reference consumed it.
+struct Recorded {
+    draws: Vec<Vec<f32>>,
+    next: usize,
+}
+
+impl Recorded {
+    /// `first` and then `noise.NNN` of the case, in order.
+    fn new(case: &Case, first: Option<&str>) -> Self {
+        let sorted: BTreeMap<_, _> = case.arrays().iter().filter(|(key, _)| key.starts_with("noise.")).collect();
+        let first = first.map(|key| case.array(key)).into_iter();
+        Self { draws: first.chain(sorted.into_values()).map(|a| a.channels_last().f32()).collect(), next: 0 }
+    }
+}
+
+impl NoiseSource for Recorded {
+    fn standard_normal(&mut self, batch: usize, values_per_sample: usize) -> Vec<f32> {
+        let draw = self.draws[self.next].clone();
+        assert_eq!(draw.len(), batch * values_per_sample);
+        self.next += 1;
+        draw
+    }
+}
+
+fn option(case: &Case, key: &str, default: f64) -> f64 {
+    match &case.json["options"][key] {
+        Value::String(text) if text == "inf" => f64::INFINITY,
+        value => value.as_f64().unwrap_or(default),
+    }
+}
+
+fn request<'a>(
+    shape: [usize; 4],
+    condition: &'a Condition,
+    clamp: bool,
+    device: &'a Device,
+    ignore: &'a mut dyn FnMut(&burn::tensor::Tensor<4>) -> bool,
+) -> Request<'a> {
+    Request { shape, condition, clamp, device, on_estimate: ignore }
+}
+
+/// All `sample_*` cases of the folder, whatever their number.
+#[test]
+fn golden_samplers() {
+    let mut names: Vec<String> = std::fs::read_dir(golden::folder())
+        .map(|entries| entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
+        .unwrap_or_default();
+    names.retain(|name| name.starts_with("sample_") && name.ends_with(".json"));
+    names.sort();
+    if names.is_empty() {
+        println!("golden | sample_* | skipped: not in this set |");
+    }
+    for name in names {
+        golden_sampler(name.trim_end_matches(".json"));
+    }
+}
+
+fn golden_sampler(name: &str) {
+    let Some(case) = golden::case(name) else { return };
+    let network = case.json["network"].as_str().expect("a network");
+    let preconditioning = match case.json["distillation"].as_bool() {
+        Some(true) => Preconditioning::Boundary,
+        _ => Preconditioning::Edm,
+    };
+    let Some(model) = golden_model(network, &format!("{network}.weights.safetensors"), preconditioning) else {
+        return;
+    };
+    let device = Device::flex();
+    let (low, high, rho) = (case.number("sigma_min"), case.number("sigma_max"), case.number("rho"));
+    let steps = case.number("steps") as usize;
+    let expected = case.array("samples").channels_last();
+    let shape: [usize; 4] = expected.shape.as_slice().try_into().unwrap();
+    let condition = match case.find("y") {
+        Some(labels) => Condition::classes(labels.indices()),
+        None => Condition::default(),
+    };
+    let clamp = case.json["clip_denoised"].as_bool().expect("clip_denoised");
+    let mut noise = Recorded::new(&case, None);
+    let mut nfe = 0;
+    let mut count = |_: &_| {
+        nfe += 1;
+        true
+    };
+    let request = request(shape, &condition, clamp, &device, &mut count);
+    let sampler = case.json["sampler"].as_str().expect("a sampler");
+    let samples = match sampler {
+        "onestep" | "multistep" => {
+            let levels = match case.json["options"].get("ts").and_then(Value::as_array) {
+                Some(indices) => {
+                    let indices: Vec<usize> = indices.iter().map(|i| i.as_u64().unwrap() as usize).collect();
+                    SamplingLevels::from_indices(&indices, steps, low, high, rho).unwrap()
+                }
+                None => SamplingLevels::new(vec![high]).unwrap(),
+            };
+            let samples = sample_multistep(&model, &levels, &mut noise, request).unwrap();
+            assert_eq!(nfe as f64, case.number("number_of_network_calls"));
+            samples
+        }
+        _ => {
+            let (method, end) = match sampler {
+                "heun" => (OdeMethod::Heun, OdeEnd::Zero),
+                "euler" => (OdeMethod::Euler, OdeEnd::Zero),
+                "dpm" => (OdeMethod::Dpm2, OdeEnd::Zero),
+                "ancestral" => (OdeMethod::Ancestral, OdeEnd::Zero),
+                "progdist" => (OdeMethod::Euler, OdeEnd::LastLevel),
+                other => panic!("unknown sampler `{other}`"),
+            };
+            let n_levels = if end == OdeEnd::Zero { steps } else { steps + 1 };
+            let levels = SamplingLevels::karras(n_levels, low, high, rho).unwrap();
+            let churn = Churn {
+                amount: option(&case, "s_churn", 0.0),
+                sigma_low: option(&case, "s_tmin", 0.0),
+                sigma_high: option(&case, "s_tmax", f64::INFINITY),
+                std: option(&case, "s_noise", 1.0),
+            };
+            let options = OdeOptions { method, churn, end, ..OdeOptions::default() };
+            assert_eq!(options.nfe(n_levels) as f64, case.number("number_of_network_calls"));
+            sample_ode(&model, &levels, &options, &mut noise, request).unwrap()
+        }
+    };
+    // The reference clamps the final samples whether or not it clamps the estimates.
+    let unclamped = Array::from_tensor(samples.clone());
+    case.check("samples before the last clamp", &unclamped, &case.array("samples_unclamped").channels_last());
+    case.check("samples", &Array::from_tensor(samples.clamp(-1.0, 1.0)), &expected);
+}
+
+#[test]
+fn golden_edm_samplers() {
+    for name in ["edm_sampler_deterministic", "edm_sampler_stochastic"] {
+        let Some(case) = golden::case(name) else { continue };
+        let network = case.json["network"].as_str().expect("a network");
+        let Some(model) =
+            golden_model(network, &format!("{network}.weights.safetensors"), Preconditioning::Edm)
+        else {
+            continue;
+        };
+        let device = Device::flex();
+        let n_levels = option(&case, "num_steps", 18.0) as usize;
+        let levels = SamplingLevels::karras(
+            n_levels,
+            option(&case, "sigma_min", 0.002),
+            option(&case, "sigma_max", 80.0),
+            option(&case, "rho", 7.0),
+        )
+        .unwrap();
+        let churn = Churn {
+            amount: option(&case, "S_churn", 0.0),
+            sigma_low: option(&case, "S_min", 0.0),
+            sigma_high: option(&case, "S_max", f64::INFINITY),
+            std: option(&case, "S_noise", 1.0),
+        };
+        let options = OdeOptions { churn, double: true, ..OdeOptions::default() };
+        assert_eq!(options.nfe(n_levels) as f64, case.number("number_of_network_calls"));
+        let expected = case.array("samples").channels_last();
+        let shape = expected.shape.as_slice().try_into().unwrap();
+        let condition = Condition::default();
+        let mut ignore = |_: &_| true;
+        let mut noise = Recorded::new(&case, Some("latents"));
+        let request = request(shape, &condition, false, &device, &mut ignore);
+        let samples = sample_ode(&model, &levels, &options, &mut noise, request).unwrap();
+        case.check("samples", &Array::from_tensor(samples), &expected);
+    }
+}
+
+/// Error of the end point of the ODE of one Gaussian against its closed form, in f64.
+fn error_on_a_gaussian(method: OdeMethod, n_levels: usize) -> f64 {
+    let device = Device::flex();
+    let model = GaussianMixture::single(vec![0.3, -0.2], 0.5, 0.002).unwrap();
+    let levels = SamplingLevels::karras(n_levels, 0.002, 80.0, 7.0).unwrap();
+    let condition = Condition::default();
+    let mut ignore = |_: &_| true;
+    let options = OdeOptions { method, double: true, end: OdeEnd::LastLevel, ..OdeOptions::default() };
+    let shape = [16, 1, 1, 2];
+    let seeds: Vec<u64> = (0..16).collect();
+    let end = sample_ode(
+        &model,
+        &levels,
+        &options,
+        &mut SeedNoise::new(&seeds),
+        request(shape, &condition, false, &device, &mut ignore),
+    )
+    .unwrap();
+    let start = SeedNoise::new(&seeds).standard_normal(16, 2);
+    let start = burn::tensor::Tensor::<4>::from_data(burn::tensor::TensorData::new(start, shape), &device)
+        .cast(burn::tensor::DType::F64)
+        * 80.0;
+    let exact = model.consistency_function(start, &[80.0; 16]).unwrap();
+    Array::from_tensor(end - exact).values.iter().map(|e| e * e).sum::<f64>().sqrt()
+}
+
+/// Test the mathematics: a wrong coefficient anywhere shows as a wrong slope.
+#[test]
+fn solvers_converge_at_their_order() {
+    for (method, order) in [(OdeMethod::Euler, 1.0), (OdeMethod::Heun, 2.0), (OdeMethod::Dpm2, 2.0)] {
+        // Slope of log error over log steps by least squares.
+        let points: Vec<(f64, f64)> = [32usize, 64, 128, 256]
+            .into_iter()
+            .map(|n| ((n as f64).ln(), error_on_a_gaussian(method, n + 1).ln()))
+            .collect();
+        let mean = |f: fn(&(f64, f64)) -> f64| points.iter().map(f).sum::<f64>() / points.len() as f64;
+        let (x, y) = (mean(|p| p.0), mean(|p| p.1));
+        let slope = points.iter().map(|p| (p.0 - x) * (p.1 - y)).sum::<f64>()
+            / points.iter().map(|p| (p.0 - x).powi(2)).sum::<f64>();
+        println!("order | {method:?} | {:.3} |", -slope);
+        assert!((-slope - order).abs() < 0.15, "{method:?} has order {:.3}", -slope);
+    }
+}
+
+/// With the exact consistency function, one step lands where the ODE ends, and more steps stay on the data.
+#[test]
+fn the_exact_consistency_function_samples_its_gaussian() {
+    struct Exact(GaussianMixture);
+    impl Denoiser for Exact {
+        fn denoise(
+            &self,
+            noisy: burn::tensor::Tensor<4>,
+            sigma: &[f64],
+            _: &Condition,
+        ) -> Result<burn::tensor::Tensor<4>, onestep::model::ModelError> {
+            Ok(self.0.consistency_function(noisy, sigma).unwrap())
+        }
+        fn sigma_min(&self) -> f64 {
+            0.002
+        }
+    }
+    let device = Device::flex();
+    let n = 4000;
+    let model = Exact(GaussianMixture::single(vec![0.3], 0.5, 0.002).unwrap());
+    for levels in [vec![80.0], vec![80.0, 2.5], vec![80.0, 5.0, 1.0, 0.1]] {
+        let condition = Condition::default();
+        let mut ignore = |_: &_| true;
+        let samples = sample_multistep(
+            &model,
+            &SamplingLevels::new(levels.clone()).unwrap(),
+            &mut SeedNoise::new(&(0..n).collect::<Vec<_>>()),
+            request([n as usize, 1, 1, 1], &condition, false, &device, &mut ignore),
+        )
+        .unwrap();
+        let values = Array::from_tensor(samples).values;
+        let mean = values.iter().sum::<f64>() / n as f64;
+        let std = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64).sqrt();
+        // Five standard errors of mean and deviation; the residual sigma_min adds 4e-6 to the variance.
+        assert!((mean - 0.3).abs() < 5.0 * 0.5 / (n as f64).sqrt(), "{levels:?}: mean {mean}");
+        assert!((std - 0.5).abs() < 5.0 * 0.5 / (2.0 * n as f64).sqrt(), "{levels:?}: deviation {std}");
+    }
+}
+
+/// A seed's sample does not depend on its batch.
+#[test]
+fn a_seed_is_the_same_sample_in_every_batch() {
+    let device = Device::flex();
+    let model = GaussianMixture::single(vec![0.1, 0.2, 0.3], 0.4, 0.002).unwrap();
+    let sample = |seeds: &[u64]| {
+        let condition = Condition::default();
+        let mut ignore = |_: &_| true;
+        let levels = SamplingLevels::karras(8, 0.002, 80.0, 7.0).unwrap();
+        let options = OdeOptions { method: OdeMethod::Ancestral, ..OdeOptions::default() };
+        let shape = [seeds.len(), 1, 1, 3];
+        let request = request(shape, &condition, false, &device, &mut ignore);
+        Array::from_tensor(sample_ode(&model, &levels, &options, &mut SeedNoise::new(seeds), request).unwrap()).values
+    };
+    assert_eq!(sample(&[5]), sample(&[1, 5, 9])[3..6]);
+}
