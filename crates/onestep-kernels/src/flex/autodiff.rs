@@ -5,18 +5,24 @@ use std::sync::Arc;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
+use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, unary};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Flex};
 
+use super::attention;
 use super::conv2d::{self, Geometry};
-use super::forward::NormTensors;
-use super::memory::{Contiguous, dims, is_f32, tensor};
+use super::forward::{NormTensors, attention_sizes};
+use super::linear;
+use super::memory::{Contiguous, dims, is_f32, like, tensor};
 use super::norm_act::Affine;
+use super::product::column_sums;
 use super::tile::Kernels;
+use super::update;
 use crate::conv2d::Conv2dOptions;
 use crate::norm_act::NormActOptions;
+use crate::resample::LinearMap;
+use crate::update::AdamCoefficients;
 use crate::{KernelOps, Optional, composed};
 
 type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
@@ -120,6 +126,104 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }
+
+    fn attention(query: Tracked<C>, key: Tracked<C>, value: Tracked<C>) -> Tracked<C> {
+        if !is_f32([&query, &key, &value].map(|tensor| tensor.primitive())) {
+            return composed::attention::<Self>(query, key, value);
+        }
+        let (query, query_node) = query.into_parts();
+        let ((key, key_node), (value, value_node)) = (key.into_parts(), value.into_parts());
+        let nodes = [query_node, key_node, value_node];
+        let output = Flex::attention(query.clone(), key.clone(), value.clone());
+        match AttentionBackward
+            .prepare::<C>(nodes)
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prepared) => prepared.finish([query, key, value], output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+
+    fn linear(input: Tracked<C>, weight: Tracked<C>, bias: Optional<Self>) -> Tracked<C> {
+        let bias = bias.into_option();
+        if !is_f32(
+            [&input, &weight]
+                .into_iter()
+                .chain(&bias)
+                .map(|tensor| tensor.primitive()),
+        ) {
+            return composed::linear::<Self>(input, weight, bias);
+        }
+        let ((input, input_node), (weight, weight_node)) =
+            (input.into_parts(), weight.into_parts());
+        let (bias, bias_node) = optional_parts::<C>(bias);
+        let nodes = [input_node, weight_node, bias_node];
+        let output = Flex::linear(input.clone(), weight.clone(), optional(bias));
+        match LinearBackward
+            .prepare::<C>(nodes)
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prepared) => prepared.finish([input, weight], output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+
+    fn silu(input: Tracked<C>) -> Tracked<C> {
+        if !is_f32([input.primitive()]) {
+            return composed::silu::<Self>(input);
+        }
+        let (input, node) = input.into_parts();
+        let output = Flex::silu(input.clone());
+        match SiluBackward.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(input, output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+
+    fn resample(input: Tracked<C>, rows: LinearMap, columns: LinearMap) -> Tracked<C> {
+        if !is_f32([input.primitive()]) {
+            return composed::resample::<Self>(input, &rows, &columns);
+        }
+        let (input, node) = input.into_parts();
+        let output = Flex::resample(input, rows.clone(), columns.clone());
+        match ResampleBackward
+            .prepare::<C>([node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prepared) => prepared.finish([rows, columns], output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+
+    fn adam_update(
+        parameter: Tracked<C>,
+        gradient: Tracked<C>,
+        first_moment: Tracked<C>,
+        second_moment: Tracked<C>,
+        coefficients: AdamCoefficients,
+    ) -> (Tracked<C>, Tracked<C>, Tracked<C>) {
+        let [parameter, gradient, first, second] =
+            [parameter, gradient, first_moment, second_moment]
+                .map(|tensor| tensor.into_primitive());
+        let (parameter, first, second) =
+            Flex::adam_update(parameter, gradient, first, second, coefficients);
+        (
+            Self::from_inner(parameter),
+            Self::from_inner(first),
+            Self::from_inner(second),
+        )
+    }
+
+    fn ema_update(average: Tracked<C>, source: Tracked<C>, rate: f64) -> Tracked<C> {
+        Self::from_inner(Flex::ema_update(
+            average.into_primitive(),
+            source.into_primitive(),
+            rate,
+        ))
+    }
 }
 
 #[derive(Debug)]
@@ -175,5 +279,93 @@ impl Backward<Flex, 5> for NormActBackward {
                 gradients.register::<Flex>(node.id, result);
             }
         }
+    }
+}
+
+#[derive(Debug)]
+struct AttentionBackward;
+
+impl Backward<Flex, 3> for AttentionBackward {
+    type State = [FlexTensor; 3];
+
+    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let sizes = attention_sizes(&ops.state[0], &ops.state[1]);
+        let gradient = Contiguous::new(&gradients.consume::<Flex>(&ops.node));
+        let slices = ops.state.each_ref().map(Contiguous::new);
+        let slices = slices.each_ref().map(Contiguous::as_slice);
+        let results = attention::backward(&Kernels::best(), &sizes, slices, gradient.as_slice());
+        for ((node, result), tensor) in ops.parents.into_iter().zip(results).zip(&ops.state) {
+            if let Some(node) = node {
+                gradients.register::<Flex>(node.id, like(result, tensor));
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LinearBackward;
+
+impl Backward<Flex, 3> for LinearBackward {
+    type State = [FlexTensor; 2];
+
+    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let [input_node, weight_node, bias_node] = ops.parents;
+        let [input, weight] = ops.state;
+        let gradient = Contiguous::new(&gradients.consume::<Flex>(&ops.node));
+        let (kernels, gradient) = (Kernels::best(), gradient.as_slice());
+        let ([rows, inputs], [_, outputs]) = (dims(&input), dims::<2>(&weight));
+        let sizes = [rows, inputs, outputs];
+        if let Some(node) = input_node {
+            let values = linear::input_gradient(
+                &kernels,
+                sizes,
+                Contiguous::new(&weight).as_slice(),
+                gradient,
+            );
+            gradients.register::<Flex>(node.id, tensor(values, [rows, inputs]));
+        }
+        if let Some(node) = weight_node {
+            let values = linear::weight_gradient(
+                &kernels,
+                sizes,
+                Contiguous::new(&input).as_slice(),
+                gradient,
+            );
+            gradients.register::<Flex>(node.id, tensor(values, [inputs, outputs]));
+        }
+        if let Some(node) = bias_node {
+            gradients.register::<Flex>(node.id, tensor(column_sums(gradient, outputs), [outputs]));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct SiluBackward;
+
+impl Backward<Flex, 1> for SiluBackward {
+    type State = FlexTensor;
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        unary::<Flex, _>(ops.parents, ops.node, gradients, |gradient| {
+            let [input, gradient] = [&ops.state, &gradient].map(Contiguous::new);
+            like(
+                update::silu_gradient(input.as_slice(), gradient.as_slice()),
+                &ops.state,
+            )
+        });
+    }
+}
+
+#[derive(Debug)]
+struct ResampleBackward;
+
+impl Backward<Flex, 1> for ResampleBackward {
+    type State = [LinearMap; 2];
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let [rows, columns] = ops.state.map(|map| map.transposed());
+        unary::<Flex, _>(ops.parents, ops.node, gradients, |gradient| {
+            Flex::resample(gradient, rows, columns)
+        });
     }
 }

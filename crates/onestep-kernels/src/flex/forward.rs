@@ -3,12 +3,18 @@
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 
+use super::attention;
 use super::conv2d::{self, Geometry};
-use super::memory::{Contiguous, dims, is_f32, tensor};
+use super::linear;
+use super::memory::{Contiguous, dims, is_f32, like, tensor};
 use super::norm_act::Norm;
+use super::resample;
 use super::tile::Kernels;
+use super::update;
 use crate::conv2d::Conv2dOptions;
 use crate::norm_act::NormActOptions;
+use crate::resample::LinearMap;
+use crate::update::AdamCoefficients;
 use crate::{KernelOps, Optional, composed};
 
 impl KernelOps for Flex {
@@ -62,6 +68,105 @@ impl KernelOps for Flex {
             options,
         };
         tensors.with(|norm| tensor(norm.forward(&norm.affine()), dims::<4>(&tensors.input)))
+    }
+
+    fn attention(query: FlexTensor, key: FlexTensor, value: FlexTensor) -> FlexTensor {
+        if !is_f32([&query, &key, &value]) {
+            return composed::attention::<Self>(query, key, value);
+        }
+        let (sizes, shape) = (attention_sizes(&query, &key), dims::<4>(&query));
+        let [query, key, value] = [&query, &key, &value].map(Contiguous::new);
+        let [query, key, value] = [&query, &key, &value].map(Contiguous::as_slice);
+        tensor(
+            attention::forward(&Kernels::best(), &sizes, query, key, value),
+            shape,
+        )
+    }
+
+    fn linear(input: FlexTensor, weight: FlexTensor, bias: Optional<Self>) -> FlexTensor {
+        let bias = bias.into_option();
+        if !is_f32([&input, &weight].into_iter().chain(&bias)) {
+            return composed::linear::<Self>(input, weight, bias);
+        }
+        let ([rows, inputs], [_, outputs]) = (dims(&input), dims::<2>(&weight));
+        let [input, weight] = [&input, &weight].map(Contiguous::new);
+        let bias = bias.as_ref().map(Contiguous::new);
+        let bias = bias.as_ref().map(Contiguous::as_slice);
+        let sizes = [rows, inputs, outputs];
+        tensor(
+            linear::forward(
+                &Kernels::best(),
+                sizes,
+                input.as_slice(),
+                weight.as_slice(),
+                bias,
+            ),
+            [rows, outputs],
+        )
+    }
+
+    fn silu(input: FlexTensor) -> FlexTensor {
+        if !is_f32([&input]) {
+            return composed::silu::<Self>(input);
+        }
+        like(update::silu(Contiguous::new(&input).as_slice()), &input)
+    }
+
+    fn resample(input: FlexTensor, rows: LinearMap, columns: LinearMap) -> FlexTensor {
+        if !is_f32([&input]) {
+            return composed::resample::<Self>(input, &rows, &columns);
+        }
+        let [batch, _, _, channels] = dims(&input);
+        let values = resample::resample(
+            Contiguous::new(&input).as_slice(),
+            channels,
+            &rows,
+            &columns,
+        );
+        tensor(values, [batch, rows.outputs(), columns.outputs(), channels])
+    }
+
+    fn adam_update(
+        parameter: FlexTensor,
+        gradient: FlexTensor,
+        first_moment: FlexTensor,
+        second_moment: FlexTensor,
+        coefficients: AdamCoefficients,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let tensors = [&parameter, &gradient, &first_moment, &second_moment];
+        if !is_f32(tensors) {
+            return composed::adam_update::<Self>(
+                parameter,
+                gradient,
+                first_moment,
+                second_moment,
+                coefficients,
+            );
+        }
+        let slices = tensors.map(Contiguous::new);
+        let results = update::adam(slices.each_ref().map(Contiguous::as_slice), coefficients);
+        results.map(|values| like(values, &parameter)).into()
+    }
+
+    fn ema_update(average: FlexTensor, source: FlexTensor, rate: f64) -> FlexTensor {
+        if !is_f32([&average, &source]) {
+            return composed::ema_update::<Self>(average, source, rate);
+        }
+        let [values, source] = [&average, &source].map(Contiguous::new);
+        like(
+            update::ema(values.as_slice(), source.as_slice(), rate),
+            &average,
+        )
+    }
+}
+
+pub(super) fn attention_sizes(query: &FlexTensor, key: &FlexTensor) -> attention::Sizes {
+    let ([batch, heads, tokens, width], [_, _, key_tokens, _]) = (dims(query), dims::<4>(key));
+    attention::Sizes {
+        heads: batch * heads,
+        tokens,
+        key_tokens,
+        width,
     }
 }
 

@@ -5,7 +5,7 @@
     reason = "outputs are filled before they are read, and threads write disjoint parts"
 )]
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::{DType, TensorData, TensorMetadata};
@@ -38,6 +38,11 @@ pub(crate) fn dims<const D: usize>(tensor: &impl TensorMetadata) -> [usize; D] {
 
 pub(crate) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+/// A tensor of the shape of another.
+pub(crate) fn like(values: Vec<f32>, other: &FlexTensor) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, other.shape()))
 }
 
 /// A pointer that tasks on several threads write through, each to its own elements.
@@ -78,12 +83,29 @@ pub(crate) unsafe fn filled(
     tasks: usize,
     task: impl Fn(usize, Shared) + Sync,
 ) -> Vec<f32> {
-    let mut values: Vec<f32> = Vec::with_capacity(length);
-    let shared = Shared(values.as_mut_ptr());
-    each(tasks, |index| task(index, shared));
-    // SAFETY: the caller's tasks have written all of it.
-    unsafe { values.set_len(length) };
+    // SAFETY: the caller's promise.
+    let [values] = unsafe { filled_each([length], tasks, |index, [shared]| task(index, shared)) };
     values
+}
+
+/// Makes several vectors at once; see [`filled`].
+///
+/// # Safety
+///
+/// As for [`filled`], for each of them.
+pub(crate) unsafe fn filled_each<const N: usize>(
+    lengths: [usize; N],
+    tasks: usize,
+    task: impl Fn(usize, [Shared; N]) + Sync,
+) -> [Vec<f32>; N] {
+    let mut vectors = lengths.map(Vec::<f32>::with_capacity);
+    let shared = vectors.each_mut().map(|values| Shared(values.as_mut_ptr()));
+    each(tasks, |index| task(index, shared));
+    for (values, length) in vectors.iter_mut().zip(lengths) {
+        // SAFETY: the caller's tasks have written all of it.
+        unsafe { values.set_len(length) };
+    }
+    vectors
 }
 
 /// Runs `task` for each index, on the threads there are.
@@ -96,19 +118,16 @@ pub(crate) fn each(tasks: usize, task: impl Fn(usize) + Sync) {
 }
 
 thread_local! {
-    static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Lends a buffer of this thread, of unspecified content.
-///
-/// A task that waits for other tasks while it holds the buffer may lend another one to a task it steals; tasks of this
-/// crate do not wait.
+/// Lends a buffer of this thread, of unspecified content; loans may be nested.
 pub(crate) fn with_scratch<R>(length: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
-    let mut buffer = SCRATCH.take();
+    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
     if buffer.len() < length {
         buffer.resize(length, 0.0);
     }
     let result = body(&mut buffer[..length]);
-    SCRATCH.set(buffer);
+    SCRATCH.with_borrow_mut(|buffers| buffers.push(buffer));
     result
 }

@@ -292,11 +292,22 @@ pub(crate) struct OuterTable {
 }
 
 /// A run of right-hand rows and the window of left-hand rows that they meet.
-struct Strip {
+pub(crate) struct Strip {
     first: [usize; 2],
     rows: [usize; 2],
     /// For each tap, left and right rows counted from the first.
     pairs: Vec<Vec<[u32; 2]>>,
+}
+
+impl Strip {
+    /// Each of `rows` rows with its own.
+    pub(crate) fn dense(rows: usize) -> Self {
+        Self {
+            first: [0; 2],
+            rows: [rows; 2],
+            pairs: vec![(0..rows).map(|row| [index(row); 2]).collect()],
+        }
+    }
 }
 
 impl OuterTable {
@@ -310,8 +321,8 @@ impl OuterTable {
         // A strip's window of the left-hand side should stay in the second-level cache.
         let strip = (16 * 1024 / depth.max(1)).clamp(32, 128);
         let images = (strip / rows[1].max(1)).max(1);
-        let strips =
-            (0..images * rows[1]).step_by(if images > 1 { images * rows[1] } else { strip });
+        let step = if images > 1 { images * rows[1] } else { strip };
+        let strips = (0..images * rows[1]).step_by(step.max(1));
         let strips = strips.map(|first| {
             let end = if images > 1 {
                 images * rows[1]
@@ -468,6 +479,37 @@ unsafe fn outer_strip(
             }
         }
     });
+}
+
+/// The sum of outer products of `left`, `[rows, depth]`, with `right`, `[rows, columns]`, for use inside a task: written to
+/// `target`, `[depth, columns]`, or added to it.
+pub(crate) fn outer_rows(
+    kernels: &Kernels,
+    [left, right]: [&[f32]; 2],
+    strip: &Strip,
+    [depth, columns]: [usize; 2],
+    target: &mut [f32],
+    accumulate: bool,
+) {
+    assert!(
+        strip.pairs.len() == 1
+            && left.len() == strip.rows[0] * depth
+            && right.len() == strip.rows[1] * columns
+    );
+    assert!(target.len() == depth * columns);
+    let panels = 0..columns.div_ceil(kernels.panel());
+    // SAFETY: checked above.
+    unsafe {
+        outer_strip(
+            kernels,
+            [left, right],
+            strip,
+            [depth, columns],
+            panels,
+            target.as_mut_ptr(),
+            accumulate,
+        )
+    };
 }
 
 /// Cuts rows into blocks of the heights there are, as (first row, index of the height).

@@ -211,3 +211,155 @@ fn norm_act_does_not_cancel_far_from_zero() {
     // 1e-4: the inputs themselves are rounded to 6e-5 of the deviation.
     assert_close(&run(DType::F32), &run(DType::F64), 1e-4, "norm_act at 1000");
 }
+
+#[test]
+fn attention_equals_its_composed_body() {
+    for (batch, heads, tokens, key_tokens, width) in [
+        (2, 2, 5, 5, 4),
+        (1, 1, 1, 1, 3),
+        (1, 2, 70, 33, 20),
+        (2, 1, 64, 64, 64),
+    ] {
+        let lengths = [tokens, key_tokens, key_tokens].map(|tokens| batch * heads * tokens * width);
+        check(
+            &format!("attention {tokens} {key_tokens} {width}"),
+            &lengths,
+            |tensors| {
+                let [q, k, v] = [0, 1, 2].map(|which| tensors[which].clone());
+                let keys = [batch, heads, key_tokens, width];
+                // Spread the scores, so that the softmax is not flat.
+                attention(
+                    q.reshape([batch, heads, tokens, width]) * 3.0,
+                    k.reshape(keys),
+                    v.reshape(keys),
+                )
+            },
+        );
+    }
+}
+
+#[test]
+fn linear_and_silu_equal_their_composed_bodies() {
+    for [rows, inputs, outputs] in [[1, 1, 1], [5, 7, 33], [130, 64, 48]] {
+        check(
+            &format!("linear {rows} {inputs} {outputs}"),
+            &[rows * inputs, inputs * outputs, outputs],
+            |tensors| {
+                let [x, w, b] = [0, 1, 2].map(|which| tensors[which].clone());
+                silu(linear(
+                    x.reshape([rows, inputs]),
+                    w.reshape([inputs, outputs]),
+                    Some(b),
+                ))
+            },
+        );
+    }
+}
+
+#[test]
+fn resampling_equals_its_composed_body() {
+    for shape in [[2, 4, 6, 3], [1, 2, 2, 17], [3, 7, 5, 1]] {
+        let length = [shape.iter().product()];
+        check("upsample_nearest", &length, |tensors| {
+            upsample_nearest(tensors[0].clone().reshape(shape))
+        });
+        check("downsample_mean", &length, |tensors| {
+            downsample_mean(tensors[0].clone().reshape(shape))
+        });
+        for filter in [&[1.0f32, 1.0][..], &[1.0, 3.0, 3.0, 1.0], &[1.0, 2.0, 1.0]] {
+            check("fir_upsample", &length, |tensors| {
+                fir_upsample(tensors[0].clone().reshape(shape), filter)
+            });
+            check("fir_downsample", &length, |tensors| {
+                fir_downsample(tensors[0].clone().reshape(shape), filter)
+            });
+        }
+        check("resize_bilinear", &length, |tensors| {
+            resize_bilinear(tensors[0].clone().reshape(shape), 9, 3)
+        });
+    }
+}
+
+#[test]
+fn fir_filters_equal_depthwise_convolutions() {
+    use burn::tensor::{module, ops};
+    let device = Device::flex();
+    let input = crate::support::tensor([2, 6, 8, 3], 1, DType::F32, &device);
+    for filter in [
+        &[1.0f32, 1.0][..],
+        &[1.0, 3.0, 3.0, 1.0],
+        &[1.0, 2.0, 4.0, 1.0],
+    ] {
+        let (taps, sum) = (filter.len(), filter.iter().sum::<f32>());
+        let outer: Vec<f32> = filter
+            .iter()
+            .flat_map(|a| filter.iter().map(move |b| a * b / (sum * sum)))
+            .collect();
+        let kernel = Tensor::<1>::from_data(outer.as_slice(), &device)
+            .reshape([1, 1, taps, taps])
+            .repeat_dim(0, 3);
+        let padding = [(taps - 1) / 2; 2];
+        let channels_first = input.clone().permute([0, 3, 1, 2]);
+        let options = ops::ConvOptions::new([2; 2], padding, [1; 2], 3);
+        let down = module::conv2d(channels_first.clone(), kernel.clone(), None, options)
+            .permute([0, 2, 3, 1]);
+        assert_close(
+            &values(&fir_downsample(input.clone(), filter)),
+            &values(&down),
+            1e-6,
+            "fir_downsample",
+        );
+        let options = ops::ConvTransposeOptions::new([2; 2], padding, [0; 2], [1; 2], 3);
+        let up = module::conv_transpose2d(channels_first, kernel * 4.0, None, options)
+            .permute([0, 2, 3, 1]);
+        assert_close(
+            &values(&fir_upsample(input.clone(), filter)),
+            &values(&up),
+            1e-6,
+            "fir_upsample",
+        );
+    }
+}
+
+#[test]
+fn updates_equal_their_composed_bodies() {
+    let run = |dtype: DType, coefficients: AdamCoefficients| -> Vec<Vec<f64>> {
+        let device = Device::flex();
+        let [p, g, m, v] = [1, 2, 3, 4].map(|seed| {
+            let numbers: Vec<f64> = numbers(40_000, seed)
+                .iter()
+                .map(|x| f64::from(*x as f32))
+                .collect();
+            Tensor::<1>::from_data(numbers.as_slice(), (&device, dtype))
+        });
+        let average = ema_update(p.clone(), g.clone(), 0.9993);
+        let (p, m, v) = adam_update(p, g, m, v.abs(), coefficients);
+        [average, p, m, v].iter().map(values).collect()
+    };
+    let adam = AdamCoefficients::adam(0.1, [0.9, 0.99], 1e-8, 3)
+        .with_coupled_decay(0.1)
+        .with_decoupled_decay(0.01);
+    for coefficients in [adam, AdamCoefficients { root: None, ..adam }] {
+        for (actual, expected) in run(DType::F32, coefficients)
+            .iter()
+            .zip(run(DType::F64, coefficients))
+        {
+            assert_close(actual, &expected, 1e-6, "update");
+        }
+    }
+}
+
+#[test]
+fn updates_leave_no_graph_behind() {
+    let device = Device::flex().autodiff();
+    let [p, g] =
+        [1, 2].map(|seed| crate::support::tensor([8], seed, DType::F32, &device).require_grad());
+    let zeros = p.zeros_like();
+    let coefficients = AdamCoefficients::radam(0.1, [0.9, 0.999], 1e-8, 1);
+    let (updated, _, _) = adam_update(p.clone(), g.clone(), zeros.clone(), zeros, coefficients);
+    let gradients = (updated + ema_update(p.clone(), g.clone(), 0.5) + g.clone())
+        .sum()
+        .backward();
+    assert!(p.grad(&gradients).is_none());
+    assert_eq!(values(&g.grad(&gradients).unwrap()), vec![1.0; 8]);
+}
