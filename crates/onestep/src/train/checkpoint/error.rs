@@ -23,22 +23,22 @@ pub enum CheckpointError {
         path: PathBuf,
     },
     /// A tensor file that breaks the rules of its format or of this tool.
-    #[error("{source}: {}", path.display())]
+    #[error("{reason}: {}", path.display())]
     BadFile {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: TensorFileError,
+        reason: TensorFileError,
     },
     /// A header or `state.json` that cannot be understood.
-    #[error("the {what} cannot be read ({source}): {}", path.display())]
+    #[error("the {what} cannot be read ({reason}): {}", path.display())]
     BadJson {
         /// Which part of the file.
         what: &'static str,
         /// The file.
         path: PathBuf,
         /// What the parser says.
-        source: serde_json::Error,
+        reason: serde_json::Error,
     },
     /// A file of a later version of this tool.
     #[error("format {found} is newer than the {supported} this version reads; update onestep: {}", path.display())]
@@ -85,20 +85,20 @@ pub enum CheckpointError {
         available: Vec<String>,
     },
     /// Tensors that do not fit the network.
-    #[error("{source}: {}", path.display())]
+    #[error("{reason}: {}", path.display())]
     WrongModel {
         /// The file.
         path: PathBuf,
         /// Which tensor, and why.
-        source: ModelError,
+        reason: ModelError,
     },
     /// Optimizer state that does not fit the network.
-    #[error("{source}: {}", path.display())]
+    #[error("{reason}: {}", path.display())]
     WrongOptimizer {
         /// The file.
         path: PathBuf,
         /// Which array, and why.
-        source: OptimizerError,
+        reason: OptimizerError,
     },
     /// State that was to be saved holds NaN or infinity; nothing was saved.
     #[error("`{tensor}` holds a value that is not finite at index {index}; refusing to save {}", path.display())]
@@ -128,12 +128,12 @@ pub enum CheckpointError {
         available: Option<u64>,
     },
     /// A place that cannot be written to.
-    #[error("cannot create {} ({source}); check that the folder is writable", path.display())]
+    #[error("cannot create {} ({reason}); check that the folder is writable", path.display())]
     CannotCreate {
         /// The file or folder.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        reason: io::Error,
     },
     /// Another process is training in this run folder.
     #[error(
@@ -148,14 +148,14 @@ pub enum CheckpointError {
         owner: Option<u32>,
     },
     /// Any other refusal of the operating system.
-    #[error("cannot {action} ({source}): {}", path.display())]
+    #[error("cannot {action} ({reason}): {}", path.display())]
     Io {
         /// What was being done.
         action: &'static str,
         /// To which file or folder.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -202,10 +202,10 @@ impl CheckpointError {
         let path = path.to_path_buf();
         match self {
             Self::NotFinite { tensor, index, .. } => Self::NotFinite { path, tensor, index },
-            Self::BadJson { what, source, .. } => Self::BadJson { what, path, source },
+            Self::BadJson { what, reason, .. } => Self::BadJson { what, path, reason },
             Self::DiskFull { needed, available, .. } => Self::DiskFull { path, needed, available },
-            Self::CannotCreate { source, .. } => Self::CannotCreate { path, source },
-            Self::Io { action, source, .. } => Self::Io { action, path, source },
+            Self::CannotCreate { reason, .. } => Self::CannotCreate { path, reason },
+            Self::Io { action, reason, .. } => Self::Io { action, path, reason },
             other => other,
         }
     }
@@ -213,18 +213,18 @@ impl CheckpointError {
     /// Gives an error of the system the class it belongs to.
     ///
     /// `needed` is what a full disk is reported with: the bytes of the whole save, or 0 while reading.
-    pub(super) fn from_io(action: &'static str, path: &Path, source: io::Error, needed: u64) -> Self {
+    pub(super) fn from_io(action: &'static str, path: &Path, reason: io::Error, needed: u64) -> Self {
         use io::ErrorKind;
         let path = path.to_path_buf();
-        match source.kind() {
+        match reason.kind() {
             // A file size limit (`ulimit -f`) is a full disk to whoever writes.
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
                 Self::DiskFull { path, needed, available: None }
             }
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem if action.starts_with("create") => {
-                Self::CannotCreate { path, source }
+                Self::CannotCreate { path, reason }
             }
-            _ => Self::Io { action, path, source },
+            _ => Self::Io { action, path, reason },
         }
     }
 }

@@ -113,17 +113,25 @@ pub(super) struct OptimizerHeader {
 }
 
 /// Reads JSON of this or an older format.
-pub(super) fn parse<T: DeserializeOwned>(what: &'static str, path: &Path, text: &str) -> Result<T, CheckpointError> {
+pub(super) fn parse<T: DeserializeOwned>(
+    what: &'static str,
+    path: &Path,
+    text: &str,
+) -> Result<T, CheckpointError> {
     /// The one field that every later format will keep.
     #[derive(Deserialize)]
     struct Version {
         format: u64,
     }
-    let bad = |source| CheckpointError::BadJson { what, path: path.to_path_buf(), source };
+    let bad = |reason| CheckpointError::BadJson { what, path: path.to_path_buf(), reason };
     // Looked at first: what a newer version has added would otherwise be reported as an unknown field.
     let Version { format } = serde_json::from_str(text).map_err(bad)?;
     if format > FORMAT {
-        return Err(CheckpointError::NewerFormat { path: path.to_path_buf(), found: format, supported: FORMAT });
+        return Err(CheckpointError::NewerFormat {
+            path: path.to_path_buf(),
+            found: format,
+            supported: FORMAT,
+        });
     }
     serde_json::from_str(text).map_err(bad)
 }
@@ -134,10 +142,10 @@ pub(super) fn render<T: Serialize + DeserializeOwned>(
     path: &Path,
     value: &T,
 ) -> Result<String, CheckpointError> {
-    let text = serde_json::to_string(value).map_err(|source| CheckpointError::BadJson {
+    let text = serde_json::to_string(value).map_err(|reason| CheckpointError::BadJson {
         what,
         path: path.to_path_buf(),
-        source,
+        reason,
     })?;
     parse::<T>(what, path, &text)?;
     Ok(text)

@@ -64,7 +64,7 @@ pub(super) struct Listing {
 /// Lists `RUN/ckpt`; a folder that does not exist holds nothing.
 pub(super) fn list(run: &Path) -> Result<Listing, CheckpointError> {
     let folder = run.join(CHECKPOINTS);
-    let failed = |source| CheckpointError::Io { action: "list the folder", path: folder.clone(), source };
+    let failed = |reason| CheckpointError::Io { action: "list the folder", path: folder.clone(), reason };
     let mut listing = Listing::default();
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
@@ -91,12 +91,14 @@ pub(super) fn list(run: &Path) -> Result<Listing, CheckpointError> {
 pub(super) fn latest(run: &Path) -> Result<Option<u64>, CheckpointError> {
     let path = run.join(LATEST);
     match std::fs::read(&path) {
-        Ok(bytes) => Ok(match std::str::from_utf8(&bytes).ok().and_then(|name| parse_step(name.trim_end())) {
-            Some((step, false)) => Some(step),
-            _ => None,
-        }),
+        Ok(bytes) => {
+            Ok(match std::str::from_utf8(&bytes).ok().and_then(|name| parse_step(name.trim_end())) {
+                Some((step, false)) => Some(step),
+                _ => None,
+            })
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(CheckpointError::Io { action: "read the file", path, source }),
+        Err(reason) => Err(CheckpointError::Io { action: "read the file", path, reason }),
     }
 }
 

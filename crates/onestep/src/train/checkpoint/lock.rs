@@ -15,8 +15,7 @@ const FILE: &str = ".lock";
 /// that ends, so a lock file left behind means nothing and is never removed: removing it would race with the next owner.
 #[derive(Debug)]
 pub struct RunLock {
-    /// Holds the lock while open.
-    _file: File,
+    file: File,
     enforced: bool,
 }
 
@@ -56,12 +55,19 @@ impl RunLock {
             writeln!(file, "{}", std::process::id())
         };
         write_owner(&mut file).map_err(failed("write the lock file"))?;
-        Ok(Self { _file: file, enforced })
+        Ok(Self { file, enforced })
     }
 
     /// Whether the file system has locks at all; where it does not, nothing keeps a second process out.
     pub fn is_enforced(&self) -> bool {
         self.enforced
+    }
+}
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child process that is just being started holds a copy of it for a moment.
+        let _ = self.file.unlock();
     }
 }
 

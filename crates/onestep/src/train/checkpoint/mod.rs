@@ -18,6 +18,7 @@ mod model;
 mod step;
 mod storage;
 mod tensors;
+mod which;
 mod writer;
 
 use crate::model::Weights;
@@ -27,9 +28,10 @@ pub use error::{CheckpointError, ErrorClass};
 pub use folder::{Restored, RunFolder, Saved};
 pub use header::{Format, ModelHeader, TrainState};
 pub use lock::RunLock;
-pub use model::{Damaged, LoadedModel, ModelSummary, Which, load_model, read_header};
+pub use model::{Damaged, LoadedModel, ModelSummary, load_model, read_header};
 pub use storage::{Disk, Storage, StoredFile};
 pub use tensors::TensorFileError;
+pub use which::Which;
 pub use writer::save_model;
 
 /// Everything a run is at one moment. Cloning shares the numbers, so a copy can be saved while training goes on.

@@ -1,9 +1,7 @@
 //! Models to use: from a file, a step folder or a run folder.
 
-use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 
 use burn::tensor::Device;
@@ -12,48 +10,9 @@ use super::digest::Digesting;
 use super::header::{Manifest, parse};
 use super::layout::{self, CHECKPOINTS, LATEST, MODEL, STATE, TARGET};
 use super::tensors::{TensorFile, TensorFileError};
-use super::{CheckpointError, ModelHeader};
+use super::{CheckpointError, ModelHeader, Which};
 use crate::model::{ParameterSpec, Weights};
 use crate::train::NamedArrays;
-
-/// Which of a checkpoint's weights.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Which {
-    /// The first average, else the trained weights. Of a file: what it holds.
-    #[default]
-    Best,
-    /// The trained weights themselves.
-    Raw,
-    /// The average with this label, for example `ema-0.9999`.
-    Average(String),
-    /// The target of a consistency loss.
-    Target,
-}
-
-impl fmt::Display for Which {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Best => "best",
-            Self::Raw => "raw",
-            Self::Average(label) => label,
-            Self::Target => "target",
-        })
-    }
-}
-
-impl FromStr for Which {
-    type Err = std::convert::Infallible;
-
-    /// `best`, `raw`, `target`, else the label of an average.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(match text {
-            "best" => Self::Best,
-            "raw" => Self::Raw,
-            "target" => Self::Target,
-            label => Self::Average(label.to_string()),
-        })
-    }
-}
 
 /// A step folder that could not be used.
 #[derive(Debug)]
@@ -182,9 +141,11 @@ pub(super) fn first_intact<T>(
     let n_folders = skipped.len();
     match skipped.into_iter().next() {
         None => Ok(None),
-        Some(Damaged { error, .. }) => {
-            Err(CheckpointError::NothingIntact { path: run.to_path_buf(), n_folders, newest: Box::new(error) })
-        }
+        Some(Damaged { error, .. }) => Err(CheckpointError::NothingIntact {
+            path: run.to_path_buf(),
+            n_folders,
+            newest: Box::new(error),
+        }),
     }
 }
 
@@ -263,7 +224,10 @@ fn open(path: &Path) -> Result<TensorFile<Digesting<File>>, CheckpointError> {
 }
 
 /// Reads a tensor file's metadata and arrays, and compares its digest if one is known.
-pub(super) fn read_arrays(path: &Path, digest: Option<&str>) -> Result<(String, NamedArrays), CheckpointError> {
+pub(super) fn read_arrays(
+    path: &Path,
+    digest: Option<&str>,
+) -> Result<(String, NamedArrays), CheckpointError> {
     let file = open(path)?;
     let metadata = file.metadata().to_string();
     let (arrays, input) = file.read().map_err(|error| bad_file(path, error))?;
@@ -282,19 +246,19 @@ pub(super) fn weights_from(
     device: &Device,
 ) -> Result<Weights, CheckpointError> {
     Weights::from_named(specs, arrays, device)
-        .map_err(|source| CheckpointError::WrongModel { path: file.to_path_buf(), source })
+        .map_err(|reason| CheckpointError::WrongModel { path: file.to_path_buf(), reason })
 }
 
 fn bad_file(path: &Path, error: TensorFileError) -> CheckpointError {
     match error {
         TensorFileError::Io(error) => read_failed(path, error),
-        source => CheckpointError::BadFile { path: path.to_path_buf(), source },
+        reason => CheckpointError::BadFile { path: path.to_path_buf(), reason },
     }
 }
 
 fn read_failed(path: &Path, error: std::io::Error) -> CheckpointError {
     match error.kind() {
         std::io::ErrorKind::NotFound => CheckpointError::NotFound { path: path.to_path_buf() },
-        _ => CheckpointError::Io { action: "read the file", path: path.to_path_buf(), source: error },
+        _ => CheckpointError::Io { action: "read the file", path: path.to_path_buf(), reason: error },
     }
 }

@@ -55,7 +55,8 @@ pub fn checkpoint_at(step: u64, seed: u64) -> Checkpoint {
         AverageConfig::Rate { rate: 0.9999 },
         AverageConfig::HalfLife { half_life_images: 500_000.0, ramp_up_ratio: Some(0.05) },
     ];
-    let average = |config| Average { config, weights: Weights::initialize(&specs, seed + 1000 * step + 1, &device) };
+    let average =
+        |config| Average { config, weights: Weights::initialize(&specs, seed + 1000 * step + 1, &device) };
     Checkpoint {
         header: header(),
         averages: configs.into_iter().map(average).collect(),
@@ -83,7 +84,7 @@ pub fn load(run: &Path) -> Option<Restored> {
 /// All values of a checkpoint, to compare.
 pub fn numbers(checkpoint: &Checkpoint) -> Vec<Vec<f32>> {
     let of = |weights: &Weights| -> Vec<Vec<f32>> {
-        weights.values().iter().map(|value| value.clone().into_data().into_vec().unwrap()).collect()
+        weights.values().iter().map(|value| value.clone().into_data().try_into_vec().unwrap()).collect()
     };
     let mut all = of(&checkpoint.weights);
     all.extend(checkpoint.averages.iter().flat_map(|average| of(&average.weights)));
@@ -98,7 +99,10 @@ pub fn assert_same(got: &Checkpoint, expected: &Checkpoint) {
     assert_eq!(got.optimizer.step(), expected.optimizer.step());
     assert_eq!(got.optimizer.config(), expected.optimizer.config());
     let bits = |checkpoint| -> Vec<Vec<u32>> {
-        numbers(checkpoint).iter().map(|values| values.iter().map(|value| value.to_bits()).collect()).collect()
+        numbers(checkpoint)
+            .iter()
+            .map(|values| values.iter().map(|value| value.to_bits()).collect())
+            .collect()
     };
     assert!(bits(got) == bits(expected), "step {}: the numbers differ", expected.state.step);
 }
@@ -130,7 +134,7 @@ pub fn names(run: &Path) -> Vec<String> {
 /// Weights with one value replaced.
 pub fn with_value(weights: &Weights, parameter: usize, index: usize, value: f32) -> Weights {
     let mut values = weights.values().to_vec();
-    let mut numbers: Vec<f32> = values[parameter].clone().into_data().into_vec().unwrap();
+    let mut numbers: Vec<f32> = values[parameter].clone().into_data().try_into_vec().unwrap();
     numbers[index] = value;
     let n = numbers.len();
     values[parameter] = Tensor::from_data(TensorData::new(numbers, [n]), &Device::default());
