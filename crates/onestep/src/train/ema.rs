@@ -69,7 +69,11 @@ impl TryFrom<AverageFields> for AverageConfig {
 
     fn try_from(fields: AverageFields) -> Result<Self, AverageError> {
         let positive = |field, value: f64| {
-            if 0.0 < value && value.is_finite() { Ok(value) } else { Err(AverageError::NotPositive { field, value }) }
+            if 0.0 < value && value.is_finite() {
+                Ok(value)
+            } else {
+                Err(AverageError::NotPositive { field, value })
+            }
         };
         match (fields.rate, fields.half_life_images, fields.ramp_up_ratio) {
             (Some(_), None, Some(_)) => Err(AverageError::RampUpWithoutHalfLife),
@@ -87,7 +91,9 @@ impl TryFrom<AverageFields> for AverageConfig {
 impl From<AverageConfig> for AverageFields {
     fn from(config: AverageConfig) -> Self {
         match config {
-            AverageConfig::Rate { rate } => Self { rate: Some(rate), half_life_images: None, ramp_up_ratio: None },
+            AverageConfig::Rate { rate } => {
+                Self { rate: Some(rate), half_life_images: None, ramp_up_ratio: None }
+            }
             AverageConfig::HalfLife { half_life_images, ramp_up_ratio } => {
                 Self { rate: None, half_life_images: Some(half_life_images), ramp_up_ratio }
             }
@@ -125,7 +131,9 @@ impl AverageConfig {
     pub fn label(&self) -> String {
         match self {
             Self::Rate { rate } => format!("ema-{rate}"),
-            Self::HalfLife { half_life_images, ramp_up_ratio: None } => format!("ema-half-life-{half_life_images}"),
+            Self::HalfLife { half_life_images, ramp_up_ratio: None } => {
+                format!("ema-half-life-{half_life_images}")
+            }
             Self::HalfLife { half_life_images, ramp_up_ratio: Some(ratio) } => {
                 format!("ema-half-life-{half_life_images}-ramp-up-{ratio}")
             }

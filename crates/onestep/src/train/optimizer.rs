@@ -213,7 +213,8 @@ impl Optimizer {
             .map(|((value, gradient), moments)| {
                 let value = value.clone().inner();
                 let Some(Moments { first, second }) = moments.take() else { return value };
-                let (value, first, second) = adam_update(value, gradient.clone(), first, second, coefficients);
+                let (value, first, second) =
+                    adam_update(value, gradient.clone(), first, second, coefficients);
                 *moments = Some(Moments { first, second });
                 value
             })
@@ -250,7 +251,8 @@ impl Optimizer {
         self.named_moments(weights)
             .into_iter()
             .map(|(name, moment)| {
-                let values: Vec<f32> = moment.into_data().convert::<f32>().into_vec().expect("just converted");
+                let values: Vec<f32> =
+                    moment.into_data().convert::<f32>().into_vec().expect("just converted");
                 (name, (vec![values.len()], values))
             })
             .collect()

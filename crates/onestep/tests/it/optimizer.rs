@@ -5,7 +5,8 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use onestep::model::{Builder, Init, ParameterSpec, Weights};
 use onestep::train::{
-    AdamConfig, Average, AverageConfig, Decay, LearningRate, Optimizer, OptimizerConfig, OptimizerError, RadamConfig,
+    AdamConfig, Average, AverageConfig, Decay, LearningRate, Optimizer, OptimizerConfig, OptimizerError,
+    RadamConfig,
 };
 
 use crate::golden::{self, Array, Case};
@@ -31,7 +32,8 @@ fn values(tensor: &Tensor<1>) -> Vec<f64> {
 
 /// The optimizer that a key of the golden file names.
 fn named(case: &Case, name: &str, weight_decay: f64) -> OptimizerConfig {
-    let betas: Vec<f64> = case.get("betas").as_array().expect("two").iter().map(|beta| beta.as_f64().unwrap()).collect();
+    let betas: Vec<f64> =
+        case.get("betas").as_array().expect("two").iter().map(|beta| beta.as_f64().unwrap()).collect();
     let (beta1, beta2, epsilon) = (betas[0], betas[1], case.number("eps"));
     let adam = AdamConfig { beta1, beta2, epsilon, weight_decay };
     let radam = |decoupled| RadamConfig { beta1, beta2, epsilon, weight_decay, decoupled };
@@ -223,7 +225,9 @@ fn optimizers_in_recipes() {
         OptimizerConfig::Adamw(AdamConfig { weight_decay: 0.01, ..AdamConfig::default() })
     );
     assert!(parse(r#"{"kind": "adam", "decoupled": true}"#).unwrap_err().to_string().contains("decoupled"));
-    assert!(parse(r#"{"kind": "radam", "learning_rate": 1}"#).unwrap_err().to_string().contains("learning_rate"));
+    assert!(
+        parse(r#"{"kind": "radam", "learning_rate": 1}"#).unwrap_err().to_string().contains("learning_rate")
+    );
     assert!(parse(r#"{"kind": "sgd"}"#).unwrap_err().to_string().contains("sgd"));
     for (text, field) in [
         (r#"{"kind": "adam", "beta1": 1.0}"#, "beta1"),

@@ -62,7 +62,11 @@ impl RunFolder {
     /// # Errors
     ///
     /// As [`RunFolder::open`].
-    pub fn with_storage(path: &Path, keep: usize, storage: Arc<dyn Storage>) -> Result<Self, CheckpointError> {
+    pub fn with_storage(
+        path: &Path,
+        keep: usize,
+        storage: Arc<dyn Storage>,
+    ) -> Result<Self, CheckpointError> {
         let create = |folder: &Path| {
             storage
                 .create_folder(folder)
@@ -123,7 +127,11 @@ impl RunFolder {
         if let Some(available) = self.available_bytes()
             && available < needed
         {
-            return Err(CheckpointError::DiskFull { path: self.path.clone(), needed, available: Some(available) });
+            return Err(CheckpointError::DiskFull {
+                path: self.path.clone(),
+                needed,
+                available: Some(available),
+            });
         }
         let name = layout::step_name(checkpoint.state.step);
         let temporary = self.checkpoints().join(format!("{TEMPORARY}{name}"));
@@ -170,10 +178,13 @@ impl RunFolder {
     fn point_latest(&self, name: &str, needed: u64) -> Result<(), CheckpointError> {
         let folder = self.checkpoints();
         let temporary = format!("{TEMPORARY}{LATEST}");
-        let mut writer = Writer { storage: &*self.storage, folder: &folder, needed, digests: BTreeMap::new() };
+        let mut writer =
+            Writer { storage: &*self.storage, folder: &folder, needed, digests: BTreeMap::new() };
         writer.text(&temporary, &format!("{name}\n"))?;
         let latest = self.path.join(LATEST);
-        self.run("replace the file", &latest, |storage, latest| storage.rename(&folder.join(&temporary), latest))?;
+        self.run("replace the file", &latest, |storage, latest| {
+            storage.rename(&folder.join(&temporary), latest)
+        })?;
         self.sync(&self.path)
     }
 
@@ -213,7 +224,11 @@ impl RunFolder {
         for path in layout::list(&self.path)?.temporary {
             self.run("remove the leftover", &path, |storage, path| {
                 // A planted link to a folder is removed as a link.
-                if path.symlink_metadata()?.is_dir() { storage.remove_folder(path) } else { storage.remove_file(path) }
+                if path.symlink_metadata()?.is_dir() {
+                    storage.remove_folder(path)
+                } else {
+                    storage.remove_file(path)
+                }
             })?;
         }
         Ok(())
@@ -244,7 +259,11 @@ impl RunFolder {
     /// - [`CheckpointError::WrongModel`], [`CheckpointError::WrongOptimizer`]: it is of another network than `specs`.
     /// - [`CheckpointError::NewerFormat`]: it is of a later version of this tool.
     /// - [`CheckpointError::Io`]: the folder cannot be listed.
-    pub fn load(&self, specs: &Arc<[ParameterSpec]>, device: &Device) -> Result<Option<Restored>, CheckpointError> {
+    pub fn load(
+        &self,
+        specs: &Arc<[ParameterSpec]>,
+        device: &Device,
+    ) -> Result<Option<Restored>, CheckpointError> {
         let read = |folder: &Path| Ok((folder.to_path_buf(), read_step(folder)?));
         let Some((skipped, (folder, parts))) = first_intact(&self.path, read)? else { return Ok(None) };
         // Only now, outside of the search: a network that does not fit is no reason to try older checkpoints.

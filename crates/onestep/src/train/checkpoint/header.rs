@@ -113,7 +113,11 @@ pub(super) struct OptimizerHeader {
 }
 
 /// Reads JSON of this or an older format.
-pub(super) fn parse<T: DeserializeOwned>(what: &'static str, path: &Path, text: &str) -> Result<T, CheckpointError> {
+pub(super) fn parse<T: DeserializeOwned>(
+    what: &'static str,
+    path: &Path,
+    text: &str,
+) -> Result<T, CheckpointError> {
     /// The one field that every later format will keep.
     #[derive(Deserialize)]
     struct Version {
@@ -123,7 +127,11 @@ pub(super) fn parse<T: DeserializeOwned>(what: &'static str, path: &Path, text: 
     // Looked at first: what a newer version has added would otherwise be reported as an unknown field.
     let Version { format } = serde_json::from_str(text).map_err(bad)?;
     if format > FORMAT {
-        return Err(CheckpointError::NewerFormat { path: path.to_path_buf(), found: format, supported: FORMAT });
+        return Err(CheckpointError::NewerFormat {
+            path: path.to_path_buf(),
+            found: format,
+            supported: FORMAT,
+        });
     }
     serde_json::from_str(text).map_err(bad)
 }

@@ -91,10 +91,12 @@ pub(super) fn list(run: &Path) -> Result<Listing, CheckpointError> {
 pub(super) fn latest(run: &Path) -> Result<Option<u64>, CheckpointError> {
     let path = run.join(LATEST);
     match std::fs::read(&path) {
-        Ok(bytes) => Ok(match std::str::from_utf8(&bytes).ok().and_then(|name| parse_step(name.trim_end())) {
-            Some((step, false)) => Some(step),
-            _ => None,
-        }),
+        Ok(bytes) => {
+            Ok(match std::str::from_utf8(&bytes).ok().and_then(|name| parse_step(name.trim_end())) {
+                Some((step, false)) => Some(step),
+                _ => None,
+            })
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(CheckpointError::Io { action: "read the file", path, source }),
     }

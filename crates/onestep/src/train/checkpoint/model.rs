@@ -182,9 +182,11 @@ pub(super) fn first_intact<T>(
     let n_folders = skipped.len();
     match skipped.into_iter().next() {
         None => Ok(None),
-        Some(Damaged { error, .. }) => {
-            Err(CheckpointError::NothingIntact { path: run.to_path_buf(), n_folders, newest: Box::new(error) })
-        }
+        Some(Damaged { error, .. }) => Err(CheckpointError::NothingIntact {
+            path: run.to_path_buf(),
+            n_folders,
+            newest: Box::new(error),
+        }),
     }
 }
 
@@ -263,7 +265,10 @@ fn open(path: &Path) -> Result<TensorFile<Digesting<File>>, CheckpointError> {
 }
 
 /// Reads a tensor file's metadata and arrays, and compares its digest if one is known.
-pub(super) fn read_arrays(path: &Path, digest: Option<&str>) -> Result<(String, NamedArrays), CheckpointError> {
+pub(super) fn read_arrays(
+    path: &Path,
+    digest: Option<&str>,
+) -> Result<(String, NamedArrays), CheckpointError> {
     let file = open(path)?;
     let metadata = file.metadata().to_string();
     let (arrays, input) = file.read().map_err(|error| bad_file(path, error))?;

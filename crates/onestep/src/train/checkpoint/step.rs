@@ -16,7 +16,12 @@ use crate::model::{ParameterSpec, Weights};
 use crate::train::{Average, NamedArrays, Optimizer};
 
 /// Writes all files of a checkpoint, `state.json` last.
-pub(super) fn write_step(storage: &dyn Storage, checkpoint: &Checkpoint, folder: &Path, needed: u64) -> Result<Manifest, CheckpointError> {
+pub(super) fn write_step(
+    storage: &dyn Storage,
+    checkpoint: &Checkpoint,
+    folder: &Path,
+    needed: u64,
+) -> Result<Manifest, CheckpointError> {
     let Checkpoint { header, weights, averages, target, optimizer, state } = checkpoint;
     let mut labels = BTreeSet::new();
     for label in averages.iter().map(|average| average.config.label()) {
@@ -80,7 +85,8 @@ pub(super) fn read_step(folder: &Path) -> Result<Parts, CheckpointError> {
         .iter()
         .map(|average| Ok(read(&layout::weights_file(&average.label()))?.1))
         .collect::<Result<_, CheckpointError>>()?;
-    let target = manifest.files.contains_key(TARGET).then(|| read(TARGET)).transpose()?.map(|(_, arrays)| arrays);
+    let target =
+        manifest.files.contains_key(TARGET).then(|| read(TARGET)).transpose()?.map(|(_, arrays)| arrays);
     let (metadata, moments) = read(OPTIMIZER)?;
     let optimizer = (parse("optimizer header", &folder.join(OPTIMIZER), &metadata)?, moments);
     Ok(Parts { manifest, header, weights, averages, target, optimizer })
@@ -109,6 +115,13 @@ impl Parts {
         let (OptimizerHeader { optimizer, step, .. }, moments) = self.optimizer;
         let optimizer = Optimizer::restore(optimizer, step, moments, &weights, device)
             .map_err(|source| CheckpointError::WrongOptimizer { path: folder.join(OPTIMIZER), source })?;
-        Ok(Checkpoint { header: self.header, weights, averages, target, optimizer, state: self.manifest.state })
+        Ok(Checkpoint {
+            header: self.header,
+            weights,
+            averages,
+            target,
+            optimizer,
+            state: self.manifest.state,
+        })
     }
 }

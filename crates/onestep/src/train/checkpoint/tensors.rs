@@ -44,7 +44,9 @@ pub enum TensorFileError {
         extra: u64,
     },
     /// The header claims to be larger than any real one.
-    #[error("the header claims {bytes} bytes, {MAX_HEADER_BYTES} is the most a real one has; not a safetensors file?")]
+    #[error(
+        "the header claims {bytes} bytes, {MAX_HEADER_BYTES} is the most a real one has; not a safetensors file?"
+    )]
     HeaderTooLarge {
         /// Bytes claimed.
         bytes: u64,
@@ -56,7 +58,9 @@ pub enum TensorFileError {
         source: serde_json::Error,
     },
     /// The metadata is not the one string this tool writes.
-    #[error("the file was not written by onestep (no single `onestep` entry in its metadata); `onestep import` converts others")]
+    #[error(
+        "the file was not written by onestep (no single `onestep` entry in its metadata); `onestep import` converts others"
+    )]
     NotOurs,
     /// A tensor of another type.
     #[error("tensor `{name}` has type {found}; only F32 is read")]
@@ -250,7 +254,12 @@ fn check_entries(entries: &[(String, Entry)]) -> Result<u64, TensorFileError> {
         let [start, end] = entry.data_offsets;
         let size = entry.shape.iter().try_fold(4u64, |size, &n| size.checked_mul(n));
         if start != position || end < start || size != Some(end - start) {
-            return Err(TensorFileError::WrongPlace { name: name.clone(), shape: entry.shape.clone(), start, end });
+            return Err(TensorFileError::WrongPlace {
+                name: name.clone(),
+                shape: entry.shape.clone(),
+                start,
+                end,
+            });
         }
         position = end;
     }

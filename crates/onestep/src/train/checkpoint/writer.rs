@@ -23,7 +23,12 @@ pub(super) struct Writer<'a> {
 
 impl Writer<'_> {
     /// Writes a model file.
-    pub(super) fn model(&mut self, name: &str, header: &ModelHeader, weights: &Weights) -> Result<(), CheckpointError> {
+    pub(super) fn model(
+        &mut self,
+        name: &str,
+        header: &ModelHeader,
+        weights: &Weights,
+    ) -> Result<(), CheckpointError> {
         let metadata = render("model header", &self.folder.join(name), header)?;
         let tensors = weights
             .iter()

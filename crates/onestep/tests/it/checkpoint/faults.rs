@@ -133,7 +133,11 @@ impl Storage for FaultyDisk {
     fn create_file(&self, path: &Path) -> io::Result<Box<dyn StoredFile>> {
         self.operation(permission)?;
         self.0.lock().unwrap().unsynced.insert(path.to_path_buf(), 0);
-        Ok(Box::new(FaultyFile { file: Disk.create_file(path)?, path: path.to_path_buf(), disk: self.clone() }))
+        Ok(Box::new(FaultyFile {
+            file: Disk.create_file(path)?,
+            path: path.to_path_buf(),
+            disk: self.clone(),
+        }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -59,7 +59,12 @@ fn save_load_save_gives_identical_bytes() {
     let header = loaded.header.clone();
     let again = loaded.weights(&specs(), &Device::default()).unwrap();
     for ((spec, got), expected) in again.iter().zip(weights.values()) {
-        assert_eq!(got.clone().into_data().into_bytes(), expected.clone().into_data().into_bytes(), "{}", spec.name);
+        assert_eq!(
+            got.clone().into_data().into_bytes(),
+            expected.clone().into_data().into_bytes(),
+            "{}",
+            spec.name
+        );
     }
     let second = folder.path().join("again.safetensors");
     save_model(&second, &header, &again).unwrap();
@@ -136,7 +141,9 @@ fn weights_that_are_not_finite_are_neither_written_nor_read() {
         let bad = with_value(&weights, 3, 17_000, value);
         let error = save_model(&path, &header(), &bad).unwrap_err();
         assert_eq!(error.class(), ErrorClass::BadNumbers);
-        assert!(error.to_string().starts_with("`output.weight` holds a value that is not finite at index 17000"));
+        assert!(
+            error.to_string().starts_with("`output.weight` holds a value that is not finite at index 17000")
+        );
         assert!(error.to_string().ends_with(&path.display().to_string()), "{error}");
         assert!(std::fs::read(&path).unwrap() == before, "the old file is untouched");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "and no temporary one is left");
@@ -148,7 +155,9 @@ fn weights_that_are_not_finite_are_neither_written_nor_read() {
         let bad = folder.path().join("bad.safetensors");
         std::fs::write(&bad, bytes).unwrap();
         match refused(&bad) {
-            TensorFileError::NotFinite { name, index } => assert_eq!((name.as_str(), index), ("output.weight", 18_198)),
+            TensorFileError::NotFinite { name, index } => {
+                assert_eq!((name.as_str(), index), ("output.weight", 18_198))
+            }
             other => panic!("{other}"),
         }
         std::fs::remove_file(bad).unwrap();
@@ -166,7 +175,8 @@ fn every_truncation_is_refused() {
     let bytes = std::fs::read(&path).unwrap();
     let header_end = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let cut = folder.path().join("cut.safetensors");
-    let lengths = (0..20).chain([header_end - 1, header_end, header_end + 1, bytes.len() / 2, bytes.len() - 1]);
+    let lengths =
+        (0..20).chain([header_end - 1, header_end, header_end + 1, bytes.len() / 2, bytes.len() - 1]);
     for length in lengths {
         std::fs::write(&cut, &bytes[..length]).unwrap();
         match refused(&cut) {
@@ -190,9 +200,17 @@ fn crafted_headers_are_refused_with_the_name_of_the_tensor() {
 
     let cases: [(&str, usize, &str); 14] = [
         (&format!("{one},{one}"), 8, "tensor `a` twice"),
-        (r#""a":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}"#, 8, "tensor `a` has type BF16; only F32 is read"),
+        (
+            r#""a":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}"#,
+            8,
+            "tensor `a` has type BF16; only F32 is read",
+        ),
         (r#""a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}"#, 8, "tensor `a` has type F64"),
-        (r#""a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}"#, 8, "tensor `a` of shape [3] cannot lie at bytes 0 to 8"),
+        (
+            r#""a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}"#,
+            8,
+            "tensor `a` of shape [3] cannot lie at bytes 0 to 8",
+        ),
         (r#""a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}"#, 8, "tensor `a`"),
         (r#""a":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}"#, 12, "tensor `a`"),
         // Two names for the same bytes: a small file that fills the memory.

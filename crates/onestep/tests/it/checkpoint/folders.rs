@@ -108,7 +108,11 @@ fn which_weights() {
     plain.target = None;
     RunFolder::open(run.path(), 3).unwrap().save(&plain).unwrap();
     let loaded = load_model(run.path(), &Which::Best).unwrap();
-    assert_eq!(loaded.file, run.path().join("ckpt/step-00000008/model.safetensors"), "no average: the weights");
+    assert_eq!(
+        loaded.file,
+        run.path().join("ckpt/step-00000008/model.safetensors"),
+        "no average: the weights"
+    );
     assert!(load_model(run.path(), &Which::Target).is_err());
     assert!(load(run.path()).unwrap().checkpoint.target.is_none());
 }
@@ -125,7 +129,11 @@ fn a_damaged_checkpoint_is_passed_over_and_reported() {
         ("there is no model here", |folder| std::fs::remove_file(folder.join("optim.safetensors")).unwrap()),
         ("there is no model here", |folder| std::fs::remove_dir_all(folder).unwrap()),
         ("holds step 10", |folder| {
-            std::fs::copy(folder.parent().unwrap().join("step-00000010/state.json"), folder.join("state.json")).unwrap();
+            std::fs::copy(
+                folder.parent().unwrap().join("step-00000010/state.json"),
+                folder.join("state.json"),
+            )
+            .unwrap();
         }),
     ];
     for (message, damage) in damages {
@@ -163,7 +171,11 @@ fn sampling_falls_back_too() {
     let loaded = load_model(run.path(), &Which::Best).unwrap();
     assert_eq!((loaded.header.step, loaded.skipped.len()), (10, 1));
     let loaded = load_model(run.path(), &Which::Raw).unwrap();
-    assert_eq!((loaded.header.step, loaded.skipped.len()), (20, 0), "only the file that is used has to be intact");
+    assert_eq!(
+        (loaded.header.step, loaded.skipped.len()),
+        (20, 0),
+        "only the file that is used has to be intact"
+    );
 
     // A step folder that is named is not exchanged for another.
     let error = load_model(&run.path().join("ckpt/step-00000020"), &Which::Best).unwrap_err();
@@ -285,7 +297,10 @@ fn two_averages_of_one_name_are_refused() {
     let mut twice = checkpoint_at(1, 1);
     twice.averages.push(twice.averages[0].clone());
     let error = RunFolder::open(run.path(), 3).unwrap().save(&twice).unwrap_err();
-    assert_eq!(error.to_string(), "the run has two averages `ema-0.9999`; give them different rates or leave one out");
+    assert_eq!(
+        error.to_string(),
+        "the run has two averages `ema-0.9999`; give them different rates or leave one out"
+    );
     assert!(names(run.path()).is_empty());
 }
 
@@ -295,10 +310,16 @@ fn a_second_process_is_told_who_has_the_run() {
     let first = RunFolder::open(run.path(), 3).unwrap();
     assert!(first.lock().is_enforced());
     let error = RunFolder::open(run.path(), 3).unwrap_err();
-    assert!(matches!(error, CheckpointError::Locked { owner: Some(pid), .. } if pid == std::process::id()), "{error}");
+    assert!(
+        matches!(error, CheckpointError::Locked { owner: Some(pid), .. } if pid == std::process::id()),
+        "{error}"
+    );
     assert_eq!(error.class(), ErrorClass::Locked);
     assert!(error.to_string().contains(&format!("process {} is already training", std::process::id())));
-    assert!(load_model(run.path(), &Which::Best).is_err(), "reading needs no lock, there is just nothing yet");
+    assert!(
+        load_model(run.path(), &Which::Best).is_err(),
+        "reading needs no lock, there is just nothing yet"
+    );
     drop(first);
     // The number of the last owner is still there and means nothing.
     let lock = RunLock::acquire(run.path()).unwrap();
@@ -322,7 +343,11 @@ fn leftovers_of_a_dead_writer_are_cleared_at_the_start() {
 
     // A replacement that stopped half way goes back ...
     std::fs::rename(ckpt.join("step-00000010"), ckpt.join("step-00000010.replaced")).unwrap();
-    assert_eq!(load_model(run.path(), &Which::Best).unwrap().header.step, 10, "also for readers without the lock");
+    assert_eq!(
+        load_model(run.path(), &Which::Best).unwrap().header.step,
+        10,
+        "also for readers without the lock"
+    );
     assert_same(&load(run.path()).unwrap().checkpoint, &checkpoint_at(10, 1));
     assert_eq!(names(run.path()), ["step-00000010"]);
     // ... or forwards.
@@ -336,7 +361,8 @@ fn too_little_space_is_found_before_anything_is_written() {
     let run = run();
     let needed = checkpoint_at(20, 1).bytes_needed();
     let open = |available| {
-        RunFolder::with_storage(run.path(), 3, Arc::new(FaultyDisk::reliable().with_available(available))).unwrap()
+        RunFolder::with_storage(run.path(), 3, Arc::new(FaultyDisk::reliable().with_available(available)))
+            .unwrap()
     };
     open(needed).save(&checkpoint_at(10, 1)).unwrap();
     let size: u64 = files_under(&run.path().join("ckpt")).values().map(|bytes| bytes.len() as u64).sum();

@@ -101,7 +101,8 @@ fn losing_power_while_saving_loses_nothing() {
 fn kills_while_replacing_the_only_checkpoint_lose_nothing() {
     let prepare = |run: &Path| drop(RunFolder::open(run, 1).unwrap().save(&checkpoint_at(10, 1)).unwrap());
     let replace = |run: &Path, disk: &FaultyDisk| {
-        RunFolder::with_storage(run, 1, Arc::new(disk.clone())).and_then(|folder| folder.save(&checkpoint_at(10, 2)))
+        RunFolder::with_storage(run, 1, Arc::new(disk.clone()))
+            .and_then(|folder| folder.save(&checkpoint_at(10, 2)))
     };
     let run = tempfile::tempdir().unwrap();
     prepare(run.path());
@@ -146,7 +147,10 @@ fn a_disk_that_fills_up_leaves_no_trace() {
                 }
                 other => panic!("{other}"),
             }
-            assert!(files_under(run.path()) == before, "the older checkpoints are intact and nothing is left");
+            assert!(
+                files_under(run.path()) == before,
+                "the older checkpoints are intact and nothing is left"
+            );
         }
     }
 }
@@ -207,7 +211,10 @@ fn sigkill_in_the_middle_of_saving() {
         if trial == 0 {
             // It is still alive and owns the run.
             let error = RunFolder::open(run.path(), 2).unwrap_err();
-            assert!(matches!(error, CheckpointError::Locked { owner: Some(owner), .. } if owner == pid), "{error}");
+            assert!(
+                matches!(error, CheckpointError::Locked { owner: Some(owner), .. } if owner == pid),
+                "{error}"
+            );
         }
         std::thread::sleep(Duration::from_secs_f64(0.04 * stream.uniform()));
         // SIGKILL: the process gets no chance to do anything.
@@ -242,7 +249,8 @@ fn a_file_size_limit_of_the_system() {
     let child = child(run.path());
     limited.arg(child.get_program()).args(child.get_args()).env(CHILD, run.path());
     let output = limited.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && text.contains("DiskFull"), "{text}");
     assert!(files_under(&run.path().join("ckpt")) == before);
     assert_same(&load(run.path()).unwrap().checkpoint, &checkpoint_at(20, 1));

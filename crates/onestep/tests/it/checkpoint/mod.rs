@@ -55,7 +55,8 @@ pub fn checkpoint_at(step: u64, seed: u64) -> Checkpoint {
         AverageConfig::Rate { rate: 0.9999 },
         AverageConfig::HalfLife { half_life_images: 500_000.0, ramp_up_ratio: Some(0.05) },
     ];
-    let average = |config| Average { config, weights: Weights::initialize(&specs, seed + 1000 * step + 1, &device) };
+    let average =
+        |config| Average { config, weights: Weights::initialize(&specs, seed + 1000 * step + 1, &device) };
     Checkpoint {
         header: header(),
         averages: configs.into_iter().map(average).collect(),
@@ -98,7 +99,10 @@ pub fn assert_same(got: &Checkpoint, expected: &Checkpoint) {
     assert_eq!(got.optimizer.step(), expected.optimizer.step());
     assert_eq!(got.optimizer.config(), expected.optimizer.config());
     let bits = |checkpoint| -> Vec<Vec<u32>> {
-        numbers(checkpoint).iter().map(|values| values.iter().map(|value| value.to_bits()).collect()).collect()
+        numbers(checkpoint)
+            .iter()
+            .map(|values| values.iter().map(|value| value.to_bits()).collect())
+            .collect()
     };
     assert!(bits(got) == bits(expected), "step {}: the numbers differ", expected.state.step);
 }
