@@ -22,8 +22,9 @@ pub fn open(name: DeviceName) -> Outcome<Device> {
         #[allow(unreachable_patterns, reason = "with every GPU feature on, no name is left")]
         other => {
             let name = format!("{other:?}").to_lowercase();
-            Err(Failure::usage(format!("this build cannot use the device `{name}`"))
-                .hint(format!("build it in with `cargo build --release --features {name}`, or use --device cpu")))
+            Err(Failure::usage(format!("this build cannot use the device `{name}`")).hint(format!(
+                "build it in with `cargo build --release --features {name}`, or use --device cpu"
+            )))
         }
     }
 }

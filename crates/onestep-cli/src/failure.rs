@@ -135,7 +135,9 @@ pub fn io_failure(doing: &str, path: &std::path::Path, error: &std::io::Error) -
     use std::io::ErrorKind;
     let code = match error.kind() {
         ErrorKind::NotFound => code::DATA,
-        ErrorKind::PermissionDenied | ErrorKind::StorageFull | ErrorKind::ReadOnlyFilesystem => code::CANNOT_CREATE,
+        ErrorKind::PermissionDenied | ErrorKind::StorageFull | ErrorKind::ReadOnlyFilesystem => {
+            code::CANNOT_CREATE
+        }
         _ => code::IO,
     };
     Failure::new(code, format!("cannot {doing} {}: {error}", path.display()))

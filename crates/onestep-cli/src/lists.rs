@@ -25,7 +25,9 @@ impl FromStr for Seeds {
                         return Err(format!("`{part}` counts down; write {last}-{first}"));
                     }
                     if last - first >= MAX_SEEDS {
-                        return Err(format!("`{part}` is more than {MAX_SEEDS} seeds; draw them in several commands"));
+                        return Err(format!(
+                            "`{part}` is more than {MAX_SEEDS} seeds; draw them in several commands"
+                        ));
                     }
                     seeds.extend(first..=last);
                 }
@@ -77,7 +79,8 @@ impl FromStr for Indices {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (list, n) = text.split_once('/').ok_or("write the size of the grid behind a slash: 0,22,39/40")?;
+        let (list, n) =
+            text.split_once('/').ok_or("write the size of the grid behind a slash: 0,22,39/40")?;
         let number =
             |part: &str| part.trim().parse::<usize>().map_err(|_| format!("`{part}` is not a whole number"));
         Ok(Self { indices: list.split(',').map(number).collect::<Result<_, _>>()?, n_levels: number(n)? })

@@ -28,8 +28,11 @@ pub fn open(path: &Path, which: &Which, device: &Device) -> Outcome<Opened> {
     let file = loaded.file.clone();
     let network = header.architecture.build()?;
     let weights = loaded.weights(network.parameters(), device)?;
-    let range =
-        NoiseRange { sigma_min: header.sigma_min, sigma_max: header.sigma_max, sigma_data: header.sigma_data };
+    let range = NoiseRange {
+        sigma_min: header.sigma_min,
+        sigma_max: header.sigma_max,
+        sigma_data: header.sigma_data,
+    };
     let model = Preconditioned::new(network, weights, header.preconditioning, range);
     Ok(Opened { model, header, file })
 }

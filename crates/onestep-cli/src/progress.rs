@@ -17,7 +17,8 @@ const WINDOW: Duration = Duration::from_secs(30);
 
 /// A bar on a terminal; nothing where stderr is no terminal, or where quiet is asked.
 pub fn bar(length: u64, unit: &str, quiet: bool) -> ProgressBar {
-    let hidden = quiet || !std::io::stderr().is_terminal() || std::env::var_os("ONESTEP_NO_PROGRESS").is_some();
+    let hidden =
+        quiet || !std::io::stderr().is_terminal() || std::env::var_os("ONESTEP_NO_PROGRESS").is_some();
     if hidden {
         return ProgressBar::hidden();
     }

@@ -19,7 +19,9 @@ impl StopFlag {
             // Order matters: the shutdown looks at the flag before this signal sets it.
             signal_hook::flag::register_conditional_shutdown(signal, i32::from(code::STOPPED), flag.clone())
                 .and_then(|_| signal_hook::flag::register(signal, flag.clone()))
-                .map_err(|error| io_failure("listen for signals for", std::path::Path::new("this process"), &error))?;
+                .map_err(|error| {
+                    io_failure("listen for signals for", std::path::Path::new("this process"), &error)
+                })?;
         }
         Ok(Self(flag))
     }

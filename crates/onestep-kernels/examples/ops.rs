@@ -12,14 +12,8 @@ use onestep_kernels::{Activation, Conv2dOptions, attention, conv2d, linear, norm
 
 fn main() {
     let ceiling = ceiling();
-    println!(
-        "FMA ceiling, {} threads: {ceiling:.0} GFLOP/s\n",
-        rayon::current_num_threads()
-    );
-    println!(
-        "{:34} {:>9} {:>9} {:>9}   of the ceiling",
-        "GFLOP/s", "ours", "burn", "ratio"
-    );
+    println!("FMA ceiling, {} threads: {ceiling:.0} GFLOP/s\n", rayon::current_num_threads());
+    println!("{:34} {:>9} {:>9} {:>9}   of the ceiling", "GFLOP/s", "ours", "burn", "ratio");
     for (batch, size, channels, kernel) in [
         (16, 32, 64, 3),
         (16, 32, 128, 3),
@@ -31,30 +25,18 @@ fn main() {
     ] {
         let flop = 2.0 * (batch * size * size * channels * channels * kernel * kernel) as f64;
         for training in [false, true] {
-            let device = if training {
-                Device::flex().autodiff()
-            } else {
-                Device::flex()
-            };
+            let device = if training { Device::flex().autodiff() } else { Device::flex() };
             let input = random([batch, size, size, channels], &device);
             let weight = random([kernel, kernel, channels, channels], &device);
             let ours = fastest(|| {
-                let output = conv2d(
-                    input.clone(),
-                    weight.clone(),
-                    None,
-                    Conv2dOptions::same(kernel),
-                );
+                let output = conv2d(input.clone(), weight.clone(), None, Conv2dOptions::same(kernel));
                 finish(output, training);
             });
             let input = random([batch, channels, size, size], &device);
             let weight = random([channels, channels, kernel, kernel], &device);
             let burn = fastest(|| {
                 let options = ConvOptions::new([1; 2], [kernel / 2; 2], [1; 2], 1);
-                finish(
-                    module::conv2d(input.clone(), weight.clone(), None, options),
-                    training,
-                );
+                finish(module::conv2d(input.clone(), weight.clone(), None, options), training);
             });
             let flop = if training { 3.0 * flop } else { flop };
             let what = if training { "fwd+bwd" } else { "fwd" };
@@ -73,19 +55,12 @@ fn main() {
     );
     for (size, channels) in [(32, 64), (32, 128), (16, 128)] {
         for training in [false, true] {
-            let device = if training {
-                Device::flex().autodiff()
-            } else {
-                Device::flex()
-            };
+            let device = if training { Device::flex().autodiff() } else { Device::flex() };
             let input = random([16, size, size, channels], &device);
             let [gain, offset] = [0; 2].map(|_| random::<1>([channels], &device));
             let time = fastest(|| {
                 let (input, gain, offset) = (input.clone(), gain.clone(), offset.clone());
-                finish(
-                    norm_act(input, 32, 1e-5, gain, offset, None, Activation::Silu),
-                    training,
-                );
+                finish(norm_act(input, 32, 1e-5, gain, offset, None, Activation::Silu), training);
             });
             let bytes = (16 * size * size * channels * 4) as f64 * if training { 5.0 } else { 2.0 };
             let what = if training { "fwd+bwd" } else { "fwd" };
@@ -99,11 +74,7 @@ fn main() {
 
     println!("\nattention and linear, GFLOP/s");
     for training in [false, true] {
-        let device = if training {
-            Device::flex().autodiff()
-        } else {
-            Device::flex()
-        };
+        let device = if training { Device::flex().autodiff() } else { Device::flex() };
         let [q, k, v] = [0; 3].map(|_| random([16, 2, 256, 64], &device));
         let time = fastest(|| finish(attention(q.clone(), k.clone(), v.clone()), training));
         let flop = 4.0 * (16 * 2 * 256 * 256 * 64) as f64 * if training { 3.0 } else { 1.0 };
@@ -126,11 +97,7 @@ fn main() {
 
 fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
     let tensor = Tensor::random(shape, Distribution::Uniform(-1.0, 1.0), device);
-    if device.is_autodiff() {
-        tensor.require_grad()
-    } else {
-        tensor
-    }
+    if device.is_autodiff() { tensor.require_grad() } else { tensor }
 }
 
 fn finish<const D: usize>(output: Tensor<D>, training: bool) {
@@ -159,11 +126,7 @@ fn fastest(mut body: impl FnMut()) -> f64 {
 
 fn report(what: &str, flop: f64, ours: f64, burn: f64, ceiling: f64) {
     let [ours, burn] = [ours, burn].map(|seconds| flop / seconds / 1e9);
-    println!(
-        "{what:34} {ours:9.0} {burn:9.0} {:9.1}   {:.0} %",
-        ours / burn,
-        100.0 * ours / ceiling
-    );
+    println!("{what:34} {ours:9.0} {burn:9.0} {:9.1}   {:.0} %", ours / burn, 100.0 * ours / ceiling);
 }
 
 /// GFLOP/s of independent multiply-adds in registers, on all threads.

@@ -35,17 +35,10 @@ pub(crate) fn norm_act<B: Backend>(
     let (shape, dtype) = (input.shape(), input.dtype());
     let [batch, height, width, channels] = [0, 1, 2, 3].map(|axis| shape[axis]);
     let per_group = height * width * channels / options.groups;
-    let channelwise =
-        |tensor| B::float_reshape(in_full::<B>(tensor), Shape::from([1, 1, 1, channels]));
-    let samplewise =
-        |tensor| B::float_reshape(in_full::<B>(tensor), Shape::from([batch, 1, 1, channels]));
+    let channelwise = |tensor| B::float_reshape(in_full::<B>(tensor), Shape::from([1, 1, 1, channels]));
+    let samplewise = |tensor| B::float_reshape(in_full::<B>(tensor), Shape::from([batch, 1, 1, channels]));
 
-    let grouped = Shape::from([
-        batch,
-        height * width,
-        options.groups,
-        channels / options.groups,
-    ]);
+    let grouped = Shape::from([batch, height * width, options.groups, channels / options.groups]);
     let input = B::float_reshape(in_full::<B>(input), grouped);
     let mean = |tensor| {
         let sum = B::float_sum_dim(B::float_sum_dim(tensor, 3), 1);
@@ -56,10 +49,7 @@ pub(crate) fn norm_act<B: Backend>(
     let deviation = B::float_sqrt(B::float_add_scalar(variance, options.epsilon.into()));
     let normalised = B::float_reshape(B::float_div(centred, deviation), shape);
 
-    let mut output = B::float_add(
-        B::float_mul(normalised, channelwise(gain)),
-        channelwise(offset),
-    );
+    let mut output = B::float_add(B::float_mul(normalised, channelwise(gain)), channelwise(offset));
     if let Some((scale, shift)) = scale_shift {
         let factor = B::float_add_scalar(samplewise(scale), 1.0f64.into());
         output = B::float_add(B::float_mul(output, factor), samplewise(shift));
@@ -109,8 +99,7 @@ pub(crate) fn resample<B: Backend>(
     let matrix = |map: &LinearMap| {
         let mut dense = vec![0.0; map.outputs() * map.inputs];
         for (row, taps) in dense.chunks_exact_mut(map.inputs).zip(&map.taps) {
-            taps.iter()
-                .for_each(|&(position, weight)| row[position] += weight);
+            taps.iter().for_each(|&(position, weight)| row[position] += weight);
         }
         let data = TensorData::new(dense, [map.outputs(), map.inputs]).convert_dtype(dtype);
         B::float_from_data(data, &device)
@@ -135,21 +124,11 @@ pub(crate) fn adam_update<B: Backend>(
     second_moment: FloatTensor<B>,
     coefficients: AdamCoefficients,
 ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
-    let AdamCoefficients {
-        beta1,
-        beta2,
-        coupled_decay,
-        decoupled_decay,
-        step_size,
-        root,
-    } = coefficients;
+    let AdamCoefficients { beta1, beta2, coupled_decay, decoupled_decay, step_size, root } = coefficients;
     let parameter = B::float_detach(parameter);
     let mut gradient = B::float_detach(gradient);
     if coupled_decay != 0.0 {
-        gradient = B::float_add(
-            gradient,
-            B::float_mul_scalar(parameter.clone(), coupled_decay.into()),
-        );
+        gradient = B::float_add(gradient, B::float_mul_scalar(parameter.clone(), coupled_decay.into()));
     }
     let square = B::float_mul(gradient.clone(), gradient.clone());
     let first = blend::<B>(B::float_detach(first_moment), gradient, beta1);
@@ -157,10 +136,7 @@ pub(crate) fn adam_update<B: Backend>(
     let direction = match root {
         Some(root) => {
             let scaled = B::float_mul_scalar(B::float_sqrt(second.clone()), root.scale.into());
-            B::float_div(
-                first.clone(),
-                B::float_add_scalar(scaled, root.epsilon.into()),
-            )
+            B::float_div(first.clone(), B::float_add_scalar(scaled, root.epsilon.into()))
         }
         None => first.clone(),
     };
@@ -168,11 +144,7 @@ pub(crate) fn adam_update<B: Backend>(
         0.0 => parameter,
         decay => B::float_mul_scalar(parameter, (1.0 - decay).into()),
     };
-    (
-        B::float_sub(parameter, B::float_mul_scalar(direction, step_size.into())),
-        first,
-        second,
-    )
+    (B::float_sub(parameter, B::float_mul_scalar(direction, step_size.into())), first, second)
 }
 
 pub(crate) fn ema_update<B: Backend>(
@@ -198,9 +170,5 @@ fn in_full<B: Backend>(tensor: FloatTensor<B>) -> FloatTensor<B> {
 }
 
 fn to_dtype<B: Backend>(tensor: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {
-    if tensor.dtype() == dtype {
-        tensor
-    } else {
-        B::float_cast(tensor, dtype.into())
-    }
+    if tensor.dtype() == dtype { tensor } else { B::float_cast(tensor, dtype.into()) }
 }

@@ -74,8 +74,7 @@ pub fn conv2d(
     bias: Option<Tensor<1>>,
     options: Conv2dOptions,
 ) -> Tensor<4> {
-    let ([_, height, width, channels], [kernel_h, kernel_w, inputs, outputs]) =
-        (input.dims(), weight.dims());
+    let ([_, height, width, channels], [kernel_h, kernel_w, inputs, outputs]) = (input.dims(), weight.dims());
     assert!(
         channels == inputs && bias.as_ref().is_none_or(|bias| bias.dims() == [outputs]),
         "conv2d: input {:?}, weight {:?} and bias {:?} do not fit together",

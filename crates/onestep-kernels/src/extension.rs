@@ -92,11 +92,7 @@ pub trait KernelOps: Backend {
     }
 
     /// Applies one sparse matrix to the rows and one to the columns of each image; see [`resample`](crate::resample).
-    fn resample(
-        input: FloatTensor<Self>,
-        rows: LinearMap,
-        columns: LinearMap,
-    ) -> FloatTensor<Self> {
+    fn resample(input: FloatTensor<Self>, rows: LinearMap, columns: LinearMap) -> FloatTensor<Self> {
         composed::resample::<Self>(input, &rows, &columns)
     }
 
@@ -108,32 +104,16 @@ pub trait KernelOps: Backend {
         second_moment: FloatTensor<Self>,
         coefficients: AdamCoefficients,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        composed::adam_update::<Self>(
-            parameter,
-            gradient,
-            first_moment,
-            second_moment,
-            coefficients,
-        )
+        composed::adam_update::<Self>(parameter, gradient, first_moment, second_moment, coefficients)
     }
 
     /// See [`ema_update()`](crate::ema_update()).
-    fn ema_update(
-        average: FloatTensor<Self>,
-        source: FloatTensor<Self>,
-        rate: f64,
-    ) -> FloatTensor<Self> {
+    fn ema_update(average: FloatTensor<Self>, source: FloatTensor<Self>, rate: f64) -> FloatTensor<Self> {
         composed::ema_update::<Self>(average, source, rate)
     }
 }
 
-#[cfg(any(
-    feature = "vulkan",
-    feature = "metal",
-    feature = "webgpu",
-    feature = "cuda",
-    feature = "rocm"
-))]
+#[cfg(any(feature = "vulkan", feature = "metal", feature = "webgpu", feature = "cuda", feature = "rocm"))]
 mod cube {
     use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
     use burn::backend::{Autodiff, Cube};

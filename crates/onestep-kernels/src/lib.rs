@@ -33,7 +33,5 @@ pub use conv2d::{Conv2dOptions, conv2d};
 pub use extension::{KernelOps, Optional};
 pub use linear::linear;
 pub use norm_act::norm_act;
-pub use resample::{
-    downsample_mean, fir_downsample, fir_upsample, resize_bilinear, upsample_nearest,
-};
+pub use resample::{downsample_mean, fir_downsample, fir_upsample, resize_bilinear, upsample_nearest};
 pub use update::{AdamCoefficients, RootDenominator, adam_update, ema_update};

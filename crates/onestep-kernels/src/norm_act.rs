@@ -50,10 +50,7 @@ pub fn norm_act(
     );
     let (scale, shift) = scale_shift.unzip();
     assert!(
-        [&scale, &shift]
-            .into_iter()
-            .flatten()
-            .all(|tensor| tensor.dims() == [batch, channels]),
+        [&scale, &shift].into_iter().flatten().all(|tensor| tensor.dims() == [batch, channels]),
         "norm_act: scale and shift {:?} do not fit the input {:?}",
         scale.as_ref().map(Tensor::dims),
         input.dims(),
@@ -64,11 +61,7 @@ pub fn norm_act(
         offset.into_dispatch(),
         Optional::from_tensor(scale),
         Optional::from_tensor(shift),
-        NormActOptions {
-            groups,
-            epsilon,
-            activation,
-        },
+        NormActOptions { groups, epsilon, activation },
     ))
 }
 

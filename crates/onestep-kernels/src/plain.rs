@@ -21,9 +21,7 @@ pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {
 #[track_caller]
 pub(crate) fn assert_close(actual: &[f32], expected: &[f64], tolerance: f64, what: &str) {
     assert_eq!(actual.len(), expected.len(), "{what}: lengths differ");
-    let largest = expected
-        .iter()
-        .fold(1e-30f64, |largest, value| largest.max(value.abs()));
+    let largest = expected.iter().fold(1e-30f64, |largest, value| largest.max(value.abs()));
     for (index, (&actual, &expected)) in actual.iter().zip(expected).enumerate() {
         let difference = (f64::from(actual) - expected).abs();
         assert!(
@@ -43,12 +41,8 @@ pub(crate) fn conv2d_products(geometry: &Geometry, mut body: impl FnMut(usize, u
             for x in 0..out_width {
                 for ky in 0..kernel_h {
                     for kx in 0..kernel_w {
-                        let (iy, ix) = (
-                            y * geometry.options.stride + ky,
-                            x * geometry.options.stride + kx,
-                        );
-                        if !(top..top + height).contains(&iy) || !(left..left + width).contains(&ix)
-                        {
+                        let (iy, ix) = (y * geometry.options.stride + ky, x * geometry.options.stride + kx);
+                        if !(top..top + height).contains(&iy) || !(left..left + width).contains(&ix) {
                             continue;
                         }
                         let pixel = (image * height + iy - top) * width + ix - left;
@@ -56,8 +50,7 @@ pub(crate) fn conv2d_products(geometry: &Geometry, mut body: impl FnMut(usize, u
                             for output in 0..outputs {
                                 body(
                                     pixel * geometry.inputs + input,
-                                    ((ky * kernel_w + kx) * geometry.inputs + input) * outputs
-                                        + output,
+                                    ((ky * kernel_w + kx) * geometry.inputs + input) * outputs + output,
                                     ((image * out_height + y) * out_width + x) * outputs + output,
                                 );
                             }

@@ -31,27 +31,17 @@ impl LinearMap {
                 taps[input].push((output, weight));
             }
         }
-        Self {
-            inputs: self.outputs(),
-            taps,
-        }
+        Self { inputs: self.outputs(), taps }
     }
 
     fn nearest(inputs: usize) -> Self {
-        Self {
-            inputs,
-            taps: (0..2 * inputs)
-                .map(|output| vec![(output / 2, 1.0)])
-                .collect(),
-        }
+        Self { inputs, taps: (0..2 * inputs).map(|output| vec![(output / 2, 1.0)]).collect() }
     }
 
     fn mean(inputs: usize) -> Self {
         Self {
             inputs,
-            taps: (0..inputs / 2)
-                .map(|output| vec![(2 * output, 0.5), (2 * output + 1, 0.5)])
-                .collect(),
+            taps: (0..inputs / 2).map(|output| vec![(2 * output, 0.5), (2 * output + 1, 0.5)]).collect(),
         }
     }
 
@@ -61,10 +51,7 @@ impl LinearMap {
         let outputs = (inputs + 2 * padding - filter.len()) / 2 + 1;
         let taps = (0..outputs)
             .map(|output| {
-                let positions = filter
-                    .iter()
-                    .enumerate()
-                    .map(|(tap, &weight)| (2 * output + tap, weight));
+                let positions = filter.iter().enumerate().map(|(tap, &weight)| (2 * output + tap, weight));
                 positions
                     .filter(|&(position, _)| position >= padding && position - padding < inputs)
                     .map(|(position, weight)| (position - padding, weight))
@@ -81,9 +68,8 @@ impl LinearMap {
         let mut taps = vec![Vec::new(); outputs];
         for input in 0..inputs {
             for (tap, &weight) in filter.iter().enumerate() {
-                if let Some(row) = (2 * input + tap)
-                    .checked_sub(padding)
-                    .and_then(|output| taps.get_mut(output))
+                if let Some(row) =
+                    (2 * input + tap).checked_sub(padding).and_then(|output| taps.get_mut(output))
                 {
                     row.push((input, weight));
                 }
@@ -112,11 +98,7 @@ impl LinearMap {
 }
 
 fn resample(input: Tensor<4>, rows: LinearMap, columns: LinearMap) -> Tensor<4> {
-    Tensor::from_dispatch(<Dispatch as KernelOps>::resample(
-        input.into_dispatch(),
-        rows,
-        columns,
-    ))
+    Tensor::from_dispatch(<Dispatch as KernelOps>::resample(input.into_dispatch(), rows, columns))
 }
 
 /// Doubles height and width by repeating each pixel.
@@ -140,10 +122,7 @@ pub fn upsample_nearest(input: Tensor<4>) -> Tensor<4> {
 /// If height or width is below 2.
 pub fn downsample_mean(input: Tensor<4>) -> Tensor<4> {
     let [_, height, width, _] = input.dims();
-    assert!(
-        height >= 2 && width >= 2,
-        "downsample_mean: {height} x {width} cannot be halved"
-    );
+    assert!(height >= 2 && width >= 2, "downsample_mean: {height} x {width} cannot be halved");
     resample(input, LinearMap::mean(height), LinearMap::mean(width))
 }
 
@@ -166,15 +145,8 @@ pub fn downsample_mean(input: Tensor<4>) -> Tensor<4> {
 /// `Conv2d` with `up=True` in NVlabs/edm `training/networks.py`.
 pub fn fir_upsample(input: Tensor<4>, filter: &[f32]) -> Tensor<4> {
     let [_, height, width, _] = input.dims();
-    let filter: Vec<f64> = normalised(filter)
-        .iter()
-        .map(|weight| 2.0 * weight)
-        .collect();
-    resample(
-        input,
-        LinearMap::fir_up(height, &filter),
-        LinearMap::fir_up(width, &filter),
-    )
+    let filter: Vec<f64> = normalised(filter).iter().map(|weight| 2.0 * weight).collect();
+    resample(input, LinearMap::fir_up(height, &filter), LinearMap::fir_up(width, &filter))
 }
 
 /// Halves height and width by a separable filter: the depthwise convolution with stride 2 and padding (len − 1) / 2.
@@ -201,11 +173,7 @@ pub fn fir_downsample(input: Tensor<4>, filter: &[f32]) -> Tensor<4> {
         "fir_downsample: a filter of {} taps is larger than {height} x {width}",
         filter.len()
     );
-    resample(
-        input,
-        LinearMap::fir_down(height, &filter),
-        LinearMap::fir_down(width, &filter),
-    )
+    resample(input, LinearMap::fir_down(height, &filter), LinearMap::fir_down(width, &filter))
 }
 
 /// Resizes to any height and width by linear interpolation between the nearest pixels: half-pixel centres, edges repeated,
@@ -228,21 +196,11 @@ pub fn resize_bilinear(input: Tensor<4>, height: usize, width: usize) -> Tensor<
         height * width * input_height * input_width > 0,
         "resize_bilinear: cannot resize {input_height} x {input_width} to {height} x {width}"
     );
-    resample(
-        input,
-        LinearMap::bilinear(input_height, height),
-        LinearMap::bilinear(input_width, width),
-    )
+    resample(input, LinearMap::bilinear(input_height, height), LinearMap::bilinear(input_width, width))
 }
 
 fn normalised(filter: &[f32]) -> Vec<f64> {
     let sum: f64 = filter.iter().map(|&weight| f64::from(weight)).sum();
-    assert!(
-        sum != 0.0,
-        "a resampling filter must not sum to zero: {filter:?}"
-    );
-    filter
-        .iter()
-        .map(|&weight| f64::from(weight) / sum)
-        .collect()
+    assert!(sum != 0.0, "a resampling filter must not sum to zero: {filter:?}");
+    filter.iter().map(|&weight| f64::from(weight) / sum).collect()
 }

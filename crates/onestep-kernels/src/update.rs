@@ -53,10 +53,7 @@ impl AdamCoefficients {
             coupled_decay: 0.0,
             decoupled_decay: 0.0,
             step_size: learning_rate / (1.0 - beta1.powf(step as f64)),
-            root: Some(RootDenominator {
-                scale: (1.0 - beta2.powf(step as f64)).powf(-0.5),
-                epsilon,
-            }),
+            root: Some(RootDenominator { scale: (1.0 - beta2.powf(step as f64)).powf(-0.5), epsilon }),
         }
     }
 
@@ -76,40 +73,21 @@ impl AdamCoefficients {
             let rectification = ((rho - 4.0) * (rho - 2.0) * rho_limit
                 / ((rho_limit - 4.0) * (rho_limit - 2.0) * rho))
                 .sqrt();
-            (
-                plain * rectification * correction.sqrt(),
-                Some(RootDenominator {
-                    scale: 1.0,
-                    epsilon,
-                }),
-            )
+            (plain * rectification * correction.sqrt(), Some(RootDenominator { scale: 1.0, epsilon }))
         } else {
             (plain, None)
         };
-        Self {
-            beta1,
-            beta2,
-            coupled_decay: 0.0,
-            decoupled_decay: 0.0,
-            step_size,
-            root,
-        }
+        Self { beta1, beta2, coupled_decay: 0.0, decoupled_decay: 0.0, step_size, root }
     }
 
     /// The same step with `decay` times the parameter added to the gradient, as Adam and RAdam do.
     pub fn with_coupled_decay(self, decay: f64) -> Self {
-        Self {
-            coupled_decay: decay,
-            ..self
-        }
+        Self { coupled_decay: decay, ..self }
     }
 
     /// The same step with the parameter shrunk by the fraction `decay` first: AdamW's learning rate times weight decay.
     pub fn with_decoupled_decay(self, decay: f64) -> Self {
-        Self {
-            decoupled_decay: decay,
-            ..self
-        }
+        Self { decoupled_decay: decay, ..self }
     }
 }
 
@@ -150,11 +128,7 @@ pub fn adam_update(
         second_moment.into_dispatch(),
         coefficients,
     );
-    (
-        Tensor::from_dispatch(parameter),
-        Tensor::from_dispatch(first),
-        Tensor::from_dispatch(second),
-    )
+    (Tensor::from_dispatch(parameter), Tensor::from_dispatch(first), Tensor::from_dispatch(second))
 }
 
 /// Returns rate · average + (1 − rate) · source.

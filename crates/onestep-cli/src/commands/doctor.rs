@@ -76,7 +76,9 @@ fn cpu_features() -> String {
 
 fn builtin_data() -> Finding {
     match open(&DataSpec::new("builtin:emoji")) {
-        Ok(set) => note("data", format!("builtin:emoji, {} images, {} classes", set.len(), set.class_names().len())),
+        Ok(set) => {
+            note("data", format!("builtin:emoji, {} images, {} classes", set.len(), set.class_names().len()))
+        }
         Err(error) => Finding { what: "data", says: error.to_string(), good: false },
     }
 }

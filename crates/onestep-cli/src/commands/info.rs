@@ -43,7 +43,10 @@ pub fn run(args: &InfoArgs) -> Outcome<ExitCode> {
         None => println!("classes      none"),
     }
     println!("parameters   {n} in {} tensors", summary.tensors.len());
-    println!("noise        {} to {}, data {}, rho {}", header.sigma_min, header.sigma_max, header.sigma_data, header.rho);
+    println!(
+        "noise        {} to {}, data {}, rho {}",
+        header.sigma_min, header.sigma_max, header.sigma_data, header.rho
+    );
     if let Some(levels) = &header.sampling_levels {
         println!("levels       {levels:?}");
     }
@@ -62,7 +65,10 @@ fn picture_info(path: &Path) -> Outcome<ExitCode> {
     match picture::read_parameters(path)? {
         Some(text) => {
             let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| {
-                Failure::new(code::DATA, format!("the parameters inside {} cannot be read: {error}", path.display()))
+                Failure::new(
+                    code::DATA,
+                    format!("the parameters inside {} cannot be read: {error}", path.display()),
+                )
             })?;
             println!("{value:#}");
             Ok(ExitCode::SUCCESS)

@@ -16,7 +16,12 @@ pub fn run(command: RecipeCommand) -> Outcome<ExitCode> {
                 let recipe = Recipe::parse(text, &[])?;
                 let images = recipe.train.steps as f64 * recipe.train.batch as f64;
                 let first = recipe.about.split_once(". ").map_or(recipe.about.as_str(), |(first, _)| first);
-                println!("{name:<18} {:<4} {:>9}  {}", recipe.method(), human_images(images), first.trim_end_matches('.'));
+                println!(
+                    "{name:<18} {:<4} {:>9}  {}",
+                    recipe.method(),
+                    human_images(images),
+                    first.trim_end_matches('.')
+                );
             }
         }
         RecipeCommand::Show { name, settings } => {

@@ -114,7 +114,9 @@ fn parameters(args: &SampleArgs, opened: &Opened, model_sha256: String) -> Outco
     let sampler = args.sampler.unwrap_or(if diffusion { SamplerName::Heun } else { SamplerName::Multistep });
     if diffusion && sampler == SamplerName::Multistep {
         return Err(Failure::usage("this is a diffusion model: it cannot jump to the image in a few steps")
-            .hint("leave --sampler out, or distill the model first: onestep train emoji-cd --teacher MODEL ..."));
+            .hint(
+                "leave --sampler out, or distill the model first: onestep train emoji-cd --teacher MODEL ...",
+            ));
     }
     if !diffusion && sampler != SamplerName::Multistep {
         return Err(Failure::usage("this is a consistency model: it does not follow an ODE step by step")
@@ -176,7 +178,9 @@ fn plan(parameters: &Parameters) -> Outcome<Plan> {
         "euler" => OdeMethod::Euler,
         "dpm2" => OdeMethod::Dpm2,
         "ancestral" => OdeMethod::Ancestral,
-        other => return Err(Failure::new(code::DATA, format!("the picture names an unknown sampler `{other}`"))),
+        other => {
+            return Err(Failure::new(code::DATA, format!("the picture names an unknown sampler `{other}`")));
+        }
     };
     let churn = Churn { amount: parameters.churn, ..Churn::default() };
     Ok(Plan::Ode { levels, options: OdeOptions { method, churn, ..OdeOptions::default() } })
@@ -219,8 +223,9 @@ fn refuse_bad_output(out: &Path, image: [usize; 3]) -> Outcome {
 }
 
 fn write(out: &Path, samples: &Samples, parameters: &Parameters) -> Outcome {
-    let json = serde_json::to_string_pretty(parameters)
-        .map_err(|error| Failure::new(code::INTERNAL, format!("the parameters have no JSON form: {error}")))?;
+    let json = serde_json::to_string_pretty(parameters).map_err(|error| {
+        Failure::new(code::INTERNAL, format!("the parameters have no JSON form: {error}"))
+    })?;
     let one_line = serde_json::to_string(parameters).unwrap_or_default();
     match out.extension().and_then(|e| e.to_str()) {
         Some("npz") => {

@@ -137,8 +137,18 @@ fn dry_run(recipe: &Recipe) -> Outcome<ExitCode> {
     let images = recipe.train.steps as f64 * recipe.train.batch as f64;
     println!("# method      {}", recipe.method());
     println!("# parameters  {} in {} tensors", n_parameters(specs), specs.len());
-    println!("# steps       {} of {} images: {}", recipe.train.steps, recipe.train.batch, human_images(images));
-    println!("# memory      about {}: {} of weights and their copies, {} of activations", human_bytes(forecast.total()), human_bytes(forecast.weights), human_bytes(forecast.activations));
+    println!(
+        "# steps       {} of {} images: {}",
+        recipe.train.steps,
+        recipe.train.batch,
+        human_images(images)
+    );
+    println!(
+        "# memory      about {}: {} of weights and their copies, {} of activations",
+        human_bytes(forecast.total()),
+        human_bytes(forecast.weights),
+        human_bytes(forecast.activations)
+    );
     println!("# checkpoint  {} each, {} kept", human_bytes(forecast.checkpoint), recipe.train.keep);
     Ok(ExitCode::SUCCESS)
 }

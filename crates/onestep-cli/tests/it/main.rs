@@ -26,20 +26,24 @@ fn stderr(output: &Output) -> String {
 }
 
 fn expect(output: &Output, code: i32) {
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "stdout: {}\nstderr: {}",
-        stdout(output),
-        stderr(output)
-    );
+    assert_eq!(output.status.code(), Some(code), "stdout: {}\nstderr: {}", stdout(output), stderr(output));
 }
 
 /// A toy run of so many steps; every run of it is the same.
 fn train(folder: &Path, recipe: &str, out: &str, steps: usize, more: &[&str]) -> Output {
     let steps = format!("train.steps={steps}");
-    let mut arguments =
-        vec!["train", recipe, "--out", out, "--set", &steps, "--set", "train.batch=32", "--set", "train.preview_every=0"];
+    let mut arguments = vec![
+        "train",
+        recipe,
+        "--out",
+        out,
+        "--set",
+        &steps,
+        "--set",
+        "train.batch=32",
+        "--set",
+        "train.preview_every=0",
+    ];
     arguments.extend(more);
     onestep(folder, &arguments)
 }
@@ -71,7 +75,8 @@ fn a_newcomer_trains_distills_samples_and_looks() {
     expect(&train(home, "toy2d-ct", "runs/ct", 20, &["--set", "train.preview_every=20"]), 0);
     assert!(home.join("runs/ct/previews/step-00000020-nfe-4.png").exists());
 
-    let sampled = onestep(home, &["sample", "runs/cd", "--seeds", "0-99", "--steps", "2", "--out", "points.png"]);
+    let sampled =
+        onestep(home, &["sample", "runs/cd", "--seeds", "0-99", "--steps", "2", "--out", "points.png"]);
     expect(&sampled, 0);
     assert_eq!(stdout(&sampled).trim(), "points.png", "stdout is the path and nothing else");
     expect(&onestep(home, &["sample", "runs/edm", "--steps", "5", "--out", "teacher.png"]), 0);
@@ -90,7 +95,10 @@ fn a_picture_is_made_again_from_itself() {
     let home = TempDir::new().unwrap();
     let home = home.path();
     expect(&train(home, "toy2d-ct", "run", 3, &[]), 0);
-    expect(&onestep(home, &["sample", "run", "--seeds", "5-9", "--levels", "80,2.5,0.3", "--out", "a.png"]), 0);
+    expect(
+        &onestep(home, &["sample", "run", "--seeds", "5-9", "--levels", "80,2.5,0.3", "--out", "a.png"]),
+        0,
+    );
     expect(&onestep(home, &["sample", "--from", "a.png", "--out", "b.png", "--batch", "2"]), 0);
     assert_eq!(std::fs::read(home.join("a.png")).unwrap(), std::fs::read(home.join("b.png")).unwrap());
     expect(&onestep(home, &["sample", "--from", "a.json", "--out", "c.png"]), 0);
@@ -106,11 +114,26 @@ fn a_picture_is_made_again_from_itself() {
 fn one_image_a_file_and_npz() {
     let home = TempDir::new().unwrap();
     let home = home.path();
-    let small = ["--set", "network.model_channels=16", "--set", "network.channel_mult=[1]", "--set", "network.attention_resolutions=[]", "--set", "data.limit=20", "--set", "train.batch=4"];
-    let mut arguments = vec!["train", "emoji-ct", "--out", "run", "--set", "train.steps=1", "--set", "train.preview_every=0"];
+    let small = [
+        "--set",
+        "network.model_channels=16",
+        "--set",
+        "network.channel_mult=[1]",
+        "--set",
+        "network.attention_resolutions=[]",
+        "--set",
+        "data.limit=20",
+        "--set",
+        "train.batch=4",
+    ];
+    let mut arguments =
+        vec!["train", "emoji-ct", "--out", "run", "--set", "train.steps=1", "--set", "train.preview_every=0"];
     arguments.extend(small);
     expect(&onestep(home, &arguments), 0);
-    expect(&onestep(home, &["sample", "run", "--seeds", "3,7", "--classes", "food,Flags", "--out", "single"]), 0);
+    expect(
+        &onestep(home, &["sample", "run", "--seeds", "3,7", "--classes", "food,Flags", "--out", "single"]),
+        0,
+    );
     for name in ["000003.png", "000007.png", "samples.json"] {
         assert!(home.join("single").join(name).exists(), "{name}");
     }
@@ -139,7 +162,16 @@ fn stopped_by_a_signal_and_resumed_equals_not_stopping() {
         let (whole, parts) = (format!("{method}-whole"), format!("{method}-parts"));
         expect(&train(home, &recipe, &whole, 300, teacher), 0);
         let mut arguments = vec![
-            "train", &recipe, "--out", &parts, "--set", "train.steps=300", "--set", "train.batch=32", "--set", "train.preview_every=0",
+            "train",
+            &recipe,
+            "--out",
+            &parts,
+            "--set",
+            "train.steps=300",
+            "--set",
+            "train.batch=32",
+            "--set",
+            "train.preview_every=0",
         ];
         arguments.extend(teacher);
         let mut child =

@@ -45,20 +45,12 @@ pub(crate) fn forward(
     key: &[f32],
     value: &[f32],
 ) -> Vec<f32> {
-    let Sizes {
-        heads,
-        tokens,
-        key_tokens,
-        width,
-    } = *sizes;
+    let Sizes { heads, tokens, key_tokens, width } = *sizes;
     let packed: Vec<[Panels; 2]> = (0..heads)
         .into_par_iter()
         .map(|head| {
             let keys = Panels::from_columns(kernels, sizes.keys(key, head), 1, width, key_tokens);
-            [
-                keys,
-                Panels::from_rows(kernels, sizes.keys(value, head), key_tokens, width),
-            ]
+            [keys, Panels::from_rows(kernels, sizes.keys(value, head), key_tokens, width)]
         })
         .collect();
     let runs = tokens.div_ceil(RUN);
@@ -70,23 +62,9 @@ pub(crate) fn forward(
         // SAFETY: each task has its own rows and writes them whole.
         let output = unsafe { shared.slice((head * tokens + first) * width, count * width) };
         with_scratch(count * key_tokens, |scores| {
-            product(
-                kernels,
-                query,
-                &RowTable::dense(kernels, count, width),
-                keys,
-                scores,
-            );
-            scores
-                .chunks_exact_mut(key_tokens)
-                .for_each(|row| softmax(row, sizes.scale()));
-            product(
-                kernels,
-                scores,
-                &RowTable::dense(kernels, count, key_tokens),
-                values,
-                output,
-            );
+            product(kernels, query, &RowTable::dense(kernels, count, width), keys, scores);
+            scores.chunks_exact_mut(key_tokens).for_each(|row| softmax(row, sizes.scale()));
+            product(kernels, scores, &RowTable::dense(kernels, count, key_tokens), values, output);
         });
     };
     // SAFETY: as above.
@@ -100,12 +78,7 @@ pub(crate) fn backward(
     [query, key, value]: [&[f32]; 3],
     gradient: &[f32],
 ) -> [Vec<f32>; 3] {
-    let Sizes {
-        heads,
-        tokens,
-        key_tokens,
-        width,
-    } = *sizes;
+    let Sizes { heads, tokens, key_tokens, width } = *sizes;
     let task = |head: usize, [query_shared, key_shared, value_shared]: [Shared; 3]| {
         let (key, value) = (sizes.keys(key, head), sizes.keys(value, head));
         let keys_by_columns = Panels::from_columns(kernels, key, 1, width, key_tokens);
@@ -115,11 +88,7 @@ pub(crate) fn backward(
         // SAFETY: each task has its own head and writes it whole.
         let (d_query, d_key, d_value) = unsafe {
             let d_query = query_shared.slice(head * tokens * width, tokens * width);
-            (
-                d_query,
-                key_shared.slice(head * length, length),
-                value_shared.slice(head * length, length),
-            )
+            (d_query, key_shared.slice(head * length, length), value_shared.slice(head * length, length))
         };
         for first in (0..tokens).step_by(RUN) {
             let count = RUN.min(tokens - first);
@@ -130,41 +99,17 @@ pub(crate) fn backward(
             with_scratch(2 * count * key_tokens, |scratch| {
                 let (scores, slopes) = scratch.split_at_mut(count * key_tokens);
                 product(kernels, query, &rows, &keys_by_columns, scores);
-                scores
-                    .chunks_exact_mut(key_tokens)
-                    .for_each(|row| softmax(row, sizes.scale()));
+                scores.chunks_exact_mut(key_tokens).for_each(|row| softmax(row, sizes.scale()));
                 let strip = Strip::dense(count);
-                outer_rows(
-                    kernels,
-                    [scores, gradient],
-                    &strip,
-                    [key_tokens, width],
-                    d_value,
-                    first > 0,
-                );
+                outer_rows(kernels, [scores, gradient], &strip, [key_tokens, width], d_value, first > 0);
                 product(kernels, gradient, &rows, &values_by_columns, slopes);
-                let pairs = scores
-                    .chunks_exact(key_tokens)
-                    .zip(slopes.chunks_exact_mut(key_tokens));
+                let pairs = scores.chunks_exact(key_tokens).zip(slopes.chunks_exact_mut(key_tokens));
                 pairs.for_each(|(probabilities, slopes)| {
                     softmax_gradient(probabilities, slopes, sizes.scale())
                 });
                 let slope_rows = RowTable::dense(kernels, count, key_tokens);
-                product(
-                    kernels,
-                    slopes,
-                    &slope_rows,
-                    &keys_by_rows,
-                    &mut d_query[range],
-                );
-                outer_rows(
-                    kernels,
-                    [slopes, query],
-                    &strip,
-                    [key_tokens, width],
-                    d_key,
-                    first > 0,
-                );
+                product(kernels, slopes, &slope_rows, &keys_by_rows, &mut d_query[range]);
+                outer_rows(kernels, [slopes, query], &strip, [key_tokens, width], d_key, first > 0);
             });
         }
         if tokens == 0 {
@@ -174,13 +119,7 @@ pub(crate) fn backward(
     };
     let key_length = heads * key_tokens * width;
     // SAFETY: as above.
-    unsafe {
-        filled_each(
-            [heads * tokens * width, key_length, key_length],
-            heads,
-            task,
-        )
-    }
+    unsafe { filled_each([heads * tokens * width, key_length, key_length], heads, task) }
 }
 
 const LANES: usize = 16;

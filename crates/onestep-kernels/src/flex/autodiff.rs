@@ -28,9 +28,7 @@ use crate::{KernelOps, Optional, composed};
 type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
 
 /// Takes an optional tensor apart; an absent one has a node that wants no gradient.
-fn optional_parts<C: CheckpointStrategy>(
-    tensor: Option<Tracked<C>>,
-) -> (Option<FlexTensor>, NodeGuard) {
+fn optional_parts<C: CheckpointStrategy>(tensor: Option<Tracked<C>>) -> (Option<FlexTensor>, NodeGuard) {
     match tensor {
         Some(tensor) => {
             let (primitive, node) = tensor.into_parts();
@@ -59,19 +57,13 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         options: Conv2dOptions,
     ) -> Tracked<C> {
         let bias = bias.into_option();
-        let primitives = [&input, &weight]
-            .into_iter()
-            .chain(&bias)
-            .map(|tensor| tensor.primitive());
+        let primitives = [&input, &weight].into_iter().chain(&bias).map(|tensor| tensor.primitive());
         if !is_f32(primitives) {
             return composed::conv2d::<Self>(input, weight, bias, options);
         }
-        let ((input, input_node), (weight, weight_node)) =
-            (input.into_parts(), weight.into_parts());
+        let ((input, input_node), (weight, weight_node)) = (input.into_parts(), weight.into_parts());
         let (bias, bias_node) = optional_parts::<C>(bias);
-        let prepared = Conv2dBackward
-            .prepare::<C>([input_node, weight_node, bias_node])
-            .compute_bound();
+        let prepared = Conv2dBackward.prepare::<C>([input_node, weight_node, bias_node]).compute_bound();
         match prepared.stateful() {
             OpsKind::Tracked(prepared) => {
                 let output = Flex::conv2d(input.clone(), weight.clone(), optional(bias), options);
@@ -92,10 +84,7 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         options: NormActOptions,
     ) -> Tracked<C> {
         let (scale, shift) = (scale.into_option(), shift.into_option());
-        let tensors = [&input, &gain, &offset]
-            .into_iter()
-            .chain(&scale)
-            .chain(&shift);
+        let tensors = [&input, &gain, &offset].into_iter().chain(&scale).chain(&shift);
         if !is_f32(tensors.map(|tensor| tensor.primitive())) {
             return composed::norm_act::<Self>(input, gain, offset, scale.zip(shift), options);
         }
@@ -104,24 +93,13 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         let ((scale, scale_node), (shift, shift_node)) =
             (optional_parts::<C>(scale), optional_parts::<C>(shift));
         let nodes = [input_node, gain_node, offset_node, scale_node, shift_node];
-        let tensors = NormTensors {
-            input,
-            gain,
-            offset,
-            scale,
-            shift,
-            options,
-        };
+        let tensors = NormTensors { input, gain, offset, scale, shift, options };
         let shape = dims::<4>(&tensors.input);
         let (output, affine) = tensors.with(|norm| {
             let affine = norm.affine();
             (tensor(norm.forward(&affine), shape), affine)
         });
-        match NormActBackward
-            .prepare::<C>(nodes)
-            .compute_bound()
-            .stateful()
-        {
+        match NormActBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish((tensors, Arc::new(affine)), output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
@@ -135,11 +113,7 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         let ((key, key_node), (value, value_node)) = (key.into_parts(), value.into_parts());
         let nodes = [query_node, key_node, value_node];
         let output = Flex::attention(query.clone(), key.clone(), value.clone());
-        match AttentionBackward
-            .prepare::<C>(nodes)
-            .compute_bound()
-            .stateful()
-        {
+        match AttentionBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish([query, key, value], output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
@@ -147,24 +121,14 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
 
     fn linear(input: Tracked<C>, weight: Tracked<C>, bias: Optional<Self>) -> Tracked<C> {
         let bias = bias.into_option();
-        if !is_f32(
-            [&input, &weight]
-                .into_iter()
-                .chain(&bias)
-                .map(|tensor| tensor.primitive()),
-        ) {
+        if !is_f32([&input, &weight].into_iter().chain(&bias).map(|tensor| tensor.primitive())) {
             return composed::linear::<Self>(input, weight, bias);
         }
-        let ((input, input_node), (weight, weight_node)) =
-            (input.into_parts(), weight.into_parts());
+        let ((input, input_node), (weight, weight_node)) = (input.into_parts(), weight.into_parts());
         let (bias, bias_node) = optional_parts::<C>(bias);
         let nodes = [input_node, weight_node, bias_node];
         let output = Flex::linear(input.clone(), weight.clone(), optional(bias));
-        match LinearBackward
-            .prepare::<C>(nodes)
-            .compute_bound()
-            .stateful()
-        {
+        match LinearBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish([input, weight], output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
@@ -188,11 +152,7 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         }
         let (input, node) = input.into_parts();
         let output = Flex::resample(input, rows.clone(), columns.clone());
-        match ResampleBackward
-            .prepare::<C>([node])
-            .compute_bound()
-            .stateful()
-        {
+        match ResampleBackward.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish([rows, columns], output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
@@ -206,23 +166,13 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         coefficients: AdamCoefficients,
     ) -> (Tracked<C>, Tracked<C>, Tracked<C>) {
         let [parameter, gradient, first, second] =
-            [parameter, gradient, first_moment, second_moment]
-                .map(|tensor| tensor.into_primitive());
-        let (parameter, first, second) =
-            Flex::adam_update(parameter, gradient, first, second, coefficients);
-        (
-            Self::from_inner(parameter),
-            Self::from_inner(first),
-            Self::from_inner(second),
-        )
+            [parameter, gradient, first_moment, second_moment].map(|tensor| tensor.into_primitive());
+        let (parameter, first, second) = Flex::adam_update(parameter, gradient, first, second, coefficients);
+        (Self::from_inner(parameter), Self::from_inner(first), Self::from_inner(second))
     }
 
     fn ema_update(average: Tracked<C>, source: Tracked<C>, rate: f64) -> Tracked<C> {
-        Self::from_inner(Flex::ema_update(
-            average.into_primitive(),
-            source.into_primitive(),
-            rate,
-        ))
+        Self::from_inner(Flex::ema_update(average.into_primitive(), source.into_primitive(), rate))
     }
 }
 
@@ -316,21 +266,13 @@ impl Backward<Flex, 3> for LinearBackward {
         let ([rows, inputs], [_, outputs]) = (dims(&input), dims::<2>(&weight));
         let sizes = [rows, inputs, outputs];
         if let Some(node) = input_node {
-            let values = linear::input_gradient(
-                &kernels,
-                sizes,
-                Contiguous::new(&weight).as_slice(),
-                gradient,
-            );
+            let values =
+                linear::input_gradient(&kernels, sizes, Contiguous::new(&weight).as_slice(), gradient);
             gradients.register::<Flex>(node.id, tensor(values, [rows, inputs]));
         }
         if let Some(node) = weight_node {
-            let values = linear::weight_gradient(
-                &kernels,
-                sizes,
-                Contiguous::new(&input).as_slice(),
-                gradient,
-            );
+            let values =
+                linear::weight_gradient(&kernels, sizes, Contiguous::new(&input).as_slice(), gradient);
             gradients.register::<Flex>(node.id, tensor(values, [inputs, outputs]));
         }
         if let Some(node) = bias_node {
@@ -348,10 +290,7 @@ impl Backward<Flex, 1> for SiluBackward {
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
         unary::<Flex, _>(ops.parents, ops.node, gradients, |gradient| {
             let [input, gradient] = [&ops.state, &gradient].map(Contiguous::new);
-            like(
-                update::silu_gradient(input.as_slice(), gradient.as_slice()),
-                &ops.state,
-            )
+            like(update::silu_gradient(input.as_slice(), gradient.as_slice()), &ops.state)
         });
     }
 }

@@ -67,8 +67,7 @@ impl Geometry {
         let stride = self.options.stride;
         let y = (y + top).checked_sub(tap / self.kernel[1])?;
         let x = (x + left).checked_sub(tap % self.kernel[1])?;
-        let inside =
-            y % stride == 0 && x % stride == 0 && y / stride < height && x / stride < width;
+        let inside = y % stride == 0 && x % stride == 0 && y / stride < height && x / stride < width;
         inside.then(|| y / stride * width + x / stride)
     }
 }
@@ -81,16 +80,9 @@ pub(crate) fn forward(
     bias: Option<&[f32]>,
 ) -> Vec<f32> {
     let [height, width] = geometry.output_size();
-    let panels = Panels::from_rows(
-        kernels,
-        weight,
-        geometry.taps() * geometry.inputs,
-        geometry.outputs,
-    );
+    let panels = Panels::from_rows(kernels, weight, geometry.taps() * geometry.inputs, geometry.outputs);
     let table = RowTable::build(kernels, geometry.taps(), height * width, |tap, pixel| {
-        geometry
-            .input_pixel(tap, [pixel / width, pixel % width])
-            .map(|pixel| pixel * geometry.inputs)
+        geometry.input_pixel(tap, [pixel / width, pixel % width]).map(|pixel| pixel * geometry.inputs)
     });
     gathered(kernels, input, geometry.batch, &table, &panels, bias)
 }
@@ -102,13 +94,7 @@ pub(crate) fn input_gradient(
     gradient: &[f32],
 ) -> Vec<f32> {
     let ([height, width], stride) = (geometry.size, geometry.options.stride);
-    let panels = Panels::from_columns(
-        kernels,
-        weight,
-        geometry.taps(),
-        geometry.outputs,
-        geometry.inputs,
-    );
+    let panels = Panels::from_columns(kernels, weight, geometry.taps(), geometry.outputs, geometry.inputs);
     // Input pixels phase by phase; with stride 1 that is their order.
     let mut pixels = Vec::with_capacity(height * width);
     for phase in 0..stride * stride {
@@ -117,17 +103,10 @@ pub(crate) fn input_gradient(
         }
     }
     let mut table = RowTable::build(kernels, geometry.taps(), pixels.len(), |tap, row| {
-        geometry
-            .output_pixel(tap, pixels[row])
-            .map(|pixel| pixel * geometry.outputs)
+        geometry.output_pixel(tap, pixels[row]).map(|pixel| pixel * geometry.outputs)
     });
     if stride > 1 {
-        table.targets = Some(
-            pixels
-                .iter()
-                .map(|[y, x]| index((y * width + x) * geometry.inputs))
-                .collect(),
-        );
+        table.targets = Some(pixels.iter().map(|[y, x]| index((y * width + x) * geometry.inputs)).collect());
     }
     gathered(kernels, gradient, geometry.batch, &table, &panels, None)
 }
@@ -184,16 +163,10 @@ mod tests {
     #[test]
     fn equals_the_formula_at_every_instruction_set() {
         for geometry in geometries() {
-            let sizes = [
-                geometry.input_shape(),
-                geometry.weight_shape(),
-                geometry.output_shape(),
-            ];
+            let sizes = [geometry.input_shape(), geometry.weight_shape(), geometry.output_shape()];
             let [x, w, g] = [0, 1, 2].map(|i| numbers(sizes[i].iter().product(), i as u64 + 1));
             let bias = numbers(geometry.outputs, 4);
-            let mut y: Vec<f64> = (0..g.len())
-                .map(|index| bias[index % geometry.outputs].into())
-                .collect();
+            let mut y: Vec<f64> = (0..g.len()).map(|index| bias[index % geometry.outputs].into()).collect();
             let (mut dx, mut dw) = (vec![0.0f64; x.len()], vec![0.0f64; w.len()]);
             conv2d_products(&geometry, |input, weight, output| {
                 y[output] += f64::from(x[input]) * f64::from(w[weight]);
@@ -201,16 +174,10 @@ mod tests {
                 dw[weight] += f64::from(g[output]) * f64::from(x[input]);
             });
             for level in Level::available() {
-                let (kernels, what) = (Kernels::of(level), |name| {
-                    format!("{name} at {level:?} of {geometry:?}")
-                });
+                let (kernels, what) =
+                    (Kernels::of(level), |name| format!("{name} at {level:?} of {geometry:?}"));
                 // 1e-5: f32 chains of a few hundred terms.
-                assert_close(
-                    &forward(&kernels, &geometry, &x, &w, Some(&bias)),
-                    &y,
-                    1e-5,
-                    &what("output"),
-                );
+                assert_close(&forward(&kernels, &geometry, &x, &w, Some(&bias)), &y, 1e-5, &what("output"));
                 assert_close(
                     &input_gradient(&kernels, &geometry, &w, &g),
                     &dx,
@@ -229,16 +196,10 @@ mod tests {
 
     #[test]
     fn an_empty_batch_has_no_output_and_zero_gradients() {
-        let geometry = Geometry {
-            batch: 0,
-            ..geometries()[0]
-        };
+        let geometry = Geometry { batch: 0, ..geometries()[0] };
         let (kernels, weight) = (Kernels::best(), vec![1.0; 3 * 3 * 16 * 32]);
         assert!(forward(&kernels, &geometry, &[], &weight, None).is_empty());
         assert!(input_gradient(&kernels, &geometry, &weight, &[]).is_empty());
-        assert_eq!(
-            weight_gradient(&kernels, &geometry, &[], &[]),
-            vec![0.0; weight.len()]
-        );
+        assert_eq!(weight_gradient(&kernels, &geometry, &[], &[]), vec![0.0; weight.len()]);
     }
 }

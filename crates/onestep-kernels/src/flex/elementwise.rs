@@ -54,13 +54,7 @@ pub(crate) fn exp(x: f32) -> f32 {
     // ln 2 in two parts, the first exact in few bits so that n times it is exact.
     let r = (clamped - n * 0.693_359_4) + n * 2.121_944_4e-4;
     let mut polynomial = 1.987_569_1e-4;
-    for coefficient in [
-        1.398_199_9e-3,
-        8.333_452e-3,
-        4.166_579_6e-2,
-        1.666_666_5e-1,
-        0.5,
-    ] {
+    for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
         polynomial = polynomial * r + coefficient;
     }
     let fraction = polynomial * (r * r) + r + 1.0;

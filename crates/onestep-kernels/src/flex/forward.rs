@@ -32,13 +32,7 @@ impl KernelOps for Flex {
         let [input, weight] = [&input, &weight].map(Contiguous::new);
         let bias = bias.as_ref().map(Contiguous::new);
         let bias = bias.as_ref().map(Contiguous::as_slice);
-        let output = conv2d::forward(
-            &Kernels::best(),
-            &geometry,
-            input.as_slice(),
-            weight.as_slice(),
-            bias,
-        );
+        let output = conv2d::forward(&Kernels::best(), &geometry, input.as_slice(), weight.as_slice(), bias);
         tensor(output, geometry.output_shape())
     }
 
@@ -51,22 +45,10 @@ impl KernelOps for Flex {
         options: NormActOptions,
     ) -> FlexTensor {
         let (scale, shift) = (scale.into_option(), shift.into_option());
-        if !is_f32(
-            [&input, &gain, &offset]
-                .into_iter()
-                .chain(&scale)
-                .chain(&shift),
-        ) {
+        if !is_f32([&input, &gain, &offset].into_iter().chain(&scale).chain(&shift)) {
             return composed::norm_act::<Self>(input, gain, offset, scale.zip(shift), options);
         }
-        let tensors = NormTensors {
-            input,
-            gain,
-            offset,
-            scale,
-            shift,
-            options,
-        };
+        let tensors = NormTensors { input, gain, offset, scale, shift, options };
         tensors.with(|norm| tensor(norm.forward(&norm.affine()), dims::<4>(&tensors.input)))
     }
 
@@ -77,10 +59,7 @@ impl KernelOps for Flex {
         let (sizes, shape) = (attention_sizes(&query, &key), dims::<4>(&query));
         let [query, key, value] = [&query, &key, &value].map(Contiguous::new);
         let [query, key, value] = [&query, &key, &value].map(Contiguous::as_slice);
-        tensor(
-            attention::forward(&Kernels::best(), &sizes, query, key, value),
-            shape,
-        )
+        tensor(attention::forward(&Kernels::best(), &sizes, query, key, value), shape)
     }
 
     fn linear(input: FlexTensor, weight: FlexTensor, bias: Optional<Self>) -> FlexTensor {
@@ -94,13 +73,7 @@ impl KernelOps for Flex {
         let bias = bias.as_ref().map(Contiguous::as_slice);
         let sizes = [rows, inputs, outputs];
         tensor(
-            linear::forward(
-                &Kernels::best(),
-                sizes,
-                input.as_slice(),
-                weight.as_slice(),
-                bias,
-            ),
+            linear::forward(&Kernels::best(), sizes, input.as_slice(), weight.as_slice(), bias),
             [rows, outputs],
         )
     }
@@ -117,12 +90,7 @@ impl KernelOps for Flex {
             return composed::resample::<Self>(input, &rows, &columns);
         }
         let [batch, _, _, channels] = dims(&input);
-        let values = resample::resample(
-            Contiguous::new(&input).as_slice(),
-            channels,
-            &rows,
-            &columns,
-        );
+        let values = resample::resample(Contiguous::new(&input).as_slice(), channels, &rows, &columns);
         tensor(values, [batch, rows.outputs(), columns.outputs(), channels])
     }
 
@@ -153,21 +121,13 @@ impl KernelOps for Flex {
             return composed::ema_update::<Self>(average, source, rate);
         }
         let [values, source] = [&average, &source].map(Contiguous::new);
-        like(
-            update::ema(values.as_slice(), source.as_slice(), rate),
-            &average,
-        )
+        like(update::ema(values.as_slice(), source.as_slice(), rate), &average)
     }
 }
 
 pub(super) fn attention_sizes(query: &FlexTensor, key: &FlexTensor) -> attention::Sizes {
     let ([batch, heads, tokens, width], [_, _, key_tokens, _]) = (dims(query), dims::<4>(key));
-    attention::Sizes {
-        heads: batch * heads,
-        tokens,
-        key_tokens,
-        width,
-    }
+    attention::Sizes { heads: batch * heads, tokens, key_tokens, width }
 }
 
 /// The arguments of a normalisation as tensors.
@@ -186,8 +146,7 @@ impl NormTensors {
     pub(super) fn with<R>(&self, body: impl FnOnce(&Norm) -> R) -> R {
         let [batch, height, width, channels] = dims(&self.input);
         let [input, gain, offset] = [&self.input, &self.gain, &self.offset].map(Contiguous::new);
-        let [scale, shift] =
-            [&self.scale, &self.shift].map(|tensor| tensor.as_ref().map(Contiguous::new));
+        let [scale, shift] = [&self.scale, &self.shift].map(|tensor| tensor.as_ref().map(Contiguous::new));
         body(&Norm {
             input: input.as_slice(),
             gain: gain.as_slice(),

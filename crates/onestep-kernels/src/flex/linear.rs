@@ -14,14 +14,7 @@ pub(crate) fn forward(
     bias: Option<&[f32]>,
 ) -> Vec<f32> {
     let panels = Panels::from_rows(kernels, weight, inputs, outputs);
-    gathered(
-        kernels,
-        input,
-        1,
-        &RowTable::dense(kernels, rows, inputs),
-        &panels,
-        bias,
-    )
+    gathered(kernels, input, 1, &RowTable::dense(kernels, rows, inputs), &panels, bias)
 }
 
 pub(crate) fn input_gradient(
@@ -31,14 +24,7 @@ pub(crate) fn input_gradient(
     gradient: &[f32],
 ) -> Vec<f32> {
     let panels = Panels::from_columns(kernels, weight, 1, outputs, inputs);
-    gathered(
-        kernels,
-        gradient,
-        1,
-        &RowTable::dense(kernels, rows, outputs),
-        &panels,
-        None,
-    )
+    gathered(kernels, gradient, 1, &RowTable::dense(kernels, rows, outputs), &panels, None)
 }
 
 pub(crate) fn weight_gradient(
@@ -61,18 +47,15 @@ mod tests {
     fn equals_the_formula_at_every_instruction_set() {
         for sizes in [[1, 1, 1], [5, 3, 40], [33, 64, 17], [200, 7, 96], [0, 4, 4]] {
             let [rows, inputs, outputs] = sizes;
-            let [x, w, g] = [rows * inputs, inputs * outputs, rows * outputs]
-                .map(|count| numbers(count, count as u64));
+            let [x, w, g] =
+                [rows * inputs, inputs * outputs, rows * outputs].map(|count| numbers(count, count as u64));
             let bias = numbers(outputs, 3);
-            let mut y: Vec<f64> = (0..g.len())
-                .map(|index| bias[index % outputs].into())
-                .collect();
+            let mut y: Vec<f64> = (0..g.len()).map(|index| bias[index % outputs].into()).collect();
             let (mut dx, mut dw) = (vec![0.0f64; x.len()], vec![0.0f64; w.len()]);
             for row in 0..rows {
                 for i in 0..inputs {
                     for o in 0..outputs {
-                        let (x_at, w_at, y_at) =
-                            (row * inputs + i, i * outputs + o, row * outputs + o);
+                        let (x_at, w_at, y_at) = (row * inputs + i, i * outputs + o, row * outputs + o);
                         y[y_at] += f64::from(x[x_at]) * f64::from(w[w_at]);
                         dx[x_at] += f64::from(g[y_at]) * f64::from(w[w_at]);
                         dw[w_at] += f64::from(g[y_at]) * f64::from(x[x_at]);
@@ -83,12 +66,7 @@ mod tests {
                 let kernels = Kernels::of(level);
                 let what = format!("{sizes:?} at {level:?}");
                 // 3e-6: f32 chains of up to 200 terms.
-                assert_close(
-                    &forward(&kernels, sizes, &x, &w, Some(&bias)),
-                    &y,
-                    3e-6,
-                    &what,
-                );
+                assert_close(&forward(&kernels, sizes, &x, &w, Some(&bias)), &y, 3e-6, &what);
                 assert_close(&input_gradient(&kernels, sizes, &w, &g), &dx, 3e-6, &what);
                 assert_close(&weight_gradient(&kernels, sizes, &x, &g), &dw, 3e-6, &what);
             }

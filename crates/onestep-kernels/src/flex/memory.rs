@@ -1,9 +1,6 @@
 //! Storage of Flex tensors in and out, and buffers written by several threads.
 
-#![allow(
-    unsafe_code,
-    reason = "outputs are filled before they are read, and threads write disjoint parts"
-)]
+#![allow(unsafe_code, reason = "outputs are filled before they are read, and threads write disjoint parts")]
 
 use std::cell::RefCell;
 
@@ -26,9 +23,7 @@ impl Contiguous {
 }
 
 pub(crate) fn is_f32<'a>(tensors: impl IntoIterator<Item = &'a FlexTensor>) -> bool {
-    tensors
-        .into_iter()
-        .all(|tensor| tensor.dtype() == DType::F32)
+    tensors.into_iter().all(|tensor| tensor.dtype() == DType::F32)
 }
 
 pub(crate) fn dims<const D: usize>(tensor: &impl TensorMetadata) -> [usize; D] {
@@ -57,10 +52,7 @@ impl Shared {
     /// # Safety
     ///
     /// Within the buffer, and no other task touches these elements meanwhile.
-    #[allow(
-        clippy::mut_from_ref,
-        reason = "the caller promises that no two slices overlap"
-    )]
+    #[allow(clippy::mut_from_ref, reason = "the caller promises that no two slices overlap")]
     pub(crate) unsafe fn slice(&self, start: usize, length: usize) -> &mut [f32] {
         unsafe { std::slice::from_raw_parts_mut(self.0.add(start), length) }
     }
@@ -78,11 +70,7 @@ impl Shared {
 /// # Safety
 ///
 /// The tasks write every element between them, none twice at a time, and read none before it is written.
-pub(crate) unsafe fn filled(
-    length: usize,
-    tasks: usize,
-    task: impl Fn(usize, Shared) + Sync,
-) -> Vec<f32> {
+pub(crate) unsafe fn filled(length: usize, tasks: usize, task: impl Fn(usize, Shared) + Sync) -> Vec<f32> {
     // SAFETY: the caller's promise.
     let [values] = unsafe { filled_each([length], tasks, |index, [shared]| task(index, shared)) };
     values

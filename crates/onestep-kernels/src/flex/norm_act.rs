@@ -4,10 +4,7 @@
 //! is in cache, and runs are merged in f64, so one pass over memory is enough and nothing cancels. A second pass applies
 //! y = activation((x − mean) · factor + term) with one mean, factor and term per image and channel.
 
-#![allow(
-    unsafe_code,
-    reason = "tasks write disjoint runs of pixels of the outputs"
-)]
+#![allow(unsafe_code, reason = "tasks write disjoint runs of pixels of the outputs")]
 
 use super::elementwise::{silu, silu_slope, vectorised};
 use super::memory::{Shared, filled};
@@ -79,19 +76,14 @@ impl Norm<'_> {
     }
 
     /// Runs `task(image, elements)` for each run, filling a tensor like the input.
-    fn per_pixel(
-        &self,
-        task: impl Fn(usize, std::ops::Range<usize>, &mut [f32]) + Sync,
-    ) -> Vec<f32> {
+    fn per_pixel(&self, task: impl Fn(usize, std::ops::Range<usize>, &mut [f32]) + Sync) -> Vec<f32> {
         let (run, runs) = (self.run(), self.runs());
         let body = |index: usize, shared: Shared| {
             let (image, first) = (index / runs, index % runs * run);
             let start = (image * self.pixels + first) * self.channels;
             let end = (image * self.pixels + (first + run).min(self.pixels)) * self.channels;
             // SAFETY: each task has its own run; the tasks of this module write it whole.
-            task(image, start..end, unsafe {
-                shared.slice(start, end - start)
-            });
+            task(image, start..end, unsafe { shared.slice(start, end - start) });
         };
         // SAFETY: as above.
         unsafe { filled(self.input.len(), self.batch * runs, body) }
@@ -127,8 +119,7 @@ impl Norm<'_> {
                         total.merge(count, row[channel].into(), row[channels + channel].into());
                     }
                 }
-                let inverse =
-                    1.0 / (total.squares / total.count.max(1.0) + self.options.epsilon).sqrt();
+                let inverse = 1.0 / (total.squares / total.count.max(1.0) + self.options.epsilon).sqrt();
                 for channel in members {
                     let at = image * channels + channel;
                     let scale = self.scale.map_or(1.0, |scale| 1.0 + scale[at]);
@@ -146,8 +137,8 @@ impl Norm<'_> {
     pub(crate) fn forward(&self, affine: &Affine) -> Vec<f32> {
         self.per_pixel(|image, range, output| {
             let of_image = image * self.channels..(image + 1) * self.channels;
-            let [mean, factor, term] = [&affine.mean, &affine.factor, &affine.term]
-                .map(|values| &values[of_image.clone()]);
+            let [mean, factor, term] =
+                [&affine.mean, &affine.factor, &affine.term].map(|values| &values[of_image.clone()]);
             let input = &self.input[range];
             match self.options.activation {
                 Activation::None => apply_linear(input, mean, factor, term, output),
@@ -166,19 +157,14 @@ impl Norm<'_> {
         let sums = self.per_run(2 * channels, |image, range, row| {
             let at = image * channels..(image + 1) * channels;
             let (plain, weighted) = row.split_at_mut(channels);
-            let [mean, inverse, factor, term] =
-                [&affine.mean, &affine.inverse, &affine.factor, &affine.term]
-                    .map(|values| &values[at.clone()]);
+            let [mean, inverse, factor, term] = [&affine.mean, &affine.inverse, &affine.factor, &affine.term]
+                .map(|values| &values[at.clone()]);
             let (input, gradient) = (&self.input[range.clone()], &gradient[range]);
             match self.options.activation {
                 Activation::None => sums_linear(input, gradient, [mean, inverse], plain, weighted),
-                Activation::Silu => sums_silu(
-                    input,
-                    gradient,
-                    [mean, inverse, factor, term],
-                    plain,
-                    weighted,
-                ),
+                Activation::Silu => {
+                    sums_silu(input, gradient, [mean, inverse, factor, term], plain, weighted)
+                }
             }
         });
 
@@ -218,9 +204,8 @@ impl Norm<'_> {
                 let count = (self.pixels * per_group) as f64;
                 let mut means = [0.0f64; 2];
                 for channel in members.clone() {
-                    let scale = self.scale.map_or(1.0, |scale| {
-                        1.0 + f64::from(scale[image * channels + channel])
-                    });
+                    let scale =
+                        self.scale.map_or(1.0, |scale| 1.0 + f64::from(scale[image * channels + channel]));
                     let k = f64::from(self.gain[channel]) * scale;
                     means[0] += k * totals[channel][0] / count;
                     means[1] += k * totals[channel][1] / count;
@@ -240,25 +225,15 @@ impl Norm<'_> {
 
         result.input = self.per_pixel(|image, range, output| {
             let at = image * channels..(image + 1) * channels;
-            let [mean, factor, term, constant, slope] = [
-                &affine.mean,
-                &affine.factor,
-                &affine.term,
-                &constant,
-                &slope,
-            ]
-            .map(|values| &values[at.clone()]);
+            let [mean, factor, term, constant, slope] =
+                [&affine.mean, &affine.factor, &affine.term, &constant, &slope]
+                    .map(|values| &values[at.clone()]);
             let (input, gradient) = (&self.input[range.clone()], &gradient[range]);
             match self.options.activation {
-                Activation::None => {
-                    input_linear(input, gradient, [mean, factor, constant, slope], output)
+                Activation::None => input_linear(input, gradient, [mean, factor, constant, slope], output),
+                Activation::Silu => {
+                    input_silu(input, gradient, [mean, factor, term, constant, slope], output)
                 }
-                Activation::Silu => input_silu(
-                    input,
-                    gradient,
-                    [mean, factor, term, constant, slope],
-                    output,
-                ),
             }
         });
         result

@@ -3,10 +3,7 @@
 //! How the work is cut decides nothing about a result of [`gathered`]: each element is one chain of multiply-adds. The sums
 //! of [`outer_sum`] are cut by shapes alone, never by the number of threads.
 
-#![allow(
-    unsafe_code,
-    reason = "builds the jobs of the inner loops from checked slices"
-)]
+#![allow(unsafe_code, reason = "builds the jobs of the inner loops from checked slices")]
 
 use super::memory::{Shared, filled, with_scratch};
 use super::tile::{Gather, Kernels, OUTSIDE, Outer};
@@ -20,12 +17,7 @@ pub(crate) struct Panels {
 
 impl Panels {
     /// Packs a matrix stored by rows, `[depth, columns]`.
-    pub(crate) fn from_rows(
-        kernels: &Kernels,
-        matrix: &[f32],
-        depth: usize,
-        columns: usize,
-    ) -> Self {
+    pub(crate) fn from_rows(kernels: &Kernels, matrix: &[f32], depth: usize, columns: usize) -> Self {
         Self::pack(kernels, depth, columns, |column, width, panel| {
             pack_columns(matrix, columns, column, width, panel);
         })
@@ -55,34 +47,23 @@ impl Panels {
         fill: impl Fn(usize, usize, &mut [f32]) + Sync,
     ) -> Self {
         let starts: Vec<usize> = (0..columns).step_by(kernels.panel()).collect();
-        let length = starts
-            .iter()
-            .map(|&column| kernels.panel_at(column, columns) * depth)
-            .sum();
+        let length = starts.iter().map(|&column| kernels.panel_at(column, columns) * depth).sum();
         // Only the last panel can be narrower, so panel i begins at i full panels.
         let fill_one = |index: usize, shared: Shared| {
             let column = starts[index];
             let width = kernels.panel_at(column, columns);
             // SAFETY: panels are disjoint, and `fill` writes all of a panel.
-            fill(column, width, unsafe {
-                shared.slice(column * depth, width * depth)
-            });
+            fill(column, width, unsafe { shared.slice(column * depth, width * depth) });
         };
         // SAFETY: the panels cover the buffer.
         let values = unsafe {
             if length < SMALL {
-                filled(length, 1, |_, shared| {
-                    (0..starts.len()).for_each(|index| fill_one(index, shared))
-                })
+                filled(length, 1, |_, shared| (0..starts.len()).for_each(|index| fill_one(index, shared)))
             } else {
                 filled(length, starts.len(), fill_one)
             }
         };
-        Self {
-            values,
-            depth,
-            columns,
-        }
+        Self { values, depth, columns }
     }
 }
 
@@ -103,9 +84,7 @@ fn transpose(rows: &[f32], depth: usize, target: &mut [f32], width: usize) {
         }
     }
     if count < width {
-        target
-            .chunks_exact_mut(width)
-            .for_each(|row| row[count..].fill(0.0));
+        target.chunks_exact_mut(width).for_each(|row| row[count..].fill(0.0));
     }
 }
 
@@ -141,23 +120,14 @@ impl RowTable {
             }));
             offsets.resize((tap + 1) * stride, OUTSIDE);
         }
-        Self {
-            offsets,
-            stride,
-            taps,
-            rows,
-            targets: None,
-        }
+        Self { offsets, stride, taps, rows, targets: None }
     }
 }
 
 /// An offset within one image as stored in tables.
 pub(crate) fn index(offset: usize) -> u32 {
     let index = u32::try_from(offset).unwrap_or(OUTSIDE);
-    assert!(
-        index != OUTSIDE,
-        "an image of more than four thousand million numbers"
-    );
+    assert!(index != OUTSIDE, "an image of more than four thousand million numbers");
     index
 }
 
@@ -179,19 +149,12 @@ pub(crate) fn gathered(
     let image_size = images.len() / n_images;
     let valid = |offset: &u32| *offset == OUTSIDE || *offset as usize + depth <= image_size;
     assert!(table.offsets.iter().all(valid) && table.offsets.len() == table.taps * table.stride);
-    assert!(
-        table
-            .targets
-            .as_ref()
-            .is_none_or(|targets| targets.len() == rows)
-    );
+    assert!(table.targets.as_ref().is_none_or(|targets| targets.len() == rows));
     assert!(bias.is_none_or(|bias| bias.len() == columns));
     let zeros = vec![0.0f32; depth];
 
     // Enough tasks for every thread, long enough runs of rows for the panel to stay in cache.
-    let run = if rows * n_images >= 2048 { 128 } else { 32 }
-        .min(rows.max(1))
-        .next_multiple_of(kernels.rows);
+    let run = if rows * n_images >= 2048 { 128 } else { 32 }.min(rows.max(1)).next_multiple_of(kernels.rows);
     let runs = rows.div_ceil(run);
     let n_panels = columns.div_ceil(kernels.panel());
     let split = if runs * n_images < 8 { n_panels } else { 1 };
@@ -232,9 +195,7 @@ pub(crate) fn gathered(
     // SAFETY: rows and panels cover the result.
     unsafe {
         if work < 16 * SMALL {
-            filled(rows * n_images * columns, 1, |_, shared| {
-                (0..tasks).for_each(|index| task(index, shared))
-            })
+            filled(rows * n_images * columns, 1, |_, shared| (0..tasks).for_each(|index| task(index, shared)))
         } else {
             filled(rows * n_images * columns, tasks, task)
         }
@@ -250,15 +211,9 @@ pub(crate) fn product(
     target: &mut [f32],
 ) {
     let (rows, columns) = (table.rows, panels.columns);
-    let reach = table
-        .offsets
-        .iter()
-        .filter(|offset| **offset != OUTSIDE)
-        .max()
-        .map_or(0, |last| *last as usize);
-    assert!(
-        table.taps == 1 && reach + panels.depth <= left.len() && target.len() == rows * columns
-    );
+    let reach =
+        table.offsets.iter().filter(|offset| **offset != OUTSIDE).max().map_or(0, |last| *last as usize);
+    assert!(table.taps == 1 && reach + panels.depth <= left.len() && target.len() == rows * columns);
     for column in (0..columns).step_by(kernels.panel()) {
         // SAFETY: checked above. Padding rows, whose results are dropped, read the first row instead of zeros.
         unsafe {
@@ -302,11 +257,7 @@ pub(crate) struct Strip {
 impl Strip {
     /// Each of `rows` rows with its own.
     pub(crate) fn dense(rows: usize) -> Self {
-        Self {
-            first: [0; 2],
-            rows: [rows; 2],
-            pairs: vec![(0..rows).map(|row| [index(row); 2]).collect()],
-        }
+        Self { first: [0; 2], rows: [rows; 2], pairs: vec![(0..rows).map(|row| [index(row); 2]).collect()] }
     }
 }
 
@@ -324,11 +275,7 @@ impl OuterTable {
         let step = if images > 1 { images * rows[1] } else { strip };
         let strips = (0..images * rows[1]).step_by(step.max(1));
         let strips = strips.map(|first| {
-            let end = if images > 1 {
-                images * rows[1]
-            } else {
-                (first + strip).min(rows[1])
-            };
+            let end = if images > 1 { images * rows[1] } else { (first + strip).min(rows[1]) };
             let source = |tap, row| Some(row / rows[1] * rows[0] + source(tap, row % rows[1])?);
             let pairs = |tap| (first..end).filter_map(move |row| Some([source(tap, row)?, row]));
             let all = || (0..taps).flat_map(pairs).map(|[left, _]| left);
@@ -337,20 +284,11 @@ impl OuterTable {
                 first: [left, first],
                 rows: [all().max().map_or(0, |last| last + 1 - left), end - first],
                 pairs: (0..taps)
-                    .map(|tap| {
-                        pairs(tap)
-                            .map(|[l, r]| [index(l - left), index(r - first)])
-                            .collect()
-                    })
+                    .map(|tap| pairs(tap).map(|[l, r]| [index(l - left), index(r - first)]).collect())
                     .collect(),
             }
         });
-        Self {
-            taps,
-            rows,
-            images,
-            strips: strips.collect(),
-        }
+        Self { taps, rows, images, strips: strips.collect() }
     }
 }
 
@@ -366,8 +304,7 @@ pub(crate) fn outer_sum(
 ) -> Vec<f32> {
     let result = table.taps * depth * columns;
     assert!(
-        left.len() == n_images * table.rows[0] * depth
-            && right.len() == n_images * table.rows[1] * columns
+        left.len() == n_images * table.rows[0] * depth && right.len() == n_images * table.rows[1] * columns
     );
     let strips = n_images.div_ceil(table.images) * table.strips.len();
     if strips * result == 0 {
@@ -389,36 +326,20 @@ pub(crate) fn outer_sum(
             let strip_table = &table.strips[strip % table.strips.len()];
             // SAFETY: each task has its own group of the buffer or its own panels of it.
             let target = unsafe { shared.pointer(group * result) };
-            let sides = [left, right]
-                .into_iter()
-                .zip(table.rows)
-                .zip([depth, columns]);
-            let mut sides = sides.map(|((side, rows), width)| {
-                &side[image * rows * width..(image + images) * rows * width]
-            });
+            let sides = [left, right].into_iter().zip(table.rows).zip([depth, columns]);
+            let mut sides = sides
+                .map(|((side, rows), width)| &side[image * rows * width..(image + images) * rows * width]);
             let sides = [sides.next().unwrap_or(&[]), sides.next().unwrap_or(&[])];
             let panels = part * panels_per_task..((part + 1) * panels_per_task).min(n_panels);
             // SAFETY: as above; the first strip of a group writes all of its part.
             unsafe {
-                outer_strip(
-                    kernels,
-                    sides,
-                    strip_table,
-                    [depth, columns],
-                    panels,
-                    target,
-                    strip > first,
-                )
+                outer_strip(kernels, sides, strip_table, [depth, columns], panels, target, strip > first)
             };
         }
     };
     // SAFETY: every group writes all of its part in its first strip.
     let sums = unsafe { filled(groups * result, groups * parts, task) };
-    if groups == 1 {
-        sums
-    } else {
-        fold(&sums, result)
-    }
+    if groups == 1 { sums } else { fold(&sums, result) }
 }
 
 /// Adds the outer products of one strip to panels of `target`, `[taps, depth, columns]`.
@@ -456,8 +377,7 @@ unsafe fn outer_strip(
             pack_columns(right, columns, column, width, packed_right);
             for (row, height) in blocks(kernels, depth) {
                 for (tap, pairs) in strip.pairs.iter().enumerate() {
-                    let pairs =
-                        &pairs[..pairs.partition_point(|pair| (pair[1] as usize) < n_right)];
+                    let pairs = &pairs[..pairs.partition_point(|pair| (pair[1] as usize) < n_right)];
                     debug_assert!(pairs.iter().all(|pair| (pair[0] as usize) < n_left));
                     // SAFETY: the pairs are rows that were packed, and the caller promises the target.
                     unsafe {
@@ -500,15 +420,7 @@ pub(crate) fn outer_rows(
     let panels = 0..columns.div_ceil(kernels.panel());
     // SAFETY: checked above.
     unsafe {
-        outer_strip(
-            kernels,
-            [left, right],
-            strip,
-            [depth, columns],
-            panels,
-            target.as_mut_ptr(),
-            accumulate,
-        )
+        outer_strip(kernels, [left, right], strip, [depth, columns], panels, target.as_mut_ptr(), accumulate)
     };
 }
 
@@ -533,10 +445,7 @@ fn pack_columns(matrix: &[f32], stride: usize, column: usize, width: usize, targ
         16 if width == 16 => copy_columns::<16>(matrix, stride, column, target),
         32 if width == 32 => copy_columns::<32>(matrix, stride, column, target),
         _ => {
-            for (row, target) in matrix
-                .chunks_exact(stride)
-                .zip(target.chunks_exact_mut(width))
-            {
+            for (row, target) in matrix.chunks_exact(stride).zip(target.chunks_exact_mut(width)) {
                 target[..valid].copy_from_slice(&row[column..column + valid]);
                 target[valid..].fill(0.0);
             }
@@ -546,10 +455,7 @@ fn pack_columns(matrix: &[f32], stride: usize, column: usize, width: usize, targ
 
 /// A width known to the compiler is a few moves instead of a call.
 fn copy_columns<const W: usize>(matrix: &[f32], stride: usize, column: usize, target: &mut [f32]) {
-    for (row, target) in matrix
-        .chunks_exact(stride)
-        .zip(target.as_chunks_mut::<W>().0)
-    {
+    for (row, target) in matrix.chunks_exact(stride).zip(target.as_chunks_mut::<W>().0) {
         if let Some(source) = row[column..].first_chunk::<W>() {
             *target = *source;
         }
@@ -567,10 +473,7 @@ fn fold(sums: &[f32], length: usize) -> Vec<f32> {
             target.copy_from_slice(&sums[start..start + target.len()]);
             for group in sums.chunks_exact(length).skip(1) {
                 let source = &group[start..start + target.len()];
-                target
-                    .iter_mut()
-                    .zip(source)
-                    .for_each(|(sum, value)| *sum += value);
+                target.iter_mut().zip(source).for_each(|(sum, value)| *sum += value);
             }
         })
     }
@@ -583,14 +486,9 @@ pub(crate) fn column_sums(values: &[f32], columns: usize) -> Vec<f32> {
     for run in values.chunks(256 * columns.max(1)) {
         sums.fill(0.0);
         for row in run.chunks_exact(columns) {
-            sums.iter_mut()
-                .zip(row)
-                .for_each(|(sum, value)| *sum += value);
+            sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
         }
-        totals
-            .iter_mut()
-            .zip(&sums)
-            .for_each(|(total, sum)| *total += f64::from(*sum));
+        totals.iter_mut().zip(&sums).for_each(|(total, sum)| *total += f64::from(*sum));
     }
     totals.into_iter().map(|total| total as f32).collect()
 }

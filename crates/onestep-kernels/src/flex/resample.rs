@@ -10,21 +10,13 @@ use crate::resample::LinearMap;
 type Taps = Vec<Vec<(usize, f32)>>;
 
 fn taps(map: &LinearMap) -> Taps {
-    let narrow = |row: &Vec<(usize, f64)>| {
-        row.iter()
-            .map(|&(input, weight)| (input, weight as f32))
-            .collect()
-    };
+    let narrow =
+        |row: &Vec<(usize, f64)>| row.iter().map(|&(input, weight)| (input, weight as f32)).collect();
     map.taps.iter().map(narrow).collect()
 }
 
 /// Maps `[batch, rows.inputs, columns.inputs, channels]` to `[batch, rows.outputs, columns.outputs, channels]`.
-pub(crate) fn resample(
-    input: &[f32],
-    channels: usize,
-    rows: &LinearMap,
-    columns: &LinearMap,
-) -> Vec<f32> {
+pub(crate) fn resample(input: &[f32], channels: usize, rows: &LinearMap, columns: &LinearMap) -> Vec<f32> {
     let (in_row, out_row) = (columns.inputs * channels, columns.outputs() * channels);
     let image = rows.inputs * in_row;
     let batch = input.len().checked_div(image).unwrap_or(0);
@@ -35,23 +27,10 @@ pub(crate) fn resample(
         let (sample, row) = (task / row_taps.len(), task % row_taps.len());
         // SAFETY: each task has its own row, which is written whole.
         let output = unsafe { shared.slice(task * out_row, out_row) };
-        map_row(
-            &input[sample * image..][..image],
-            in_row,
-            channels,
-            &row_taps[row],
-            &column_taps,
-            output,
-        );
+        map_row(&input[sample * image..][..image], in_row, channels, &row_taps[row], &column_taps, output);
     };
     // SAFETY: as above.
-    unsafe {
-        filled(
-            batch * row_taps.len() * out_row,
-            batch * row_taps.len(),
-            task,
-        )
-    }
+    unsafe { filled(batch * row_taps.len() * out_row, batch * row_taps.len(), task) }
 }
 
 vectorised! {

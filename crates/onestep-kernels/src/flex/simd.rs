@@ -1,9 +1,6 @@
 //! Vectors of f32 for each kind of CPU, behind one trait, and the choice between them at run time.
 
-#![allow(
-    unsafe_code,
-    reason = "vector instructions and raw pointers are what this module is for"
-)]
+#![allow(unsafe_code, reason = "vector instructions and raw pointers are what this module is for")]
 
 use std::sync::OnceLock;
 

@@ -92,11 +92,7 @@ impl Kernels {
 
     /// Width of the panel that begins at `column` of `columns`: two vectors, or one where that is enough.
     pub(crate) fn panel_at(&self, column: usize, columns: usize) -> usize {
-        if columns - column <= self.lanes {
-            self.lanes
-        } else {
-            2 * self.lanes
-        }
+        if columns - column <= self.lanes { self.lanes } else { 2 * self.lanes }
     }
 
     /// Runs a [`Gather`].
@@ -135,11 +131,8 @@ unsafe fn gather<S: Simd, const R: usize, const V: usize>(job: &Gather) {
         while row < job.rows {
             let mut tile = [[S::splat(0.0); V]; R];
             for tap in 0..job.taps {
-                let offsets = job
-                    .offsets
-                    .add(tap * job.offset_stride + row)
-                    .cast::<[u32; R]>()
-                    .read_unaligned();
+                let offsets =
+                    job.offsets.add(tap * job.offset_stride + row).cast::<[u32; R]>().read_unaligned();
                 if offsets == [OUTSIDE; R] {
                     continue;
                 }
@@ -149,8 +142,7 @@ unsafe fn gather<S: Simd, const R: usize, const V: usize>(job: &Gather) {
                 });
                 let mut panel = job.panel.add(tap * job.depth * width);
                 for k in 0..job.depth {
-                    let columns: [S::Vector; V] =
-                        std::array::from_fn(|v| S::load(panel.add(v * S::LANES)));
+                    let columns: [S::Vector; V] = std::array::from_fn(|v| S::load(panel.add(v * S::LANES)));
                     for r in 0..R {
                         let value = S::splat(*sources[r].add(k));
                         for v in 0..V {
@@ -191,11 +183,8 @@ unsafe fn outer<S: Simd, const R: usize, const V: usize>(job: &Outer) {
             for (r, vectors) in tile.iter_mut().enumerate() {
                 for (v, vector) in vectors.iter_mut().enumerate() {
                     let target = job.target.add(r * job.target_stride + v * S::LANES);
-                    *vector = if valid(v) == S::LANES {
-                        S::load(target)
-                    } else {
-                        S::load_first(target, valid(v))
-                    };
+                    *vector =
+                        if valid(v) == S::LANES { S::load(target) } else { S::load_first(target, valid(v)) };
                 }
             }
         }

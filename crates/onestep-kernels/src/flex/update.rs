@@ -18,9 +18,7 @@ fn chunked<const N: usize>(
     unsafe {
         filled_each([length; N], length.div_ceil(CHUNK), |index, shared| {
             let range = index * CHUNK..((index + 1) * CHUNK).min(length);
-            let slices = shared
-                .each_ref()
-                .map(|shared| shared.slice(range.start, range.len()));
+            let slices = shared.each_ref().map(|shared| shared.slice(range.start, range.len()));
             body(range, slices);
         })
     }
@@ -49,13 +47,7 @@ pub(crate) fn adam(
         first_out.copy_from_slice(&first[range.clone()]);
         second_out.copy_from_slice(&second[range.clone()]);
         parameter_out.copy_from_slice(&parameter[range.clone()]);
-        adam_chunk(
-            &gradient[range],
-            numbers,
-            parameter_out,
-            first_out,
-            second_out,
-        );
+        adam_chunk(&gradient[range], numbers, parameter_out, first_out, second_out);
     })
 }
 
@@ -89,9 +81,7 @@ vectorised! {
 }
 
 pub(crate) fn silu(input: &[f32]) -> Vec<f32> {
-    let [result] = chunked(input.len(), |range, [output]| {
-        silu_chunk(&input[range], output)
-    });
+    let [result] = chunked(input.len(), |range, [output]| silu_chunk(&input[range], output));
     result
 }
 
@@ -104,9 +94,8 @@ vectorised! {
 }
 
 pub(crate) fn silu_gradient(input: &[f32], gradient: &[f32]) -> Vec<f32> {
-    let [result] = chunked(input.len(), |range, [output]| {
-        slope_chunk(&input[range.clone()], &gradient[range], output)
-    });
+    let [result] =
+        chunked(input.len(), |range, [output]| slope_chunk(&input[range.clone()], &gradient[range], output));
     result
 }
 

@@ -15,28 +15,19 @@ fn check<const D: usize>(what: &str, lengths: &[usize], body: impl Fn(&[Tensor<1
         let inputs: Vec<Tensor<1>> = (lengths.iter().enumerate())
             .map(|(which, &length)| {
                 // Rounded to f32 for both.
-                let numbers: Vec<f64> = numbers(length, which as u64 + 1)
-                    .iter()
-                    .map(|x| f64::from(*x as f32))
-                    .collect();
+                let numbers: Vec<f64> =
+                    numbers(length, which as u64 + 1).iter().map(|x| f64::from(*x as f32)).collect();
                 let tensor = Tensor::from_data(numbers.as_slice(), (&device, dtype));
-                if tracked(which) {
-                    tensor.require_grad()
-                } else {
-                    tensor
-                }
+                if tracked(which) { tensor.require_grad() } else { tensor }
             })
             .collect();
         let output = body(&inputs);
         let weights = numbers(output.shape().num_elements(), 77);
         let weights: Vec<f64> = weights.iter().map(|x| f64::from(*x as f32)).collect();
-        let weights =
-            Tensor::<1>::from_data(weights.as_slice(), (&device, dtype)).reshape(output.shape());
+        let weights = Tensor::<1>::from_data(weights.as_slice(), (&device, dtype)).reshape(output.shape());
         let gradients = (output.clone() * weights).sum().backward();
-        let gradients: Vec<_> = inputs
-            .iter()
-            .map(|input| input.grad(&gradients).map(|g| values(&g)))
-            .collect();
+        let gradients: Vec<_> =
+            inputs.iter().map(|input| input.grad(&gradients).map(|g| values(&g))).collect();
         (values(&output), gradients)
     };
     let (expected, expected_gradients) = run(DType::F64, &|_| true);
@@ -45,27 +36,16 @@ fn check<const D: usize>(what: &str, lengths: &[usize], body: impl Fn(&[Tensor<1
         let (actual, gradients) = run(DType::F32, &tracked);
         assert_close(&actual, &expected, 5e-6, what);
         for (which, gradient) in gradients.into_iter().enumerate() {
-            assert_eq!(
-                gradient.is_some(),
-                tracked(which),
-                "{what}: gradient of input {which}"
-            );
+            assert_eq!(gradient.is_some(), tracked(which), "{what}: gradient of input {which}");
             if let (Some(gradient), Some(expected)) = (gradient, &expected_gradients[which]) {
-                assert_close(
-                    &gradient,
-                    expected,
-                    2e-5,
-                    &format!("{what}: gradient of input {which}"),
-                );
+                assert_close(&gradient, expected, 2e-5, &format!("{what}: gradient of input {which}"));
             }
         }
     }
     // The same without autodiff.
     let device = Device::flex();
     let inputs: Vec<Tensor<1>> = (lengths.iter().zip(1..))
-        .map(|(&length, seed)| {
-            Tensor::from_data(numbers(length, seed).as_slice(), (&device, DType::F32))
-        })
+        .map(|(&length, seed)| Tensor::from_data(numbers(length, seed).as_slice(), (&device, DType::F32)))
         .collect();
     assert_close(&values(&body(&inputs)), &expected, 5e-6, what);
 }
@@ -80,108 +60,48 @@ fn conv2d_equals_its_composed_body() {
         (1, [8, 8], 4, 3, 4, 2, [0, 1, 0, 1]),
         (2, [6, 6], 4, 5, 4, 1, [2, 1, 0, 3]),
     ] {
-        let lengths = [
-            batch * height * width * inputs,
-            kernel * kernel * inputs * outputs,
-            outputs,
-        ];
-        check(
-            &format!("conv2d {kernel} {stride} {padding:?} {inputs} to {outputs}"),
-            &lengths,
-            |tensors| {
-                let [x, w, b] = [0, 1, 2].map(|which| tensors[which].clone());
-                let weight = w.reshape([kernel, kernel, inputs, outputs]);
-                conv2d(
-                    x.reshape([batch, height, width, inputs]),
-                    weight,
-                    Some(b),
-                    Conv2dOptions::new(stride, padding),
-                )
-            },
-        );
+        let lengths = [batch * height * width * inputs, kernel * kernel * inputs * outputs, outputs];
+        check(&format!("conv2d {kernel} {stride} {padding:?} {inputs} to {outputs}"), &lengths, |tensors| {
+            let [x, w, b] = [0, 1, 2].map(|which| tensors[which].clone());
+            let weight = w.reshape([kernel, kernel, inputs, outputs]);
+            conv2d(
+                x.reshape([batch, height, width, inputs]),
+                weight,
+                Some(b),
+                Conv2dOptions::new(stride, padding),
+            )
+        });
     }
-    check(
-        "conv2d without bias",
-        &[2 * 4 * 4 * 3, 3 * 3 * 3 * 5],
-        |tensors| {
-            let [x, w] = [0, 1].map(|which| tensors[which].clone());
-            conv2d(
-                x.reshape([2, 4, 4, 3]),
-                w.reshape([3, 3, 3, 5]),
-                None,
-                Conv2dOptions::same(3),
-            )
-        },
-    );
-    check(
-        "conv2d of views",
-        &[2 * 4 * 4 * 3, 3 * 3 * 3 * 5],
-        |tensors| {
-            let [x, w] = [0, 1].map(|which| tensors[which].clone());
-            let (x, w) = (
-                x.reshape([2, 3, 4, 4]).permute([0, 2, 3, 1]),
-                w.reshape([5, 3, 3, 3]).permute([2, 3, 1, 0]),
-            );
-            conv2d(
-                x.slice([0..2, 0..4, 1..4, 0..3]),
-                w,
-                None,
-                Conv2dOptions::same(3),
-            )
-        },
-    );
+    check("conv2d without bias", &[2 * 4 * 4 * 3, 3 * 3 * 3 * 5], |tensors| {
+        let [x, w] = [0, 1].map(|which| tensors[which].clone());
+        conv2d(x.reshape([2, 4, 4, 3]), w.reshape([3, 3, 3, 5]), None, Conv2dOptions::same(3))
+    });
+    check("conv2d of views", &[2 * 4 * 4 * 3, 3 * 3 * 3 * 5], |tensors| {
+        let [x, w] = [0, 1].map(|which| tensors[which].clone());
+        let (x, w) =
+            (x.reshape([2, 3, 4, 4]).permute([0, 2, 3, 1]), w.reshape([5, 3, 3, 3]).permute([2, 3, 1, 0]));
+        conv2d(x.slice([0..2, 0..4, 1..4, 0..3]), w, None, Conv2dOptions::same(3))
+    });
 }
 
 #[test]
 fn norm_act_equals_its_composed_body() {
-    for (batch, size, channels, groups) in [
-        (2, [3, 2], 4, 2),
-        (1, [1, 1], 8, 2),
-        (2, [16, 16], 64, 32),
-        (3, [9, 7], 6, 1),
-        (2, [2, 2], 5, 5),
-    ] {
+    for (batch, size, channels, groups) in
+        [(2, [3, 2], 4, 2), (1, [1, 1], 8, 2), (2, [16, 16], 64, 32), (3, [9, 7], 6, 1), (2, [2, 2], 5, 5)]
+    {
         for activation in [Activation::None, Activation::Silu] {
             let what = format!("norm_act {batch} {size:?} {channels} in {groups}, {activation:?}");
             let shape = [batch, size[0], size[1], channels];
             let length = shape.iter().product();
             check(&what, &[length, channels, channels], |tensors| {
                 let [x, gain, offset] = [0, 1, 2].map(|which| tensors[which].clone());
-                norm_act(
-                    x.reshape(shape),
-                    groups,
-                    1e-5,
-                    gain,
-                    offset,
-                    None,
-                    activation,
-                )
+                norm_act(x.reshape(shape), groups, 1e-5, gain, offset, None, activation)
             });
-            check(
-                &what,
-                &[
-                    length,
-                    channels,
-                    channels,
-                    batch * channels,
-                    batch * channels,
-                ],
-                |tensors| {
-                    let [x, gain, offset, scale, shift] =
-                        [0, 1, 2, 3, 4].map(|which| tensors[which].clone());
-                    let scale_shift =
-                        [scale, shift].map(|tensor| tensor.reshape([batch, channels]));
-                    norm_act(
-                        x.reshape(shape),
-                        groups,
-                        1e-5,
-                        gain,
-                        offset,
-                        Some(scale_shift.into()),
-                        activation,
-                    )
-                },
-            );
+            check(&what, &[length, channels, channels, batch * channels, batch * channels], |tensors| {
+                let [x, gain, offset, scale, shift] = [0, 1, 2, 3, 4].map(|which| tensors[which].clone());
+                let scale_shift = [scale, shift].map(|tensor| tensor.reshape([batch, channels]));
+                norm_act(x.reshape(shape), groups, 1e-5, gain, offset, Some(scale_shift.into()), activation)
+            });
         }
     }
 }
@@ -191,22 +111,11 @@ fn norm_act_does_not_cancel_far_from_zero() {
     // Mean a thousand times the deviation: E[x²] − E[x]² in f32 would be noise.
     let run = |dtype| {
         let shape = [1, 16, 16, 8];
-        let numbers: Vec<f64> = numbers(2048, 5)
-            .iter()
-            .map(|x| f64::from((x + 1000.0) as f32))
-            .collect();
+        let numbers: Vec<f64> = numbers(2048, 5).iter().map(|x| f64::from((x + 1000.0) as f32)).collect();
         let device = Device::flex();
         let tensor = Tensor::<1>::from_data(numbers.as_slice(), (&device, dtype)).reshape(shape);
         let one = Tensor::<1>::from_data([1.0f64; 8], (&device, dtype));
-        values(&norm_act(
-            tensor,
-            2,
-            1e-5,
-            one.clone(),
-            one.zeros_like(),
-            None,
-            Activation::None,
-        ))
+        values(&norm_act(tensor, 2, 1e-5, one.clone(), one.zeros_like(), None, Activation::None))
     };
     // 1e-4: the inputs themselves are rounded to 6e-5 of the deviation.
     assert_close(&run(DType::F32), &run(DType::F64), 1e-4, "norm_act at 1000");
@@ -214,27 +123,16 @@ fn norm_act_does_not_cancel_far_from_zero() {
 
 #[test]
 fn attention_equals_its_composed_body() {
-    for (batch, heads, tokens, key_tokens, width) in [
-        (2, 2, 5, 5, 4),
-        (1, 1, 1, 1, 3),
-        (1, 2, 70, 33, 20),
-        (2, 1, 64, 64, 64),
-    ] {
+    for (batch, heads, tokens, key_tokens, width) in
+        [(2, 2, 5, 5, 4), (1, 1, 1, 1, 3), (1, 2, 70, 33, 20), (2, 1, 64, 64, 64)]
+    {
         let lengths = [tokens, key_tokens, key_tokens].map(|tokens| batch * heads * tokens * width);
-        check(
-            &format!("attention {tokens} {key_tokens} {width}"),
-            &lengths,
-            |tensors| {
-                let [q, k, v] = [0, 1, 2].map(|which| tensors[which].clone());
-                let keys = [batch, heads, key_tokens, width];
-                // Spread the scores, so that the softmax is not flat.
-                attention(
-                    q.reshape([batch, heads, tokens, width]) * 3.0,
-                    k.reshape(keys),
-                    v.reshape(keys),
-                )
-            },
-        );
+        check(&format!("attention {tokens} {key_tokens} {width}"), &lengths, |tensors| {
+            let [q, k, v] = [0, 1, 2].map(|which| tensors[which].clone());
+            let keys = [batch, heads, key_tokens, width];
+            // Spread the scores, so that the softmax is not flat.
+            attention(q.reshape([batch, heads, tokens, width]) * 3.0, k.reshape(keys), v.reshape(keys))
+        });
     }
 }
 
@@ -246,11 +144,7 @@ fn linear_and_silu_equal_their_composed_bodies() {
             &[rows * inputs, inputs * outputs, outputs],
             |tensors| {
                 let [x, w, b] = [0, 1, 2].map(|which| tensors[which].clone());
-                silu(linear(
-                    x.reshape([rows, inputs]),
-                    w.reshape([inputs, outputs]),
-                    Some(b),
-                ))
+                silu(linear(x.reshape([rows, inputs]), w.reshape([inputs, outputs]), Some(b)))
             },
         );
     }
@@ -260,23 +154,15 @@ fn linear_and_silu_equal_their_composed_bodies() {
 fn resampling_equals_its_composed_body() {
     for shape in [[2, 4, 6, 3], [1, 2, 2, 17], [3, 7, 5, 1]] {
         let length = [shape.iter().product()];
-        check("upsample_nearest", &length, |tensors| {
-            upsample_nearest(tensors[0].clone().reshape(shape))
-        });
-        check("downsample_mean", &length, |tensors| {
-            downsample_mean(tensors[0].clone().reshape(shape))
-        });
+        check("upsample_nearest", &length, |tensors| upsample_nearest(tensors[0].clone().reshape(shape)));
+        check("downsample_mean", &length, |tensors| downsample_mean(tensors[0].clone().reshape(shape)));
         for filter in [&[1.0f32, 1.0][..], &[1.0, 3.0, 3.0, 1.0], &[1.0, 2.0, 1.0]] {
-            check("fir_upsample", &length, |tensors| {
-                fir_upsample(tensors[0].clone().reshape(shape), filter)
-            });
+            check("fir_upsample", &length, |tensors| fir_upsample(tensors[0].clone().reshape(shape), filter));
             check("fir_downsample", &length, |tensors| {
                 fir_downsample(tensors[0].clone().reshape(shape), filter)
             });
         }
-        check("resize_bilinear", &length, |tensors| {
-            resize_bilinear(tensors[0].clone().reshape(shape), 9, 3)
-        });
+        check("resize_bilinear", &length, |tensors| resize_bilinear(tensors[0].clone().reshape(shape), 9, 3));
     }
 }
 
@@ -285,39 +171,21 @@ fn fir_filters_equal_depthwise_convolutions() {
     use burn::tensor::{module, ops};
     let device = Device::flex();
     let input = crate::support::tensor([2, 6, 8, 3], 1, DType::F32, &device);
-    for filter in [
-        &[1.0f32, 1.0][..],
-        &[1.0, 3.0, 3.0, 1.0],
-        &[1.0, 2.0, 4.0, 1.0],
-    ] {
+    for filter in [&[1.0f32, 1.0][..], &[1.0, 3.0, 3.0, 1.0], &[1.0, 2.0, 4.0, 1.0]] {
         let (taps, sum) = (filter.len(), filter.iter().sum::<f32>());
-        let outer: Vec<f32> = filter
-            .iter()
-            .flat_map(|a| filter.iter().map(move |b| a * b / (sum * sum)))
-            .collect();
-        let kernel = Tensor::<1>::from_data(outer.as_slice(), &device)
-            .reshape([1, 1, taps, taps])
-            .repeat_dim(0, 3);
+        let outer: Vec<f32> =
+            filter.iter().flat_map(|a| filter.iter().map(move |b| a * b / (sum * sum))).collect();
+        let kernel =
+            Tensor::<1>::from_data(outer.as_slice(), &device).reshape([1, 1, taps, taps]).repeat_dim(0, 3);
         let padding = [(taps - 1) / 2; 2];
         let channels_first = input.clone().permute([0, 3, 1, 2]);
         let options = ops::ConvOptions::new([2; 2], padding, [1; 2], 3);
-        let down = module::conv2d(channels_first.clone(), kernel.clone(), None, options)
-            .permute([0, 2, 3, 1]);
-        assert_close(
-            &values(&fir_downsample(input.clone(), filter)),
-            &values(&down),
-            1e-6,
-            "fir_downsample",
-        );
+        let down =
+            module::conv2d(channels_first.clone(), kernel.clone(), None, options).permute([0, 2, 3, 1]);
+        assert_close(&values(&fir_downsample(input.clone(), filter)), &values(&down), 1e-6, "fir_downsample");
         let options = ops::ConvTransposeOptions::new([2; 2], padding, [0; 2], [1; 2], 3);
-        let up = module::conv_transpose2d(channels_first, kernel * 4.0, None, options)
-            .permute([0, 2, 3, 1]);
-        assert_close(
-            &values(&fir_upsample(input.clone(), filter)),
-            &values(&up),
-            1e-6,
-            "fir_upsample",
-        );
+        let up = module::conv_transpose2d(channels_first, kernel * 4.0, None, options).permute([0, 2, 3, 1]);
+        assert_close(&values(&fir_upsample(input.clone(), filter)), &values(&up), 1e-6, "fir_upsample");
     }
 }
 
@@ -326,24 +194,17 @@ fn updates_equal_their_composed_bodies() {
     let run = |dtype: DType, coefficients: AdamCoefficients| -> Vec<Vec<f64>> {
         let device = Device::flex();
         let [p, g, m, v] = [1, 2, 3, 4].map(|seed| {
-            let numbers: Vec<f64> = numbers(40_000, seed)
-                .iter()
-                .map(|x| f64::from(*x as f32))
-                .collect();
+            let numbers: Vec<f64> = numbers(40_000, seed).iter().map(|x| f64::from(*x as f32)).collect();
             Tensor::<1>::from_data(numbers.as_slice(), (&device, dtype))
         });
         let average = ema_update(p.clone(), g.clone(), 0.9993);
         let (p, m, v) = adam_update(p, g, m, v.abs(), coefficients);
         [average, p, m, v].iter().map(values).collect()
     };
-    let adam = AdamCoefficients::adam(0.1, [0.9, 0.99], 1e-8, 3)
-        .with_coupled_decay(0.1)
-        .with_decoupled_decay(0.01);
+    let adam =
+        AdamCoefficients::adam(0.1, [0.9, 0.99], 1e-8, 3).with_coupled_decay(0.1).with_decoupled_decay(0.01);
     for coefficients in [adam, AdamCoefficients { root: None, ..adam }] {
-        for (actual, expected) in run(DType::F32, coefficients)
-            .iter()
-            .zip(run(DType::F64, coefficients))
-        {
+        for (actual, expected) in run(DType::F32, coefficients).iter().zip(run(DType::F64, coefficients)) {
             assert_close(actual, &expected, 1e-6, "update");
         }
     }
@@ -352,14 +213,11 @@ fn updates_equal_their_composed_bodies() {
 #[test]
 fn updates_leave_no_graph_behind() {
     let device = Device::flex().autodiff();
-    let [p, g] =
-        [1, 2].map(|seed| crate::support::tensor([8], seed, DType::F32, &device).require_grad());
+    let [p, g] = [1, 2].map(|seed| crate::support::tensor([8], seed, DType::F32, &device).require_grad());
     let zeros = p.zeros_like();
     let coefficients = AdamCoefficients::radam(0.1, [0.9, 0.999], 1e-8, 1);
     let (updated, _, _) = adam_update(p.clone(), g.clone(), zeros.clone(), zeros, coefficients);
-    let gradients = (updated + ema_update(p.clone(), g.clone(), 0.5) + g.clone())
-        .sum()
-        .backward();
+    let gradients = (updated + ema_update(p.clone(), g.clone(), 0.5) + g.clone()).sum().backward();
     assert!(p.grad(&gradients).is_none());
     assert_eq!(values(&g.grad(&gradients).unwrap()), vec![1.0; 8]);
 }

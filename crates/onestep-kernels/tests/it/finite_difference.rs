@@ -11,16 +11,10 @@ use crate::support::{assert_close, numbers, tensor, values};
 #[track_caller]
 fn check<const D: usize>(what: &str, lengths: &[usize], body: impl Fn(&[Tensor<1>]) -> Tensor<D>) {
     let device = Device::flex();
-    let inputs: Vec<Vec<f64>> = lengths
-        .iter()
-        .zip(1..)
-        .map(|(&length, seed)| numbers(length, seed))
-        .collect();
+    let inputs: Vec<Vec<f64>> =
+        lengths.iter().zip(1..).map(|(&length, seed)| numbers(length, seed)).collect();
     let upload = |inputs: &[Vec<f64>], device: &Device| -> Vec<Tensor<1>> {
-        inputs
-            .iter()
-            .map(|values| Tensor::from_data(values.as_slice(), (device, DType::F64)))
-            .collect()
+        inputs.iter().map(|values| Tensor::from_data(values.as_slice(), (device, DType::F64))).collect()
     };
     let loss = |inputs: &[Tensor<1>], device: &Device| {
         let output = body(inputs);
@@ -29,17 +23,10 @@ fn check<const D: usize>(what: &str, lengths: &[usize], body: impl Fn(&[Tensor<1
     };
 
     let autodiff = Device::flex().autodiff();
-    let tracked: Vec<_> = upload(&inputs, &autodiff)
-        .into_iter()
-        .map(Tensor::require_grad)
-        .collect();
+    let tracked: Vec<_> = upload(&inputs, &autodiff).into_iter().map(Tensor::require_grad).collect();
     let mut gradients = loss(&tracked, &autodiff).backward();
     for (which, input) in tracked.iter().enumerate() {
-        let gradient = values(
-            &input
-                .grad_remove(&mut gradients)
-                .expect("every input has a gradient"),
-        );
+        let gradient = values(&input.grad_remove(&mut gradients).expect("every input has a gradient"));
         let numeric: Vec<f64> = (0..lengths[which])
             .map(|index| {
                 let step = 1e-5;
@@ -58,25 +45,16 @@ fn check<const D: usize>(what: &str, lengths: &[usize], body: impl Fn(&[Tensor<1
 
 #[test]
 fn conv2d_gradients() {
-    for (kernel, stride, padding) in [
-        (3, 1, [1; 4]),
-        (1, 1, [0; 4]),
-        (3, 2, [0, 1, 0, 1]),
-        (3, 2, [1; 4]),
-        (5, 1, [2; 4]),
-    ] {
+    for (kernel, stride, padding) in
+        [(3, 1, [1; 4]), (1, 1, [0; 4]), (3, 2, [0, 1, 0, 1]), (3, 2, [1; 4]), (5, 1, [2; 4])]
+    {
         check(
             &format!("conv2d {kernel} {stride} {padding:?}"),
             &[2 * 6 * 5 * 2, kernel * kernel * 2 * 3, 3],
             |inputs| {
                 let [x, w, b] = [0, 1, 2].map(|input| inputs[input].clone());
                 let weight = w.reshape([kernel, kernel, 2, 3]);
-                conv2d(
-                    x.reshape([2, 6, 5, 2]),
-                    weight,
-                    Some(b),
-                    Conv2dOptions::new(stride, padding),
-                )
+                conv2d(x.reshape([2, 6, 5, 2]), weight, Some(b), Conv2dOptions::new(stride, padding))
             },
         );
     }
@@ -86,18 +64,9 @@ fn conv2d_gradients() {
 fn norm_act_gradients() {
     for activation in [Activation::None, Activation::Silu] {
         check("norm_act", &[2 * 3 * 2 * 4, 4, 4, 8, 8], |inputs| {
-            let [x, gain, offset, scale, shift] =
-                [0, 1, 2, 3, 4].map(|input| inputs[input].clone());
+            let [x, gain, offset, scale, shift] = [0, 1, 2, 3, 4].map(|input| inputs[input].clone());
             let scale_shift = Some((scale.reshape([2, 4]), shift.reshape([2, 4])));
-            norm_act(
-                x.reshape([2, 3, 2, 4]),
-                2,
-                1e-5,
-                gain,
-                offset,
-                scale_shift,
-                activation,
-            )
+            norm_act(x.reshape([2, 3, 2, 4]), 2, 1e-5, gain, offset, scale_shift, activation)
         });
     }
 }
@@ -106,11 +75,7 @@ fn norm_act_gradients() {
 fn attention_gradients() {
     check("attention", &[2 * 5 * 4, 2 * 3 * 4, 2 * 3 * 4], |inputs| {
         let [q, k, v] = [0, 1, 2].map(|input| inputs[input].clone());
-        attention(
-            q.reshape([1, 2, 5, 4]),
-            k.reshape([1, 2, 3, 4]),
-            v.reshape([1, 2, 3, 4]),
-        )
+        attention(q.reshape([1, 2, 5, 4]), k.reshape([1, 2, 3, 4]), v.reshape([1, 2, 3, 4]))
     });
 }
 
@@ -126,25 +91,11 @@ fn linear_and_silu_gradients() {
 fn resampling_gradients() {
     let shape = [2, 4, 6, 3];
     let length = [shape.iter().product()];
-    check("upsample_nearest", &length, |inputs| {
-        upsample_nearest(inputs[0].clone().reshape(shape))
-    });
-    check("downsample_mean", &length, |inputs| {
-        downsample_mean(inputs[0].clone().reshape(shape))
-    });
-    for filter in [
-        &[1.0f32, 1.0][..],
-        &[1.0, 3.0, 3.0, 1.0],
-        &[1.0, 2.0, 4.0, 1.0],
-    ] {
-        check("fir_upsample", &length, |inputs| {
-            fir_upsample(inputs[0].clone().reshape(shape), filter)
-        });
-        check("fir_downsample", &length, |inputs| {
-            fir_downsample(inputs[0].clone().reshape(shape), filter)
-        });
+    check("upsample_nearest", &length, |inputs| upsample_nearest(inputs[0].clone().reshape(shape)));
+    check("downsample_mean", &length, |inputs| downsample_mean(inputs[0].clone().reshape(shape)));
+    for filter in [&[1.0f32, 1.0][..], &[1.0, 3.0, 3.0, 1.0], &[1.0, 2.0, 4.0, 1.0]] {
+        check("fir_upsample", &length, |inputs| fir_upsample(inputs[0].clone().reshape(shape), filter));
+        check("fir_downsample", &length, |inputs| fir_downsample(inputs[0].clone().reshape(shape), filter));
     }
-    check("resize_bilinear", &length, |inputs| {
-        resize_bilinear(inputs[0].clone().reshape(shape), 7, 5)
-    });
+    check("resize_bilinear", &length, |inputs| resize_bilinear(inputs[0].clone().reshape(shape), 7, 5));
 }

@@ -17,22 +17,15 @@ impl Golden {
     fn open(case: &str) -> Option<Self> {
         let beside = || {
             let crate_folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-            crate_folder
-                .ancestors()
-                .map(|folder| folder.join("shared/golden"))
-                .find(|folder| folder.exists())
+            crate_folder.ancestors().map(|folder| folder.join("shared/golden")).find(|folder| folder.exists())
         };
-        let Some(folder) = std::env::var_os("GOLDEN_DIR")
-            .map(PathBuf::from)
-            .or_else(beside)
-        else {
+        let Some(folder) = std::env::var_os("GOLDEN_DIR").map(PathBuf::from).or_else(beside) else {
             println!("skipped: no golden folder; set GOLDEN_DIR");
             return None;
         };
-        let bytes = std::fs::read(folder.join(format!("{case}.safetensors")))
-            .expect("the golden file is readable");
-        let file =
-            safetensors::SafeTensors::deserialize(&bytes).expect("the golden file is well-formed");
+        let bytes =
+            std::fs::read(folder.join(format!("{case}.safetensors"))).expect("the golden file is readable");
+        let file = safetensors::SafeTensors::deserialize(&bytes).expect("the golden file is well-formed");
         let decode = |view: &safetensors::tensor::TensorView| -> Vec<f64> {
             match view.dtype() {
                 safetensors::Dtype::F32 => view
@@ -40,20 +33,14 @@ impl Golden {
                     .chunks_exact(4)
                     .map(|b| f32::from_le_bytes(b.try_into().unwrap()).into())
                     .collect(),
-                safetensors::Dtype::F64 => view
-                    .data()
-                    .chunks_exact(8)
-                    .map(|b| f64::from_le_bytes(b.try_into().unwrap()))
-                    .collect(),
+                safetensors::Dtype::F64 => {
+                    view.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect()
+                }
                 other => panic!("unexpected type {other:?}"),
             }
         };
         let tensors = file.tensors().into_iter();
-        Some(Self(
-            tensors
-                .map(|(name, view)| (name, (view.shape().to_vec(), decode(&view))))
-                .collect(),
-        ))
+        Some(Self(tensors.map(|(name, view)| (name, (view.shape().to_vec(), decode(&view)))).collect()))
     }
 
     fn values(&self, name: &str) -> &[f64] {
@@ -77,12 +64,7 @@ fn resize_bilinear_equals_torch() {
         let output = resize_bilinear(golden.images(&format!("in_{from}_to_{to}")), to, to);
         let expected = golden.images(&format!("out_{from}_to_{to}"));
         // The reference computes its positions in f32; the tolerance is that of the golden file.
-        assert_close(
-            &values(&output),
-            &values(&expected),
-            1e-5,
-            &format!("{from} to {to}"),
-        );
+        assert_close(&values(&output), &values(&expected), 1e-5, &format!("{from} to {to}"));
     }
 }
 
@@ -102,8 +84,7 @@ fn optimizer_steps_equal_torch() {
                 let key = |what: &str| format!("{optimizer}.wd{decay:?}.{precision}.{what}.{part}");
                 let start = golden.values(&format!("p0.{part}"));
                 let upload = |values: &[f64]| -> Tensor<1> {
-                    let data =
-                        TensorData::new(values.to_vec(), [values.len()]).convert_dtype(dtype);
+                    let data = TensorData::new(values.to_vec(), [values.len()]).convert_dtype(dtype);
                     Tensor::from_data(data, (&Device::flex(), dtype))
                 };
                 let mut parameter = upload(start);
@@ -119,9 +100,7 @@ fn optimizer_steps_equal_torch() {
                         AdamCoefficients::adam(rate, betas, epsilon, step)
                     };
                     let coefficients = match optimizer {
-                        "adamw" | "radam_decoupled" => {
-                            coefficients.with_decoupled_decay(rate * decay)
-                        }
+                        "adamw" | "radam_decoupled" => coefficients.with_decoupled_decay(rate * decay),
                         _ => coefficients.with_coupled_decay(decay),
                     };
                     (parameter, first, second) =

@@ -6,13 +6,7 @@ use onestep_kernels::*;
 use crate::support::tensor;
 
 fn bits<const D: usize>(tensor: &Tensor<D>) -> Vec<u32> {
-    tensor
-        .to_data()
-        .try_to_vec::<f32>()
-        .unwrap()
-        .iter()
-        .map(|value| value.to_bits())
-        .collect()
+    tensor.to_data().try_to_vec::<f32>().unwrap().iter().map(|value| value.to_bits()).collect()
 }
 
 /// The bits of every operator's result and gradients for a batch.
@@ -29,10 +23,7 @@ fn everything(batch: usize) -> Vec<(String, Vec<u32>)> {
         let weights = tensor(output.dims(), 1000, DType::F32, &device);
         let gradients = (output * weights).sum().backward();
         for (which, input) in inputs.iter().enumerate() {
-            results.push((
-                format!("{name} gradient {which}"),
-                bits(&input.grad(&gradients).unwrap()),
-            ));
+            results.push((format!("{name} gradient {which}"), bits(&input.grad(&gradients).unwrap())));
         }
     };
     for (size, channels, outputs, kernel, options) in [
@@ -53,76 +44,31 @@ fn everything(batch: usize) -> Vec<(String, Vec<u32>)> {
             w.clone().reshape([kernel, kernel, channels, outputs]),
         );
         let output = conv2d(image, weight, Some(b.clone()), options).flatten(0, 3);
-        record(
-            &format!("conv2d {size} {channels} {outputs}"),
-            output,
-            &[&x, &w, &b],
-        );
+        record(&format!("conv2d {size} {channels} {outputs}"), output, &[&x, &w, &b]);
     }
     let (x, gain, offset) = (input(&[batch, 16, 16, 64]), input(&[64]), input(&[64]));
     let (scale, shift) = (input(&[batch, 64]), input(&[batch, 64]));
-    let scale_shift = Some((
-        scale.clone().reshape([batch, 64]),
-        shift.clone().reshape([batch, 64]),
-    ));
+    let scale_shift = Some((scale.clone().reshape([batch, 64]), shift.clone().reshape([batch, 64])));
     let image = x.clone().reshape([batch, 16, 16, 64]);
-    let output = norm_act(
-        image,
-        32,
-        1e-5,
-        gain.clone(),
-        offset.clone(),
-        scale_shift,
-        Activation::Silu,
-    );
-    record(
-        "norm_act",
-        output.flatten(0, 3),
-        &[&x, &scale, &shift, &gain, &offset],
-    );
+    let output = norm_act(image, 32, 1e-5, gain.clone(), offset.clone(), scale_shift, Activation::Silu);
+    record("norm_act", output.flatten(0, 3), &[&x, &scale, &shift, &gain, &offset]);
 
     let [q, k, v] = [0; 3].map(|_| input(&[batch, 2, 100, 24]));
     let [qs, ks, vs] = [&q, &k, &v].map(|tensor| tensor.clone().reshape([batch, 2, 100, 24]));
-    record(
-        "attention",
-        attention(qs, ks, vs).flatten(0, 3),
-        &[&q, &k, &v],
-    );
+    record("attention", attention(qs, ks, vs).flatten(0, 3), &[&q, &k, &v]);
 
     let (x, w, b) = (input(&[batch, 200]), input(&[200, 300]), input(&[300]));
-    let output = linear(
-        x.clone().reshape([batch, 200]),
-        w.clone().reshape([200, 300]),
-        Some(b.clone()),
-    );
+    let output = linear(x.clone().reshape([batch, 200]), w.clone().reshape([200, 300]), Some(b.clone()));
     record("linear", silu(output).flatten(0, 1), &[&x, &w, &b]);
 
     let x = input(&[batch, 12, 12, 20]);
     let image = || x.clone().reshape([batch, 12, 12, 20]);
-    record(
-        "upsample_nearest",
-        upsample_nearest(image()).flatten(0, 3),
-        &[&x],
-    );
-    record(
-        "fir_downsample",
-        fir_downsample(image(), &[1.0, 3.0, 3.0, 1.0]).flatten(0, 3),
-        &[&x],
-    );
-    record(
-        "resize_bilinear",
-        resize_bilinear(image(), 20, 7).flatten(0, 3),
-        &[&x],
-    );
+    record("upsample_nearest", upsample_nearest(image()).flatten(0, 3), &[&x]);
+    record("fir_downsample", fir_downsample(image(), &[1.0, 3.0, 3.0, 1.0]).flatten(0, 3), &[&x]);
+    record("resize_bilinear", resize_bilinear(image(), 20, 7).flatten(0, 3), &[&x]);
 
     let [p, g, m, v] = [0; 4].map(|_| input(&[50_000]).inner());
-    let (p, m, v) = adam_update(
-        p,
-        g,
-        m,
-        v.abs(),
-        AdamCoefficients::radam(0.01, [0.9, 0.999], 1e-8, 9),
-    );
+    let (p, m, v) = adam_update(p, g, m, v.abs(), AdamCoefficients::radam(0.01, [0.9, 0.999], 1e-8, 9));
     for (name, tensor) in [("parameter", p), ("first", m), ("second", v)] {
         results.push((name.to_string(), bits(&tensor)));
     }
@@ -132,19 +78,12 @@ fn everything(batch: usize) -> Vec<(String, Vec<u32>)> {
 #[test]
 fn no_bit_depends_on_the_number_of_threads() {
     let with = |threads| {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap()
-            .install(|| everything(5))
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| everything(5))
     };
     let one = with(1);
     for threads in [2, 7] {
         for ((name, expected), (_, actual)) in one.iter().zip(with(threads)) {
-            assert!(
-                *expected == actual,
-                "{name} differs between 1 and {threads} threads"
-            );
+            assert!(*expected == actual, "{name} differs between 1 and {threads} threads");
         }
     }
 }
@@ -176,17 +115,10 @@ fn no_bit_of_a_sample_depends_on_its_batch() {
     ] {
         let weight = tensor([kernel, kernel, channels, outputs], 2, DType::F32, &device);
         check(&format!("conv2d {size}"), &|batch| {
-            bits(&conv2d(
-                image(batch, [size, size, channels]),
-                weight.clone(),
-                None,
-                options,
-            ))
+            bits(&conv2d(image(batch, [size, size, channels]), weight.clone(), None, options))
         });
         check(&format!("conv2d {size} input gradient"), &|batch| {
-            let input = image(batch, [size, size, channels])
-                .autodiff()
-                .require_grad();
+            let input = image(batch, [size, size, channels]).autodiff().require_grad();
             let output = conv2d(input.clone(), weight.clone().autodiff(), None, options);
             let weights = image(batch, [output.dims()[1], output.dims()[2], outputs]).autodiff();
             bits(&input.grad(&(output * weights).sum().backward()).unwrap())
@@ -195,15 +127,7 @@ fn no_bit_of_a_sample_depends_on_its_batch() {
     let [gain, offset] = [3, 4].map(|seed| tensor::<1>([48], seed, DType::F32, &device));
     check("norm_act", &|batch| {
         let input = image(batch, [20, 20, 48]);
-        bits(&norm_act(
-            input,
-            12,
-            1e-5,
-            gain.clone(),
-            offset.clone(),
-            None,
-            Activation::Silu,
-        ))
+        bits(&norm_act(input, 12, 1e-5, gain.clone(), offset.clone(), None, Activation::Silu))
     });
     check("attention", &|batch| {
         let input = image(batch, [2, 77, 16]);
@@ -211,13 +135,7 @@ fn no_bit_of_a_sample_depends_on_its_batch() {
     });
     let weight = tensor([300, 130], 5, DType::F32, &device);
     check("linear", &|batch| {
-        bits(&linear(
-            image(batch, [1, 1, 300]).reshape([batch, 300]),
-            weight.clone(),
-            None,
-        ))
+        bits(&linear(image(batch, [1, 1, 300]).reshape([batch, 300]), weight.clone(), None))
     });
-    check("resize_bilinear", &|batch| {
-        bits(&resize_bilinear(image(batch, [5, 6, 7]), 11, 4))
-    });
+    check("resize_bilinear", &|batch| bits(&resize_bilinear(image(batch, [5, 6, 7]), 11, 4)));
 }

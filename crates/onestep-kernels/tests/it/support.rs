@@ -18,43 +18,25 @@ pub fn numbers(count: usize, seed: u64) -> Vec<f64> {
 }
 
 /// A tensor of [`numbers`].
-pub fn tensor<const D: usize>(
-    shape: [usize; D],
-    seed: u64,
-    dtype: DType,
-    device: &Device,
-) -> Tensor<D> {
+pub fn tensor<const D: usize>(shape: [usize; D], seed: u64, dtype: DType, device: &Device) -> Tensor<D> {
     let data = TensorData::new(numbers(shape.iter().product(), seed), shape).convert_dtype(dtype);
     Tensor::from_data(data, (device, dtype))
 }
 
 /// The elements in f64.
 pub fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
-    tensor
-        .to_data()
-        .convert_dtype(DType::F64)
-        .try_to_vec()
-        .unwrap()
+    tensor.to_data().convert_dtype(DType::F64).try_to_vec().unwrap()
 }
 
 /// Panics unless both agree within `tolerance` of the largest magnitude.
 #[track_caller]
 pub fn assert_close(actual: &[f64], expected: &[f64], tolerance: f64, what: &str) {
     assert_eq!(actual.len(), expected.len(), "{what}: lengths differ");
-    let largest = expected
-        .iter()
-        .fold(1e-30f64, |largest, value| largest.max(value.abs()));
+    let largest = expected.iter().fold(1e-30f64, |largest, value| largest.max(value.abs()));
     let differences = actual.iter().zip(expected).map(|(a, b)| (a - b).abs());
-    let (index, difference) =
-        differences
-            .enumerate()
-            .fold((0, 0.0), |worst, (index, difference)| {
-                if difference > worst.1 || difference.is_nan() {
-                    (index, difference)
-                } else {
-                    worst
-                }
-            });
+    let (index, difference) = differences.enumerate().fold((0, 0.0), |worst, (index, difference)| {
+        if difference > worst.1 || difference.is_nan() { (index, difference) } else { worst }
+    });
     assert!(
         difference <= tolerance * largest,
         "{what}: {} instead of {} at {index}, off by {difference:e} where {:e} is allowed",

@@ -44,66 +44,39 @@ impl Archive {
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|error| DataError::read(path, error))?;
-        let file_len = file
-            .metadata()
-            .map_err(|error| DataError::read(path, error))?
-            .len();
-        let archive =
-            ZipArchive::new(BufReader::new(file)).map_err(|e| zip_error(path, &name, e))?;
+        let file_len = file.metadata().map_err(|error| DataError::read(path, error))?.len();
+        let archive = ZipArchive::new(BufReader::new(file)).map_err(|e| zip_error(path, &name, e))?;
         if archive.len() > MAX_ENTRIES {
             let reason = format!("it has {} entries, over {MAX_ENTRIES}", archive.len());
             return Err(DataError::refused(name, reason));
         }
         if archive.has_duplicate_names() {
-            return Err(DataError::refused(
-                name,
-                "two of its entries have the same name",
-            ));
+            return Err(DataError::refused(name, "two of its entries have the same name"));
         }
         let mut entries = Vec::with_capacity(archive.len());
         let mut unpacked: u64 = 0;
         for index in 0..archive.len() {
-            let file = archive
-                .by_index_data(index)
-                .map_err(|e| zip_error(path, &name, e))?;
+            let file = archive.by_index_data(index).map_err(|e| zip_error(path, &name, e))?;
             if file.is_dir() {
                 continue;
             }
-            let entry_name = file
-                .name()
-                .map_err(|e| zip_error(path, &name, e))?
-                .replace('\\', "/");
+            let entry_name = file.name().map_err(|e| zip_error(path, &name, e))?.replace('\\', "/");
             let full_name = format!("{name}:{entry_name}");
-            let allowed = file
-                .compressed_size()
-                .saturating_mul(MAX_RATIO)
-                .saturating_add(RATIO_SLACK);
+            let allowed = file.compressed_size().saturating_mul(MAX_RATIO).saturating_add(RATIO_SLACK);
             unpacked = unpacked.saturating_add(file.size());
             if let Some(reason) = bad_name(&entry_name) {
                 return Err(DataError::refused(full_name, reason));
             } else if file.is_symlink() {
                 return Err(DataError::refused(full_name, "it is a symbolic link"));
             } else if file.encrypted() {
-                return Err(DataError::unsupported(
-                    full_name,
-                    "encrypted entries are not read",
-                ));
+                return Err(DataError::unsupported(full_name, "encrypted entries are not read"));
             } else if file.size() > allowed {
                 let reason = format!("it unpacks to over {MAX_RATIO} times its size");
                 return Err(DataError::refused(full_name, reason));
             }
-            entries.push(Entry {
-                name: entry_name,
-                size: file.size(),
-                crc: file.crc32(),
-                index,
-            });
+            entries.push(Entry { name: entry_name, size: file.size(), crc: file.crc32(), index });
         }
-        if unpacked
-            > file_len
-                .saturating_mul(MAX_RATIO)
-                .saturating_add(RATIO_SLACK)
-        {
+        if unpacked > file_len.saturating_mul(MAX_RATIO).saturating_add(RATIO_SLACK) {
             let reason = format!("its entries unpack to over {MAX_RATIO} times its size");
             return Err(DataError::refused(name, reason));
         }
@@ -114,11 +87,7 @@ impl Archive {
             let full_name = format!("{name}:{}", pair[0]);
             return Err(DataError::refused(full_name, "two entries have this name"));
         }
-        Ok(Self {
-            path: path.to_path_buf(),
-            file: Mutex::new(archive),
-            entries,
-        })
+        Ok(Self { path: path.to_path_buf(), file: Mutex::new(archive), entries })
     }
 
     /// All files, in the order of the directory.
@@ -139,11 +108,7 @@ impl Archive {
     /// Unpacks an entry of at most `limit` bytes; size and checksum are verified.
     pub(super) fn read(&self, entry: &Entry, limit: u64) -> Result<Vec<u8>, DataError> {
         if entry.size > limit {
-            let reason = format!(
-                "it unpacks to {} MiB, over {}",
-                entry.size >> 20,
-                limit >> 20
-            );
+            let reason = format!("it unpacks to {} MiB, over {}", entry.size >> 20, limit >> 20);
             return Err(DataError::refused(self.full_name(entry), reason));
         }
         let bytes = self.with_reader(entry, |reader| {
@@ -153,11 +118,7 @@ impl Archive {
             Ok(bytes)
         })?;
         if bytes.len() as u64 != entry.size {
-            let reason = format!(
-                "the entry has {} bytes, its header says {}",
-                bytes.len(),
-                entry.size
-            );
+            let reason = format!("the entry has {} bytes, its header says {}", bytes.len(), entry.size);
             return Err(DataError::damaged(self.full_name(entry), reason));
         }
         Ok(bytes)
@@ -172,9 +133,7 @@ impl Archive {
         // A panic elsewhere leaves nothing half done here: each read seeks first.
         let mut archive = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let name = self.full_name(entry);
-        let mut file = archive
-            .by_index(entry.index)
-            .map_err(|e| zip_error(&self.path, &name, e))?;
+        let mut file = archive.by_index(entry.index).map_err(|e| zip_error(&self.path, &name, e))?;
         body(&mut file).map_err(|e| zip_error(&self.path, &name, ZipError::Io(e)))
     }
 }
@@ -195,8 +154,7 @@ pub(super) fn bad_name(name: &str) -> Option<&'static str> {
 
 /// Whether any part of the path is hidden, or among what a Mac adds to its archives.
 pub(super) fn is_hidden(name: &str) -> bool {
-    name.split('/')
-        .any(|part| part.starts_with('.') || part == "__MACOSX")
+    name.split('/').any(|part| part.starts_with('.') || part == "__MACOSX")
 }
 
 /// A failing disk is a read error; everything else is the archive's fault.

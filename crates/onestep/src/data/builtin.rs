@@ -15,9 +15,7 @@ const EMOJI_INDEX: &str = include_str!("../../../../assets/emoji/emoji32-atlas.j
 
 /// The names that may follow `builtin:`.
 pub fn builtin_names() -> Vec<&'static str> {
-    std::iter::once("emoji")
-        .chain(Toy::ALL.map(Toy::name))
-        .collect()
+    std::iter::once("emoji").chain(Toy::ALL.map(Toy::name)).collect()
 }
 
 #[derive(Deserialize)]
@@ -32,8 +30,8 @@ struct AtlasIndex {
 /// Cuts the atlas into its images: image i is in column i mod 48, row i / 48.
 pub(super) fn emoji() -> Result<Pictures, DataError> {
     let name = "builtin:emoji";
-    let index: AtlasIndex = serde_json::from_str(EMOJI_INDEX)
-        .map_err(|error| DataError::damaged(name, error.to_string()))?;
+    let index: AtlasIndex =
+        serde_json::from_str(EMOJI_INDEX).map_err(|error| DataError::damaged(name, error.to_string()))?;
     let atlas = Pixels::decode(EMOJI_ATLAS, name)?.into_rgb();
     let (cell, n_images) = (index.cell, index.labels.len());
     let atlas_shape = atlas.shape();
@@ -44,11 +42,7 @@ pub(super) fn emoji() -> Result<Pictures, DataError> {
     {
         return Err(DataError::damaged(name, "the atlas does not fit its index"));
     }
-    let shape = ImageShape {
-        height: cell,
-        width: cell,
-        channels: 3,
-    };
+    let shape = ImageShape { height: cell, width: cell, channels: 3 };
     let mut bytes = Vec::with_capacity(n_images * shape.n_values());
     for image in 0..n_images {
         let (top, left) = (image / index.cols * cell, image % index.cols * cell);
@@ -57,15 +51,7 @@ pub(super) fn emoji() -> Result<Pictures, DataError> {
             bytes.extend_from_slice(&atlas.bytes()[start..start + cell * 3]);
         }
     }
-    let parts = index.names.iter().map(|emoji| Part {
-        name: format!("{name} {emoji}"),
-        len: 1,
-    });
+    let parts = index.names.iter().map(|emoji| Part { name: format!("{name} {emoji}"), len: 1 });
     let reader = Box::new(Table::new(shape, bytes, parts.collect()));
-    Ok(Pictures {
-        reader,
-        labels: Some(index.labels),
-        class_names: index.classes,
-        n_ignored: 0,
-    })
+    Ok(Pictures { reader, labels: Some(index.labels), class_names: index.classes, n_ignored: 0 })
 }

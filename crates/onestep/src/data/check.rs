@@ -67,20 +67,13 @@ pub fn check(dataset: &dyn Dataset, mut progress: impl FnMut(usize)) -> CheckRep
         match dataset.sample(index) {
             Ok(sample) => {
                 moments.add(&sample);
-                match sample
-                    .label
-                    .and_then(|label| report.class_counts.get_mut(label))
-                {
+                match sample.label.and_then(|label| report.class_counts.get_mut(label)) {
                     Some(count) => *count += 1,
                     None => report.n_unlabelled += 1,
                 }
             }
             Err(error) => {
-                report.bad.push(BadSample {
-                    index,
-                    source: dataset.source(index),
-                    error,
-                });
+                report.bad.push(BadSample { index, source: dataset.source(index), error });
             }
         }
         progress(index + 1);
@@ -98,11 +91,7 @@ struct Moments {
 
 impl Moments {
     fn new(channels: usize) -> Self {
-        Self {
-            n_pixels: 0.0,
-            sum: vec![0.0; channels],
-            sum_of_squares: vec![0.0; channels],
-        }
+        Self { n_pixels: 0.0, sum: vec![0.0; channels], sum_of_squares: vec![0.0; channels] }
     }
 
     fn add(&mut self, sample: &Sample) {

@@ -14,11 +14,7 @@ use super::pickle::Dictionary;
 use super::table::{Part, Table};
 use super::{DataError, ImageShape, Split};
 
-const SHAPE: ImageShape = ImageShape {
-    height: 32,
-    width: 32,
-    channels: 3,
-};
+const SHAPE: ImageShape = ImageShape { height: 32, width: 32, channels: 3 };
 const PLANE: usize = 32 * 32;
 const PIXEL_BYTES: usize = 3 * PLANE;
 
@@ -29,34 +25,18 @@ const MAX_FILE: u64 = 256 << 20;
 const MAX_TAR_ENTRIES: usize = 1000;
 
 /// The folders that the official archives unpack to.
-const FOLDERS: [&str; 4] = [
-    "cifar-10-batches-bin",
-    "cifar-10-batches-py",
-    "cifar-100-binary",
-    "cifar-100-python",
-];
+const FOLDERS: [&str; 4] =
+    ["cifar-10-batches-bin", "cifar-10-batches-py", "cifar-100-binary", "cifar-100-python"];
 
-const CIFAR_10_CLASSES: [&str; 10] = [
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-];
+const CIFAR_10_CLASSES: [&str; 10] =
+    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
 /// Returns the folder with the batches, if `folder` is one or holds one.
 pub(super) fn find_folder(folder: &Path) -> Option<PathBuf> {
     // Files, not folders: class folders may well be called `train` and `test`.
     let is_cifar = |folder: &Path| Layout::find(|name| folder.join(name).is_file()).is_some();
     let inside = FOLDERS.iter().map(|name| folder.join(name));
-    std::iter::once(folder.to_path_buf())
-        .chain(inside)
-        .find(|folder| is_cifar(folder))
+    std::iter::once(folder.to_path_buf()).chain(inside).find(|folder| is_cifar(folder))
 }
 
 /// Reads one split from a folder that [`find_folder`] found.
@@ -76,8 +56,7 @@ pub(super) fn open_folder(folder: &Path, split: Split) -> Result<Pictures, DataE
 /// Reads one split from a tar archive, gzipped or not. Entries are matched by name and read into
 /// memory; none is ever written anywhere.
 pub(super) fn open_tar(path: &Path, split: Split) -> Result<Pictures, DataError> {
-    let damaged =
-        |error: io::Error| DataError::damaged(path.display().to_string(), error.to_string());
+    let damaged = |error: io::Error| DataError::damaged(path.display().to_string(), error.to_string());
     let mut archive = tar::Archive::new(gzip::open(path)?);
     let mut files = BTreeMap::new();
     // Raw, because the extensions for long names would be read into memory unasked.
@@ -100,14 +79,11 @@ pub(super) fn open_tar(path: &Path, split: Split) -> Result<Pictures, DataError>
             if entry.header().entry_type().is_dir() {
                 continue;
             }
-            return Err(DataError::refused(
-                full_name,
-                "it is a link or a device, not a file",
-            ));
+            return Err(DataError::refused(full_name, "it is a link or a device, not a file"));
         }
         let base = base.to_owned();
-        let bytes = read_limited(entry)
-            .map_err(|error| DataError::damaged(full_name.clone(), error.to_string()))?;
+        let bytes =
+            read_limited(entry).map_err(|error| DataError::damaged(full_name.clone(), error.to_string()))?;
         if files.insert(base, bytes).is_some() {
             return Err(DataError::refused(full_name, "two entries have this name"));
         }
@@ -123,31 +99,21 @@ pub(super) fn open_tar(path: &Path, split: Split) -> Result<Pictures, DataError>
 /// Whether a file without gzip begins like a tar archive.
 pub(super) fn is_tar(path: &Path) -> bool {
     let mut start = [0; 262];
-    File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok())
-        && &start[257..] == b"ustar"
+    File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && &start[257..] == b"ustar"
 }
 
 fn read_limited(reader: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err(io::Error::other(format!(
-            "the file has over {} MiB",
-            MAX_FILE >> 20
-        )));
+        return Err(io::Error::other(format!("the file has over {} MiB", MAX_FILE >> 20)));
     }
     Ok(bytes)
 }
 
 /// Puts the batches of a split one after another, channels last.
-fn assemble(
-    source: &Path,
-    files: &BTreeMap<String, Vec<u8>>,
-    split: Split,
-) -> Result<Pictures, DataError> {
-    let not_found = || DataError::NotFound {
-        path: source.to_path_buf(),
-    };
+fn assemble(source: &Path, files: &BTreeMap<String, Vec<u8>>, split: Split) -> Result<Pictures, DataError> {
+    let not_found = || DataError::NotFound { path: source.to_path_buf() };
     let layout = Layout::find(|name| files.contains_key(name)).ok_or_else(not_found)?;
     let names = match split {
         Split::Train => layout.train,
@@ -159,10 +125,7 @@ fn assemble(
     for &file in names {
         let full_name = source.join(file).display().to_string();
         let Some(bytes) = files.get(file) else {
-            return Err(DataError::damaged(
-                full_name,
-                "this batch is missing from the set",
-            ));
+            return Err(DataError::damaged(full_name, "this batch is missing from the set"));
         };
         let batch = if layout.label_bytes > 0 {
             binary_batch(bytes, layout.label_bytes)
@@ -173,24 +136,13 @@ fn assemble(
             Problem::Hostile(reason) => DataError::refused(&full_name, reason),
             Problem::Broken(reason) => DataError::damaged(&full_name, reason),
         })?;
-        parts.push(Part {
-            name: full_name,
-            len: batch.labels.len(),
-        });
-        batch
-            .planes
-            .iter()
-            .for_each(|planes| push_interleaved(&mut table, planes));
+        parts.push(Part { name: full_name, len: batch.labels.len() });
+        batch.planes.iter().for_each(|planes| push_interleaved(&mut table, planes));
         labels.extend(batch.labels);
     }
     let class_names = class_names(files.get(layout.meta), layout);
     let reader = Box::new(Table::new(SHAPE, table, parts));
-    Ok(Pictures {
-        reader,
-        labels: Some(labels),
-        class_names,
-        n_ignored: 0,
-    })
+    Ok(Pictures { reader, labels: Some(labels), class_names, n_ignored: 0 })
 }
 
 /// The images of one file, each as three planes, and their labels.
@@ -208,16 +160,11 @@ fn binary_batch(bytes: &[u8], label_bytes: usize) -> Result<Batch<'_>, Problem> 
     let record = label_bytes + PIXEL_BYTES;
     if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
         let n_bytes = bytes.len();
-        return Err(Problem::Broken(format!(
-            "{n_bytes} bytes are no multiple of a record's {record}"
-        )));
+        return Err(Problem::Broken(format!("{n_bytes} bytes are no multiple of a record's {record}")));
     }
     let records = bytes.chunks_exact(record);
     Ok(Batch {
-        labels: records
-            .clone()
-            .map(|record| usize::from(record[label_bytes - 1]))
-            .collect(),
+        labels: records.clone().map(|record| usize::from(record[label_bytes - 1])).collect(),
         planes: records.map(|record| record[label_bytes..].into()).collect(),
     })
 }
@@ -229,27 +176,15 @@ fn pickled_batch(bytes: &[u8], labels_key: &str) -> Result<Batch<'static>, Probl
         .array("data")
         .ok_or_else(|| broken("its dictionary has no uint8 array `data`".to_owned()))?;
     if !matches!(shape, [n, PIXEL_BYTES] if *n > 0) {
-        return Err(broken(format!(
-            "`data` must be [n, {PIXEL_BYTES}], it is {shape:?}"
-        )));
+        return Err(broken(format!("`data` must be [n, {PIXEL_BYTES}], it is {shape:?}")));
     }
-    let labels: Option<Vec<usize>> = dictionary.numbers(labels_key).and_then(|labels| {
-        labels
-            .into_iter()
-            .map(|label| usize::try_from(label).ok())
-            .collect()
-    });
+    let labels: Option<Vec<usize>> = dictionary
+        .numbers(labels_key)
+        .and_then(|labels| labels.into_iter().map(|label| usize::try_from(label).ok()).collect());
     let labels = labels
         .filter(|labels| labels.len() == shape[0])
-        .ok_or_else(|| {
-            broken(format!(
-                "`{labels_key}` must be a class number for each image"
-            ))
-        })?;
-    let planes = pixels
-        .chunks_exact(PIXEL_BYTES)
-        .map(|planes| planes.to_vec().into())
-        .collect();
+        .ok_or_else(|| broken(format!("`{labels_key}` must be a class number for each image")))?;
+    let planes = pixels.chunks_exact(PIXEL_BYTES).map(|planes| planes.to_vec().into()).collect();
     Ok(Batch { planes, labels })
 }
 
@@ -269,14 +204,7 @@ fn class_names(meta: Option<&Vec<u8>>, layout: &Layout) -> Vec<String> {
             return Dictionary::read(meta).ok()?.texts(layout.keys[1]);
         }
         let lines = String::from_utf8_lossy(meta);
-        Some(
-            lines
-                .lines()
-                .map(str::trim)
-                .filter(|line| !line.is_empty())
-                .map(str::to_owned)
-                .collect(),
-        )
+        Some(lines.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
     });
     match from_file {
         Some(names) => names,

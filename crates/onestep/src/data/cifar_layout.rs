@@ -24,13 +24,7 @@ const LAYOUTS: [Layout; 4] = [
         keys: ["", ""],
     },
     Layout {
-        train: &[
-            "data_batch_1",
-            "data_batch_2",
-            "data_batch_3",
-            "data_batch_4",
-            "data_batch_5",
-        ],
+        train: &["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"],
         test: "test_batch",
         meta: "batches.meta",
         label_bytes: 0,
@@ -56,9 +50,7 @@ const LAYOUTS: [Layout; 4] = [
 impl Layout {
     /// The layout that files of these names belong to.
     pub(super) fn find(has_file: impl Fn(&str) -> bool) -> Option<&'static Self> {
-        LAYOUTS
-            .iter()
-            .find(|layout| has_file(layout.train[0]) || has_file(layout.test))
+        LAYOUTS.iter().find(|layout| has_file(layout.train[0]) || has_file(layout.test))
     }
 
     pub(super) fn is_cifar_10(&self) -> bool {
@@ -68,11 +60,5 @@ impl Layout {
 
 /// All names that are looked for.
 pub(super) fn known_names() -> impl Iterator<Item = &'static str> {
-    LAYOUTS.iter().flat_map(|layout| {
-        layout
-            .train
-            .iter()
-            .copied()
-            .chain([layout.test, layout.meta])
-    })
+    LAYOUTS.iter().flat_map(|layout| layout.train.iter().copied().chain([layout.test, layout.meta]))
 }

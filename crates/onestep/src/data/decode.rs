@@ -17,17 +17,13 @@ const MAX_ALLOC: u64 = 256 << 20;
 pub(super) const MAX_ENCODED: u64 = 256 << 20;
 
 /// File-name endings of the pictures that are read.
-pub(super) const SUFFIXES: [&str; 10] = [
-    "png", "jpg", "jpeg", "webp", "bmp", "gif", "pnm", "ppm", "pgm", "pbm",
-];
+pub(super) const SUFFIXES: [&str; 10] =
+    ["png", "jpg", "jpeg", "webp", "bmp", "gif", "pnm", "ppm", "pgm", "pbm"];
 
 /// Whether a file name ends like a picture.
 pub(super) fn has_picture_suffix(name: &str) -> bool {
-    name.rsplit_once('.').is_some_and(|(_, suffix)| {
-        SUFFIXES
-            .iter()
-            .any(|known| suffix.eq_ignore_ascii_case(known))
-    })
+    name.rsplit_once('.')
+        .is_some_and(|(_, suffix)| SUFFIXES.iter().any(|known| suffix.eq_ignore_ascii_case(known)))
 }
 
 impl Pixels {
@@ -44,10 +40,7 @@ impl Pixels {
     pub fn decode(encoded: &[u8], name: &str) -> Result<Self, DataError> {
         decode_upright(Cursor::new(encoded))
             .map(flatten)
-            .map_err(|error| DataError::Image {
-                name: name.to_owned(),
-                source: error.into(),
-            })
+            .map_err(|error| DataError::Image { name: name.to_owned(), source: error.into() })
     }
 
     /// Reads and decodes a picture file, as [`Pixels::decode`].
@@ -62,10 +55,7 @@ impl Pixels {
 }
 
 /// Returns the height and width of a picture, turned upright, from its header alone.
-pub(super) fn upright_size(
-    encoded: impl BufRead + Seek,
-    name: &str,
-) -> Result<(usize, usize), DataError> {
+pub(super) fn upright_size(encoded: impl BufRead + Seek, name: &str) -> Result<(usize, usize), DataError> {
     let size = |encoded| -> Result<(usize, usize), ImageError> {
         let mut decoder = limited_reader(encoded)?.into_decoder()?;
         let (width, height) = decoder.dimensions();
@@ -77,10 +67,7 @@ pub(super) fn upright_size(
             _ => (height as usize, width as usize),
         })
     };
-    size(encoded).map_err(|error| DataError::Image {
-        name: name.to_owned(),
-        source: error.into(),
-    })
+    size(encoded).map_err(|error| DataError::Image { name: name.to_owned(), source: error.into() })
 }
 
 /// Reads a whole file unless it is too large to be a picture.
@@ -123,34 +110,21 @@ fn decode_upright(encoded: impl BufRead + Seek) -> Result<DynamicImage, ImageErr
 /// Brings any kind of picture to grey or RGB bytes, on white.
 fn flatten(picture: DynamicImage) -> Pixels {
     let (height, width) = (picture.height() as usize, picture.width() as usize);
-    let shape = |channels| ImageShape {
-        height,
-        width,
-        channels,
-    };
+    let shape = |channels| ImageShape { height, width, channels };
     let color = picture.color();
     match (color.has_color(), color.has_alpha()) {
         (false, false) => Pixels::trusted(shape(1), picture.into_luma8().into_raw()),
         (true, false) => Pixels::trusted(shape(3), picture.into_rgb8().into_raw()),
         (false, true) => {
             let grey_alpha = picture.into_luma_alpha8().into_raw();
-            let bytes = grey_alpha
-                .chunks_exact(2)
-                .map(|p| on_white(p[0], p[1]))
-                .collect();
+            let bytes = grey_alpha.chunks_exact(2).map(|p| on_white(p[0], p[1])).collect();
             Pixels::trusted(shape(1), bytes)
         }
         (true, true) => {
             let rgba = picture.into_rgba8().into_raw();
             let bytes = rgba
                 .chunks_exact(4)
-                .flat_map(|p| {
-                    [
-                        on_white(p[0], p[3]),
-                        on_white(p[1], p[3]),
-                        on_white(p[2], p[3]),
-                    ]
-                })
+                .flat_map(|p| [on_white(p[0], p[3]), on_white(p[1], p[3]), on_white(p[2], p[3])])
                 .collect();
             Pixels::trusted(shape(3), bytes)
         }

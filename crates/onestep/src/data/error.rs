@@ -136,37 +136,22 @@ pub enum DataError {
 
 impl DataError {
     pub(super) fn read(path: &Path, source: io::Error) -> Self {
-        Self::Read {
-            path: path.to_path_buf(),
-            source,
-        }
+        Self::Read { path: path.to_path_buf(), source }
     }
 
     pub(super) fn damaged(name: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Damaged {
-            name: name.into(),
-            reason: reason.into(),
-        }
+        Self::Damaged { name: name.into(), reason: reason.into() }
     }
 
     pub(super) fn refused(name: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Refused {
-            name: name.into(),
-            reason: reason.into(),
-        }
+        Self::Refused { name: name.into(), reason: reason.into() }
     }
 
     pub(super) fn unsupported(name: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Unsupported {
-            name: name.into(),
-            reason: reason.into(),
-        }
+        Self::Unsupported { name: name.into(), reason: reason.into() }
     }
 
     pub(super) fn labels(name: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Labels {
-            name: name.into(),
-            reason: reason.into(),
-        }
+        Self::Labels { name: name.into(), reason: reason.into() }
     }
 }

@@ -15,9 +15,7 @@ use super::{DataError, Pixels};
 /// skipped, links are followed only to places inside the folder, and files with other endings are
 /// counted as ignored.
 pub(super) fn open(root: &Path, labels: bool) -> Result<Pictures, DataError> {
-    let walk = Walk {
-        root: canonical(root)?,
-    };
+    let walk = Walk { root: canonical(root)? };
     let top = walk.list(root)?;
     let mut n_ignored = top.n_ignored;
     let mut files = top.pictures;
@@ -35,31 +33,16 @@ pub(super) fn open(root: &Path, labels: bool) -> Result<Pictures, DataError> {
         files.extend(listing.pictures);
     }
     if files.is_empty() {
-        return Err(DataError::Empty {
-            path: root.to_path_buf(),
-            ignored: n_ignored,
-        });
+        return Err(DataError::Empty { path: root.to_path_buf(), ignored: n_ignored });
     }
     if labels && n_loose > 0 && !class_names.is_empty() {
         let reason = format!("{n_loose} images lie beside the class folders and so have no class");
         return Err(DataError::labels(root.display().to_string(), reason));
     }
     let labels = (n_loose == 0).then_some(class_of_file);
-    let class_names = if labels.is_some() {
-        class_names
-    } else {
-        Vec::new()
-    };
-    let reader = Box::new(Folder {
-        root: root.to_path_buf(),
-        files,
-    });
-    Ok(Pictures {
-        reader,
-        labels,
-        class_names,
-        n_ignored,
-    })
+    let class_names = if labels.is_some() { class_names } else { Vec::new() };
+    let reader = Box::new(Folder { root: root.to_path_buf(), files });
+    Ok(Pictures { reader, labels, class_names, n_ignored })
 }
 
 struct Folder {
@@ -139,8 +122,7 @@ impl Walk {
             if name.starts_with('.') {
                 continue;
             }
-            let link =
-                fs::symlink_metadata(&path).map_err(|error| DataError::read(&path, error))?;
+            let link = fs::symlink_metadata(&path).map_err(|error| DataError::read(&path, error))?;
             if link.is_symlink() && !canonical(&path).is_ok_and(|to| to.starts_with(&self.root)) {
                 listing.n_ignored += 1;
                 continue;
@@ -149,10 +131,7 @@ impl Walk {
             if target.is_dir() {
                 listing.folders.push(path);
             } else if target.is_file() && has_picture_suffix(&name) {
-                listing.pictures.push(PictureFile {
-                    path,
-                    len: target.len(),
-                });
+                listing.pictures.push(PictureFile { path, len: target.len() });
             } else {
                 listing.n_ignored += 1;
             }
@@ -166,7 +145,5 @@ fn canonical(path: &Path) -> Result<PathBuf, DataError> {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

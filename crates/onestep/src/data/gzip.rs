@@ -23,20 +23,11 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Read>, DataError> {
     let file = File::open(path).map_err(read_error)?;
     let file_len = file.metadata().map_err(read_error)?.len();
     let mut file = BufReader::new(file);
-    if !file
-        .fill_buf()
-        .map_err(read_error)?
-        .starts_with(&[0x1f, 0x8b])
-    {
+    if !file.fill_buf().map_err(read_error)?.starts_with(&[0x1f, 0x8b]) {
         return Ok(Box::new(file));
     }
-    let left = file_len
-        .saturating_mul(MAX_RATIO)
-        .saturating_add(RATIO_SLACK);
-    Ok(Box::new(Bounded {
-        inner: MultiGzDecoder::new(file),
-        left,
-    }))
+    let left = file_len.saturating_mul(MAX_RATIO).saturating_add(RATIO_SLACK);
+    Ok(Box::new(Bounded { inner: MultiGzDecoder::new(file), left }))
 }
 
 struct Bounded<R> {
@@ -48,9 +39,7 @@ impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n_read = self.inner.read(buffer)?;
         self.left = self.left.checked_sub(n_read as u64).ok_or_else(|| {
-            io::Error::other(format!(
-                "the contents are over {MAX_RATIO} times the size of the file"
-            ))
+            io::Error::other(format!("the contents are over {MAX_RATIO} times the size of the file"))
         })?;
         Ok(n_read)
     }

@@ -28,17 +28,13 @@ pub(super) fn image_files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
-    let mut paths: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| is_image_name(path))
-        .collect();
+    let mut paths: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| is_image_name(path)).collect();
     paths.sort();
     // The unpacked file beside its archive is the same set.
     let plain = paths.clone();
     paths.retain(|path| {
-        path.extension().is_none_or(|suffix| suffix != "gz")
-            || !plain.contains(&path.with_extension(""))
+        path.extension().is_none_or(|suffix| suffix != "gz") || !plain.contains(&path.with_extension(""))
     });
     paths
 }
@@ -63,9 +59,7 @@ pub(super) fn open_folder(
     let of_split: Vec<&PathBuf> = files.iter().filter(is_of_split).collect();
     match of_split[..] {
         [path] => open_file(path, image_size),
-        [] => Err(DataError::NoSplit {
-            name: folder.display().to_string(),
-        }),
+        [] => Err(DataError::NoSplit { name: folder.display().to_string() }),
         [first, second, ..] => {
             let reason = format!(
                 "two sets of images here, `{}` and `{}`; name the one to use",
@@ -82,50 +76,25 @@ pub(super) fn open_file(path: &Path, image_size: Option<usize>) -> Result<Pictur
     let name = path.display().to_string();
     let (extents, bytes) = read_idx(path, IMAGES_MAGIC, "images")?;
     let [n_images, height, width] = extents[..] else {
-        return Err(DataError::damaged(
-            name,
-            "an IDX file of images must have three extents",
-        ));
+        return Err(DataError::damaged(name, "an IDX file of images must have three extents"));
     };
     if height > MAX_SIDE || width > MAX_SIDE {
-        return Err(DataError::refused(
-            name,
-            format!("its images are {width}x{height}"),
-        ));
+        return Err(DataError::refused(name, format!("its images are {width}x{height}")));
     }
     if bytes.is_empty() {
-        return Err(DataError::Empty {
-            path: path.to_path_buf(),
-            ignored: 0,
-        });
+        return Err(DataError::Empty { path: path.to_path_buf(), ignored: 0 });
     }
     let labels = match labels_beside(path) {
         Some(labels_path) => Some(read_labels(&labels_path, n_images)?),
         None => None,
     };
-    let shape = ImageShape {
-        height,
-        width,
-        channels: 1,
-    };
+    let shape = ImageShape { height, width, channels: 1 };
     let (shape, bytes) = match (height, width, image_size) {
         (28, 28, Some(32)) => bordered(shape, &bytes, 2),
         _ => (shape, bytes),
     };
-    let reader = Box::new(Table::new(
-        shape,
-        bytes,
-        vec![Part {
-            name,
-            len: n_images,
-        }],
-    ));
-    Ok(Pictures {
-        reader,
-        labels,
-        class_names: Vec::new(),
-        n_ignored: 0,
-    })
+    let reader = Box::new(Table::new(shape, bytes, vec![Part { name, len: n_images }]));
+    Ok(Pictures { reader, labels, class_names: Vec::new(), n_ignored: 0 })
 }
 
 fn read_labels(path: &Path, n_images: usize) -> Result<Vec<usize>, DataError> {
@@ -143,15 +112,11 @@ fn read_idx(path: &Path, magic: u32, content: &str) -> Result<(Vec<usize>, Vec<u
     let mut reader = gzip::open(path)?;
     let mut read_number = || {
         let mut number = [0; 4];
-        reader
-            .read_exact(&mut number)
-            .map(|()| u32::from_be_bytes(number))
+        reader.read_exact(&mut number).map(|()| u32::from_be_bytes(number))
     };
     let read_failed = |error: std::io::Error| match error.kind() {
         ErrorKind::UnexpectedEof => DataError::damaged(name(), "the file ends too early"),
-        ErrorKind::InvalidInput | ErrorKind::InvalidData => {
-            DataError::damaged(name(), error.to_string())
-        }
+        ErrorKind::InvalidInput | ErrorKind::InvalidData => DataError::damaged(name(), error.to_string()),
         ErrorKind::Other => DataError::refused(name(), error.to_string()),
         _ => DataError::read(path, error),
     };
@@ -165,27 +130,15 @@ fn read_idx(path: &Path, magic: u32, content: &str) -> Result<(Vec<usize>, Vec<u
     for _ in 0..magic & 0xff {
         extents.push(read_number().map_err(read_failed)? as usize);
     }
-    let n_bytes = extents
-        .iter()
-        .try_fold(1usize, |n, &extent| n.checked_mul(extent));
+    let n_bytes = extents.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent));
     let Some(n_bytes) = n_bytes.filter(|&n_bytes| n_bytes <= MAX_BYTES) else {
-        let reason = format!(
-            "it claims the extents {extents:?}, over {} GiB",
-            MAX_BYTES >> 30
-        );
+        let reason = format!("it claims the extents {extents:?}, over {} GiB", MAX_BYTES >> 30);
         return Err(DataError::refused(name(), reason));
     };
     let mut bytes = Vec::new();
-    reader
-        .take(n_bytes as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(read_failed)?;
+    reader.take(n_bytes as u64 + 1).read_to_end(&mut bytes).map_err(read_failed)?;
     if bytes.len() != n_bytes {
-        let compared = if bytes.len() < n_bytes {
-            "fewer"
-        } else {
-            "more"
-        };
+        let compared = if bytes.len() < n_bytes { "fewer" } else { "more" };
         let reason = format!("the header promises {n_bytes} bytes, the file has {compared}");
         return Err(DataError::damaged(name(), reason));
     }
@@ -196,8 +149,7 @@ fn read_idx(path: &Path, magic: u32, content: &str) -> Result<(Vec<usize>, Vec<u
 fn bordered(shape: ImageShape, bytes: &[u8], border: usize) -> (ImageShape, Vec<u8>) {
     let ImageShape { height, width, .. } = shape;
     let wide = width + 2 * border;
-    let mut padded =
-        Vec::with_capacity(bytes.len() / (height * width) * wide * (height + 2 * border));
+    let mut padded = Vec::with_capacity(bytes.len() / (height * width) * wide * (height + 2 * border));
     for image in bytes.chunks_exact(height * width) {
         padded.resize(padded.len() + border * wide, 0);
         for row in image.chunks_exact(width) {
@@ -207,14 +159,7 @@ fn bordered(shape: ImageShape, bytes: &[u8], border: usize) -> (ImageShape, Vec<
         }
         padded.resize(padded.len() + border * wide, 0);
     }
-    (
-        ImageShape {
-            height: height + 2 * border,
-            width: wide,
-            channels: 1,
-        },
-        padded,
-    )
+    (ImageShape { height: height + 2 * border, width: wide, channels: 1 }, padded)
 }
 
 /// `train-images-idx3-ubyte.gz` has its labels in `train-labels-idx1-ubyte`, gzipped or not.
@@ -239,7 +184,5 @@ pub(super) fn is_image_name(path: &Path) -> bool {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -34,10 +34,7 @@ pub enum Fit {
 
 /// Returns the values in [-1, 1] that bytes stand for: `x / 127.5 - 1`.
 pub fn values_from_bytes(bytes: &[u8]) -> Vec<f32> {
-    bytes
-        .iter()
-        .map(|&byte| f32::from(byte) / 127.5 - 1.0)
-        .collect()
+    bytes.iter().map(|&byte| f32::from(byte) / 127.5 - 1.0).collect()
 }
 
 /// Returns the bytes of values in [-1, 1]; values outside are clamped, and NaN becomes 0.
@@ -78,10 +75,7 @@ pub fn flip_horizontal(values: &mut [f32], shape: ImageShape) {
         for column in 0..shape.width / 2 {
             let mirrored = shape.width - 1 - column;
             for channel in 0..shape.channels {
-                row.swap(
-                    column * shape.channels + channel,
-                    mirrored * shape.channels + channel,
-                );
+                row.swap(column * shape.channels + channel, mirrored * shape.channels + channel);
             }
         }
     }
@@ -103,15 +97,10 @@ impl Pixels {
     /// the number of bytes does not follow from them.
     pub fn new(shape: ImageShape, bytes: Vec<u8>) -> Result<Self, DataError> {
         let sides = 1..=MAX_SIDE;
-        let drawable = sides.contains(&shape.height)
-            && sides.contains(&shape.width)
-            && matches!(shape.channels, 1 | 3);
+        let drawable =
+            sides.contains(&shape.height) && sides.contains(&shape.width) && matches!(shape.channels, 1 | 3);
         if !drawable || bytes.len() != shape.n_values() {
-            let ImageShape {
-                height,
-                width,
-                channels,
-            } = shape;
+            let ImageShape { height, width, channels } = shape;
             return Err(DataError::Setting {
                 setting: "shape",
                 reason: format!(
@@ -129,11 +118,7 @@ impl Pixels {
     /// # Errors
     ///
     /// As [`Pixels::new`].
-    pub fn from_values(
-        values: &[f32],
-        shape: ImageShape,
-        rounding: Rounding,
-    ) -> Result<Self, DataError> {
+    pub fn from_values(values: &[f32], shape: ImageShape, rounding: Rounding) -> Result<Self, DataError> {
         Self::new(shape, bytes_from_values(values, rounding))
     }
 
@@ -178,10 +163,7 @@ impl Pixels {
             ((299 * r + 587 * g + 114 * b + 500) / 1000) as u8
         };
         Self {
-            shape: ImageShape {
-                channels: 1,
-                ..self.shape
-            },
+            shape: ImageShape { channels: 1, ..self.shape },
             bytes: self.bytes.chunks_exact(3).map(luma).collect(),
         }
     }
@@ -192,10 +174,7 @@ impl Pixels {
             return self;
         }
         Self {
-            shape: ImageShape {
-                channels: 3,
-                ..self.shape
-            },
+            shape: ImageShape { channels: 3, ..self.shape },
             bytes: self.bytes.iter().flat_map(|&grey| [grey; 3]).collect(),
         }
     }
@@ -214,38 +193,19 @@ impl Pixels {
     }
 
     fn middle_square(self) -> Self {
-        let ImageShape {
-            height,
-            width,
-            channels,
-        } = self.shape;
+        let ImageShape { height, width, channels } = self.shape;
         if height == width {
             return self;
         }
         let side = height.min(width);
         let (top, left) = ((height - side) / 2, (width - side) / 2);
-        let rows = self
-            .bytes
-            .chunks_exact(width * channels)
-            .skip(top)
-            .take(side);
+        let rows = self.bytes.chunks_exact(width * channels).skip(top).take(side);
         let bytes = rows.flat_map(|row| &row[left * channels..(left + side) * channels]);
-        Self {
-            shape: ImageShape {
-                height: side,
-                width: side,
-                channels,
-            },
-            bytes: bytes.copied().collect(),
-        }
+        Self { shape: ImageShape { height: side, width: side, channels }, bytes: bytes.copied().collect() }
     }
 
     fn resized(self, size: usize) -> Self {
-        let ImageShape {
-            height,
-            width,
-            channels,
-        } = self.shape;
+        let ImageShape { height, width, channels } = self.shape;
         if (height, width) == (size, size) {
             return self;
         }
@@ -259,13 +219,6 @@ impl Pixels {
             ImageBuffer::<Rgb<u8>, _>::from_raw(from_width, from_height, self.bytes)
                 .map(|image| imageops::resize(&image, to, to, filter).into_raw())
         };
-        Self::trusted(
-            ImageShape {
-                height: size,
-                width: size,
-                channels,
-            },
-            bytes.unwrap_or_default(),
-        )
+        Self::trusted(ImageShape { height: size, width: size, channels }, bytes.unwrap_or_default())
     }
 }

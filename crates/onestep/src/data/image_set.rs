@@ -60,23 +60,14 @@ pub(super) struct ImageSet {
 impl ImageSet {
     /// Settles shape and labels. `name` is what to call the whole set in a message.
     pub(super) fn new(pictures: Pictures, name: &str, spec: &DataSpec) -> Result<Self, DataError> {
-        let Pictures {
-            reader,
-            labels,
-            class_names,
-            n_ignored,
-        } = pictures;
+        let Pictures { reader, labels, class_names, n_ignored } = pictures;
         let len = spec.limit.unwrap_or(usize::MAX).min(reader.len());
         let channels = if spec.grey { 1 } else { reader.channels() };
         let (fit, (height, width)) = match spec.image_size {
             Some(size) => (Fit::CenterCrop(size), (size, size)),
             None => (Fit::Exact, common_size(&*reader, len)?),
         };
-        let shape = ImageShape {
-            height,
-            width,
-            channels,
-        };
+        let shape = ImageShape { height, width, channels };
         let labels = labels.filter(|_| spec.labels);
         let class_names = match &labels {
             Some(labels) => settle_classes(&*reader, labels, class_names, name)?,
@@ -86,26 +77,12 @@ impl ImageSet {
         // A table that is taken as it is would only be copied by a cache.
         let in_place = reader.uniform_size() == Some((height, width));
         let cache = (!in_place).then(|| Cache::new(len));
-        Ok(Self {
-            reader,
-            len,
-            shape,
-            fit,
-            labels,
-            class_names,
-            n_ignored,
-            fingerprint,
-            cache,
-        })
+        Ok(Self { reader, len, shape, fit, labels, class_names, n_ignored, fingerprint, cache })
     }
 
     fn fitted(&self, index: usize) -> Result<Vec<u8>, DataError> {
         let pixels = self.reader.pixels(index)?.fit(self.fit);
-        let pixels = if self.shape.channels == 1 {
-            pixels.into_grey()
-        } else {
-            pixels.into_rgb()
-        };
+        let pixels = if self.shape.channels == 1 { pixels.into_grey() } else { pixels.into_rgb() };
         if pixels.shape() != self.shape {
             return Err(DataError::MixedSizes {
                 first: self.reader.source(0),
@@ -133,10 +110,7 @@ impl Dataset for ImageSet {
 
     fn sample(&self, index: usize) -> Result<Sample, DataError> {
         if index >= self.len {
-            return Err(DataError::Index {
-                index,
-                len: self.len,
-            });
+            return Err(DataError::Index { index, len: self.len });
         }
         let values = match self.cache.as_ref().and_then(|cache| cache.get(index)) {
             Some(bytes) => values_from_bytes(bytes),
@@ -154,11 +128,7 @@ impl Dataset for ImageSet {
     }
 
     fn source(&self, index: usize) -> String {
-        if index < self.len {
-            self.reader.source(index)
-        } else {
-            format!("sample {index}")
-        }
+        if index < self.len { self.reader.source(index) } else { format!("sample {index}") }
     }
 
     fn fingerprint(&self) -> String {
@@ -183,11 +153,7 @@ fn common_size(reader: &dyn PictureReader, len: usize) -> Result<(usize, usize),
         match (reader.size(index), first) {
             (Ok(size), None) => first = Some((index, size)),
             (Ok(size), Some((first_index, first_size))) if size != first_size => {
-                let shape = |(height, width)| ImageShape {
-                    height,
-                    width,
-                    channels: 3,
-                };
+                let shape = |(height, width)| ImageShape { height, width, channels: 3 };
                 return Err(DataError::MixedSizes {
                     first: reader.source(first_index),
                     first_shape: shape(first_size),
@@ -214,23 +180,12 @@ fn settle_classes(
     name: &str,
 ) -> Result<Vec<String>, DataError> {
     if labels.len() != reader.len() {
-        let reason = format!(
-            "there are {} labels for {} images",
-            labels.len(),
-            reader.len()
-        );
+        let reason = format!("there are {} labels for {} images", labels.len(), reader.len());
         return Err(DataError::labels(name, reason));
     }
-    let n_classes = if class_names.is_empty() {
-        MAX_CLASSES
-    } else {
-        class_names.len()
-    };
+    let n_classes = if class_names.is_empty() { MAX_CLASSES } else { class_names.len() };
     if let Some(index) = labels.iter().position(|&label| label >= n_classes) {
-        let reason = format!(
-            "label {} is not below {n_classes}, the number of classes",
-            labels[index]
-        );
+        let reason = format!("label {} is not below {n_classes}, the number of classes", labels[index]);
         return Err(DataError::labels(reader.source(index), reason));
     }
     if class_names.is_empty() {
@@ -249,14 +204,8 @@ fn fingerprint(
     let mut hasher = Fingerprint::new("images");
     reader.digest(&mut hasher);
     hasher.number(labels.map_or(0, <[usize]>::len));
-    labels
-        .iter()
-        .copied()
-        .flatten()
-        .for_each(|&label| hasher.number(label));
-    class_names
-        .iter()
-        .for_each(|name| hasher.bytes(name.as_bytes()));
+    labels.iter().copied().flatten().for_each(|&label| hasher.number(label));
+    class_names.iter().for_each(|name| hasher.bytes(name.as_bytes()));
     // Zero stands for "not set": neither a size nor a limit of zero can be asked for.
     hasher.number(spec.image_size.unwrap_or(0));
     hasher.number(usize::from(spec.grey));
@@ -272,10 +221,7 @@ struct Cache {
 
 impl Cache {
     fn new(len: usize) -> Self {
-        Self {
-            slots: (0..len).map(|_| OnceLock::new()).collect(),
-            n_bytes: AtomicUsize::new(0),
-        }
+        Self { slots: (0..len).map(|_| OnceLock::new()).collect(), n_bytes: AtomicUsize::new(0) }
     }
 
     fn get(&self, index: usize) -> Option<&[u8]> {

@@ -37,12 +37,7 @@ pub(super) fn join(mut parts: Vec<Pictures>, paths: &[PathBuf]) -> Result<Pictur
         });
     }
     let (labels, class_names) = joined.unwrap_or_default();
-    Ok(Pictures {
-        reader: Box::new(Joined { readers }),
-        labels,
-        class_names,
-        n_ignored,
-    })
+    Ok(Pictures { reader: Box::new(Joined { readers }), labels, class_names, n_ignored })
 }
 
 /// Several containers as one; images keep their order.
@@ -72,19 +67,12 @@ impl PictureReader for Joined {
     }
 
     fn channels(&self) -> usize {
-        self.readers
-            .iter()
-            .map(|reader| reader.channels())
-            .max()
-            .unwrap_or(3)
+        self.readers.iter().map(|reader| reader.channels()).max().unwrap_or(3)
     }
 
     fn uniform_size(&self) -> Option<(usize, usize)> {
         let first = self.readers.first()?.uniform_size()?;
-        self.readers
-            .iter()
-            .all(|reader| reader.uniform_size() == Some(first))
-            .then_some(first)
+        self.readers.iter().all(|reader| reader.uniform_size() == Some(first)).then_some(first)
     }
 
     fn size(&self, index: usize) -> Result<(usize, usize), DataError> {

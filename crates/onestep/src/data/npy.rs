@@ -33,9 +33,7 @@ impl NpyHeader {
             1 => 2,
             2 | 3 => 4,
             version => {
-                return Err(invalid(format!(
-                    "numpy format version {version} is unknown"
-                )));
+                return Err(invalid(format!("numpy format version {version} is unknown")));
             }
         };
         let mut length = [0; 4];
@@ -46,8 +44,7 @@ impl NpyHeader {
         }
         let mut text = vec![0; length];
         reader.read_exact(&mut text)?;
-        let text =
-            String::from_utf8(text).map_err(|_| invalid("a numpy header that is no text"))?;
+        let text = String::from_utf8(text).map_err(|_| invalid("a numpy header that is no text"))?;
         Literal { rest: &text }.header()
     }
 
@@ -56,13 +53,9 @@ impl NpyHeader {
         let order = if self.fortran_order { "True" } else { "False" };
         let mut axes: String = self.shape.iter().map(|axis| format!("{axis}, ")).collect();
         // One axis keeps its comma, as Python needs it: `(5,)`.
-        axes.truncate(
-            axes.len()
-                .saturating_sub(if self.shape.len() == 1 { 1 } else { 2 }),
-        );
+        axes.truncate(axes.len().saturating_sub(if self.shape.len() == 1 { 1 } else { 2 }));
         let descr = &self.descr;
-        let mut text =
-            format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': ({axes}), }}");
+        let mut text = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': ({axes}), }}");
         let unpadded = 10 + text.len() + 1;
         text.push_str(&" ".repeat(unpadded.next_multiple_of(64) - unpadded));
         text.push('\n');
@@ -106,14 +99,8 @@ impl<'a> Literal<'a> {
             }
         }
         match (descr, fortran_order, shape) {
-            (Some(descr), Some(fortran_order), Some(shape)) => Ok(NpyHeader {
-                descr,
-                fortran_order,
-                shape,
-            }),
-            _ => Err(invalid(
-                "the numpy header lacks `descr`, `fortran_order` or `shape`",
-            )),
+            (Some(descr), Some(fortran_order), Some(shape)) => Ok(NpyHeader { descr, fortran_order, shape }),
+            _ => Err(invalid("the numpy header lacks `descr`, `fortran_order` or `shape`")),
         }
     }
 
@@ -131,11 +118,7 @@ impl<'a> Literal<'a> {
     }
 
     fn expect(&mut self, wanted: char) -> io::Result<()> {
-        if self.take(wanted) {
-            Ok(())
-        } else {
-            Err(self.unexpected())
-        }
+        if self.take(wanted) { Ok(()) } else { Err(self.unexpected()) }
     }
 
     fn string(&mut self) -> io::Result<&'a str> {
@@ -143,9 +126,7 @@ impl<'a> Literal<'a> {
             Some(quote @ ('\'' | '"')) => quote,
             _ => return Err(self.unexpected()),
         };
-        let (text, rest) = self.rest[1..]
-            .split_once(quote)
-            .ok_or_else(|| self.unexpected())?;
+        let (text, rest) = self.rest[1..].split_once(quote).ok_or_else(|| self.unexpected())?;
         self.rest = rest;
         Ok(text)
     }
@@ -200,16 +181,10 @@ mod tests {
 
     #[test]
     fn numpy_headers_are_read() {
-        let header =
-            parse("{'descr': '|u1', 'fortran_order': False, 'shape': (10, 32, 32, 3), }  \n");
-        let expected = NpyHeader {
-            descr: "|u1".into(),
-            fortran_order: false,
-            shape: vec![10, 32, 32, 3],
-        };
+        let header = parse("{'descr': '|u1', 'fortran_order': False, 'shape': (10, 32, 32, 3), }  \n");
+        let expected = NpyHeader { descr: "|u1".into(), fortran_order: false, shape: vec![10, 32, 32, 3] };
         assert_eq!(header.unwrap(), expected);
-        let labels =
-            parse("{\"shape\": (5,), \"descr\": \"<i8\", \"fortran_order\": True}").unwrap();
+        let labels = parse("{\"shape\": (5,), \"descr\": \"<i8\", \"fortran_order\": True}").unwrap();
         assert_eq!(labels.shape, [5]);
         assert!(labels.fortran_order);
         let scalar = parse("{'descr': '<i8', 'fortran_order': False, 'shape': ()}").unwrap();
@@ -219,11 +194,7 @@ mod tests {
     #[test]
     fn written_headers_are_read_back_and_aligned() {
         for shape in [vec![], vec![7], vec![1, 2, 3, 4]] {
-            let header = NpyHeader {
-                descr: "|u1".into(),
-                fortran_order: false,
-                shape,
-            };
+            let header = NpyHeader { descr: "|u1".into(), fortran_order: false, shape };
             let bytes = header.to_bytes();
             assert_eq!(bytes.len() % 64, 0);
             assert_eq!(NpyHeader::read(&mut bytes.as_slice()).unwrap(), header);

@@ -24,65 +24,37 @@ const MAX_BYTES: usize = 4 << 30;
 pub(super) fn open(path: &Path) -> Result<Pictures, DataError> {
     let archive = Archive::open(path)?;
     let Some(images) = archive.find("arr_0.npy") else {
-        let names: Vec<&str> = archive
-            .entries()
-            .iter()
-            .map(|entry| entry.name.as_str())
-            .collect();
-        let reason = format!(
-            "images are read from `arr_0`, this archive has: {}",
-            names.join(", ")
-        );
+        let names: Vec<&str> = archive.entries().iter().map(|entry| entry.name.as_str()).collect();
+        let reason = format!("images are read from `arr_0`, this archive has: {}", names.join(", "));
         return Err(DataError::unsupported(path.display().to_string(), reason));
     };
     let (header, bytes) = read_array(&archive, images, |header| {
         if !matches!(header.descr.as_str(), "|u1" | "<u1") {
-            return Err(format!(
-                "images must be uint8, these are `{}`",
-                header.descr
-            ));
+            return Err(format!("images must be uint8, these are `{}`", header.descr));
         }
         images_shape(&header.shape).map(|_| 1)
     })?;
     let name = archive.full_name(images);
-    let (n_images, shape) = images_shape(&header.shape)
-        .map_err(|reason| DataError::unsupported(name.clone(), reason))?;
+    let (n_images, shape) =
+        images_shape(&header.shape).map_err(|reason| DataError::unsupported(name.clone(), reason))?;
     if shape.height > MAX_SIDE || shape.width > MAX_SIDE {
-        return Err(DataError::refused(
-            name,
-            format!("its images are {shape}, over {MAX_SIDE}"),
-        ));
+        return Err(DataError::refused(name, format!("its images are {shape}, over {MAX_SIDE}")));
     }
     if bytes.is_empty() {
-        return Err(DataError::Empty {
-            path: path.to_path_buf(),
-            ignored: 0,
-        });
+        return Err(DataError::Empty { path: path.to_path_buf(), ignored: 0 });
     }
     let labels = match archive.find("arr_1.npy") {
         Some(entry) => Some(read_labels(&archive, entry)?),
         None => None,
     };
-    let parts = vec![Part {
-        name,
-        len: n_images,
-    }];
+    let parts = vec![Part { name, len: n_images }];
     let reader = Box::new(Table::new(shape, bytes, parts));
-    Ok(Pictures {
-        reader,
-        labels,
-        class_names: Vec::new(),
-        n_ignored: 0,
-    })
+    Ok(Pictures { reader, labels, class_names: Vec::new(), n_ignored: 0 })
 }
 
 /// How many images an array holds, and of which shape.
 fn images_shape(axes: &[usize]) -> Result<(usize, ImageShape), String> {
-    let shape = |height, width, channels| ImageShape {
-        height,
-        width,
-        channels,
-    };
+    let shape = |height, width, channels| ImageShape { height, width, channels };
     match *axes {
         [n, height, width] => Ok((n, shape(height, width, 1))),
         [n, height, width, channels @ (1 | 3)] => Ok((n, shape(height, width, channels))),
@@ -93,16 +65,15 @@ fn images_shape(axes: &[usize]) -> Result<(usize, ImageShape), String> {
 }
 
 fn read_labels(archive: &Archive, entry: &Entry) -> Result<Vec<usize>, DataError> {
-    let (header, bytes) = read_array(archive, entry, |header| {
-        match (header.descr.as_str(), header.shape.len()) {
+    let (header, bytes) =
+        read_array(archive, entry, |header| match (header.descr.as_str(), header.shape.len()) {
             ("<i4", 1) => Ok(4),
             ("<i8", 1) => Ok(8),
             (descr, _) => Err(format!(
                 "labels must be int32 or int64 with one axis, these are `{descr}` {:?}",
                 header.shape
             )),
-        }
-    })?;
+        })?;
     let name = archive.full_name(entry);
     let width = if header.descr == "<i4" { 4 } else { 8 };
     let label = |bytes: &[u8]| {
@@ -137,27 +108,16 @@ fn read_array(
             let reason = "column-major arrays are not read; save it with `numpy.ascontiguousarray`";
             return Ok(Err(DataError::unsupported(name, reason)));
         }
-        let n_bytes = header
-            .shape
-            .iter()
-            .try_fold(item_size, |n, &axis| n.checked_mul(axis));
+        let n_bytes = header.shape.iter().try_fold(item_size, |n, &axis| n.checked_mul(axis));
         let Some(n_bytes) = n_bytes.filter(|&n_bytes| n_bytes <= MAX_BYTES) else {
-            let reason = format!(
-                "an array of shape {:?} is over {} GiB",
-                header.shape,
-                MAX_BYTES >> 30
-            );
+            let reason = format!("an array of shape {:?} is over {} GiB", header.shape, MAX_BYTES >> 30);
             return Ok(Err(DataError::refused(name, reason)));
         };
         // Grown as data arrives: a header may promise what the file does not hold.
         let mut bytes = Vec::new();
         reader.take(n_bytes as u64 + 1).read_to_end(&mut bytes)?;
         if bytes.len() != n_bytes {
-            let compared = if bytes.len() < n_bytes {
-                "fewer"
-            } else {
-                "more"
-            };
+            let compared = if bytes.len() < n_bytes { "fewer" } else { "more" };
             let reason = format!("the header promises {n_bytes} bytes, the array has {compared}");
             return Ok(Err(DataError::damaged(name, reason)));
         }
@@ -178,46 +138,20 @@ fn read_array(
 ///
 /// - [`DataError::Setting`] if the lengths do not fit the shape or each other.
 /// - [`DataError::Write`] if the file cannot be written.
-pub fn write(
-    path: &Path,
-    pixels: &[u8],
-    shape: ImageShape,
-    labels: Option<&[i64]>,
-) -> Result<(), DataError> {
+pub fn write(path: &Path, pixels: &[u8], shape: ImageShape, labels: Option<&[i64]>) -> Result<(), DataError> {
     let n_images = pixels.len().checked_div(shape.n_values()).unwrap_or(0);
     if n_images * shape.n_values() != pixels.len() {
-        let reason = format!(
-            "must hold whole images of {shape}, got {} bytes",
-            pixels.len()
-        );
-        return Err(DataError::Setting {
-            setting: "pixels",
-            reason,
-        });
+        let reason = format!("must hold whole images of {shape}, got {} bytes", pixels.len());
+        return Err(DataError::Setting { setting: "pixels", reason });
     }
     if let Some(labels) = labels.filter(|labels| labels.len() != n_images) {
-        let reason = format!(
-            "must be one for each of {n_images} images, got {}",
-            labels.len()
-        );
-        return Err(DataError::Setting {
-            setting: "labels",
-            reason,
-        });
+        let reason = format!("must be one for each of {n_images} images, got {}", labels.len());
+        return Err(DataError::Setting { setting: "labels", reason });
     }
     let array = |descr: &str, shape: Vec<usize>| {
-        NpyHeader {
-            descr: descr.to_owned(),
-            fortran_order: false,
-            shape,
-        }
-        .to_bytes()
+        NpyHeader { descr: descr.to_owned(), fortran_order: false, shape }.to_bytes()
     };
-    let ImageShape {
-        height,
-        width,
-        channels,
-    } = shape;
+    let ImageShape { height, width, channels } = shape;
     write_whole(path, |file| {
         let mut archive = ZipWriter::new(file);
         // `large_file` from 4 GiB on needs another header layout, so it is asked for only then.
@@ -227,18 +161,12 @@ pub fn write(
             .unix_permissions(0o644)
             .large_file(pixels.len() >= u32::MAX as usize - (64 << 10));
         archive.start_file("arr_0.npy", options)?;
-        io::Write::write_all(
-            &mut archive,
-            &array("|u1", vec![n_images, height, width, channels]),
-        )?;
+        io::Write::write_all(&mut archive, &array("|u1", vec![n_images, height, width, channels]))?;
         io::Write::write_all(&mut archive, pixels)?;
         if let Some(labels) = labels {
             archive.start_file("arr_1.npy", options)?;
             io::Write::write_all(&mut archive, &array("<i8", vec![n_images]))?;
-            let bytes: Vec<u8> = labels
-                .iter()
-                .flat_map(|label| label.to_le_bytes())
-                .collect();
+            let bytes: Vec<u8> = labels.iter().flat_map(|label| label.to_le_bytes()).collect();
             io::Write::write_all(&mut archive, &bytes)?;
         }
         archive.finish()?;

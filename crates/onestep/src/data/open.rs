@@ -111,22 +111,13 @@ pub fn open(spec: &DataSpec) -> Result<Box<dyn Dataset>, DataError> {
 }
 
 fn check_settings(spec: &DataSpec) -> Result<(), DataError> {
-    if let Some(size) = spec
-        .image_size
-        .filter(|size| !(1..=MAX_IMAGE_SIZE).contains(size))
-    {
+    if let Some(size) = spec.image_size.filter(|size| !(1..=MAX_IMAGE_SIZE).contains(size)) {
         let reason = format!("must be 1 to {MAX_IMAGE_SIZE}, got {size}");
-        return Err(DataError::Setting {
-            setting: "image_size",
-            reason,
-        });
+        return Err(DataError::Setting { setting: "image_size", reason });
     }
     if spec.limit == Some(0) {
         let reason = "must be at least 1; leave it out to use all images".to_owned();
-        return Err(DataError::Setting {
-            setting: "limit",
-            reason,
-        });
+        return Err(DataError::Setting { setting: "limit", reason });
     }
     Ok(())
 }
@@ -134,22 +125,14 @@ fn check_settings(spec: &DataSpec) -> Result<(), DataError> {
 fn open_builtin(name: &str, spec: &DataSpec) -> Result<Box<dyn Dataset>, DataError> {
     let toy = Toy::ALL.into_iter().find(|toy| toy.name() == name);
     if name != "emoji" && toy.is_none() {
-        return Err(DataError::UnknownBuiltin {
-            name: name.to_owned(),
-        });
+        return Err(DataError::UnknownBuiltin { name: name.to_owned() });
     }
     if spec.split == Split::Test {
-        return Err(DataError::NoSplit {
-            name: spec.source.clone(),
-        });
+        return Err(DataError::NoSplit { name: spec.source.clone() });
     }
     match toy {
         Some(toy) => Ok(Box::new(ToySet::new(toy, spec)?)),
-        None => Ok(Box::new(ImageSet::new(
-            builtin::emoji()?,
-            &spec.source,
-            spec,
-        )?)),
+        None => Ok(Box::new(ImageSet::new(builtin::emoji()?, &spec.source, spec)?)),
     }
 }
 
@@ -159,33 +142,20 @@ fn source_paths(source: &str) -> Result<Vec<PathBuf>, DataError> {
     if whole.exists() {
         return Ok(vec![whole]);
     }
-    let paths: Vec<PathBuf> = source
-        .split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .map(PathBuf::from)
-        .collect();
+    let paths: Vec<PathBuf> =
+        source.split(',').map(str::trim).filter(|part| !part.is_empty()).map(PathBuf::from).collect();
     if paths.is_empty() {
         let reason = "is empty; name a folder, a file, or a set like `builtin:emoji`".to_owned();
-        return Err(DataError::Setting {
-            setting: "source",
-            reason,
-        });
+        return Err(DataError::Setting { setting: "source", reason });
     }
     match paths.iter().find(|path| !path.exists()) {
-        Some(missing) => Err(DataError::NotFound {
-            path: missing.clone(),
-        }),
+        Some(missing) => Err(DataError::NotFound { path: missing.clone() }),
         None => Ok(paths),
     }
 }
 
 fn open_path(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
-    if path.is_dir() {
-        open_folder(path, spec)
-    } else {
-        open_file(path, spec)
-    }
+    if path.is_dir() { open_folder(path, spec) } else { open_file(path, spec) }
 }
 
 fn open_folder(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
@@ -197,11 +167,7 @@ fn open_folder(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
     }
     let [train, test] = ["train", "test"].map(|name| path.join(name));
     if train.is_dir() && test.is_dir() {
-        let part = if spec.split == Split::Train {
-            train
-        } else {
-            test
-        };
+        let part = if spec.split == Split::Train { train } else { test };
         return folder::open(&part, spec.labels);
     }
     require_train(path, spec)?;
@@ -245,9 +211,7 @@ impl FileKind {
             Ok(Self::Zip)
         } else if idx::is_image_name(path) || idx::is_images(path) {
             Ok(Self::Idx)
-        } else if [".tar", ".tar.gz", ".tgz"]
-            .iter()
-            .any(|suffix| name.ends_with(suffix))
+        } else if [".tar", ".tar.gz", ".tgz"].iter().any(|suffix| name.ends_with(suffix))
             || is_gzip
             || cifar::is_tar(path)
         {
@@ -256,9 +220,7 @@ impl FileKind {
             let reason = "one picture is no set; name the folder it lies in";
             Err(DataError::unsupported(path.display().to_string(), reason))
         } else {
-            Err(DataError::UnknownKind {
-                path: path.to_path_buf(),
-            })
+            Err(DataError::UnknownKind { path: path.to_path_buf() })
         }
     }
 }
@@ -267,8 +229,6 @@ impl FileKind {
 fn require_train(path: &Path, spec: &DataSpec) -> Result<(), DataError> {
     match spec.split {
         Split::Train => Ok(()),
-        Split::Test => Err(DataError::NoSplit {
-            name: path.display().to_string(),
-        }),
+        Split::Test => Err(DataError::NoSplit { name: path.display().to_string() }),
     }
 }

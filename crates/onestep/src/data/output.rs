@@ -16,28 +16,20 @@ pub(super) fn write_whole(
     path: &Path,
     body: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), DataError> {
-    let write_error = |source| DataError::Write {
-        path: path.to_path_buf(),
-        source,
-    };
+    let write_error = |source| DataError::Write { path: path.to_path_buf(), source };
     let (scratch_path, scratch) = create_scratch(path).map_err(write_error)?;
-    fill(scratch, body)
-        .and_then(|()| fs::rename(&scratch_path, path))
-        .map_err(|error| {
-            // The first error is the one to tell; that a scratch file stays behind is the smaller evil.
-            let _ = fs::remove_file(&scratch_path);
-            write_error(error)
-        })?;
+    fill(scratch, body).and_then(|()| fs::rename(&scratch_path, path)).map_err(|error| {
+        // The first error is the one to tell; that a scratch file stays behind is the smaller evil.
+        let _ = fs::remove_file(&scratch_path);
+        write_error(error)
+    })?;
     sync_folder(path);
     Ok(())
 }
 
 fn create_scratch(path: &Path) -> io::Result<(PathBuf, File)> {
     let Some(name) = path.file_name() else {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the path names no file",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"));
     };
     let mut attempt = 0;
     loop {
@@ -45,11 +37,7 @@ fn create_scratch(path: &Path) -> io::Result<(PathBuf, File)> {
         scratch_name.push(name);
         scratch_name.push(format!(".{}-{attempt}.partial", std::process::id()));
         let scratch_path = path.with_file_name(scratch_name);
-        match OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&scratch_path)
-        {
+        match OpenOptions::new().write(true).create_new(true).open(&scratch_path) {
             Ok(file) => return Ok((scratch_path, file)),
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             Err(error) if attempt == MAX_LEFTOVERS => return Err(error),
@@ -58,10 +46,7 @@ fn create_scratch(path: &Path) -> io::Result<(PathBuf, File)> {
     }
 }
 
-fn fill(
-    scratch: File,
-    body: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-) -> io::Result<()> {
+fn fill(scratch: File, body: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
     let mut writer = BufWriter::new(scratch);
     body(&mut writer)?;
     writer.flush()?;
@@ -70,9 +55,7 @@ fn fill(
 
 /// Makes the rename itself durable where folders can be opened; elsewhere the system sees to it.
 fn sync_folder(path: &Path) {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
         let _ = folder.sync_all();
     }

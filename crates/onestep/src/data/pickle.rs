@@ -31,10 +31,7 @@ impl Dictionary {
         match &mut machine.nodes[root] {
             Node::Dict(entries) => {
                 let entries = std::mem::take(entries);
-                Ok(Self {
-                    nodes: machine.nodes,
-                    entries,
-                })
+                Ok(Self { nodes: machine.nodes, entries })
             }
             _ => Err("it holds no dictionary".to_owned()),
         }
@@ -66,21 +63,14 @@ impl Dictionary {
             return None;
         };
         let text = |&item: &Id| match &self.nodes[item] {
-            Node::Bytes(text) if text.len() <= MAX_TEXT => {
-                Some(String::from_utf8_lossy(text).into_owned())
-            }
+            Node::Bytes(text) if text.len() <= MAX_TEXT => Some(String::from_utf8_lossy(text).into_owned()),
             _ => None,
         };
-        if items.len() <= MAX_TEXTS {
-            items.iter().map(text).collect()
-        } else {
-            None
-        }
+        if items.len() <= MAX_TEXTS { items.iter().map(text).collect() } else { None }
     }
 
     fn get(&self, key: &str) -> Option<&Node> {
-        let is_key =
-            |id: Id| matches!(&self.nodes[id], Node::Bytes(name) if name == key.as_bytes());
+        let is_key = |id: Id| matches!(&self.nodes[id], Node::Bytes(name) if name == key.as_bytes());
         // Setting a key twice keeps the later value, as in Python.
         let &(_, value) = self.entries.iter().rev().find(|&&(name, _)| is_key(name))?;
         Some(&self.nodes[value])
@@ -131,11 +121,7 @@ impl Machine<'_> {
                 let length = self.length(1)?;
                 let bytes = self.take(length)?;
                 // Longer numbers exist, but none that counts anything.
-                let node = if length <= 8 {
-                    Node::Int(signed(bytes))
-                } else {
-                    Node::Other
-                };
+                let node = if length <= 8 { Node::Int(signed(bytes)) } else { Node::Other };
                 self.push(node)
             }
             // Byte strings and text, with lengths of one, four or eight bytes.
@@ -205,9 +191,7 @@ impl Machine<'_> {
             }
             b'R' => self.reduce(),
             b'b' => self.build(),
-            _ => Err(format!(
-                "it holds the instruction {opcode:#04x}, which data has no need of"
-            )),
+            _ => Err(format!("it holds the instruction {opcode:#04x}, which data has no need of")),
         }
     }
 }

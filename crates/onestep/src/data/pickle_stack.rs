@@ -30,15 +30,11 @@ pub(super) enum Known {
 impl Known {
     pub(super) fn find(module: &str, name: &str) -> Result<Self, String> {
         match (module, name) {
-            ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => {
-                Ok(Self::Reconstruct)
-            }
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Ok(Self::Reconstruct),
             ("numpy", "ndarray") => Ok(Self::NdArray),
             ("numpy", "dtype") => Ok(Self::Dtype),
             ("_codecs", "encode") => Ok(Self::Encode),
-            _ => Err(format!(
-                "it asks for `{module}.{name}`, which data has no need of"
-            )),
+            _ => Err(format!("it asks for `{module}.{name}`, which data has no need of")),
         }
     }
 }
@@ -76,31 +72,19 @@ impl<'a> Machine<'a> {
         };
         let arguments: Vec<&Node> = arguments.iter().map(|&id| &self.nodes[id]).collect();
         let node = match (callable, &arguments[..]) {
-            (
-                Known::Reconstruct,
-                [
-                    Node::Known(Known::NdArray),
-                    Node::Sequence(_),
-                    Node::Bytes(_),
-                ],
-            ) => Node::Array {
-                shape: vec![0],
-                bytes: Vec::new(),
-            },
-            (Known::Dtype, [Node::Bytes(name), ..]) => Node::Dtype {
-                is_byte: matches!(&name[..], b"u1" | b"|u1" | b"uint8"),
-            },
+            (Known::Reconstruct, [Node::Known(Known::NdArray), Node::Sequence(_), Node::Bytes(_)]) => {
+                Node::Array { shape: vec![0], bytes: Vec::new() }
+            }
+            (Known::Dtype, [Node::Bytes(name), ..]) => {
+                Node::Dtype { is_byte: matches!(&name[..], b"u1" | b"|u1" | b"uint8") }
+            }
             // Python 3 writes the bytes of an old protocol as text that is to be encoded.
             (Known::Encode, [Node::Bytes(text), Node::Bytes(codec)])
                 if matches!(&codec[..], b"latin1" | b"latin-1") =>
             {
                 let latin1 = std::str::from_utf8(text)
                     .ok()
-                    .and_then(|text| {
-                        text.chars()
-                            .map(|c| u8::try_from(u32::from(c)).ok())
-                            .collect()
-                    })
+                    .and_then(|text| text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect())
                     .ok_or("its Latin-1 text is none")?;
                 self.budget = self.budget.checked_sub(text.len()).ok_or(TOO_LARGE)?;
                 Node::Bytes(latin1)
@@ -135,20 +119,12 @@ impl<'a> Machine<'a> {
                 };
                 let shape: Option<Vec<usize>> = shape.iter().map(extent).collect();
                 let shape = shape.ok_or("it holds an array with a bad shape")?;
-                let n_values = shape
-                    .iter()
-                    .try_fold(1usize, |n, &extent| n.checked_mul(extent));
+                let n_values = shape.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent));
                 if n_values != Some(bytes.len()) {
-                    return Err(format!(
-                        "an array of shape {shape:?} has {} bytes",
-                        bytes.len()
-                    ));
+                    return Err(format!("an array of shape {shape:?} has {} bytes", bytes.len()));
                 }
                 self.budget = self.budget.checked_sub(bytes.len()).ok_or(TOO_LARGE)?;
-                self.nodes[target] = Node::Array {
-                    shape,
-                    bytes: bytes.clone(),
-                };
+                self.nodes[target] = Node::Array { shape, bytes: bytes.clone() };
                 Ok(())
             }
             _ => Err("it gives a state to something that has none".to_owned()),
@@ -226,19 +202,13 @@ impl<'a> Machine<'a> {
     }
 
     pub(super) fn recall(&mut self, key: u32) -> Result<(), String> {
-        let id = *self
-            .memo
-            .get(&key)
-            .ok_or("it recalls what it never stored")?;
+        let id = *self.memo.get(&key).ok_or("it recalls what it never stored")?;
         self.stack.push(id);
         Ok(())
     }
 
     pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], String> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(length)
-            .ok_or("it ends too early")?;
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or("it ends too early")?;
         self.rest = rest;
         Ok(taken)
     }
@@ -257,11 +227,7 @@ impl<'a> Machine<'a> {
     }
 
     pub(super) fn line(&mut self) -> Result<String, String> {
-        let end = self
-            .rest
-            .iter()
-            .position(|&byte| byte == b'\n')
-            .ok_or("it ends too early")?;
+        let end = self.rest.iter().position(|&byte| byte == b'\n').ok_or("it ends too early")?;
         let line = String::from_utf8_lossy(self.take(end)?).into_owned();
         self.take(1)?;
         Ok(line)

@@ -45,29 +45,19 @@ impl Grid {
         };
         if self.columns == 0 || self.scale == 0 {
             let Self { columns, scale } = self;
-            let reason =
-                format!("needs columns and scale of at least 1, got {columns} and {scale}");
+            let reason = format!("needs columns and scale of at least 1, got {columns} and {scale}");
             return setting("grid", reason);
         }
         let ImageShape { height, width, .. } = first.shape();
-        if let Some(other) = pictures
-            .iter()
-            .map(Pixels::shape)
-            .find(|s| (s.height, s.width) != (height, width))
+        if let Some(other) =
+            pictures.iter().map(Pixels::shape).find(|s| (s.height, s.width) != (height, width))
         {
-            return setting(
-                "pictures",
-                format!("must be of one size, got {} and {other}", first.shape()),
-            );
+            return setting("pictures", format!("must be of one size, got {} and {other}", first.shape()));
         }
         let columns = self.columns.min(pictures.len());
         let rows = pictures.len().div_ceil(columns);
         let side = |n: usize, extent: usize| {
-            extent
-                .checked_mul(self.scale)?
-                .checked_add(PADDING)?
-                .checked_mul(n)?
-                .checked_add(PADDING)
+            extent.checked_mul(self.scale)?.checked_add(PADDING)?.checked_mul(n)?.checked_add(PADDING)
         };
         let (grid_height, grid_width) = match (side(rows, height), side(columns, width)) {
             (Some(h), Some(w)) if h <= MAX_SIDE && w <= MAX_SIDE => (h, w),
@@ -80,16 +70,8 @@ impl Grid {
                 return setting("grid", reason);
             }
         };
-        let channels = pictures
-            .iter()
-            .map(|p| p.shape().channels)
-            .max()
-            .unwrap_or(1);
-        let shape = ImageShape {
-            height: grid_height,
-            width: grid_width,
-            channels,
-        };
+        let channels = pictures.iter().map(|p| p.shape().channels).max().unwrap_or(1);
+        let shape = ImageShape { height: grid_height, width: grid_width, channels };
         let mut bytes = vec![u8::MAX; shape.n_values()];
         for (index, picture) in pictures.iter().enumerate() {
             let top = PADDING + index / columns * (height * self.scale + PADDING);
@@ -122,10 +104,7 @@ impl Grid {
 ///
 /// [`DataError::Setting`] if the parameters are longer than [`MAX_PARAMETERS`] or hold a NUL.
 pub fn encode_png(picture: &Pixels, parameters: Option<&str>) -> Result<Vec<u8>, DataError> {
-    let setting = |reason| DataError::Setting {
-        setting: "parameters",
-        reason,
-    };
+    let setting = |reason| DataError::Setting { setting: "parameters", reason };
     if let Some(text) = parameters {
         if text.len() > MAX_PARAMETERS {
             let reason = format!("must be at most {MAX_PARAMETERS} bytes, got {}", text.len());
@@ -168,16 +147,11 @@ pub fn read_parameters(path: &Path) -> Result<Option<String>, DataError> {
     let mut signature = [0; 8];
     let n_read = read_up_to(&mut reader, &mut signature).map_err(|e| DataError::read(path, e))?;
     if signature[..n_read] != PNG_SIGNATURE {
-        return Err(DataError::unsupported(
-            name(),
-            "parameters are kept in PNG files, this is none",
-        ));
+        return Err(DataError::unsupported(name(), "parameters are kept in PNG files, this is none"));
     }
     loop {
         let mut header = [0; 8];
-        reader
-            .read_exact(&mut header)
-            .map_err(|error| ended_early(path, error))?;
+        reader.read_exact(&mut header).map_err(|error| ended_early(path, error))?;
         let [l0, l1, l2, l3, kind @ ..] = header;
         let length = u32::from_be_bytes([l0, l1, l2, l3]);
         match &kind {
@@ -195,10 +169,7 @@ pub fn read_parameters(path: &Path) -> Result<Option<String>, DataError> {
                     crc.update(&kind);
                     crc.update(&data);
                     if crc.sum() != u32::from_be_bytes(checksum) {
-                        return Err(DataError::damaged(
-                            name(),
-                            "the parameters' checksum is wrong",
-                        ));
+                        return Err(DataError::damaged(name(), "the parameters' checksum is wrong"));
                     }
                     return unpack_text(&text, &name()).map(Some);
                 }
@@ -217,18 +188,10 @@ fn write_chunks(
     picture: &Pixels,
     parameters: Option<&str>,
 ) -> Result<(), png::EncodingError> {
-    let ImageShape {
-        height,
-        width,
-        channels,
-    } = picture.shape();
+    let ImageShape { height, width, channels } = picture.shape();
     let mut encoder = png::Encoder::new(encoded, width as u32, height as u32);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_color(if channels == 1 {
-        png::ColorType::Grayscale
-    } else {
-        png::ColorType::Rgb
-    });
+    encoder.set_color(if channels == 1 { png::ColorType::Grayscale } else { png::ColorType::Rgb });
     if let Some(text) = parameters {
         encoder.add_itxt_chunk(PARAMETERS_KEY.to_owned(), text.to_owned())?;
     }
@@ -246,18 +209,13 @@ struct ChunkText<'a> {
 /// Takes an `iTXt` chunk apart, if its keyword is ours: keyword NUL flag method language NUL
 /// translated keyword NUL text.
 fn our_text(data: &[u8]) -> Option<ChunkText<'_>> {
-    let rest = data
-        .strip_prefix(PARAMETERS_KEY.as_bytes())?
-        .strip_prefix(&[0])?;
+    let rest = data.strip_prefix(PARAMETERS_KEY.as_bytes())?.strip_prefix(&[0])?;
     let [compressed @ (0 | 1), 0, rest @ ..] = rest else {
         return None;
     };
     let mut fields = rest.splitn(3, |&byte| byte == 0);
     let (_language, _translation, bytes) = (fields.next()?, fields.next()?, fields.next()?);
-    Some(ChunkText {
-        compressed: *compressed == 1,
-        bytes,
-    })
+    Some(ChunkText { compressed: *compressed == 1, bytes })
 }
 
 fn unpack_text(text: &ChunkText<'_>, name: &str) -> Result<String, DataError> {

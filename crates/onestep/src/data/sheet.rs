@@ -60,7 +60,8 @@ impl Sheet {
         parameters: Option<&str>,
     ) -> Result<(), DataError> {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|source| DataError::Write { path: folder.to_path_buf(), source })?;
+            std::fs::create_dir_all(folder)
+                .map_err(|source| DataError::Write { path: folder.to_path_buf(), source })?;
         }
         write_png(path, &self.draw(values, shape)?, parameters)
     }

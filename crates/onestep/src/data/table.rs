@@ -22,15 +22,8 @@ pub(super) struct Part {
 impl Table {
     /// `bytes` must hold a whole number of images, as many as the parts say together.
     pub(super) fn new(shape: ImageShape, bytes: Vec<u8>, parts: Vec<Part>) -> Self {
-        debug_assert_eq!(
-            bytes.len(),
-            shape.n_values() * parts.iter().map(|p| p.len).sum::<usize>()
-        );
-        Self {
-            shape,
-            bytes,
-            parts,
-        }
+        debug_assert_eq!(bytes.len(), shape.n_values() * parts.iter().map(|p| p.len).sum::<usize>());
+        Self { shape, bytes, parts }
     }
 }
 

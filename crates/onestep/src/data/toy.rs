@@ -25,13 +25,8 @@ pub(super) enum Toy {
 }
 
 impl Toy {
-    pub(super) const ALL: [Self; 5] = [
-        Self::TwoMoons,
-        Self::EightGaussians,
-        Self::Checkerboard,
-        Self::SwissRoll,
-        Self::Gaussian,
-    ];
+    pub(super) const ALL: [Self; 5] =
+        [Self::TwoMoons, Self::EightGaussians, Self::Checkerboard, Self::SwissRoll, Self::Gaussian];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -46,9 +41,7 @@ impl Toy {
     fn class_names(self) -> Vec<String> {
         match self {
             Self::TwoMoons => vec!["upper".to_owned(), "lower".to_owned()],
-            Self::EightGaussians => (0..8)
-                .map(|spoke| format!("{} degrees", 45 * spoke))
-                .collect(),
+            Self::EightGaussians => (0..8).map(|spoke| format!("{} degrees", 45 * spoke)).collect(),
             Self::Checkerboard | Self::SwissRoll | Self::Gaussian => Vec::new(),
         }
     }
@@ -78,10 +71,7 @@ impl Toy {
                 let deviation: f64 = 0.08;
                 let radius = (2.0 * (0.25 - deviation.powi(2))).sqrt();
                 let (sin, cos) = (class as f64 * TAU / 8.0).sin_cos();
-                let point = [
-                    radius * cos + deviation * noise_x,
-                    radius * sin + deviation * noise_y,
-                ];
+                let point = [radius * cos + deviation * noise_x, radius * sin + deviation * noise_y];
                 (point, Some(class))
             }
             Self::Checkerboard => {
@@ -120,30 +110,15 @@ pub(super) struct ToySet {
 impl ToySet {
     /// Refuses what only makes sense for images.
     pub(super) fn new(toy: Toy, spec: &DataSpec) -> Result<Self, DataError> {
-        let for_images = [
-            ("image_size", spec.image_size.is_some()),
-            ("grey", spec.grey),
-            ("flip", spec.flip),
-        ];
+        let for_images =
+            [("image_size", spec.image_size.is_some()), ("grey", spec.grey), ("flip", spec.flip)];
         if let Some((setting, _)) = for_images.into_iter().find(|&(_, is_set)| is_set) {
-            let reason = format!(
-                "is for images, `{}` is a set of points; leave it out",
-                spec.source
-            );
+            let reason = format!("is for images, `{}` is a set of points; leave it out", spec.source);
             return Err(DataError::Setting { setting, reason });
         }
-        let class_names = if spec.labels {
-            toy.class_names()
-        } else {
-            Vec::new()
-        };
+        let class_names = if spec.labels { toy.class_names() } else { Vec::new() };
         let len = spec.limit.unwrap_or(N_POINTS).min(N_POINTS);
-        Ok(Self {
-            toy,
-            len,
-            labels: spec.labels,
-            class_names,
-        })
+        Ok(Self { toy, len, labels: spec.labels, class_names })
     }
 }
 
@@ -153,11 +128,7 @@ impl Dataset for ToySet {
     }
 
     fn shape(&self) -> ImageShape {
-        ImageShape {
-            height: 1,
-            width: 1,
-            channels: 2,
-        }
+        ImageShape { height: 1, width: 1, channels: 2 }
     }
 
     fn class_names(&self) -> &[String] {
@@ -166,16 +137,10 @@ impl Dataset for ToySet {
 
     fn sample(&self, index: usize) -> Result<Sample, DataError> {
         if index >= self.len {
-            return Err(DataError::Index {
-                index,
-                len: self.len,
-            });
+            return Err(DataError::Index { index, len: self.len });
         }
         let (point, label) = self.toy.point(index);
-        Ok(Sample {
-            values: point.map(|value| value as f32).to_vec(),
-            label: label.filter(|_| self.labels),
-        })
+        Ok(Sample { values: point.map(|value| value as f32).to_vec(), label: label.filter(|_| self.labels) })
     }
 
     fn source(&self, index: usize) -> String {

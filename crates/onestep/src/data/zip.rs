@@ -22,24 +22,13 @@ const MAX_INDEX: u64 = 512 << 20;
 /// Lists the pictures of an archive in the order of their names.
 pub(super) fn open(path: &Path) -> Result<Pictures, DataError> {
     let archive = Archive::open(path)?;
-    let visible: Vec<&Entry> = archive
-        .entries()
-        .iter()
-        .filter(|entry| !is_hidden(&entry.name))
-        .collect();
-    let mut entries: Vec<Entry> = visible
-        .iter()
-        .copied()
-        .filter(|entry| has_picture_suffix(&entry.name))
-        .cloned()
-        .collect();
+    let visible: Vec<&Entry> = archive.entries().iter().filter(|entry| !is_hidden(&entry.name)).collect();
+    let mut entries: Vec<Entry> =
+        visible.iter().copied().filter(|entry| has_picture_suffix(&entry.name)).cloned().collect();
     let index_entry = archive.find("dataset.json");
     let n_ignored = visible.len() - entries.len() - usize::from(index_entry.is_some());
     if entries.is_empty() {
-        return Err(DataError::Empty {
-            path: path.to_path_buf(),
-            ignored: n_ignored,
-        });
+        return Err(DataError::Empty { path: path.to_path_buf(), ignored: n_ignored });
     }
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     let index = match index_entry {
@@ -50,17 +39,9 @@ pub(super) fn open(path: &Path) -> Result<Pictures, DataError> {
         Some(labels) => Some(labels_in_order(&archive, &entries, labels)?),
         None => None,
     };
-    let class_names = index
-        .classes
-        .filter(|_| labels.is_some())
-        .unwrap_or_default();
+    let class_names = index.classes.filter(|_| labels.is_some()).unwrap_or_default();
     let reader = Box::new(ZipPictures { archive, entries });
-    Ok(Pictures {
-        reader,
-        labels,
-        class_names,
-        n_ignored,
-    })
+    Ok(Pictures { reader, labels, class_names, n_ignored })
 }
 
 #[derive(Default, Deserialize)]
@@ -72,8 +53,7 @@ struct Index {
 fn read_index(archive: &Archive, entry: &Entry) -> Result<Index, DataError> {
     let text = archive.read(entry, MAX_INDEX)?;
     serde_json::from_slice(&text).map_err(|error| {
-        let reason =
-            format!("expected `{{\"labels\": [[\"file\", class number], ...]}}` or null: {error}");
+        let reason = format!("expected `{{\"labels\": [[\"file\", class number], ...]}}` or null: {error}");
         DataError::labels(archive.full_name(entry), reason)
     })
 }
@@ -83,10 +63,8 @@ fn labels_in_order(
     entries: &[Entry],
     labels: Vec<(String, u32)>,
 ) -> Result<Vec<usize>, DataError> {
-    let label_of: HashMap<String, u32> = labels
-        .into_iter()
-        .map(|(name, label)| (name.replace('\\', "/"), label))
-        .collect();
+    let label_of: HashMap<String, u32> =
+        labels.into_iter().map(|(name, label)| (name.replace('\\', "/"), label)).collect();
     let label = |entry: &Entry| match label_of.get(&entry.name) {
         Some(&label) => Ok(label as usize),
         None => {

@@ -90,7 +90,8 @@ pub fn to_torch(architecture: &Architecture, mut named: NamedArrays) -> Result<N
         for (name, filter) in filters(architecture) {
             translated.insert(name, (vec![1, 1, filter.len(), filter.len()], outer(&filter)));
         }
-        translated = translated.into_iter().map(|(name, array)| (format!("{EDM_PREFIX}{name}"), array)).collect();
+        translated =
+            translated.into_iter().map(|(name, array)| (format!("{EDM_PREFIX}{name}"), array)).collect();
     }
     Ok(translated)
 }
@@ -109,7 +110,9 @@ enum Axes {
 impl Axes {
     fn of(architecture: &Architecture, spec: &ParameterSpec) -> Self {
         match spec.shape.len() {
-            2 if matches!(architecture, Architecture::Adm(_)) && spec.name == "label_emb.weight" => Self::Same,
+            2 if matches!(architecture, Architecture::Adm(_)) && spec.name == "label_emb.weight" => {
+                Self::Same
+            }
             2 => Self::Linear,
             4 => Self::Convolution,
             _ => Self::Same,
@@ -184,7 +187,9 @@ fn attention_order(architecture: &Architecture, spec: &ParameterSpec) -> Option<
     };
     let width = channels / heads;
     let place = |part: usize, head: usize, within: usize| (head * width + within) * 3 + part;
-    Some((0..3 * channels).map(|ours| place(ours / channels, ours % channels / width, ours % width)).collect())
+    Some(
+        (0..3 * channels).map(|ours| place(ours / channels, ours % channels / width, ours % width)).collect(),
+    )
 }
 
 fn inverse(order: &[usize]) -> Vec<usize> {
@@ -204,10 +209,17 @@ fn gather_last(values: &[f32], order: &[usize]) -> Vec<f32> {
 fn filters(architecture: &Architecture) -> Vec<(String, Vec<f32>)> {
     let standard = (Encoder::Standard, Decoder::Standard);
     let (size, n_levels, (encoder, decoder), filter) = match architecture {
-        Architecture::Song(SongConfig { image_size, channel_mult, encoder, decoder, resample_filter, .. }) => {
-            (*image_size, channel_mult.len(), (*encoder, *decoder), resample_filter.clone())
+        Architecture::Song(SongConfig {
+            image_size,
+            channel_mult,
+            encoder,
+            decoder,
+            resample_filter,
+            ..
+        }) => (*image_size, channel_mult.len(), (*encoder, *decoder), resample_filter.clone()),
+        Architecture::Dhariwal(config) => {
+            (config.image_size, config.channel_mult.len(), standard, vec![1.0, 1.0])
         }
-        Architecture::Dhariwal(config) => (config.image_size, config.channel_mult.len(), standard, vec![1.0, 1.0]),
         Architecture::Adm(_) | Architecture::Mlp(_) => return Vec::new(),
     };
     let mut names = Vec::new();
@@ -240,7 +252,11 @@ fn outer(filter: &[f32]) -> Vec<f32> {
 fn check_filter(name: String, shape: Vec<usize>, values: &[f32], filter: &[f32]) -> Result<(), ModelError> {
     let expected = outer(filter);
     if shape != [1, 1, filter.len(), filter.len()] {
-        return Err(ModelError::WrongShape { name, found: shape, expected: vec![1, 1, filter.len(), filter.len()] });
+        return Err(ModelError::WrongShape {
+            name,
+            found: shape,
+            expected: vec![1, 1, filter.len(), filter.len()],
+        });
     }
     let same = |(found, expected): (&f32, &f32)| (found - expected).abs() <= 1e-6;
     if values.len() == expected.len() && values.iter().zip(&expected).all(same) {

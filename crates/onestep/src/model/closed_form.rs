@@ -35,7 +35,8 @@ impl GaussianMixture {
     /// [`ModelError::BadArchitecture`] unless there is a component, all means have one length, deviations are
     /// positive and the shares are positive and sum to one within 1e-9.
     pub fn new(components: Vec<Component>, sigma_min: f64) -> Result<Self, ModelError> {
-        let bad = |reason: &str| Err(ModelError::BadArchitecture { reason: format!("Gaussian mixture: {reason}") });
+        let bad =
+            |reason: &str| Err(ModelError::BadArchitecture { reason: format!("Gaussian mixture: {reason}") });
         let Some(first) = components.first() else { return bad("it needs at least one component") };
         if components.iter().any(|c| c.mean.len() != first.mean.len()) {
             return bad("all means must have the same length");
@@ -104,12 +105,20 @@ impl Denoiser for GaussianMixture {
     ///
     /// Bayes' rule: the components' posterior means, weighted with their posterior probabilities (log-sum-exp
     /// over the components, so that far-away ones cannot overflow).
-    fn denoise(&self, noisy: Tensor<4>, sigma: &[f64], _condition: &Condition) -> Result<Tensor<4>, ModelError> {
+    fn denoise(
+        &self,
+        noisy: Tensor<4>,
+        sigma: &[f64],
+        _condition: &Condition,
+    ) -> Result<Tensor<4>, ModelError> {
         let [batch, height, width, channels] = noisy.dims();
         check_batch("noise levels", sigma.len(), batch)?;
         let dimension = height * width * channels;
         if dimension != self.components[0].mean.len() {
-            return Err(ModelError::WrongImage { found: [height, width, channels], expected: [1, 1, self.components[0].mean.len()] });
+            return Err(ModelError::WrongImage {
+                found: [height, width, channels],
+                expected: [1, 1, self.components[0].mean.len()],
+            });
         }
         let total = |component: &Component, sigma: &f64| component.std.powi(2) + sigma.powi(2);
         let mut log_weights = Vec::new();
@@ -120,7 +129,9 @@ impl Denoiser for GaussianMixture {
             let square = offset.clone().powi_scalar(2).sum_dim(3).sum_dim(2).sum_dim(1);
             let scale = per_sample(sigma.iter().map(|s| -0.5 / total(component, s)), &noisy);
             let constant = per_sample(
-                sigma.iter().map(|s| component.share.ln() - 0.5 * dimension as f64 * total(component, s).ln()),
+                sigma
+                    .iter()
+                    .map(|s| component.share.ln() - 0.5 * dimension as f64 * total(component, s).ln()),
                 &noisy,
             );
             log_weights.push(square * scale + constant);

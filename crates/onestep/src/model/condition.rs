@@ -59,10 +59,10 @@ impl Condition {
         Self {
             labels: self.labels.as_ref().map(|labels| labels[samples.clone()].to_vec()),
             augment: self.augment.as_ref().map(|augment| augment[samples.clone()].to_vec()),
-            dropout: self.dropout.as_ref().map(|key| DropoutKey {
-                samples: key.samples[samples.clone()].to_vec(),
-                ..key.clone()
-            }),
+            dropout: self
+                .dropout
+                .as_ref()
+                .map(|key| DropoutKey { samples: key.samples[samples.clone()].to_vec(), ..key.clone() }),
         }
     }
 }

@@ -23,7 +23,12 @@ pub trait Denoiser {
     /// # Errors
     ///
     /// [`ModelError`] where the batch or the condition does not fit the model.
-    fn denoise(&self, noisy: Tensor<4>, sigma: &[f64], condition: &Condition) -> Result<Tensor<4>, ModelError>;
+    fn denoise(
+        &self,
+        noisy: Tensor<4>,
+        sigma: &[f64],
+        condition: &Condition,
+    ) -> Result<Tensor<4>, ModelError>;
 
     /// The smallest noise level the model knows: at it, a consistency model is the identity.
     fn sigma_min(&self) -> f64;

@@ -77,7 +77,12 @@ impl Denoiser for Preconditioned {
     ///
     /// Karras et al. 2022 (arXiv:2206.00364), eq. 7. The coefficients are computed in f64 and rounded once,
     /// where both reference codes compute them in f32.
-    fn denoise(&self, noisy: Tensor<4>, sigma: &[f64], condition: &Condition) -> Result<Tensor<4>, ModelError> {
+    fn denoise(
+        &self,
+        noisy: Tensor<4>,
+        sigma: &[f64],
+        condition: &Condition,
+    ) -> Result<Tensor<4>, ModelError> {
         let [batch, image @ ..] = noisy.dims();
         check_batch("noise levels", sigma.len(), batch)?;
         if image != self.network.image() {

@@ -320,6 +320,7 @@ pub fn n_parameters(specs: &[ParameterSpec]) -> usize {
 
 /// A stable 64-bit key of a name (FNV-1a), the stream its starting values come from.
 fn name_key(name: &str) -> u64 {
-    name.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }

@@ -32,7 +32,12 @@
 /// assert_eq!(levels[2], 80.0);
 /// # Ok::<(), onestep::noise::LevelsError>(())
 /// ```
-pub fn karras_levels(n_levels: usize, sigma_min: f64, sigma_max: f64, rho: f64) -> Result<Vec<f64>, LevelsError> {
+pub fn karras_levels(
+    n_levels: usize,
+    sigma_min: f64,
+    sigma_max: f64,
+    rho: f64,
+) -> Result<Vec<f64>, LevelsError> {
     if n_levels < 2 {
         return Err(LevelsError::TooFewLevels { n_levels });
     }

@@ -93,7 +93,8 @@ impl Consistency {
                 solver.step(teacher, noisy_high.clone(), &pairs.high, &pairs.low, &condition)?.state.inner()
             }
         };
-        let reference = self.target_estimate(target, noisy_low, &batch.clean, &pairs.low, &batch.condition)?;
+        let reference =
+            self.target_estimate(target, noisy_low, &batch.clean, &pairs.low, &batch.condition)?;
         let estimate = student.denoise(noisy_high, &pairs.high, &batch.condition)?;
         let weights = pairs.high.iter().map(|&sigma| self.weighting.at(sigma, self.sigma_data));
         let weights = per_sample(weights, &batch.clean).reshape([n]);

@@ -31,7 +31,12 @@ pub struct Request<'a> {
 }
 
 /// The next unit normals of a batch as a tensor.
-pub(crate) fn draw(noise: &mut dyn NoiseSource, shape: [usize; 4], device: &Device, dtype: DType) -> Tensor<4> {
+pub(crate) fn draw(
+    noise: &mut dyn NoiseSource,
+    shape: [usize; 4],
+    device: &Device,
+    dtype: DType,
+) -> Tensor<4> {
     let [batch, height, width, channels] = shape;
     let values = noise.standard_normal(batch, height * width * channels);
     let normals = Tensor::<4>::from_data(TensorData::new(values, shape), device);
@@ -50,7 +55,12 @@ pub(crate) struct Clamped<'a> {
 }
 
 impl Denoiser for Clamped<'_> {
-    fn denoise(&self, noisy: Tensor<4>, sigma: &[f64], condition: &Condition) -> Result<Tensor<4>, ModelError> {
+    fn denoise(
+        &self,
+        noisy: Tensor<4>,
+        sigma: &[f64],
+        condition: &Condition,
+    ) -> Result<Tensor<4>, ModelError> {
         Ok(clamped(self.model.denoise(noisy, sigma, condition)?, self.clamp))
     }
 

@@ -146,8 +146,13 @@ pub fn sample_ode(
         let ancestral = options.method == OdeMethod::Ancestral;
         let up = if ancestral { (next.powi(2) * (1.0 - (next / sigma).powi(2))).sqrt() } else { 0.0 };
         let down = (next.powi(2) - up.powi(2)).max(0.0).sqrt();
-        let step =
-            options.method.solver().step(&model, state, &vec![sigma; batch], &vec![down; batch], condition)?;
+        let step = options.method.solver().step(
+            &model,
+            state,
+            &vec![sigma; batch],
+            &vec![down; batch],
+            condition,
+        )?;
         state = step.state;
         if ancestral {
             state = state + draw(noise, shape, device, dtype) * up;

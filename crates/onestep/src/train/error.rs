@@ -34,7 +34,9 @@ pub enum TrainError {
         source_name: String,
     },
     /// Three updates in a row had a loss or a gradient that is not finite.
-    #[error("loss or gradient was not finite {n} steps in a row, up to step {step} (noise levels {sigma_low:.4} to {sigma_high:.4})")]
+    #[error(
+        "loss or gradient was not finite {n} steps in a row, up to step {step} (noise levels {sigma_low:.4} to {sigma_high:.4})"
+    )]
     NotFinite {
         /// The last of these steps.
         step: u64,

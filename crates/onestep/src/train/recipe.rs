@@ -332,7 +332,10 @@ impl Recipe {
             Objective::Consistency { curriculum, target, distance, .. } => {
                 match *curriculum {
                     Curriculum::Fixed { n_levels } if n_levels < 2 => {
-                        return bad("objective.curriculum.n_levels", "must be at least 2: one level bounds no interval".into());
+                        return bad(
+                            "objective.curriculum.n_levels",
+                            "must be at least 2: one level bounds no interval".into(),
+                        );
                     }
                     Curriculum::Progressive { start_intervals, end_intervals }
                     | Curriculum::Doubling { start_intervals, end_intervals }
@@ -340,11 +343,16 @@ impl Recipe {
                     {
                         return bad(
                             "objective.curriculum",
-                            format!("must grow from at least 1 interval, not from {start_intervals} to {end_intervals}"),
+                            format!(
+                                "must grow from at least 1 interval, not from {start_intervals} to {end_intervals}"
+                            ),
                         );
                     }
                     Curriculum::Halving { .. } => {
-                        return bad("objective.curriculum", "`halving` belongs to progressive distillation".into());
+                        return bad(
+                            "objective.curriculum",
+                            "`halving` belongs to progressive distillation".into(),
+                        );
                     }
                     _ => {}
                 }
@@ -371,8 +379,7 @@ fn parse_error(error: toml::de::Error) -> RecipeError {
 /// Puts one `key.path=value` into the table; the value is TOML, or else a string.
 fn apply_setting(table: &mut toml::Table, setting: &str) -> Result<(), RecipeError> {
     let fail = |reason: String| RecipeError::Setting { setting: setting.into(), reason };
-    let (path, value) =
-        setting.split_once('=').ok_or_else(|| fail("write it as `key.path=value`".into()))?;
+    let (path, value) = setting.split_once('=').ok_or_else(|| fail("write it as `key.path=value`".into()))?;
     let (path, value) = (path.trim(), value.trim());
     let value = format!("value = {value}")
         .parse::<toml::Table>()

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 
 use super::batches::{Batches, Levels};
+use super::checkpoint::{Checkpoint, Damaged, Format, ModelHeader, RunFolder, TrainState};
 use super::observer::{Event, Flow, Observer, loss_by_level};
 use super::recipe::{Objective, PathConfig, Recipe, Start};
-use super::checkpoint::{Checkpoint, Damaged, Format, ModelHeader, RunFolder, TrainState};
 use super::{Average, Optimizer, TrainError, blend, preview};
 use crate::Result;
 use crate::data::Dataset;
@@ -154,7 +154,8 @@ impl Trainer {
             return self.skip(loss, &levels);
         }
         self.state.consecutive_bad = 0;
-        let learning_rate = self.recipe.train.learning_rate.at(images_seen, self.recipe.train.steps * n as u64);
+        let learning_rate =
+            self.recipe.train.learning_rate.at(images_seen, self.recipe.train.steps * n as u64);
         self.update(gradients, gradient_norm, learning_rate, step, images_seen);
         let (n_levels, target_rate) = match &self.recipe.objective {
             Objective::Denoising { .. } => (None, None),
@@ -195,7 +196,8 @@ impl Trainer {
         let specs = trainer.student.network().parameters().clone();
         let Some(restored) = folder.load(&specs, device)? else { return Ok((trainer, Vec::new())) };
         let Checkpoint { header, weights, averages, target, optimizer, state } = restored.checkpoint;
-        if header.architecture != trainer.recipe.network || state.recipe_digest != trainer.state.recipe_digest {
+        if header.architecture != trainer.recipe.network || state.recipe_digest != trainer.state.recipe_digest
+        {
             return Err(TrainError::RecipeDiffers { folder: folder.path().into() }.into());
         }
         if state.data_fingerprint != trainer.state.data_fingerprint {
@@ -250,12 +252,15 @@ impl Trainer {
     pub fn run(&mut self, folder: &RunFolder, observer: &mut dyn Observer) -> Result<bool> {
         let steps = self.recipe.train.steps;
         let mut stop = false;
-        stop |= stop_asked(observer, &Event::Start {
-            step: self.state.step,
-            steps,
-            batch: self.recipe.train.batch,
-            parameters: self.student.weights().n_parameters(),
-        });
+        stop |= stop_asked(
+            observer,
+            &Event::Start {
+                step: self.state.step,
+                steps,
+                batch: self.recipe.train.batch,
+                parameters: self.student.weights().n_parameters(),
+            },
+        );
         while self.state.step < steps && !stop {
             stop |= stop_asked(observer, &self.step()?);
             let step = self.state.step;
@@ -325,7 +330,14 @@ impl Trainer {
     }
 
     /// Optimizer, averages, target: in the order of the reference.
-    fn update(&mut self, gradients: Vec<Tensor<1>>, gradient_norm: f64, learning_rate: f64, step: u64, images: u64) {
+    fn update(
+        &mut self,
+        gradients: Vec<Tensor<1>>,
+        gradient_norm: f64,
+        learning_rate: f64,
+        step: u64,
+        images: u64,
+    ) {
         let gradients = match self.recipe.train.clip_gradient {
             Some(limit) if gradient_norm > limit => {
                 gradients.into_iter().map(|gradient| gradient * (limit / gradient_norm)).collect()

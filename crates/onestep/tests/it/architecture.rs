@@ -109,7 +109,15 @@ fn the_library_never_prints_and_never_reads_the_clock() {
             }
             let text = std::fs::read_to_string(&path).unwrap();
             for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
-                for word in ["println!", "print!(", "dbg!", "Instant::now", "SystemTime::now", "TcpStream", "TcpListener"] {
+                for word in [
+                    "println!",
+                    "print!(",
+                    "dbg!",
+                    "Instant::now",
+                    "SystemTime::now",
+                    "TcpStream",
+                    "TcpListener",
+                ] {
                     if line.contains(word) {
                         hits.push(format!("{}: {}", path.display(), line.trim()));
                     }

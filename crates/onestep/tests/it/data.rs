@@ -12,11 +12,7 @@ use std::path::{Path, PathBuf};
 
 use onestep::data::{DataError, DataSpec, Dataset, ImageShape, Pixels, open};
 
-pub const RGB8: ImageShape = ImageShape {
-    height: 8,
-    width: 8,
-    channels: 3,
-};
+pub const RGB8: ImageShape = ImageShape { height: 8, width: 8, channels: 3 };
 
 /// Bytes without a pattern that a wrong stride could reproduce, and that do not compress.
 pub fn scrambled(n_bytes: usize, seed: u32) -> Vec<u8> {
@@ -85,27 +81,19 @@ pub fn story(error: &dyn std::error::Error) -> String {
 }
 
 pub fn labels(set: &dyn Dataset) -> Vec<Option<usize>> {
-    (0..set.len())
-        .map(|index| set.sample(index).expect("a good sample").label)
-        .collect()
+    (0..set.len()).map(|index| set.sample(index).expect("a good sample").label).collect()
 }
 
 /// Writes a file, and the folders above it.
 pub fn put(path: PathBuf, bytes: &[u8]) -> PathBuf {
     std::fs::create_dir_all(path.parent().expect("a path in a folder")).expect("a folder");
-    File::create(&path)
-        .and_then(|mut file| file.write_all(bytes))
-        .expect("a file");
+    File::create(&path).and_then(|mut file| file.write_all(bytes)).expect("a file");
     path
 }
 
 /// Writes a zip of these entries, packed or stored.
 pub fn put_zip(path: PathBuf, entries: &[(&str, &[u8])], packed: bool) -> PathBuf {
-    let method = if packed {
-        zip::CompressionMethod::Deflated
-    } else {
-        zip::CompressionMethod::Stored
-    };
+    let method = if packed { zip::CompressionMethod::Deflated } else { zip::CompressionMethod::Stored };
     let options = zip::write::SimpleFileOptions::default().compression_method(method);
     let mut archive = zip::ZipWriter::new(File::create(&path).expect("a file"));
     for (name, bytes) in entries {

@@ -44,11 +44,7 @@ fn named(arrays: BTreeMap<String, Array>) -> interop::NamedArrays {
 /// Compares the gradients of mean(weighting * output), for every parameter and the input.
 ///
 /// `output_of` maps the input to the quantity whose gradients the case holds.
-fn check_gradients(
-    case: &Case,
-    subject: &Subject,
-    output_of: impl Fn(&Weights, Tensor<4>) -> Tensor<4>,
-) {
+fn check_gradients(case: &Case, subject: &Subject, output_of: impl Fn(&Weights, Tensor<4>) -> Tensor<4>) {
     let Some(gradient) = case.json.get("gradient") else { return };
     let file = gradient["file"].as_str().expect("name of the gradient file");
     let Some(expected) = golden::arrays(file) else {
@@ -111,11 +107,13 @@ fn check_gradients(
 
 fn check_adm(name: &str) {
     let Some(case) = golden::case(name) else { return };
-    let subject = Subject::load(&case, settings::adm(case.get("config")), &format!("{name}.weights.safetensors"));
+    let subject =
+        Subject::load(&case, settings::adm(case.get("config")), &format!("{name}.weights.safetensors"));
     // The case gives 250·ln σ, our noise code is ln σ / 4.
     let codes: Vec<f64> = case.array("timesteps").values.iter().map(|time| time / 1000.0).collect();
     let condition = Condition { labels: case.find("y").map(Array::indices), ..Condition::default() };
-    let run = |weights: &Weights, input| subject.network.forward(weights, input, &codes, &condition).expect(name);
+    let run =
+        |weights: &Weights, input| subject.network.forward(weights, input, &codes, &condition).expect(name);
 
     let input = case.array("x").channels_last().tensor::<4>(&device());
     let output = Array::from_tensor(run(&subject.weights, input));
@@ -153,8 +151,10 @@ impl Preconditioning {
 
 fn check_edm(name: &str) {
     let Some(case) = golden::case(name) else { return };
-    let subject = Subject::load(&case, settings::edm(case.get("config")), &format!("{name}.weights.safetensors"));
-    let edm = Preconditioning { sigma: case.array("sigma").values.clone(), sigma_data: case.number("sigma_data") };
+    let subject =
+        Subject::load(&case, settings::edm(case.get("config")), &format!("{name}.weights.safetensors"));
+    let edm =
+        Preconditioning { sigma: case.array("sigma").values.clone(), sigma_data: case.number("sigma_data") };
     let condition = Condition {
         labels: case.find("class_labels").map(settings::classes),
         augment: case.find("augment_labels").map(settings::rows),

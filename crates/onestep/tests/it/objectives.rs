@@ -8,8 +8,8 @@ use onestep::solver::Solver;
 use onestep::train::{Optimizer, OptimizerConfig, RadamConfig, blend};
 use serde_json::Value;
 
-use crate::golden::{self, Array, Case, check_values};
 use crate::golden::models::{golden_model, to_golden_layout};
+use crate::golden::{self, Array, Case, check_values};
 
 fn device() -> Device {
     Device::flex()
@@ -146,7 +146,8 @@ fn golden_denoising() {
         let tracked = student.weights().tracked();
         let sigma_data = case.number("diffusion.sigma_data");
         let losses =
-            denoising(&student.with_weights(tracked.clone()), &batch, sigma, weighting(weight), sigma_data).unwrap();
+            denoising(&student.with_weights(tracked.clone()), &batch, sigma, weighting(weight), sigma_data)
+                .unwrap();
         check_loss(&case, key, &student, &tracked, losses);
     }
 }
@@ -155,13 +156,11 @@ fn golden_denoising() {
 fn golden_edm_loss() {
     let Some(case) = golden::case("edm_loss") else { return };
     let Some(network) = case.json["network"].as_str() else { return };
-    let Some(model) =
-        golden_model(network, &format!("{network}.weights.safetensors"), Preconditioning::Edm)
+    let Some(model) = golden_model(network, &format!("{network}.weights.safetensors"), Preconditioning::Edm)
     else {
         return;
     };
-    let proposal =
-        onestep::noise::LogNormal { p_mean: case.number("P_mean"), p_std: case.number("P_std") };
+    let proposal = onestep::noise::LogNormal { p_mean: case.number("P_mean"), p_std: case.number("P_std") };
     let sigma: Vec<f64> = case.array("normal_for_sigma").values.iter().map(|&z| proposal.level(z)).collect();
     let image = |key: &str| case.array(key).channels_last().tensor(&device());
     let batch = Batch { clean: image("images"), noise: image("noise"), condition: Condition::default() };
@@ -179,7 +178,8 @@ fn golden_edm_loss() {
     let expected = case.array("loss_per_sample");
     let element = &case.array("loss_elementwise").values;
     let scale = element.iter().sum::<f64>() / expected.values.iter().sum::<f64>();
-    let got: Vec<f64> = Array::from_tensor(losses.clone().inner()).values.iter().map(|l| l * n / scale).collect();
+    let got: Vec<f64> =
+        Array::from_tensor(losses.clone().inner()).values.iter().map(|l| l * n / scale).collect();
     case.check("loss", &Array { shape: expected.shape.clone(), values: got }, expected);
     let gradients = tracked.gradients(&mut losses.mean().backward());
     let named = to_golden_layout(network, &model, gradients);
@@ -257,7 +257,13 @@ fn golden_training_steps() {
         for (name, expected) in case.arrays() {
             let Some(parameter) = name.strip_prefix(&format!("final.{who}.")) else { continue };
             let bound = number("atol_parameters");
-            check_values(&case.name, &format!("{who} {parameter}"), &named[parameter].values, &expected.values, |_| bound);
+            check_values(
+                &case.name,
+                &format!("{who} {parameter}"),
+                &named[parameter].values,
+                &expected.values,
+                |_| bound,
+            );
         }
     }
 }

@@ -8,8 +8,8 @@ use onestep::noise::{NoiseSource, SamplingLevels, SeedNoise};
 use onestep::sample::{Churn, OdeEnd, OdeMethod, OdeOptions, Request, sample_multistep, sample_ode};
 use serde_json::Value;
 
-use crate::golden::{self, Array, Case};
 use crate::golden::models::golden_model;
+use crate::golden::{self, Array, Case};
 
 /// Noise from a golden file, in the order the reference consumed it.
 struct Recorded {
@@ -20,7 +20,8 @@ struct Recorded {
 impl Recorded {
     /// `first` and then `noise.NNN` of the case, in order.
     fn new(case: &Case, first: Option<&str>) -> Self {
-        let sorted: BTreeMap<_, _> = case.arrays().iter().filter(|(key, _)| key.starts_with("noise.")).collect();
+        let sorted: BTreeMap<_, _> =
+            case.arrays().iter().filter(|(key, _)| key.starts_with("noise.")).collect();
         let first = first.map(|key| case.array(key)).into_iter();
         Self { draws: first.chain(sorted.into_values()).map(|a| a.channels_last().f32()).collect(), next: 0 }
     }
@@ -75,7 +76,8 @@ fn golden_sampler(name: &str) {
         Some(true) => Preconditioning::Boundary,
         _ => Preconditioning::Edm,
     };
-    let Some(model) = golden_model(network, &format!("{network}.weights.safetensors"), preconditioning) else {
+    let Some(model) = golden_model(network, &format!("{network}.weights.safetensors"), preconditioning)
+    else {
         return;
     };
     let device = Device::flex();
@@ -270,7 +272,10 @@ fn a_seed_is_the_same_sample_in_every_batch() {
         let options = OdeOptions { method: OdeMethod::Ancestral, ..OdeOptions::default() };
         let shape = [seeds.len(), 1, 1, 3];
         let request = request(shape, &condition, false, &device, &mut ignore);
-        Array::from_tensor(sample_ode(&model, &levels, &options, &mut SeedNoise::new(seeds), request).unwrap()).values
+        Array::from_tensor(
+            sample_ode(&model, &levels, &options, &mut SeedNoise::new(seeds), request).unwrap(),
+        )
+        .values
     };
     assert_eq!(sample(&[5]), sample(&[1, 5, 9])[3..6]);
 }

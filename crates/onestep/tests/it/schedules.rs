@@ -37,11 +37,17 @@ fn golden_karras_levels() {
     let Some(case) = golden::case("schedules") else { return };
     for block in blocks(&case, "karras_sigmas") {
         let n = integer(block, "n") as usize;
-        let levels =
-            SamplingLevels::karras(n, number(block, "sigma_min"), number(block, "sigma_max"), number(block, "rho"))
-                .unwrap();
+        let levels = SamplingLevels::karras(
+            n,
+            number(block, "sigma_min"),
+            number(block, "sigma_max"),
+            number(block, "rho"),
+        )
+        .unwrap();
         let what = |precision| format!("karras n={n} {precision}");
-        check_values("schedules", &what("f64"), levels.as_slice(), &floats(&block["f64"]), |e| 1e-12 * e.abs());
+        check_values("schedules", &what("f64"), levels.as_slice(), &floats(&block["f64"]), |e| {
+            1e-12 * e.abs()
+        });
         let f32s = &floats(&block["f32_with_trailing_zero"])[..n];
         check_values("schedules", &what("f32"), levels.as_slice(), f32s, |e| 2e-6 * e.abs());
     }
@@ -52,7 +58,9 @@ fn golden_scalings() {
     let Some(case) = golden::case("schedules") else { return };
     for block in blocks(&case, "scalings") {
         let (sigma_data, sigma_min) = (number(block, "sigma_data"), number(block, "sigma_min"));
-        for (prefix, preconditioning) in [("plain", Preconditioning::Edm), ("boundary", Preconditioning::Boundary)] {
+        for (prefix, preconditioning) in
+            [("plain", Preconditioning::Edm), ("boundary", Preconditioning::Boundary)]
+        {
             let at: Vec<_> = floats(&block["sigmas"])
                 .into_iter()
                 .map(|sigma| preconditioning.coefficients(sigma, sigma_min, sigma_data))
@@ -63,18 +71,26 @@ fn golden_scalings() {
                 ("c_in", at.iter().map(|at| at.c_in).collect()),
             ] {
                 let key = format!("{prefix}.{name}");
-                check_values("schedules", &key, &got, &floats(&block[key.as_str()]), |e| 1e-6 + 1e-5 * e.abs());
+                check_values("schedules", &key, &got, &floats(&block[key.as_str()]), |e| {
+                    1e-6 + 1e-5 * e.abs()
+                });
                 let key = format!("{key}_f64");
-                check_values("schedules", &key, &got, &floats(&block[key.as_str()]), |e| 1e-12 + 1e-9 * e.abs());
+                check_values("schedules", &key, &got, &floats(&block[key.as_str()]), |e| {
+                    1e-12 + 1e-9 * e.abs()
+                });
             }
             // OpenAI's network is told 1000 times our c_noise.
             let time: Vec<f64> = at.iter().map(|at| 1000.0 * at.c_noise).collect();
-            check_values("schedules", "rescaled_t", &time, &floats(&block["rescaled_t"]), |e| 1e-6 + 1e-5 * e.abs());
+            check_values("schedules", "rescaled_t", &time, &floats(&block["rescaled_t"]), |e| {
+                1e-6 + 1e-5 * e.abs()
+            });
         }
     }
     if let Some(block) = case.json.get("rescaled_t_at_zero") {
         let at_zero = 1000.0 * Preconditioning::Edm.coefficients(0.0, 0.002, 0.5).c_noise;
-        check_values("schedules", "rescaled_t at 0", &[at_zero], &[number(block, "f64")], |e| 1e-12 * e.abs());
+        check_values("schedules", "rescaled_t at 0", &[at_zero], &[number(block, "f64")], |e| {
+            1e-12 * e.abs()
+        });
     }
 }
 
@@ -112,13 +128,20 @@ fn golden_curricula_follow_the_released_code() {
             _ => curriculum.n_levels(step, total) as f64,
         };
         // The reference never stops; ours is clamped at the end of the run (bug A3).
-        let within: Vec<usize> = (0..steps.len()).filter(|&i| mode == "progdist" || steps[i] <= total).collect();
+        let within: Vec<usize> =
+            (0..steps.len()).filter(|&i| mode == "progdist" || steps[i] <= total).collect();
         let pick = |all: &[f64]| within.iter().map(|&i| all[i]).collect::<Vec<_>>();
         let name = block["name"].as_str().unwrap_or("");
         let counts: Vec<f64> = steps.iter().map(count).collect();
         let rates: Vec<f64> = steps.iter().map(|&step| target.rate(&curriculum, step, total)).collect();
         let exact = |_| f64::MIN_POSITIVE;
-        check_values("schedules", &format!("{name} N"), &pick(&counts), &pick(&floats(&block["num_scales"])), exact);
+        check_values(
+            "schedules",
+            &format!("{name} N"),
+            &pick(&counts),
+            &pick(&floats(&block["num_scales"])),
+            exact,
+        );
         let expected = pick(&floats(&block["target_ema"]));
         check_values("schedules", &format!("{name} mu"), &pick(&rates), &expected, |e| 1e-12 * e.abs());
     }
@@ -188,7 +211,13 @@ fn curricula_stay_at_their_end() {
         Curriculum::Doubling { start_intervals: 10, end_intervals: 1280 },
     ] {
         let end = curriculum.n_levels(1000, 1000);
-        assert_eq!(end, match curriculum { Curriculum::Doubling { .. } => 1281, _ => 151 });
+        assert_eq!(
+            end,
+            match curriculum {
+                Curriculum::Doubling { .. } => 1281,
+                _ => 151,
+            }
+        );
         assert_eq!(curriculum.n_levels(5_000_000, 1000), end);
     }
 }

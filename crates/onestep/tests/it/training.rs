@@ -4,14 +4,17 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use onestep::data::{DataError, Dataset, ImageShape, Sample, open};
-use onestep::model::{Condition, Denoiser, DropoutKey, GaussianMixture, Preconditioned, Preconditioning, Weights};
+use onestep::model::{
+    Condition, Denoiser, DropoutKey, GaussianMixture, Preconditioned, Preconditioning, Weights,
+};
 use onestep::noise::{Purpose, Stream, TrainingLevels};
 use onestep::objective::{Batch, Consistency, Distance, LevelPairs, Path as OdePath, Weighting};
 use onestep::sample::{Plan, default_levels, generate};
 use onestep::solver::Solver;
 use onestep::train::checkpoint::RunFolder;
 use onestep::train::{
-    Event, Flow, LearningRate, Optimizer, OptimizerConfig, RadamConfig, Recipe, Trainer, builtin_recipe, builtin_recipes,
+    Event, Flow, LearningRate, Optimizer, OptimizerConfig, RadamConfig, Recipe, Trainer, builtin_recipe,
+    builtin_recipes,
 };
 
 use crate::golden::Array;
@@ -278,7 +281,9 @@ fn student_and_target_share_their_dropout_masks() {
 /// Bug B3: the gradient of a root at zero.
 #[test]
 fn distances_have_finite_gradients_at_zero_difference() {
-    for distance in [Distance::L1, Distance::L2, Distance::L2At32, Distance::PseudoHuber { huber_c: Some(0.03) }] {
+    for distance in
+        [Distance::L1, Distance::L2, Distance::L2At32, Distance::PseudoHuber { huber_c: Some(0.03) }]
+    {
         let a = Tensor::<4>::ones([2, 4, 4, 3], &device()).autodiff().require_grad();
         let value = distance.between(a.clone(), Tensor::ones([2, 4, 4, 3], &device()));
         let mut gradients = value.clone().sum().backward();
@@ -292,7 +297,8 @@ fn distances_have_finite_gradients_at_zero_difference() {
 #[test]
 fn pseudo_huber_takes_the_norm_of_the_whole_image() {
     let a = Tensor::<4>::from_data(TensorData::new(vec![3.0f32, 4.0, 0.0, 0.0], [1, 2, 2, 1]), &device());
-    let value = Distance::PseudoHuber { huber_c: Some(0.5) }.between(a, Tensor::zeros([1, 2, 2, 1], &device()));
+    let value =
+        Distance::PseudoHuber { huber_c: Some(0.5) }.between(a, Tensor::zeros([1, 2, 2, 1], &device()));
     let expected = (25.0f64 + 0.25).sqrt() - 0.5;
     assert!((Array::from_tensor(value).values[0] - expected).abs() < 1e-6);
 }
@@ -305,7 +311,9 @@ fn initialization_is_explicit_and_training_in_isolation_needs_no_teacher() {
     trainer(&recipe).step().unwrap();
     let distilled = tiny("cd", &[]);
     let data = || open(&distilled.data).unwrap();
-    let Err(error) = Trainer::new(distilled.clone(), data(), None, &device()) else { panic!("no teacher, no error") };
+    let Err(error) = Trainer::new(distilled.clone(), data(), None, &device()) else {
+        panic!("no teacher, no error")
+    };
     assert!(error.to_string().contains("needs a teacher"));
     let teacher = teacher(&distilled).unwrap();
     let student = Trainer::new(distilled.clone(), data(), Some(teacher.clone()), &device()).unwrap();
@@ -338,7 +346,8 @@ fn a_seed_is_an_image_with_its_class_in_any_batch() {
     let recipe = tiny("ct", &[]);
     let model = random_model(&recipe);
     let plan = Plan::Multistep(default_levels(2, &recipe.noise.range(), 7.0).unwrap());
-    let draw = |seeds: &[u64], batch| generate(&model, &plan, seeds, None, batch, &device(), &mut |_| true).unwrap();
+    let draw =
+        |seeds: &[u64], batch| generate(&model, &plan, seeds, None, batch, &device(), &mut |_| true).unwrap();
     let together = draw(&[3, 17, 4, 8, 15], 64);
     for batch in [1, 2, 3] {
         assert_eq!(draw(&[3, 17, 4, 8, 15], batch), together, "batches of {batch}");
@@ -370,8 +379,7 @@ fn error_on_a_gaussian(distill: bool) -> f64 {
     let recipe = Recipe::parse(builtin_recipe("toy2d-ct").unwrap(), &["network.width=64".into()]).unwrap();
     let network = recipe.network.build().unwrap();
     let weights = Weights::initialize(network.parameters(), 1, &device());
-    let mut student =
-        Preconditioned::new(network, weights, Preconditioning::Boundary, recipe.noise.range());
+    let mut student = Preconditioned::new(network, weights, Preconditioning::Boundary, recipe.noise.range());
     let mut optimizer = Optimizer::new(OptimizerConfig::Radam(RadamConfig::default()), student.weights());
     let rate = LearningRate { peak: 2e-3, warm_up_images: 0, decay: onestep::train::Decay::Cosine };
     let objective = Consistency { distance: Distance::L2, weighting: Weighting::Uniform, sigma_data: 0.5 };

@@ -36,7 +36,9 @@ impl SelfAttention {
     ) -> Result<Self, ModelError> {
         if heads == 0 || !channels.is_multiple_of(heads) {
             return Err(ModelError::BadArchitecture {
-                reason: format!("`{name}` attends with {heads} heads over {channels} channels, which they do not divide"),
+                reason: format!(
+                    "`{name}` attends with {heads} heads over {channels} channels, which they do not divide"
+                ),
             });
         }
         let conv = |builder: &mut Builder, part: &str, n_out, start| {

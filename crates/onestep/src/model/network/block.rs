@@ -60,7 +60,12 @@ pub struct BlockStyle {
 
 impl BlockStyle {
     /// A norm in this style.
-    pub(super) fn norm(&self, builder: &mut Builder, name: &str, channels: usize) -> Result<GroupNorm, ModelError> {
+    pub(super) fn norm(
+        &self,
+        builder: &mut Builder,
+        name: &str,
+        channels: usize,
+    ) -> Result<GroupNorm, ModelError> {
         GroupNorm::new(builder, name, channels, (self.groups)(channels), self.epsilon)
     }
 }
@@ -101,7 +106,12 @@ impl ResidualBlock {
         Ok(Self {
             norm0: style.norm(builder, &path(names.norm0), n_in)?,
             conv0: Conv2d::new(builder, &path(names.conv0), [n_in, n_out], 3, style.start),
-            embedding: Linear::new(builder, &path(names.embedding), [style.n_embedding, n_modulation], style.start),
+            embedding: Linear::new(
+                builder,
+                &path(names.embedding),
+                [style.n_embedding, n_modulation],
+                style.start,
+            ),
             norm1: style.norm(builder, &path(names.norm1), n_out)?,
             dropout: Dropout::new(builder, style.dropout),
             conv1: Conv2d::new(builder, &path(names.conv1), [n_out, n_out], 3, style.last_start),

@@ -91,7 +91,9 @@ impl DhariwalConfig {
             ("n_classes", self.n_classes.unwrap_or(1)),
         ];
         match positive.iter().find(|(_, value)| *value == 0) {
-            Some((name, _)) => Err(ModelError::BadArchitecture { reason: format!("{name} must be at least 1") }),
+            Some((name, _)) => {
+                Err(ModelError::BadArchitecture { reason: format!("{name} must be at least 1") })
+            }
             None => Ok(()),
         }
     }
@@ -134,10 +136,12 @@ impl DhariwalUNet {
         config.check()?;
         let n_noise = config.model_channels;
         let n_embedding = config.model_channels * config.channel_mult_emb;
-        let channels: Vec<usize> = config.channel_mult.iter().map(|mult| mult * config.model_channels).collect();
+        let channels: Vec<usize> =
+            config.channel_mult.iter().map(|mult| mult * config.model_channels).collect();
         let mut builder = Builder::default();
-        let augment = (config.augment_dim > 0)
-            .then(|| Linear::without_bias(&mut builder, "map_augment", [config.augment_dim, n_noise], Start::Zeros));
+        let augment = (config.augment_dim > 0).then(|| {
+            Linear::without_bias(&mut builder, "map_augment", [config.augment_dim, n_noise], Start::Zeros)
+        });
         let map = [
             Linear::new(&mut builder, "map_layer0", [n_noise, n_embedding], Start::FanIn),
             Linear::new(&mut builder, "map_layer1", [n_embedding, n_embedding], Start::FanIn),
@@ -189,7 +193,13 @@ impl DhariwalUNet {
     }
 
     /// What the residual blocks are told: noise level, augmentation and class.
-    fn embed(&self, weights: &Weights, input: &Tensor<4>, noise_code: &[f64], condition: &Condition) -> Tensor<2> {
+    fn embed(
+        &self,
+        weights: &Weights,
+        input: &Tensor<4>,
+        noise_code: &[f64],
+        condition: &Condition,
+    ) -> Tensor<2> {
         let device = input.device().inner();
         let mut embedding =
             sinusoidal(noise_code, self.n_noise, Order::CosSin, Spacing::WithoutEndpoint, &device);
@@ -200,7 +210,8 @@ impl DhariwalUNet {
         }
         embedding = silu(self.map[0].forward(weights, embedding));
         embedding = self.map[1].forward(weights, embedding);
-        if let (Some(label), Some(labels), Some(n_classes)) = (&self.label, &condition.labels, self.n_classes) {
+        if let (Some(label), Some(labels), Some(n_classes)) = (&self.label, &condition.labels, self.n_classes)
+        {
             embedding = embedding + label.forward(weights, one_hot(labels, n_classes, 1.0, &device));
         }
         silu(embedding)

@@ -52,7 +52,13 @@ pub struct Conv2d {
 impl Conv2d {
     /// Registers `{name}.weight` `[kernel, kernel, n_in, n_out]` and `{name}.bias` `[n_out]`; stride 1, zero
     /// padding that keeps the size.
-    pub fn new(builder: &mut Builder, name: &str, [n_in, n_out]: [usize; 2], kernel: usize, start: Start) -> Self {
+    pub fn new(
+        builder: &mut Builder,
+        name: &str,
+        [n_in, n_out]: [usize; 2],
+        kernel: usize,
+        start: Start,
+    ) -> Self {
         let area = kernel * kernel;
         let init = start.weight(n_in * area, n_out * area);
         let weight = builder.parameter(format!("{name}.weight"), &[kernel, kernel, n_in, n_out], init);
@@ -136,7 +142,9 @@ impl GroupNorm {
     ) -> Result<Self, ModelError> {
         if groups == 0 || !channels.is_multiple_of(groups) {
             return Err(ModelError::BadArchitecture {
-                reason: format!("`{name}` normalizes {channels} channels in {groups} groups, which do not divide them"),
+                reason: format!(
+                    "`{name}` normalizes {channels} channels in {groups} groups, which do not divide them"
+                ),
             });
         }
         let gain = builder.parameter(format!("{name}.weight"), &[channels], Init::Ones);

@@ -91,13 +91,17 @@ impl Mlp {
         let layers = (0..depth)
             .map(|index| Layer {
                 first: linear(&format!("layers.{index}.first"), [width, width], Start::FanIn),
-                embedding: linear(&format!("layers.{index}.embedding"), [embedding_width, width], Start::FanIn),
+                embedding: linear(
+                    &format!("layers.{index}.embedding"),
+                    [embedding_width, width],
+                    Start::FanIn,
+                ),
                 second: linear(&format!("layers.{index}.second"), [width, width], Start::FanIn),
             })
             .collect();
         let output = linear("output", [width, n_dims], Start::Zeros);
-        let label =
-            n_classes.map(|n| Linear::without_bias(&mut builder, "label", [n, embedding_width], Start::Normal));
+        let label = n_classes
+            .map(|n| Linear::without_bias(&mut builder, "label", [n, embedding_width], Start::Normal));
         Ok(Self { specs: builder.finish(), config: config.clone(), embedding, label, input, layers, output })
     }
 }
@@ -128,8 +132,10 @@ impl Network for Mlp {
         let codes: Vec<f64> = noise_code.iter().map(|code| CODE_SCALE * code).collect();
         let codes =
             sinusoidal(&codes, self.config.embedding_width, Order::CosSin, Spacing::WithoutEndpoint, &device);
-        let mut embedding = self.embedding[1].forward(weights, silu(self.embedding[0].forward(weights, codes)));
-        if let (Some(label), Some(labels), Some(n_classes)) = (&self.label, &condition.labels, self.config.n_classes)
+        let mut embedding =
+            self.embedding[1].forward(weights, silu(self.embedding[0].forward(weights, codes)));
+        if let (Some(label), Some(labels), Some(n_classes)) =
+            (&self.label, &condition.labels, self.config.n_classes)
         {
             embedding = embedding + label.forward(weights, one_hot(labels, n_classes, 1.0, &device));
         }

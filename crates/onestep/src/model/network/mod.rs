@@ -126,7 +126,9 @@ fn check_call(
 fn check_levels(image_size: usize, channel_mult: &[usize], attention: &[usize]) -> Result<(), ModelError> {
     let bad = |reason: String| Err(ModelError::BadArchitecture { reason });
     if channel_mult.is_empty() || channel_mult.contains(&0) {
-        return bad(format!("channel_mult needs one number of at least 1 for each level, got {channel_mult:?}"));
+        return bad(format!(
+            "channel_mult needs one number of at least 1 for each level, got {channel_mult:?}"
+        ));
     }
     let n_halvings = channel_mult.len() - 1;
     let divisor = u32::try_from(n_halvings).ok().and_then(|n| 1usize.checked_shl(n));
@@ -138,7 +140,9 @@ fn check_levels(image_size: usize, channel_mult: &[usize], attention: &[usize]) 
     }
     let sizes: Vec<usize> = (0..=n_halvings).map(|level| image_size >> level).collect();
     match attention.iter().find(|size| !sizes.contains(size)) {
-        Some(size) => bad(format!("attention_resolutions names {size}, the feature maps have sizes {sizes:?}")),
+        Some(size) => {
+            bad(format!("attention_resolutions names {size}, the feature maps have sizes {sizes:?}"))
+        }
         None => Ok(()),
     }
 }
@@ -148,6 +152,8 @@ fn check_dropout(rate: f64) -> Result<(), ModelError> {
     if (0.0..1.0).contains(&rate) {
         Ok(())
     } else {
-        Err(ModelError::BadArchitecture { reason: format!("dropout must be at least 0 and below 1, got {rate}") })
+        Err(ModelError::BadArchitecture {
+            reason: format!("dropout must be at least 0 and below 1, got {rate}"),
+        })
     }
 }

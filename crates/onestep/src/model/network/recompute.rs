@@ -15,7 +15,8 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{
-    Autodiff, AutodiffBackend, Backend, BackendTensor, DispatchKindConversion, DispatchTensor, DispatchTensorKind,
+    Autodiff, AutodiffBackend, Backend, BackendTensor, DispatchKindConversion, DispatchTensor,
+    DispatchTensorKind,
 };
 use burn::tensor::Tensor;
 
@@ -28,7 +29,13 @@ pub trait Part: fmt::Debug + Send + Sync + 'static {
     /// # Shapes
     ///
     /// `input` and the result: `[batch, height, width, channels]`; `embedding`: `[batch, n_embedding]`.
-    fn forward(&self, weights: &Weights, input: Tensor<4>, embedding: &Tensor<2>, condition: &Condition) -> Tensor<4>;
+    fn forward(
+        &self,
+        weights: &Weights,
+        input: Tensor<4>,
+        embedding: &Tensor<2>,
+        condition: &Condition,
+    ) -> Tensor<4>;
 }
 
 /// A part and the parameters that are its own.
@@ -64,7 +71,9 @@ impl<P: Part> Recomputable<P> {
         }
         let (part, condition) = (self.part.clone(), condition.clone());
         let call = Call {
-            body: Arc::new(move |weights, input, embedding| part.forward(weights, input, embedding, &condition)),
+            body: Arc::new(move |weights, input, embedding| {
+                part.forward(weights, input, embedding, &condition)
+            }),
             specs: weights.specs().clone(),
             first: self.parameters.start,
             n_images: inputs.len(),
@@ -109,7 +118,10 @@ struct Call {
 
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("first", &self.first).field("n_images", &self.n_images).finish_non_exhaustive()
+        f.debug_struct("Call")
+            .field("first", &self.first)
+            .field("n_images", &self.n_images)
+            .finish_non_exhaustive()
     }
 }
 
@@ -214,10 +226,14 @@ where
         };
         // The gradient of Σ gradient · output is the gradient handed on.
         let mut inner = (call.evaluate(again) * gradient).sum().backward();
-        let images = leaves.images.iter().map(|leaf| leaf.grad_remove(&mut inner).map(primitive::<B, 4>)).collect();
+        let images =
+            leaves.images.iter().map(|leaf| leaf.grad_remove(&mut inner).map(primitive::<B, 4>)).collect();
         let embedding = vec![leaves.embedding.grad_remove(&mut inner).map(primitive::<B, 2>)];
-        let parameters =
-            leaves.parameters.iter().map(|leaf| leaf.grad_remove(&mut inner).map(primitive::<B, 1>)).collect();
+        let parameters = leaves
+            .parameters
+            .iter()
+            .map(|leaf| leaf.grad_remove(&mut inner).map(primitive::<B, 1>))
+            .collect();
         let found: [Vec<Option<FloatTensor<B>>>; 3] = [images, embedding, parameters];
         for (node, gradient) in ops.parents.into_iter().zip(found.into_iter().flatten()) {
             if let (Some(node), Some(gradient)) = (node, gradient) {
@@ -235,7 +251,9 @@ fn tensor<B: Backend, const D: usize>(primitive: FloatTensor<B>) -> Tensor<D>
 where
     DispatchTensor: DispatchKindConversion<B>,
 {
-    Tensor::from_dispatch(<DispatchTensor as DispatchKindConversion<B>>::from_backend(BackendTensor::Float(primitive)))
+    Tensor::from_dispatch(<DispatchTensor as DispatchKindConversion<B>>::from_backend(BackendTensor::Float(
+        primitive,
+    )))
 }
 
 fn primitive<B: Backend, const D: usize>(tensor: Tensor<D>) -> FloatTensor<B>

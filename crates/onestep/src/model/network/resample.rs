@@ -50,7 +50,13 @@ impl ConvDownsample {
     const KERNEL: usize = 3;
 
     /// Registers the convolution as [`Conv2d::new`] does.
-    pub fn new(builder: &mut Builder, name: &str, channels: [usize; 2], filter: &[f32], start: Start) -> Self {
+    pub fn new(
+        builder: &mut Builder,
+        name: &str,
+        channels: [usize; 2],
+        filter: &[f32],
+        start: Start,
+    ) -> Self {
         Self { conv: Conv2d::new(builder, name, channels, Self::KERNEL, start), filter: filter.to_vec() }
     }
 

@@ -244,13 +244,20 @@ impl SongUNet {
     }
 
     /// What the residual blocks are told: noise level, class and augmentation.
-    fn embed(&self, weights: &Weights, input: &Tensor<4>, noise_code: &[f64], condition: &Condition) -> Tensor<2> {
+    fn embed(
+        &self,
+        weights: &Weights,
+        input: &Tensor<4>,
+        noise_code: &[f64],
+        condition: &Condition,
+    ) -> Tensor<2> {
         let device = input.device().inner();
         let mut embedding = match self.frequencies {
             Some(frequencies) => fourier(noise_code, weights.get(frequencies)),
             None => sinusoidal(noise_code, self.n_noise, Order::SinCos, Spacing::WithEndpoint, &device),
         };
-        if let (Some(label), Some(labels), Some(n_classes)) = (&self.label, &condition.labels, self.n_classes) {
+        if let (Some(label), Some(labels), Some(n_classes)) = (&self.label, &condition.labels, self.n_classes)
+        {
             let labels = one_hot(labels, n_classes, (n_classes as f64).sqrt(), &device);
             embedding = embedding + label.forward(weights, labels);
         }

@@ -126,7 +126,13 @@ enum DecoderStage {
 }
 
 impl Part for Block {
-    fn forward(&self, weights: &Weights, input: Tensor<4>, embedding: &Tensor<2>, condition: &Condition) -> Tensor<4> {
+    fn forward(
+        &self,
+        weights: &Weights,
+        input: Tensor<4>,
+        embedding: &Tensor<2>,
+        condition: &Condition,
+    ) -> Tensor<4> {
         let hidden = self.residual.forward(weights, input, embedding, condition);
         match &self.attention {
             Some(attention) => attention.forward(weights, hidden),
@@ -204,7 +210,8 @@ impl UNet {
                     hidden = block.forward(weights, inputs, embedding, condition);
                 }
                 DecoderStage::Output { norm, conv } => {
-                    let level = conv.forward(weights, norm.forward(weights, hidden.clone(), None, Activation::Silu));
+                    let level =
+                        conv.forward(weights, norm.forward(weights, hidden.clone(), None, Activation::Silu));
                     image = Some(match image {
                         Some(below) => Resampling::Up.apply(below, &self.filter) + level,
                         None => level,
@@ -230,13 +237,20 @@ impl Plan<'_> {
                 let conv = Conv2d::new(builder, &name("conv"), [self.in_channels, channels], 3, start);
                 stages.push(EncoderStage::Convolution(conv));
             } else {
-                let block = self.block(builder, &name("down"), [channels, channels], Resampling::Down, false)?;
+                let block =
+                    self.block(builder, &name("down"), [channels, channels], Resampling::Down, false)?;
                 stages.push(EncoderStage::Block(block));
                 let side = [side_channels, channels];
                 match self.encoder {
                     Encoder::Standard => {}
                     Encoder::Skip => {
-                        stages.push(EncoderStage::Skip(Conv2d::new(builder, &name("aux_skip"), side, 1, start)));
+                        stages.push(EncoderStage::Skip(Conv2d::new(
+                            builder,
+                            &name("aux_skip"),
+                            side,
+                            1,
+                            start,
+                        )));
                     }
                     Encoder::Residual => {
                         let filter = &self.style.filter;
@@ -249,7 +263,8 @@ impl Plan<'_> {
             skips.push(channels);
             for index in 0..self.num_blocks {
                 let name = name(&format!("block{index}"));
-                let block = self.block(builder, &name, [channels, n_out], Resampling::Keep, self.attends(level))?;
+                let block =
+                    self.block(builder, &name, [channels, n_out], Resampling::Keep, self.attends(level))?;
                 stages.push(EncoderStage::Block(block));
                 channels = n_out;
                 skips.push(channels);

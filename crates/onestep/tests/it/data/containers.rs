@@ -5,15 +5,11 @@ use std::path::Path;
 use onestep::data::{DataError, DataSpec, ImageShape, Split, check, open};
 
 use super::{
-    RGB8, gzipped, idx, labels, npy, open_path, png, put, put_zip, refusal, scrambled, spec, story,
-    tarred, values,
+    RGB8, gzipped, idx, labels, npy, open_path, png, put, put_zip, refusal, scrambled, spec, story, tarred,
+    values,
 };
 
-const CIFAR: ImageShape = ImageShape {
-    height: 32,
-    width: 32,
-    channels: 3,
-};
+const CIFAR: ImageShape = ImageShape { height: 32, width: 32, channels: 3 };
 
 #[test]
 fn a_folder_of_images_is_read_in_the_order_of_names() {
@@ -32,46 +28,26 @@ fn a_folder_of_images_is_read_in_the_order_of_names() {
         assert_eq!(set.sample(index).unwrap().values, values(RGB8, seed));
     }
     assert!(set.source(0).ends_with("a.PNG"));
-    assert!(matches!(
-        set.sample(3),
-        Err(DataError::Index { index: 3, len: 3 })
-    ));
+    assert!(matches!(set.sample(3), Err(DataError::Index { index: 3, len: 3 })));
 }
 
 #[test]
 fn class_folders_give_labels_by_sorted_name() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, seed) in [
-        ("dog/1.png", 1),
-        ("cat/1.png", 2),
-        ("cat/0.png", 3),
-        ("empty/x.txt", 0),
-    ] {
+    for (name, seed) in [("dog/1.png", 1), ("cat/1.png", 2), ("cat/0.png", 3), ("empty/x.txt", 0)] {
         put(folder.path().join(name), &png(RGB8, seed));
     }
     let set = open_path(folder.path());
     assert_eq!(set.class_names(), ["cat", "dog"]);
     assert_eq!(labels(&*set), [0, 0, 1].map(Some));
     assert_eq!(set.sample(0).unwrap().values, values(RGB8, 3));
-    let unlabelled = open(&DataSpec {
-        labels: false,
-        ..spec(folder.path())
-    })
-    .unwrap();
+    let unlabelled = open(&DataSpec { labels: false, ..spec(folder.path()) }).unwrap();
     assert_eq!(unlabelled.sample(0).unwrap().label, None);
     assert_ne!(unlabelled.fingerprint(), set.fingerprint());
     put(folder.path().join("loose.png"), &png(RGB8, 4));
     let (error, _) = refusal(&spec(folder.path()));
     assert!(matches!(error, DataError::Labels { .. }), "{error}");
-    assert_eq!(
-        open(&DataSpec {
-            labels: false,
-            ..spec(folder.path())
-        })
-        .unwrap()
-        .len(),
-        4
-    );
+    assert_eq!(open(&DataSpec { labels: false, ..spec(folder.path()) }).unwrap().len(), 4);
 }
 
 #[test]
@@ -79,22 +55,10 @@ fn train_and_test_folders_are_the_two_splits() {
     let folder = tempfile::tempdir().unwrap();
     put(folder.path().join("train/a/1.png"), &png(RGB8, 1));
     put(folder.path().join("test/a/1.png"), &png(RGB8, 2));
-    let test = DataSpec {
-        split: Split::Test,
-        ..spec(folder.path())
-    };
-    assert_eq!(
-        open_path(folder.path()).sample(0).unwrap().values,
-        values(RGB8, 1)
-    );
-    assert_eq!(
-        open(&test).unwrap().sample(0).unwrap().values,
-        values(RGB8, 2)
-    );
-    let (error, _) = refusal(&DataSpec {
-        split: Split::Test,
-        ..spec(&folder.path().join("test"))
-    });
+    let test = DataSpec { split: Split::Test, ..spec(folder.path()) };
+    assert_eq!(open_path(folder.path()).sample(0).unwrap().values, values(RGB8, 1));
+    assert_eq!(open(&test).unwrap().sample(0).unwrap().values, values(RGB8, 2));
+    let (error, _) = refusal(&DataSpec { split: Split::Test, ..spec(&folder.path().join("test")) });
     assert!(matches!(error, DataError::NoSplit { .. }), "{error}");
 }
 
@@ -117,28 +81,14 @@ fn links_are_followed_inside_the_folder_only() {
 fn sizes_that_differ_need_an_image_size() {
     let folder = tempfile::tempdir().unwrap();
     put(folder.path().join("a.png"), &png(RGB8, 1));
-    put(
-        folder.path().join("b.png"),
-        &png(ImageShape { width: 10, ..RGB8 }, 2),
-    );
+    put(folder.path().join("b.png"), &png(ImageShape { width: 10, ..RGB8 }, 2));
     let (error, story) = refusal(&spec(folder.path()));
     assert!(matches!(error, DataError::MixedSizes { .. }));
     for part in ["a.png", "8x8", "b.png", "10x8", "image_size"] {
         assert!(story.contains(part), "{part} in: {story}");
     }
-    let set = open(&DataSpec {
-        image_size: Some(4),
-        ..spec(folder.path())
-    })
-    .unwrap();
-    assert_eq!(
-        set.shape(),
-        ImageShape {
-            height: 4,
-            width: 4,
-            channels: 3
-        }
-    );
+    let set = open(&DataSpec { image_size: Some(4), ..spec(folder.path()) }).unwrap();
+    assert_eq!(set.shape(), ImageShape { height: 4, width: 4, channels: 3 });
     assert!(check(&*set, |_| {}).bad.is_empty());
 }
 
@@ -168,12 +118,7 @@ fn a_zip_takes_labels_and_classes_from_its_index() {
     for packed in [false, true] {
         let path = put_zip(
             folder.path().join("set.zip"),
-            &[
-                ("dataset.json", index),
-                ("00000/b.png", &b),
-                ("00000/a.png", &a),
-                ("readme.md", b"?"),
-            ],
+            &[("dataset.json", index), ("00000/b.png", &b), ("00000/a.png", &a), ("readme.md", b"?")],
             packed,
         );
         let set = open_path(&path);
@@ -184,11 +129,7 @@ fn a_zip_takes_labels_and_classes_from_its_index() {
         assert!(set.source(1).ends_with("set.zip:00000/b.png"));
     }
     for index in [&br#"{"labels": null}"#[..], br#"{}"#] {
-        let path = put_zip(
-            folder.path().join("set.zip"),
-            &[("dataset.json", index), ("a.png", &a)],
-            false,
-        );
+        let path = put_zip(folder.path().join("set.zip"), &[("dataset.json", index), ("a.png", &a)], false);
         assert_eq!(open_path(&path).sample(0).unwrap().label, None);
     }
     let path = put_zip(folder.path().join("set.zip"), &[("a.png", &a)], false);
@@ -202,10 +143,7 @@ fn several_sources_are_joined_in_order() {
         let index = format!("{{\"labels\": [[\"a.png\", {label}]]}}");
         put_zip(
             folder.path().join(name),
-            &[
-                ("dataset.json", index.as_bytes()),
-                ("a.png", &png(RGB8, seed)),
-            ],
+            &[("dataset.json", index.as_bytes()), ("a.png", &png(RGB8, seed))],
             false,
         )
     };
@@ -218,10 +156,7 @@ fn several_sources_are_joined_in_order() {
     assert!(set.source(1).contains("2.zip:a.png"));
     put_zip(second.clone(), &[("a.png", &png(RGB8, 2))], false);
     let (error, story) = refusal(&both);
-    assert!(
-        matches!(error, DataError::Labels { .. }) && story.contains("2.zip"),
-        "{story}"
-    );
+    assert!(matches!(error, DataError::Labels { .. }) && story.contains("2.zip"), "{story}");
     let (error, _) = refusal(&DataSpec::new(format!("{},missing.zip", first.display())));
     assert!(matches!(error, DataError::NotFound { path } if path == Path::new("missing.zip")));
 }
@@ -229,32 +164,12 @@ fn several_sources_are_joined_in_order() {
 #[test]
 fn an_npz_may_be_grey_and_have_short_labels() {
     let folder = tempfile::tempdir().unwrap();
-    let images = npy(
-        "{'descr': '|u1', 'fortran_order': False, 'shape': (3, 2, 2), }\n",
-        &scrambled(12, 1),
-    );
-    let classes: Vec<u8> = [2i32, 0, 1]
-        .iter()
-        .flat_map(|label| label.to_le_bytes())
-        .collect();
-    let classes = npy(
-        "{'descr': '<i4', 'fortran_order': False, 'shape': (3,), }\n",
-        &classes,
-    );
-    let path = put_zip(
-        folder.path().join("a.npz"),
-        &[("arr_0.npy", &images), ("arr_1.npy", &classes)],
-        true,
-    );
+    let images = npy("{'descr': '|u1', 'fortran_order': False, 'shape': (3, 2, 2), }\n", &scrambled(12, 1));
+    let classes: Vec<u8> = [2i32, 0, 1].iter().flat_map(|label| label.to_le_bytes()).collect();
+    let classes = npy("{'descr': '<i4', 'fortran_order': False, 'shape': (3,), }\n", &classes);
+    let path = put_zip(folder.path().join("a.npz"), &[("arr_0.npy", &images), ("arr_1.npy", &classes)], true);
     let set = open_path(&path);
-    assert_eq!(
-        set.shape(),
-        ImageShape {
-            height: 2,
-            width: 2,
-            channels: 1
-        }
-    );
+    assert_eq!(set.shape(), ImageShape { height: 2, width: 2, channels: 1 });
     assert_eq!(labels(&*set), [2, 0, 1].map(Some));
 }
 
@@ -268,60 +183,23 @@ fn idx_files_are_read_plain_and_gzipped() {
         let pack = |bytes: &[u8]| if gzip { gzipped(bytes) } else { bytes.to_vec() };
         let suffix = if gzip { ".gz" } else { "" };
         for split in ["train", "t10k"] {
-            put(
-                folder
-                    .path()
-                    .join(format!("{split}-images-idx3-ubyte{suffix}")),
-                &pack(&images_file),
-            );
-            put(
-                folder
-                    .path()
-                    .join(format!("{split}-labels-idx1-ubyte{suffix}")),
-                &pack(&labels_file),
-            );
+            put(folder.path().join(format!("{split}-images-idx3-ubyte{suffix}")), &pack(&images_file));
+            put(folder.path().join(format!("{split}-labels-idx1-ubyte{suffix}")), &pack(&labels_file));
         }
         let set = open_path(folder.path());
-        assert_eq!(
-            set.shape(),
-            ImageShape {
-                height: 28,
-                width: 28,
-                channels: 1
-            }
-        );
+        assert_eq!(set.shape(), ImageShape { height: 28, width: 28, channels: 1 });
         assert_eq!(labels(&*set), [7, 0, 7].map(Some));
-        assert_eq!(
-            set.sample(1).unwrap().values[0],
-            f32::from(images[784]) / 127.5 - 1.0
-        );
-        let test = open(&DataSpec {
-            split: Split::Test,
-            ..spec(folder.path())
-        })
-        .unwrap();
+        assert_eq!(set.sample(1).unwrap().values[0], f32::from(images[784]) / 127.5 - 1.0);
+        let test = open(&DataSpec { split: Split::Test, ..spec(folder.path()) }).unwrap();
         assert_eq!(test.fingerprint(), set.fingerprint(), "the same contents");
-        let file = folder
-            .path()
-            .join(format!("train-images-idx3-ubyte{suffix}"));
+        let file = folder.path().join(format!("train-images-idx3-ubyte{suffix}"));
         assert_eq!(labels(&*open_path(&file)), labels(&*set));
         // At 32 the digits keep their pixels and get a border.
-        let padded = open(&DataSpec {
-            image_size: Some(32),
-            ..spec(folder.path())
-        })
-        .unwrap();
+        let padded = open(&DataSpec { image_size: Some(32), ..spec(folder.path()) }).unwrap();
         let bordered = padded.sample(1).unwrap().values;
         assert!(bordered[..2 * 32 + 2].iter().all(|&value| value == -1.0));
-        assert_eq!(
-            bordered[2 * 32 + 2..2 * 32 + 30],
-            set.sample(1).unwrap().values[..28]
-        );
-        let resized = open(&DataSpec {
-            image_size: Some(14),
-            ..spec(folder.path())
-        })
-        .unwrap();
+        assert_eq!(bordered[2 * 32 + 2..2 * 32 + 30], set.sample(1).unwrap().values[..28]);
+        let resized = open(&DataSpec { image_size: Some(14), ..spec(folder.path()) }).unwrap();
         assert_eq!(resized.sample(0).unwrap().values.len(), 14 * 14);
     }
 }
@@ -341,20 +219,12 @@ fn cifar_records(label_bytes: usize, classes: &[u8]) -> Vec<u8> {
 fn interleaved(seed: u32) -> Vec<f32> {
     let planes = scrambled(3072, seed);
     let byte = |i: usize| planes[i % 3 * 1024 + i / 3];
-    (0..3072)
-        .map(|i| f32::from(byte(i)) / 127.5 - 1.0)
-        .collect()
+    (0..3072).map(|i| f32::from(byte(i)) / 127.5 - 1.0).collect()
 }
 
 fn cifar_10_files() -> Vec<(String, Vec<u8>)> {
-    let mut files: Vec<_> = (1..=5u8)
-        .map(|batch| {
-            (
-                format!("data_batch_{batch}.bin"),
-                cifar_records(1, &[batch, 0]),
-            )
-        })
-        .collect();
+    let mut files: Vec<_> =
+        (1..=5u8).map(|batch| (format!("data_batch_{batch}.bin"), cifar_records(1, &[batch, 0]))).collect();
     files.push(("test_batch.bin".to_owned(), cifar_records(1, &[9])));
     files.push((
         "batches.meta.txt".to_owned(),
@@ -371,19 +241,10 @@ fn cifar_10_is_read_from_folder_and_archive() {
     for (name, bytes) in &files {
         put(batches.join(name), bytes);
     }
-    let names: Vec<String> = files
-        .iter()
-        .map(|(name, _)| format!("cifar-10-batches-bin/{name}"))
-        .collect();
-    let entries: Vec<(&str, &[u8])> = names
-        .iter()
-        .zip(&files)
-        .map(|(name, (_, bytes))| (&**name, &**bytes))
-        .collect();
-    let archive = put(
-        folder.path().join("cifar-10-binary.tar.gz"),
-        &gzipped(&tarred(&entries)),
-    );
+    let names: Vec<String> = files.iter().map(|(name, _)| format!("cifar-10-batches-bin/{name}")).collect();
+    let entries: Vec<(&str, &[u8])> =
+        names.iter().zip(&files).map(|(name, (_, bytes))| (&**name, &**bytes)).collect();
+    let archive = put(folder.path().join("cifar-10-binary.tar.gz"), &gzipped(&tarred(&entries)));
     let sources = [batches.clone(), folder.path().join("data"), archive];
     let sets = sources.each_ref().map(|path| open_path(path));
     for set in &sets {
@@ -391,19 +252,11 @@ fn cifar_10_is_read_from_folder_and_archive() {
         assert_eq!(labels(&**set), [1, 0, 2, 0, 3, 0, 4, 0, 5, 0].map(Some));
         assert_eq!(set.class_names()[9], "truck");
         assert_eq!(set.sample(1).unwrap().values, interleaved(1));
-        assert!(
-            set.source(3).ends_with("data_batch_2.bin, record 1"),
-            "{}",
-            set.source(3)
-        );
+        assert!(set.source(3).ends_with("data_batch_2.bin, record 1"), "{}", set.source(3));
         assert_eq!(set.fingerprint(), sets[0].fingerprint());
     }
     for source in &sources {
-        let test = open(&DataSpec {
-            split: Split::Test,
-            ..spec(source)
-        })
-        .unwrap();
+        let test = open(&DataSpec { split: Split::Test, ..spec(source) }).unwrap();
         assert_eq!(labels(&*test), [Some(9)]);
     }
     std::fs::remove_file(batches.join("data_batch_3.bin")).unwrap();
@@ -416,18 +269,13 @@ fn cifar_100_has_its_fine_labels() {
     put(folder.path().join("train.bin"), &cifar_records(2, &[42, 7]));
     put(folder.path().join("test.bin"), &cifar_records(2, &[3]));
     assert_eq!(labels(&*open_path(folder.path())), [Some(42), Some(7)]);
-    assert_eq!(
-        open_path(folder.path()).sample(1).unwrap().values,
-        interleaved(1)
-    );
+    assert_eq!(open_path(folder.path()).sample(1).unwrap().values, interleaved(1));
 }
 
 /// A batch as Python 2 pickled it (protocol 2, strings), which is how the official files are.
 fn pickled_batch(classes: &[u8], labels_key: &str) -> Vec<u8> {
     let n = classes.len() as u8;
-    let pixels: Vec<u8> = (0..u32::from(n))
-        .flat_map(|seed| scrambled(3072, seed))
-        .collect();
+    let pixels: Vec<u8> = (0..u32::from(n)).flat_map(|seed| scrambled(3072, seed)).collect();
     let mut file = b"\x80\x02}q\x01(U\x0bbatch_labelq\x02U\x05batchq\x03U".to_vec();
     file.push(labels_key.len() as u8);
     file.extend(labels_key.as_bytes());
@@ -447,10 +295,7 @@ fn cifar_pickles_are_read_without_running_them() {
     let folder = tempfile::tempdir().unwrap();
     let ten = folder.path().join("cifar-10-batches-py");
     for batch in 1..=5u8 {
-        put(
-            ten.join(format!("data_batch_{batch}")),
-            &pickled_batch(&[batch, 9], "labels"),
-        );
+        put(ten.join(format!("data_batch_{batch}")), &pickled_batch(&[batch, 9], "labels"));
     }
     put(ten.join("test_batch"), &pickled_batch(&[8], "labels"));
     put(ten.join("batches.meta"), b"\x80\x02}q\x01U\x0blabel_namesq\x02]q\x03(U\x08airplaneU\x05plane\x8c\x03catU\x01dU\x01eU\x01fU\x01gU\x01hU\x01iU\x01jes.");
@@ -460,10 +305,8 @@ fn cifar_pickles_are_read_without_running_them() {
     assert_eq!(set.class_names()[..3], ["airplane", "plane", "cat"]);
     assert_eq!(set.sample(1).unwrap().values, interleaved(1));
     let hundred = pickled_batch(&[77], "fine_labels");
-    let archive = gzipped(&tarred(&[
-        ("cifar-100-python/train", &hundred),
-        ("cifar-100-python/test", &hundred),
-    ]));
+    let archive =
+        gzipped(&tarred(&[("cifar-100-python/train", &hundred), ("cifar-100-python/test", &hundred)]));
     let path = put(folder.path().join("cifar-100-python.tar.gz"), &archive);
     assert_eq!(labels(&*open_path(&path)), [Some(77)]);
 }
@@ -477,29 +320,14 @@ fn limit_takes_the_first_images_and_fingerprints_tell_sets_apart() {
     let whole = spec(folder.path());
     let specs = [
         whole.clone(),
-        DataSpec {
-            limit: Some(2),
-            ..whole.clone()
-        },
-        DataSpec {
-            grey: true,
-            ..whole.clone()
-        },
-        DataSpec {
-            image_size: Some(4),
-            ..whole.clone()
-        },
+        DataSpec { limit: Some(2), ..whole.clone() },
+        DataSpec { grey: true, ..whole.clone() },
+        DataSpec { image_size: Some(4), ..whole.clone() },
     ];
     assert_eq!(open(&specs[1]).unwrap().len(), 2);
     assert_eq!(open(&specs[2]).unwrap().sample(0).unwrap().values.len(), 64);
-    let mut fingerprints = specs
-        .each_ref()
-        .map(|spec| open(spec).unwrap().fingerprint());
-    assert!(
-        fingerprints
-            .iter()
-            .all(|f| f.len() == 64 && f.bytes().all(|b| b.is_ascii_hexdigit()))
-    );
+    let mut fingerprints = specs.each_ref().map(|spec| open(spec).unwrap().fingerprint());
+    assert!(fingerprints.iter().all(|f| f.len() == 64 && f.bytes().all(|b| b.is_ascii_hexdigit())));
     assert_eq!(open(&whole).unwrap().fingerprint(), fingerprints[0]);
     fingerprints.sort();
     assert!(fingerprints.windows(2).all(|pair| pair[0] != pair[1]));
@@ -508,8 +336,5 @@ fn limit_takes_the_first_images_and_fingerprints_tell_sets_apart() {
     for seed in 0..5 {
         put(moved.path().join(format!("{seed}.png")), &png(RGB8, seed));
     }
-    assert_eq!(
-        open_path(moved.path()).fingerprint(),
-        open(&whole).unwrap().fingerprint()
-    );
+    assert_eq!(open_path(moved.path()).fingerprint(), open(&whole).unwrap().fingerprint());
 }

@@ -10,23 +10,14 @@ fn a_png_keeps_its_pixels_and_parameters() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sample.png");
     let parameters = r#"{"seed": 7, "prompt": "grün ✓"}"#;
-    for shape in [
-        RGB8,
-        ImageShape {
-            channels: 1,
-            ..RGB8
-        },
-    ] {
+    for shape in [RGB8, ImageShape { channels: 1, ..RGB8 }] {
         write_png(&path, &picture(shape, 1), Some(parameters)).unwrap();
         assert_eq!(Pixels::read(&path).unwrap(), picture(shape, 1));
         assert_eq!(read_parameters(&path).unwrap().as_deref(), Some(parameters));
     }
     write_png(&path, &picture(RGB8, 1), None).unwrap();
     assert_eq!(read_parameters(&path).unwrap(), None);
-    let names: Vec<_> = std::fs::read_dir(folder.path())
-        .unwrap()
-        .map(|e| e.unwrap().file_name())
-        .collect();
+    let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["sample.png"], "no scratch file stays behind");
 }
 
@@ -36,26 +27,16 @@ fn compressed_parameters_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let file = png_with_text(|chunk| chunk.compress_text().unwrap(), "{\"seed\": 1}");
     let path = put(folder.path().join("a.png"), &file);
-    assert_eq!(
-        read_parameters(&path).unwrap().as_deref(),
-        Some("{\"seed\": 1}")
-    );
+    assert_eq!(read_parameters(&path).unwrap().as_deref(), Some("{\"seed\": 1}"));
 }
 
 #[test]
 fn parameters_that_unpack_to_a_bomb_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let file = png_with_text(
-        |chunk| chunk.compress_text().unwrap(),
-        &"x".repeat(MAX_PARAMETERS + 1),
-    );
+    let file = png_with_text(|chunk| chunk.compress_text().unwrap(), &"x".repeat(MAX_PARAMETERS + 1));
     let path = put(folder.path().join("bomb.png"), &file);
     let error = read_parameters(&path).unwrap_err();
-    assert!(
-        matches!(error, DataError::Refused { .. }),
-        "{}",
-        story(&error)
-    );
+    assert!(matches!(error, DataError::Refused { .. }), "{}", story(&error));
 }
 
 #[test]
@@ -74,15 +55,9 @@ fn damaged_pngs_are_errors_that_name_the_file() {
     let at = good.windows(2).position(|bytes| bytes == b"{}").unwrap();
     flipped[at] = b'[';
     let path = put(folder.path().join("flipped.png"), &flipped);
-    assert!(matches!(
-        read_parameters(&path),
-        Err(DataError::Damaged { .. })
-    ));
+    assert!(matches!(read_parameters(&path), Err(DataError::Damaged { .. })));
     let path = put(folder.path().join("text.png"), b"just text");
-    assert!(matches!(
-        read_parameters(&path),
-        Err(DataError::Unsupported { .. })
-    ));
+    assert!(matches!(read_parameters(&path), Err(DataError::Unsupported { .. })));
 }
 
 #[test]
@@ -91,13 +66,7 @@ fn parameters_too_long_to_read_back_are_not_written() {
     let path = folder.path().join("sample.png");
     for text in ["x".repeat(MAX_PARAMETERS + 1), "a\0b".to_owned()] {
         let error = write_png(&path, &picture(RGB8, 1), Some(&text)).unwrap_err();
-        assert!(matches!(
-            error,
-            DataError::Setting {
-                setting: "parameters",
-                ..
-            }
-        ));
+        assert!(matches!(error, DataError::Setting { setting: "parameters", .. }));
     }
     assert!(!path.exists());
 }
@@ -110,37 +79,19 @@ fn a_failed_write_leaves_the_old_file() {
     std::fs::create_dir(&path).unwrap();
     let error = write_png(&path, &picture(RGB8, 1), None).unwrap_err();
     assert!(matches!(error, DataError::Write { .. }) && error.to_string().contains("taken"));
-    assert_eq!(
-        std::fs::read_dir(folder.path()).unwrap().count(),
-        1,
-        "no scratch file stays behind"
-    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no scratch file stays behind");
     let nowhere = folder.path().join("missing").join("a.png");
-    assert!(matches!(
-        write_png(&nowhere, &picture(RGB8, 1), None),
-        Err(DataError::Write { .. })
-    ));
+    assert!(matches!(write_png(&nowhere, &picture(RGB8, 1), None), Err(DataError::Write { .. })));
 }
 
 #[test]
 fn a_grid_places_pictures_two_pixels_apart() {
-    let shape = ImageShape {
-        height: 2,
-        width: 3,
-        channels: 3,
-    };
+    let shape = ImageShape { height: 2, width: 3, channels: 3 };
     let pictures: Vec<Pixels> = (0..5).map(|seed| picture(shape, seed)).collect();
     for scale in [1, 3] {
         let grid = Grid { columns: 3, scale }.arrange(&pictures).unwrap();
-        let ImageShape {
-            height,
-            width,
-            channels,
-        } = grid.shape();
-        assert_eq!(
-            (height, width, channels),
-            (2 + 2 * (2 * scale + 2), 2 + 3 * (3 * scale + 2), 3)
-        );
+        let ImageShape { height, width, channels } = grid.shape();
+        assert_eq!((height, width, channels), (2 + 2 * (2 * scale + 2), 2 + 3 * (3 * scale + 2), 3));
         let mut n_white = 0;
         for y in 0..height {
             for x in 0..width {
@@ -170,38 +121,16 @@ fn a_grid_places_pictures_two_pixels_apart() {
 fn grids_that_cannot_be_drawn_say_why() {
     let small = picture(RGB8, 1);
     let other = picture(ImageShape { height: 4, ..RGB8 }, 1);
-    let grid =
-        |columns, scale, pictures: &[Pixels]| Grid { columns, scale }.arrange(pictures).map(drop);
+    let grid = |columns, scale, pictures: &[Pixels]| Grid { columns, scale }.arrange(pictures).map(drop);
     assert!(grid(4, 1, &[]).is_err());
     assert!(grid(0, 1, std::slice::from_ref(&small)).is_err());
     assert!(grid(1, 0, std::slice::from_ref(&small)).is_err());
-    assert!(
-        grid(2, 1, &[small.clone(), other])
-            .unwrap_err()
-            .to_string()
-            .contains("8x4")
-    );
-    assert!(
-        grid(1, 5000, std::slice::from_ref(&small))
-            .unwrap_err()
-            .to_string()
-            .contains("scale")
-    );
+    assert!(grid(2, 1, &[small.clone(), other]).unwrap_err().to_string().contains("8x4"));
+    assert!(grid(1, 5000, std::slice::from_ref(&small)).unwrap_err().to_string().contains("scale"));
     assert!(grid(1, usize::MAX, std::slice::from_ref(&small)).is_err());
     // One grey picture among colored ones is drawn in grey color.
-    let grey = picture(
-        ImageShape {
-            channels: 1,
-            ..RGB8
-        },
-        1,
-    );
-    let mixed = Grid {
-        columns: 2,
-        scale: 1,
-    }
-    .arrange(&[small, grey.clone()])
-    .unwrap();
+    let grey = picture(ImageShape { channels: 1, ..RGB8 }, 1);
+    let mixed = Grid { columns: 2, scale: 1 }.arrange(&[small, grey.clone()]).unwrap();
     let at = (2 * mixed.shape().width + 12) * 3;
     assert_eq!(mixed.bytes()[at..at + 3], [grey.bytes()[0]; 3]);
 }
@@ -209,9 +138,7 @@ fn grids_that_cannot_be_drawn_say_why() {
 #[test]
 fn an_npz_is_read_back_and_is_always_the_same_file() {
     let folder = tempfile::tempdir().unwrap();
-    let pixels: Vec<u8> = (0..5)
-        .flat_map(|seed| scrambled(RGB8.n_values(), seed))
-        .collect();
+    let pixels: Vec<u8> = (0..5).flat_map(|seed| scrambled(RGB8.n_values(), seed)).collect();
     let paths = ["a.npz", "b.npz"].map(|name| folder.path().join(name));
     for path in &paths {
         npz::write(path, &pixels, RGB8, Some(&[0, 3, 1, 2, 0])).unwrap();

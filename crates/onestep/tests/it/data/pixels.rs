@@ -56,10 +56,7 @@ proptest! {
 fn truncation_is_within_one_of_the_byte() {
     for byte in 0..=255u8 {
         let back = bytes_from_values(&values_from_bytes(&[byte]), Rounding::Truncate)[0];
-        assert!(
-            back == byte || back + 1 == byte,
-            "{byte} came back as {back}"
-        );
+        assert!(back == byte || back + 1 == byte, "{byte} came back as {back}");
     }
 }
 
@@ -81,21 +78,9 @@ fn rounding_matches_the_references() {
     };
     let tensors = SafeTensors::deserialize(&file).unwrap();
     let bytes = |name: &str| tensors.tensor(name).unwrap().data().to_vec();
-    let values: Vec<f32> = bytes("x")
-        .as_chunks()
-        .0
-        .iter()
-        .map(|&bytes| f32::from_le_bytes(bytes))
-        .collect();
-    for (rounding, expected) in [
-        (Rounding::Truncate, "samples_uint8"),
-        (Rounding::Edm, "edm_uint8"),
-    ] {
-        assert_eq!(
-            bytes_from_values(&values, rounding),
-            bytes(expected),
-            "{expected}"
-        );
+    let values: Vec<f32> = bytes("x").as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+    for (rounding, expected) in [(Rounding::Truncate, "samples_uint8"), (Rounding::Edm, "edm_uint8")] {
+        assert_eq!(bytes_from_values(&values, rounding), bytes(expected), "{expected}");
     }
 }
 
@@ -105,15 +90,8 @@ fn every_kind_of_picture_becomes_grey_or_rgb() {
         image::Rgb([40 * x as u8, 60 * y as u8, 200])
     }));
     let expected = rgb.to_rgb8().into_raw();
-    let shape = ImageShape {
-        height: 3,
-        width: 4,
-        channels: 3,
-    };
-    let grey = ImageShape {
-        channels: 1,
-        ..shape
-    };
+    let shape = ImageShape { height: 3, width: 4, channels: 3 };
+    let grey = ImageShape { channels: 1, ..shape };
     for (picture, expected_shape) in [
         (rgb.clone(), shape),
         (DynamicImage::ImageRgba8(rgb.to_rgba8()), shape),
@@ -141,20 +119,14 @@ fn a_palette_picture_is_read_in_its_colors() {
     encoder.set_color(png::ColorType::Indexed);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_palette(vec![10, 20, 30, 200, 100, 50]);
-    encoder
-        .write_header()
-        .unwrap()
-        .write_image_data(&[1, 0])
-        .unwrap();
+    encoder.write_header().unwrap().write_image_data(&[1, 0]).unwrap();
     let decoded = Pixels::decode(&file, "palette").unwrap();
     assert_eq!(decoded.bytes(), [200, 100, 50, 10, 20, 30]);
 }
 
 #[test]
 fn transparency_is_laid_on_white() {
-    let half = ImageBuffer::from_fn(3, 1, |x, _| {
-        image::Rgba([0, 100, 255, [0, 128, 255][x as usize]])
-    });
+    let half = ImageBuffer::from_fn(3, 1, |x, _| image::Rgba([0, 100, 255, [0, 128, 255][x as usize]]));
     let file = encoded(&DynamicImage::ImageRgba8(half), ImageFormat::Png);
     let decoded = Pixels::decode(&file, "alpha").unwrap();
     assert_eq!(decoded.bytes(), [255, 255, 255, 127, 177, 255, 0, 100, 255]);
@@ -168,8 +140,7 @@ fn a_turned_jpeg_is_set_upright() {
     }));
     let plain = encoded(&dark_left, ImageFormat::Jpeg);
     // An APP1 segment right after the start marker: "Exif", a little-endian TIFF header, one tag.
-    let mut exif =
-        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+    let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
     let mut turned = plain[..2].to_vec();
     turned.extend([0xff, 0xe1]);
     turned.extend((exif.len() as u16 + 2).to_be_bytes());
@@ -178,58 +149,31 @@ fn a_turned_jpeg_is_set_upright() {
     let decoded = Pixels::decode(&turned, "turned.jpg").unwrap();
     let ImageShape { height, width, .. } = decoded.shape();
     assert_eq!((height, width), (32, 16));
-    assert!(
-        decoded.bytes()[..16 * 8].iter().all(|&byte| byte < 60),
-        "the top is dark"
-    );
-    assert!(
-        decoded.bytes()[16 * 24..].iter().all(|&byte| byte > 200),
-        "the bottom is bright"
-    );
+    assert!(decoded.bytes()[..16 * 8].iter().all(|&byte| byte < 60), "the top is dark");
+    assert!(decoded.bytes()[16 * 24..].iter().all(|&byte| byte > 200), "the bottom is bright");
 }
 
 #[test]
 fn cropping_takes_the_middle_and_resizing_keeps_flat_areas() {
-    let stripes = ImageShape {
-        height: 2,
-        width: 6,
-        channels: 1,
-    };
+    let stripes = ImageShape { height: 2, width: 6, channels: 1 };
     let wide = Pixels::new(stripes, vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]).unwrap();
     assert_eq!(wide.fit(Fit::CenterCrop(2)).bytes(), [3, 4, 9, 10]);
     let flat = Pixels::new(RGB8, vec![77; RGB8.n_values()]).unwrap();
     for size in [1, 5, 8, 30] {
-        assert!(
-            flat.clone()
-                .fit(Fit::CenterCrop(size))
-                .bytes()
-                .iter()
-                .all(|&byte| byte == 77)
-        );
+        assert!(flat.clone().fit(Fit::CenterCrop(size)).bytes().iter().all(|&byte| byte == 77));
     }
 }
 
 /// A picture of a million by one would need 3 TB if it were resized before it is cropped.
 #[test]
 fn a_sliver_is_cropped_before_it_is_resized() {
-    let sliver = ImageShape {
-        height: 1,
-        width: 16_384,
-        channels: 3,
-    };
-    assert_eq!(
-        picture(sliver, 3).fit(Fit::CenterCrop(256)).shape().width,
-        256
-    );
+    let sliver = ImageShape { height: 1, width: 16_384, channels: 3 };
+    assert_eq!(picture(sliver, 3).fit(Fit::CenterCrop(256)).shape().width, 256);
 }
 
 #[test]
 fn grey_has_the_weights_of_bt_601() {
-    let shape = ImageShape {
-        height: 1,
-        width: 4,
-        channels: 3,
-    };
+    let shape = ImageShape { height: 1, width: 4, channels: 3 };
     let colors = Pixels::new(shape, vec![255, 0, 0, 0, 255, 0, 0, 0, 255, 90, 90, 90]).unwrap();
     assert_eq!(colors.into_grey().bytes(), [76, 150, 29, 90]);
 }
@@ -248,32 +192,19 @@ fn a_picture_that_claims_to_be_huge_is_refused() {
     let mut encoder = png::Encoder::new(&mut file, 16_384, 16_384);
     encoder.set_color(png::ColorType::Rgb);
     let mut writer = encoder.write_header().unwrap();
-    writer
-        .write_chunk(png::chunk::IDAT, &[0x78, 0x9c, 3, 0])
-        .unwrap();
+    writer.write_chunk(png::chunk::IDAT, &[0x78, 0x9c, 3, 0]).unwrap();
     drop(writer);
     let error = Pixels::decode(&file, "wide.png").unwrap_err();
     assert!(story(&error).contains("wide.png"), "{}", story(&error));
-    assert!(
-        story(&error).to_lowercase().contains("memory"),
-        "{}",
-        story(&error)
-    );
+    assert!(story(&error).to_lowercase().contains("memory"), "{}", story(&error));
 }
 
 #[test]
 fn shapes_that_contradict_the_bytes_are_refused() {
-    for (height, width, channels, n_bytes) in [
-        (2, 2, 3, 11),
-        (0, 2, 3, 0),
-        (2, 2, 2, 8),
-        (1, 20_000, 1, 20_000),
-    ] {
-        let shape = ImageShape {
-            height,
-            width,
-            channels,
-        };
+    for (height, width, channels, n_bytes) in
+        [(2, 2, 3, 11), (0, 2, 3, 0), (2, 2, 2, 8), (1, 20_000, 1, 20_000)]
+    {
+        let shape = ImageShape { height, width, channels };
         assert!(Pixels::new(shape, vec![0; n_bytes]).is_err(), "{shape:?}");
     }
 }

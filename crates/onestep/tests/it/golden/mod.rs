@@ -34,7 +34,11 @@ pub fn folder() -> PathBuf {
         Some(folder) => root.join(folder),
         None => {
             let shared = root.join("../shared/golden");
-            if shared.is_dir() { shared } else { PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden") }
+            if shared.is_dir() {
+                shared
+            } else {
+                PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+            }
         }
     }
 }
@@ -66,7 +70,9 @@ pub fn arrays(file: &str) -> Option<BTreeMap<String, Array>> {
                 data.chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect()
             }
             Dtype::F64 => data.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect(),
-            Dtype::I64 => data.chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f64).collect(),
+            Dtype::I64 => {
+                data.chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f64).collect()
+            }
             Dtype::U8 => data.iter().map(|&b| f64::from(b)).collect(),
             other => panic!("{file}: `{name}` has type {other:?}"),
         };
@@ -144,7 +150,8 @@ pub fn check_values(name: &str, what: &str, got: &[f64], expected: &[f64], bound
 impl Array {
     /// `[batch, channels, height, width]` to `[batch, height, width, channels]`.
     pub fn channels_last(&self) -> Self {
-        let [batch, channels, height, width]: [usize; 4] = self.shape.as_slice().try_into().expect("four axes");
+        let [batch, channels, height, width]: [usize; 4] =
+            self.shape.as_slice().try_into().expect("four axes");
         let mut values = Vec::with_capacity(self.values.len());
         for b in 0..batch {
             for pixel in 0..height * width {

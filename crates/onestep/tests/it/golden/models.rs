@@ -30,7 +30,11 @@ fn architecture(config: &serde_json::Value) -> Architecture {
 }
 
 /// One flat tensor for each parameter of a golden network, by the name and in the layout of the golden files.
-pub fn to_golden_layout(name: &str, model: &Preconditioned, values: Vec<Tensor<1>>) -> BTreeMap<String, Array> {
+pub fn to_golden_layout(
+    name: &str,
+    model: &Preconditioned,
+    values: Vec<Tensor<1>>,
+) -> BTreeMap<String, Array> {
     let architecture = architecture(&case(name).expect("seen before").json["config"]);
     let named = model
         .weights()

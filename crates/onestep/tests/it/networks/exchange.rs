@@ -30,7 +30,8 @@ fn weights_survive_the_way_to_pytorch_and_back() {
 #[test]
 fn layouts_and_orders_are_the_published_ones() {
     let architecture = small("Dhariwal");
-    let theirs = to_torch(&architecture, named(&Call::new(&architecture, 1).weights)).expect("complete weights");
+    let theirs =
+        to_torch(&architecture, named(&Call::new(&architecture, 1).weights)).expect("complete weights");
     let ours = from_torch(&architecture, theirs.clone()).expect("their own file");
     let at = |arrays: &NamedArrays, name: &str, index: &[usize]| {
         let (shape, values) = &arrays[name];
@@ -46,7 +47,10 @@ fn layouts_and_orders_are_the_published_ones() {
         at(&ours, &format!("{qkv}.weight"), &[0, 0, 9, 64 + 5]),
         at(&theirs, &format!("model.{qkv}.weight"), &[5 * 3 + 1, 9, 0, 0])
     );
-    assert_eq!(at(&ours, &format!("{qkv}.bias"), &[64 + 5]), at(&theirs, &format!("model.{qkv}.bias"), &[16]));
+    assert_eq!(
+        at(&ours, &format!("{qkv}.bias"), &[64 + 5]),
+        at(&theirs, &format!("model.{qkv}.bias"), &[16])
+    );
     assert_eq!(theirs["model.dec.28x28_up.skip.resample_filter"], (vec![1, 1, 2, 2], vec![0.25; 4]));
 
     let architecture = small("Adm");
@@ -62,7 +66,8 @@ fn layouts_and_orders_are_the_published_ones() {
 #[test]
 fn files_that_do_not_fit_are_refused_by_the_name_of_the_tensor() {
     let architecture = small("Song");
-    let whole = to_torch(&architecture, named(&Call::new(&architecture, 1).weights)).expect("complete weights");
+    let whole =
+        to_torch(&architecture, named(&Call::new(&architecture, 1).weights)).expect("complete weights");
     let refused = |change: &dyn Fn(&mut NamedArrays)| {
         let mut changed = whole.clone();
         change(&mut changed);
@@ -78,7 +83,11 @@ fn files_that_do_not_fit_are_refused_by_the_name_of_the_tensor() {
     );
     assert_eq!(
         refused(&|file| file.get_mut("model.map_layer0.weight").unwrap().0.reverse()),
-        ModelError::WrongShape { name: "map_layer0.weight".into(), found: vec![32, 64], expected: vec![64, 32] }
+        ModelError::WrongShape {
+            name: "map_layer0.weight".into(),
+            found: vec![32, 64],
+            expected: vec![64, 32]
+        }
     );
     assert_eq!(
         refused(&|file| file.get_mut("model.map_layer0.bias").unwrap().1.truncate(5)),
@@ -87,7 +96,8 @@ fn files_that_do_not_fit_are_refused_by_the_name_of_the_tensor() {
     let filter = "enc.14x14_aux_residual.resample_filter";
     let error = refused(&|file| file.get_mut(&format!("model.{filter}")).unwrap().1[3] += 0.01);
     assert!(matches!(&error, ModelError::WrongConstant { name, .. } if name == filter), "{error}");
-    let error = refused(&|file| drop(file.insert(format!("model.{filter}"), (vec![1, 1, 2, 2], vec![0.25; 4]))));
+    let error =
+        refused(&|file| drop(file.insert(format!("model.{filter}"), (vec![1, 1, 2, 2], vec![0.25; 4]))));
     assert!(matches!(&error, ModelError::WrongShape { name, .. } if name == filter), "{error}");
 
     // Filters are constants: a file without them says no less.
@@ -100,7 +110,8 @@ fn files_that_do_not_fit_are_refused_by_the_name_of_the_tensor() {
 #[test]
 fn older_attention_convolutions_are_accepted() {
     let architecture = small("Adm");
-    let whole = to_torch(&architecture, named(&Call::new(&architecture, 1).weights)).expect("complete weights");
+    let whole =
+        to_torch(&architecture, named(&Call::new(&architecture, 1).weights)).expect("complete weights");
     let mut older = whole.clone();
     for (name, (shape, _)) in &mut older {
         if name.ends_with("qkv.weight") || name.ends_with("proj_out.weight") {

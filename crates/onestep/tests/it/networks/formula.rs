@@ -93,6 +93,9 @@ fn bounds_are_read_as_they_are_written() {
         })
     };
     let close = |got: f64, expected: f64| assert!((got - expected).abs() < 1e-12, "{got} {expected}");
-    close(value("per tensor: max|diff| <= 2e-4 * max|expected| + 1e-6 (some gradients are zero: (a) b)"), 2.001e-3);
+    close(
+        value("per tensor: max|diff| <= 2e-4 * max|expected| + 1e-6 (some gradients are zero: (a) b)"),
+        2.001e-3,
+    );
     close(value("per tensor: max|diff| <= 5e-4*(max|expected| + 1e-3*global_grad_norm)"), 5.5e-3);
 }

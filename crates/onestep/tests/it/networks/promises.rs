@@ -86,7 +86,12 @@ pub fn small_architectures() -> Vec<Architecture> {
             decoder: Decoder::Skip,
             ..song.clone()
         }),
-        Architecture::Song(SongConfig { n_classes: None, encoder: Encoder::Standard, augment_dim: 0, ..song }),
+        Architecture::Song(SongConfig {
+            n_classes: None,
+            encoder: Encoder::Standard,
+            augment_dim: 0,
+            ..song
+        }),
         Architecture::Dhariwal(small_dhariwal()),
         Architecture::Mlp(MlpConfig { n_classes: Some(3), ..MlpConfig::new(2) }),
     ]
@@ -95,7 +100,10 @@ pub fn small_architectures() -> Vec<Architecture> {
 /// Random weights in which nothing is zero, so that every path counts.
 pub fn random_weights(network: &dyn Network, seed: u64) -> Weights {
     let start = Weights::initialize(network.parameters(), seed, &device());
-    let values = start.iter().zip(0..).map(|((_, value), index)| value.clone() + noise(seed, index, value.dims()) * 0.05);
+    let values = start
+        .iter()
+        .zip(0..)
+        .map(|((_, value), index)| value.clone() + noise(seed, index, value.dims()) * 0.05);
     Weights::from_values(network.parameters(), values.collect())
 }
 
@@ -141,7 +149,9 @@ impl Call {
     }
 
     pub fn output(&self, weights: &Weights) -> Tensor<4> {
-        self.network.forward(weights, self.input.clone(), &self.codes, &self.condition).expect("a call that fits")
+        self.network
+            .forward(weights, self.input.clone(), &self.codes, &self.condition)
+            .expect("a call that fits")
     }
 
     fn error(&self) -> ModelError {
@@ -196,7 +206,12 @@ fn every_parameter_reaches_the_output() {
     for mut architecture in small_architectures() {
         if let Architecture::Adm(config) = &mut architecture {
             // At 32 channels the groups of the norms have one channel, which forgets the bias in front of it.
-            *config = AdmConfig { image_size: 8, model_channels: 64, attention_resolutions: vec![4], ..config.clone() };
+            *config = AdmConfig {
+                image_size: 8,
+                model_channels: 64,
+                attention_resolutions: vec![4],
+                ..config.clone()
+            };
         }
         let call = Call::new(&architecture, 2);
         let before = call.run();
@@ -208,7 +223,11 @@ fn every_parameter_reaches_the_output() {
             if spec.trainable {
                 // Where only rounding remains, it is below 1e-6 of the largest.
                 let share = largest(&gradient.values) / overall;
-                assert!(share > 1e-5, "{architecture:?}: `{}` has a gradient of {share:e} of the largest", spec.name);
+                assert!(
+                    share > 1e-5,
+                    "{architecture:?}: `{}` has a gradient of {share:e} of the largest",
+                    spec.name
+                );
             } else {
                 let mut values = call.weights.values().to_vec();
                 values[index] = value.clone() * 1.1;
@@ -230,7 +249,10 @@ fn gradients_are_the_slope_of_the_output() {
                 value.clone() + noise(10, index, value.dims()) * distance
             });
             let output = call.output(&Weights::from_values(call.weights.specs(), values.collect()));
-            let terms = Array::from_tensor(output).values.into_iter().zip(Array::from_tensor(weighting.clone()).values);
+            let terms = Array::from_tensor(output)
+                .values
+                .into_iter()
+                .zip(Array::from_tensor(weighting.clone()).values);
             terms.map(|(output, weighting)| output * weighting).sum::<f64>()
         };
         let distance = 1e-4;
@@ -242,11 +264,19 @@ fn gradients_are_the_slope_of_the_output() {
             .filter(|(_, spec)| spec.trainable)
             .map(|((gradient, index), _)| {
                 let direction = Array::from_tensor(noise(10, index, [gradient.values.len()])).values;
-                gradient.values.iter().zip(direction).map(|(gradient, direction)| gradient * direction).sum::<f64>()
+                gradient
+                    .values
+                    .iter()
+                    .zip(direction)
+                    .map(|(gradient, direction)| gradient * direction)
+                    .sum::<f64>()
             })
             .sum();
         // The curvature over the distance, and f32 outputs divided by it.
-        assert!((slope / expected - 1.0).abs() < 0.01, "{architecture:?}: slope {slope}, gradient {expected}");
+        assert!(
+            (slope / expected - 1.0).abs() < 0.01,
+            "{architecture:?}: slope {slope}, gradient {expected}"
+        );
     }
 }
 
@@ -420,8 +450,13 @@ fn settings_that_contradict_each_other_are_refused() {
     assert!(song(&|config| config.resample_filter = vec![1.0, 2.0, 1.0]).contains("even number of taps"));
     assert!(song(&|config| config.fourier_scale = -1.0).contains("fourier_scale"));
     assert!(song(&|config| config.model_channels = 0).contains("model_channels"));
-    assert!(reason(Architecture::Dhariwal(DhariwalConfig { num_blocks: 0, ..small_dhariwal() })).contains("num_blocks"));
-    assert!(reason(Architecture::Mlp(MlpConfig { embedding_width: 3, ..MlpConfig::new(2) })).contains("even"));
+    assert!(
+        reason(Architecture::Dhariwal(DhariwalConfig { num_blocks: 0, ..small_dhariwal() }))
+            .contains("num_blocks")
+    );
+    assert!(
+        reason(Architecture::Mlp(MlpConfig { embedding_width: 3, ..MlpConfig::new(2) })).contains("even")
+    );
 }
 
 #[test]
@@ -447,12 +482,17 @@ fn settings_survive_a_file_and_misspelt_ones_are_refused() {
         assert_eq!(serde_json::from_str::<Architecture>(&json).expect(&json), architecture);
     }
     let minimal = "network = 'song'\nimage_size = 32";
-    let Architecture::Song(config) = toml::from_str(minimal).expect("EDM's defaults") else { panic!("{minimal}") };
+    let Architecture::Song(config) = toml::from_str(minimal).expect("EDM's defaults") else {
+        panic!("{minimal}")
+    };
     assert_eq!((config.model_channels, config.channel_mult, config.dropout), (128, vec![1, 2, 2, 2], 0.1));
     let heads = "network = 'adm'\nimage_size = 28\nmodel_channels = 32\nnum_res_blocks = 1\nattention_resolutions = [14]\n\
                  channel_mult = [1, 2]\nheads = { width = 16 }\nresample = 'pooling'";
     let Architecture::Adm(config) = toml::from_str(heads).expect(heads) else { panic!("{heads}") };
-    assert_eq!((config.heads, config.resample, config.in_channels), (AdmHeads::Width(16), AdmResample::Pooling, 3));
+    assert_eq!(
+        (config.heads, config.resample, config.in_channels),
+        (AdmHeads::Width(16), AdmResample::Pooling, 3)
+    );
     let misspelt = "network = 'song'\nimage_size = 32\nn_class = 10";
     let error = toml::from_str::<Architecture>(misspelt).expect_err(misspelt).to_string();
     assert!(error.contains("n_class"), "{error}");
@@ -466,8 +506,10 @@ fn activation_checkpointing_changes_no_gradient() {
         let weighting = noise(9, 0, call.output(&call.weights).dims());
         let run = |weights: Weights| {
             let input = call.input.clone().autodiff().require_grad();
-            let output =
-                call.network.forward(&weights, input.clone(), &call.codes, &call.condition).expect("a call that fits");
+            let output = call
+                .network
+                .forward(&weights, input.clone(), &call.codes, &call.condition)
+                .expect("a call that fits");
             let mut gradients = (output.clone() * weighting.clone()).sum().backward();
             let input = Array::from_tensor(input.grad(&gradients).expect("the output depends on the input"));
             let parameters: Vec<Array> =
@@ -484,7 +526,10 @@ fn activation_checkpointing_changes_no_gradient() {
             let bound = 1e-4 * largest(plain) + 1e-6 * overall;
             let differences: Vec<f64> = plain.iter().zip(again).map(|(a, b)| a - b).collect();
             let difference = largest(&differences);
-            assert!(difference <= bound, "{architecture:?}: {what} differs by {difference:e}, more than {bound:e}");
+            assert!(
+                difference <= bound,
+                "{architecture:?}: {what} differs by {difference:e}, more than {bound:e}"
+            );
         };
         close("output", &output, &output_again);
         close("gradient of the input", &input, &input_again);

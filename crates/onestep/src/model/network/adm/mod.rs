@@ -71,7 +71,13 @@ enum Layer {
 }
 
 impl Layer {
-    fn forward(&self, weights: &Weights, input: Tensor<4>, embedding: &Tensor<2>, condition: &Condition) -> Tensor<4> {
+    fn forward(
+        &self,
+        weights: &Weights,
+        input: Tensor<4>,
+        embedding: &Tensor<2>,
+        condition: &Condition,
+    ) -> Tensor<4> {
         match self {
             Self::Residual(block) => block.forward(weights, input, embedding, condition),
             Self::Attention(attention) => attention.forward(weights, input),
@@ -82,7 +88,13 @@ impl Layer {
 }
 
 impl Part for Layers {
-    fn forward(&self, weights: &Weights, input: Tensor<4>, embedding: &Tensor<2>, condition: &Condition) -> Tensor<4> {
+    fn forward(
+        &self,
+        weights: &Weights,
+        input: Tensor<4>,
+        embedding: &Tensor<2>,
+        condition: &Condition,
+    ) -> Tensor<4> {
         self.iter().fold(input, |hidden, layer| layer.forward(weights, hidden, embedding, condition))
     }
 }
@@ -103,9 +115,9 @@ impl AdmUNet {
             Linear::new(builder, "time_embed.0", [config.model_channels, n_embedding], Start::FanIn),
             Linear::new(builder, "time_embed.2", [n_embedding, n_embedding], Start::FanIn),
         ];
-        let label = config
-            .n_classes
-            .map(|n_classes| Linear::without_bias(builder, "label_emb", [n_classes, n_embedding], Start::Normal));
+        let label = config.n_classes.map(|n_classes| {
+            Linear::without_bias(builder, "label_emb", [n_classes, n_embedding], Start::Normal)
+        });
         let (input, mut skips) = layout.input_blocks()?;
         let middle = layout.middle_block()?;
         let output = layout.output_blocks(&mut skips)?;
@@ -129,13 +141,20 @@ impl AdmUNet {
     }
 
     /// What the residual blocks are told: noise level and class, `[batch, 4 * model_channels]`.
-    fn embed(&self, weights: &Weights, input: &Tensor<4>, noise_code: &[f64], condition: &Condition) -> Tensor<2> {
+    fn embed(
+        &self,
+        weights: &Weights,
+        input: &Tensor<4>,
+        noise_code: &[f64],
+        condition: &Condition,
+    ) -> Tensor<2> {
         let device = input.device().inner();
         let times: Vec<f64> = noise_code.iter().map(|code| TIME_SCALE * code).collect();
         let times = sinusoidal(&times, self.model_channels, Order::CosSin, Spacing::WithoutEndpoint, &device);
         let hidden = silu(self.time[0].forward(weights, times));
         let mut embedding = self.time[1].forward(weights, hidden);
-        if let (Some(label), Some(labels), Some(n_classes)) = (&self.label, &condition.labels, self.n_classes) {
+        if let (Some(label), Some(labels), Some(n_classes)) = (&self.label, &condition.labels, self.n_classes)
+        {
             embedding = embedding + label.forward(weights, one_hot(labels, n_classes, 1.0, &device));
         }
         // Every block starts with the same activation of the embedding.
@@ -234,7 +253,8 @@ impl<'a> Layout<'a> {
                     AdmResample::ResBlock => vec![self.resampling_block(&name, Resampling::Down)?],
                     AdmResample::Convolution => {
                         let channels = [self.channels; 2];
-                        let conv = Conv2d::new(&mut self.builder, &format!("{name}.op"), channels, 3, Start::FanIn);
+                        let conv =
+                            Conv2d::new(&mut self.builder, &format!("{name}.op"), channels, 3, Start::FanIn);
                         vec![Layer::Convolution(conv.at_half_resolution())]
                     }
                     AdmResample::Pooling => vec![Layer::Resample(Resampling::Down)],
@@ -304,7 +324,8 @@ impl<'a> Layout<'a> {
 
     fn residual(&mut self, name: &str, n_out: usize) -> Result<Layer, ModelError> {
         let channels = [std::mem::replace(&mut self.channels, n_out), n_out];
-        ResidualBlock::new(&mut self.builder, name, channels, Resampling::Keep, &self.style).map(Layer::Residual)
+        ResidualBlock::new(&mut self.builder, name, channels, Resampling::Keep, &self.style)
+            .map(Layer::Residual)
     }
 
     fn resampling_block(&mut self, name: &str, resampling: Resampling) -> Result<Layer, ModelError> {
