@@ -252,7 +252,7 @@ impl Optimizer {
             .into_iter()
             .map(|(name, moment)| {
                 let values: Vec<f32> =
-                    moment.into_data().convert::<f32>().into_vec().expect("just converted");
+                    moment.into_data().convert::<f32>().try_into_vec().expect("just converted");
                 (name, (vec![values.len()], values))
             })
             .collect()

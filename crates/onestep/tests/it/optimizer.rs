@@ -27,7 +27,7 @@ fn tensor(values: &[f64], dtype: DType) -> Tensor<1> {
 }
 
 fn values(tensor: &Tensor<1>) -> Vec<f64> {
-    tensor.clone().into_data().convert::<f64>().into_vec().expect("just converted")
+    tensor.clone().into_data().convert::<f64>().try_into_vec().expect("just converted")
 }
 
 /// The optimizer that a key of the golden file names.

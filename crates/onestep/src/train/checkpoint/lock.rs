@@ -42,7 +42,7 @@ impl RunLock {
             .truncate(false)
             .open(&path)
             .map_err(failed("create the lock file"))?;
-        let enforced = match file.try_lock() {
+        let enforced = match try_lock_patiently(&file) {
             Ok(()) => true,
             Err(TryLockError::WouldBlock) => {
                 return Err(CheckpointError::Locked { path: run.to_path_buf(), owner: owner(&mut file) });
@@ -63,6 +63,18 @@ impl RunLock {
     pub fn is_enforced(&self) -> bool {
         self.enforced
     }
+}
+
+/// Tries for a fifth of a second: a child process that is just being started holds a copy of a lock that was given
+/// back, until it runs its own program.
+fn try_lock_patiently(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..20 {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(std::time::Duration::from_millis(10)),
+            other => return other,
+        }
+    }
+    file.try_lock()
 }
 
 /// The process id in a lock file, if there is one.

@@ -82,7 +82,7 @@ fn which_weights() {
         loaded.arrays["output.weight"].1.clone()
     };
     let value = |weights: &onestep::model::Weights| -> Vec<f32> {
-        weights.values()[3].clone().into_data().into_vec().unwrap()
+        weights.values()[3].clone().into_data().try_into_vec().unwrap()
     };
     for path in [run.path(), step.as_path(), &run.path().join("latest")] {
         assert_eq!(of(path, "best"), value(&saved.averages[0].weights));

@@ -84,7 +84,7 @@ pub fn load(run: &Path) -> Option<Restored> {
 /// All values of a checkpoint, to compare.
 pub fn numbers(checkpoint: &Checkpoint) -> Vec<Vec<f32>> {
     let of = |weights: &Weights| -> Vec<Vec<f32>> {
-        weights.values().iter().map(|value| value.clone().into_data().into_vec().unwrap()).collect()
+        weights.values().iter().map(|value| value.clone().into_data().try_into_vec().unwrap()).collect()
     };
     let mut all = of(&checkpoint.weights);
     all.extend(checkpoint.averages.iter().flat_map(|average| of(&average.weights)));
@@ -134,7 +134,7 @@ pub fn names(run: &Path) -> Vec<String> {
 /// Weights with one value replaced.
 pub fn with_value(weights: &Weights, parameter: usize, index: usize, value: f32) -> Weights {
     let mut values = weights.values().to_vec();
-    let mut numbers: Vec<f32> = values[parameter].clone().into_data().into_vec().unwrap();
+    let mut numbers: Vec<f32> = values[parameter].clone().into_data().try_into_vec().unwrap();
     numbers[index] = value;
     let n = numbers.len();
     values[parameter] = Tensor::from_data(TensorData::new(numbers, [n]), &Device::default());
