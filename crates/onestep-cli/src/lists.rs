@@ -87,7 +87,7 @@ impl FromStr for Indices {
     }
 }
 
-/// `3,7` or `Food,Flags`: classes by number or name.
+/// `3,7` or `Food,Flags`: classes by number, name, or the beginning of a name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Classes(pub Vec<String>);
 
@@ -110,13 +110,25 @@ impl Classes {
                     Err(format!("class {number} does not exist: the model has {n_classes}, numbered from 0"))
                 };
             }
-            names.iter().position(|name| name.eq_ignore_ascii_case(wanted)).ok_or_else(|| {
-                if names.is_empty() {
-                    format!("the model's {n_classes} classes have no names; `{wanted}` must be a number")
-                } else {
-                    format!("there is no class `{wanted}`; there are {}", names.join(", "))
+            if let Some(exact) = names.iter().position(|name| name.eq_ignore_ascii_case(wanted)) {
+                return Ok(exact);
+            }
+            // The beginning of a name is enough where it fits one class alone.
+            let begins = |name: &String| {
+                name.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
+                    && !wanted.is_empty()
+            };
+            let mut fitting = names.iter().enumerate().filter(|(_, name)| begins(name));
+            match (fitting.next(), fitting.next()) {
+                (Some((number, _)), None) => Ok(number),
+                (Some((_, one)), Some((_, other))) => {
+                    Err(format!("`{wanted}` may be {one} or {other}; write more of it"))
                 }
-            })
+                (None, _) if names.is_empty() => {
+                    Err(format!("the model's {n_classes} classes have no names; `{wanted}` must be a number"))
+                }
+                (None, _) => Err(format!("there is no class `{wanted}`; there are {}", names.join(", "))),
+            }
         };
         self.0.iter().map(find).collect()
     }
@@ -152,9 +164,16 @@ mod tests {
 
     #[test]
     fn classes_go_by_number_or_name() {
-        let names = ["Food".to_string(), "Flags".to_string()];
+        let names = ["Food & Drink".to_string(), "Flags".to_string()];
         assert_eq!(Classes(vec!["flags".into(), "0".into()]).numbers(&names, 2).unwrap(), [1, 0]);
+        assert_eq!(Classes(vec!["food".into()]).numbers(&names, 2).unwrap(), [0]);
+        assert!(
+            Classes(vec!["f".into()])
+                .numbers(&names, 2)
+                .unwrap_err()
+                .contains("may be Food & Drink or Flags")
+        );
         assert!(Classes(vec!["2".into()]).numbers(&names, 2).is_err());
-        assert!(Classes(vec!["Cars".into()]).numbers(&names, 2).unwrap_err().contains("Food, Flags"));
+        assert!(Classes(vec!["Cars".into()]).numbers(&names, 2).unwrap_err().contains("Food & Drink, Flags"));
     }
 }

@@ -1,6 +1,6 @@
 //! SHA-256 as hexadecimal text: how files, recipes and data sets are told apart.
 
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -15,18 +15,51 @@ pub fn hex(bytes: &[u8]) -> String {
 /// # Errors
 ///
 /// What reading the file meets.
-pub fn file(path: &Path) -> std::io::Result<String> {
-    let mut file = std::fs::File::open(path)?;
-    let mut digest = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(format(&digest.finalize())),
-            n => digest.update(&buffer[..n]),
-        }
+pub fn file(path: &Path) -> io::Result<String> {
+    let mut file = Digesting::new(std::fs::File::open(path)?);
+    io::copy(&mut file, &mut io::sink())?;
+    Ok(file.hex())
+}
+
+/// A finished digest as text.
+pub(crate) fn format(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A reader or writer that digests every byte on its way.
+#[derive(Debug)]
+pub(crate) struct Digesting<T> {
+    pub inner: T,
+    state: Sha256,
+}
+
+impl<T> Digesting<T> {
+    pub(crate) fn new(inner: T) -> Self {
+        Self { inner, state: Sha256::new() }
+    }
+
+    /// The digest so far, in hexadecimal.
+    pub(crate) fn hex(self) -> String {
+        format(&self.state.finalize())
     }
 }
 
-fn format(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+impl<T: Read> Read for Digesting<T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.state.update(&buffer[..n]);
+        Ok(n)
+    }
+}
+
+impl<T: Write> Write for Digesting<T> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let n = self.inner.write(buffer)?;
+        self.state.update(&buffer[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }

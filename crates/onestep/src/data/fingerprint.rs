@@ -20,6 +20,6 @@ impl Fingerprint {
     }
 
     pub(super) fn finish(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::digest::format(&self.0.finalize())
     }
 }

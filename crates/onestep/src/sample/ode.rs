@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{Clamped, Request, clamped, draw};
+use super::{Clamped, Request, draw};
 use crate::Result;
 use crate::model::Denoiser;
 use crate::noise::{NoiseSource, SamplingLevels};
@@ -97,7 +97,7 @@ impl OdeOptions {
 /// # Shapes
 ///
 /// `request.shape` and the result: `[batch, height, width, channels]`; f64 where `options.double`. With
-/// `request.clamp` every estimate, and the result, is clamped to [-1, 1].
+/// `request.clamp` every estimate is clamped to [-1, 1]; the result is not clamped once more.
 ///
 /// # Randomness
 ///
@@ -162,5 +162,5 @@ pub fn sample_ode(
             return Ok(estimate);
         }
     }
-    Ok(clamped(state, clamp))
+    Ok(state)
 }

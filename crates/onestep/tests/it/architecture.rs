@@ -7,7 +7,7 @@ use std::path::Path;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("noise", &[]),
     ("digest", &[]),
-    ("data", &[]),
+    ("data", &["digest"]),
     ("model", &["noise"]),
     ("interop", &["model"]),
     ("solver", &["model"]),

@@ -374,7 +374,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
 }
 
 /// Student and target of one Gaussian, learned with a small network, against the exact consistency function.
-fn error_on_a_gaussian(distill: bool) -> f64 {
+fn error_on_a_gaussian(distill: bool, n_levels: usize) -> f64 {
     let exact = GaussianMixture::single(vec![0.4, -0.3], 0.3, 0.002).unwrap();
     let recipe = Recipe::parse(builtin_recipe("toy2d-ct").unwrap(), &["network.width=64".into()]).unwrap();
     let network = recipe.network.build().unwrap();
@@ -385,8 +385,8 @@ fn error_on_a_gaussian(distill: bool) -> f64 {
     let objective = Consistency { distance: Distance::L2, weighting: Weighting::Uniform, sigma_data: 0.5 };
     let (steps, n) = (1500u64, 128usize);
     let mut average = student.weights().clone();
+    let mut target = student.weights().clone();
     for step in 0..steps {
-        let n_levels = 18;
         let grid = TrainingLevels::karras(n_levels, 0.002, 80.0, 7.0).unwrap();
         let mut stream = Stream::new(2, Purpose::Test, step, 0);
         let clean: Vec<f32> = (0..n).flat_map(|_| exact.draw(&mut stream)).map(|v| v as f32).collect();
@@ -401,11 +401,13 @@ fn error_on_a_gaussian(distill: bool) -> f64 {
         let path =
             if distill { OdePath::Teacher { teacher: &exact, solver: Solver::Heun } } else { OdePath::Data };
         let tracked = student.weights().tracked();
+        let reference = student.with_weights(target.clone());
         let losses =
-            objective.loss(&student.with_weights(tracked.clone()), &student, path, &batch, &pairs).unwrap();
+            objective.loss(&student.with_weights(tracked.clone()), &reference, path, &batch, &pairs).unwrap();
         let gradients = tracked.gradients(&mut losses.mean().backward());
         let weights = optimizer.update(student.weights(), &gradients, rate.at(step, steps));
         average = onestep::train::blend(&average, &weights, 0.99);
+        target = onestep::train::blend(&target, &weights, 0.95);
         student = student.with_weights(weights);
     }
     // Root mean square over points of the noisy data at the levels of the grid, relative to the data's deviation.
@@ -431,12 +433,16 @@ fn error_on_a_gaussian(distill: bool) -> f64 {
 /// Learning happens: both methods approach the exact consistency function of a Gaussian.
 #[test]
 fn distillation_and_isolation_learn_the_consistency_function_of_a_gaussian() {
-    let distilled = error_on_a_gaussian(true);
-    let isolated = error_on_a_gaussian(false);
-    println!("gaussian | CD {distilled:.4} CT {isolated:.4} of the deviation of the data |");
-    // An untrained network is off by about 1. CT's bias at 18 levels is larger than CD's by its nature.
-    assert!(distilled < 0.06, "CD: {distilled}");
-    assert!(isolated < 0.25, "CT: {isolated}");
+    // Neighboring levels can only agree as well as the step between them is exact: more levels, a smaller error.
+    let coarse = [true, false].map(|distill| error_on_a_gaussian(distill, 10));
+    let fine = [true, false].map(|distill| error_on_a_gaussian(distill, 40));
+    println!(
+        "gaussian | CD {:.4} at 10 levels, {:.4} at 40 | CT {:.4}, {:.4} |",
+        coarse[0], fine[0], coarse[1], fine[1]
+    );
+    // Seen: CD 0.23 to 0.04, CT 0.29 to 0.06 of the deviation of the data; an untrained network is off by about 1.
+    assert!(fine[0] < 0.06 && fine[0] < 0.5 * coarse[0], "CD: {coarse:?} {fine:?}");
+    assert!(fine[1] < 0.09 && fine[1] < 0.5 * coarse[1], "CT: {coarse:?} {fine:?}");
 }
 
 #[test]

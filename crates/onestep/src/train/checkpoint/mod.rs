@@ -8,7 +8,6 @@
 //!
 //! The same state always gives the same bytes.
 
-mod digest;
 mod error;
 mod folder;
 mod header;

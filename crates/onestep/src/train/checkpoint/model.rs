@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
-use super::digest::Digesting;
+use crate::digest::Digesting;
 use super::header::{Manifest, parse};
 use super::layout::{self, CHECKPOINTS, LATEST, MODEL, STATE, TARGET};
 use super::tensors::{TensorFile, TensorFileError};

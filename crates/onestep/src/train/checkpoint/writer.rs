@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::digest::Digesting;
+use crate::digest::Digesting;
 use super::header::render;
 use super::tensors::{NamedTensor, WriteError, write_tensors};
 use super::{CheckpointError, Disk, ModelHeader, Storage};

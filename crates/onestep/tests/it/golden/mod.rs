@@ -182,7 +182,7 @@ impl Array {
     /// What a tensor holds, widened to f64.
     pub fn from_tensor<const D: usize>(tensor: burn::tensor::Tensor<D>) -> Self {
         let shape = tensor.dims().to_vec();
-        let values = tensor.into_data().convert::<f64>().into_vec::<f64>().expect("just converted");
+        let values = tensor.into_data().convert::<f64>().try_into_vec::<f64>().expect("just converted");
         Self { shape, values }
     }
 }
