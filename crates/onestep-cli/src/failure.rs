@@ -84,7 +84,7 @@ impl From<Error> for Failure {
             ),
             Error::Checkpoint(checkpoint) => (
                 match checkpoint.class() {
-                    ErrorClass::BadData => code::DATA,
+                    ErrorClass::BadData | ErrorClass::BadNumbers => code::DATA,
                     ErrorClass::CannotCreate | ErrorClass::Locked => code::CANNOT_CREATE,
                     _ => code::IO,
                 },

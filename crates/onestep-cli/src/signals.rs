@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 
 use crate::failure::{Outcome, code, io_failure};
 
@@ -23,6 +23,10 @@ impl StopFlag {
                     io_failure("listen for signals for", std::path::Path::new("this process"), &error)
                 })?;
         }
+        // A file size limit then fails the write, with a message, instead of killing the process.
+        signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map_err(|error| {
+            io_failure("listen for signals for", std::path::Path::new("this process"), &error)
+        })?;
         Ok(Self(flag))
     }
 

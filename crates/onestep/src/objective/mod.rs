@@ -1,6 +1,6 @@
 //! Objectives: what training minimizes.
 //!
-//! An objective sees denoisers and numbers, never a network. [`denoising`] trains teachers; [`Consistency`]
+//! An objective sees denoisers and numbers, never a network. [`denoising()`] trains teachers; [`Consistency`]
 //! is distillation (CD) or training in isolation (CT) by the parts it is given:
 //!
 //! 1. a pair of levels, from a grid or a gap ([`LevelPairs`]);

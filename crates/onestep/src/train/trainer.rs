@@ -205,7 +205,10 @@ impl Trainer {
         }
         trainer.student = trainer.student.with_weights(weights);
         trainer.target = target;
-        trainer.averages = averages;
+        // Their settings are the recipe's, whose text keeps every digit of a rate.
+        for (own, saved) in trainer.averages.iter_mut().zip(averages) {
+            own.weights = saved.weights;
+        }
         trainer.optimizer = optimizer;
         trainer.state = state;
         Ok((trainer, restored.skipped))

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
-use crate::digest::Digesting;
 use super::header::{Manifest, parse};
 use super::layout::{self, CHECKPOINTS, LATEST, MODEL, STATE, TARGET};
 use super::tensors::{TensorFile, TensorFileError};
 use super::{CheckpointError, ModelHeader, Which};
+use crate::digest::Digesting;
 use crate::model::{ParameterSpec, Weights};
 use crate::train::NamedArrays;
 

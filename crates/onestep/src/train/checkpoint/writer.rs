@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::digest::Digesting;
 use super::header::render;
 use super::tensors::{NamedTensor, WriteError, write_tensors};
 use super::{CheckpointError, Disk, ModelHeader, Storage};
+use crate::digest::Digesting;
 use crate::model::Weights;
 
 /// Writes the files of one folder and keeps their digests.
