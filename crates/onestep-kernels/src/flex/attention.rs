@@ -9,7 +9,9 @@ use rayon::prelude::*;
 
 use super::elementwise::{exp, vectorised};
 use super::memory::{Shared, filled, filled_each, with_scratch};
-use super::product::{Panels, RowTable, Strip, outer_rows, product};
+use super::outer::{Strip, outer_rows};
+use super::panels::Panels;
+use super::product::{RowTable, product};
 use super::tile::Kernels;
 
 /// Sizes of a call; `heads` counts those of all samples.

@@ -16,7 +16,7 @@ use super::forward::{NormTensors, attention_sizes};
 use super::linear;
 use super::memory::{Contiguous, dims, is_f32, like, tensor};
 use super::norm_act::Affine;
-use super::product::column_sums;
+use super::outer::column_sums;
 use super::tile::Kernels;
 use super::update;
 use crate::conv2d::Conv2dOptions;

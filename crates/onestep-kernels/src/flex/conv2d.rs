@@ -4,8 +4,10 @@
 //! gathers from there. The data gradient is the same product with another table, in which pixels are ordered by their phase
 //! modulo the stride, so that the taps that miss a phase are skipped by whole tiles.
 
-use super::product::{OuterTable, Panels, RowTable, column_sums, gathered, index, outer_sum};
-use super::tile::Kernels;
+use super::outer::{OuterTable, column_sums, outer_sum};
+use super::panels::Panels;
+use super::product::{RowTable, gathered};
+use super::tile::{Kernels, index};
 use crate::conv2d::Conv2dOptions;
 
 /// The sizes of one convolution.

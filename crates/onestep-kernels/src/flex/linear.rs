@@ -1,6 +1,8 @@
 //! The linear layer and its gradients in f32.
 
-use super::product::{OuterTable, Panels, RowTable, gathered, outer_sum};
+use super::outer::{OuterTable, outer_sum};
+use super::panels::Panels;
+use super::product::{RowTable, gathered};
 use super::tile::Kernels;
 
 /// Rows, inputs and outputs of a linear layer.

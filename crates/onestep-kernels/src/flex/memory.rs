@@ -65,6 +65,9 @@ impl Shared {
     }
 }
 
+/// Elements below which waking another thread costs more than it saves.
+pub(crate) const SMALL: usize = 32 * 1024;
+
 /// Makes a vector of `length` by running `tasks` tasks, which together must write every element.
 ///
 /// # Safety

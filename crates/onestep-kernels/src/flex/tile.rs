@@ -14,6 +14,13 @@ use super::simd::{Level, Portable, Simd};
 /// Marks a tap that falls outside the image.
 pub(crate) const OUTSIDE: u32 = u32::MAX;
 
+/// An offset within one image as stored in tables.
+pub(crate) fn index(offset: usize) -> u32 {
+    let index = u32::try_from(offset).unwrap_or(OUTSIDE);
+    assert!(index != OUTSIDE, "an image of more than four thousand million numbers");
+    index
+}
+
 /// One panel of columns times a run of rows that are gathered from an image tap by tap.
 ///
 /// result\[row\]\[column\] = bias\[column\] + Σ over taps t and k < depth of image\[offsets\[t\]\[row\] + k\] · panel\[t\]\[k\]\[column\]
@@ -143,10 +150,10 @@ unsafe fn gather<S: Simd, const R: usize, const V: usize>(job: &Gather) {
                 let mut panel = job.panel.add(tap * job.depth * width);
                 for k in 0..job.depth {
                     let columns: [S::Vector; V] = std::array::from_fn(|v| S::load(panel.add(v * S::LANES)));
-                    for r in 0..R {
-                        let value = S::splat(*sources[r].add(k));
-                        for v in 0..V {
-                            tile[r][v] = S::mul_add(value, columns[v], tile[r][v]);
+                    for (sums, source) in tile.iter_mut().zip(sources) {
+                        let value = S::splat(*source.add(k));
+                        for (sum, column) in sums.iter_mut().zip(columns) {
+                            *sum = S::mul_add(value, column, *sum);
                         }
                     }
                     panel = panel.add(width);
@@ -193,10 +200,10 @@ unsafe fn outer<S: Simd, const R: usize, const V: usize>(job: &Outer) {
             let left = job.left.add(left as usize * R);
             let right = job.right.add(right as usize * (V * S::LANES));
             let columns: [S::Vector; V] = std::array::from_fn(|v| S::load(right.add(v * S::LANES)));
-            for r in 0..R {
+            for (r, sums) in tile.iter_mut().enumerate() {
                 let value = S::splat(*left.add(r));
-                for v in 0..V {
-                    tile[r][v] = S::mul_add(value, columns[v], tile[r][v]);
+                for (sum, column) in sums.iter_mut().zip(columns) {
+                    *sum = S::mul_add(value, column, *sum);
                 }
             }
         }

@@ -221,3 +221,39 @@ fn updates_leave_no_graph_behind() {
     assert!(p.grad(&gradients).is_none());
     assert_eq!(values(&g.grad(&gradients).unwrap()), vec![1.0; 8]);
 }
+
+#[test]
+fn half_precision_runs_the_composed_bodies() {
+    let device = Device::flex().autodiff();
+    let half = |shape: &[usize], seed| {
+        let whole = crate::support::tensor([shape.iter().product()], seed, DType::F32, &device);
+        whole.cast(DType::BF16).require_grad()
+    };
+    let [x, w, b] = [half(&[2 * 8 * 8 * 16], 1), half(&[3 * 3 * 16 * 16], 2), half(&[16], 3)];
+    let body = |x: Tensor<1>, w: Tensor<1>, b: Tensor<1>| {
+        let (image, weight) = (x.reshape([2, 8, 8, 16]), w.reshape([3, 3, 16, 16]) * 0.1);
+        let y = conv2d(image, weight, Some(b.clone()), Conv2dOptions::same(3));
+        let y = upsample_nearest(norm_act(y, 4, 1e-5, b.clone(), b, None, Activation::Silu));
+        let tokens = y.reshape([2, 1, 256, 16]);
+        silu(attention(tokens.clone(), tokens.clone(), tokens))
+    };
+    let output = body(x.clone(), w.clone(), b.clone());
+    assert_eq!(output.dtype(), DType::BF16);
+    let expected = body(x.clone().cast(DType::F32), w.cast(DType::F32), b.cast(DType::F32));
+    // bf16 has 8 bits; five operators in a row.
+    assert_close(&values(&output), &values(&expected), 5e-2, "bf16");
+    assert!(x.grad(&output.sum().backward()).is_some());
+}
+
+#[test]
+fn gradients_are_the_same_with_gradient_checkpointing() {
+    let run = |device: Device| {
+        let x = crate::support::tensor([2, 8, 8, 16], 1, DType::F32, &device).require_grad();
+        let w = crate::support::tensor([3, 3, 16, 16], 2, DType::F32, &device).require_grad();
+        let gain = Tensor::<1>::ones([16], &device);
+        let hidden = norm_act(x.clone() * 2.0, 4, 1e-5, gain.clone(), gain, None, Activation::Silu);
+        let gradients = silu(conv2d(hidden, w.clone(), None, Conv2dOptions::same(3))).sum().backward();
+        (values(&x.grad(&gradients).unwrap()), values(&w.grad(&gradients).unwrap()))
+    };
+    assert_eq!(run(Device::flex().autodiff()), run(Device::flex().autodiff().gradient_checkpointing()));
+}
