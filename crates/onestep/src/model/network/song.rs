@@ -1,5 +1,6 @@
 //! DDPM++ and NCSN++, the networks of Song et al. 2021 as EDM reimplemented them.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData};
@@ -281,6 +282,10 @@ impl Network for SongUNet {
 
     fn n_classes(&self) -> Option<usize> {
         self.n_classes
+    }
+
+    fn blocks(&self) -> Vec<Range<usize>> {
+        self.unet.blocks()
     }
 
     fn forward(

@@ -4,6 +4,8 @@
 //! the main path, the skip and residual encoders feed shrunken copies of the input into each level, and the
 //! skip decoder adds up an image from every level.
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 use onestep_kernels::Activation;
 use serde::{Deserialize, Serialize};
@@ -152,6 +154,19 @@ impl UNet {
         let (encoder, skips) = plan.encoder(builder)?;
         let decoder = plan.decoder(builder, skips)?;
         Ok(Self { encoder, decoder, filter: plan.style.filter.clone() })
+    }
+
+    /// Parameters of each block, on the way down and up.
+    pub fn blocks(&self) -> Vec<Range<usize>> {
+        let down = self.encoder.iter().filter_map(|stage| match stage {
+            EncoderStage::Block(block) => Some(block.parameters()),
+            EncoderStage::Convolution(_) | EncoderStage::Skip(_) | EncoderStage::Residual(_) => None,
+        });
+        let up = self.decoder.iter().filter_map(|stage| match stage {
+            DecoderStage::Block { block, .. } => Some(block.parameters()),
+            DecoderStage::Output { .. } => None,
+        });
+        down.chain(up).collect()
     }
 
     /// Applies encoder and decoder.

@@ -499,6 +499,31 @@ fn settings_survive_a_file_and_misspelt_ones_are_refused() {
 }
 
 #[test]
+fn activations_are_counted_layer_by_layer() {
+    // One level, one block: a convolution, a block down, two around the attention in the middle, two up.
+    let config = AdmConfig {
+        image_size: 8,
+        in_channels: 3,
+        channel_mult: vec![1],
+        attention_resolutions: vec![],
+        dropout: 0.0,
+        ..small_adm()
+    };
+    let network = Architecture::Adm(config).build().expect("a possible network");
+    // What each keeps, the input first: inputs of norms and convolutions (of the third one too in the blocks
+    // that take in 64 channels), queries, keys, values, and what was attended to.
+    let (block, joined, attention) = ([32, 3 * 32], [64, 2 * 64 + 2 * 32], [32, 5 * 32]);
+    let outside = 3 + 32 + 32;
+    let inputs = 3 * block[0] + 2 * joined[0] + attention[0];
+    let inner = 3 * block[1] + 2 * joined[1] + attention[1];
+    assert_eq!(network.activations(false), 64 * (outside + inputs + inner));
+    // The middle counts as one block, of which one input stays.
+    let middle = 2 * block[1] + attention[1] + block[0] + attention[0];
+    let stay = outside + 2 * block[0] + 2 * joined[0];
+    assert_eq!(network.activations(true), 64 * (stay + middle));
+}
+
+#[test]
 fn activation_checkpointing_changes_no_gradient() {
     for architecture in small_architectures() {
         let mut call = Call::new(&architecture, 2);

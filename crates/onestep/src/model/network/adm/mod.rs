@@ -7,6 +7,7 @@
 
 mod config;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
@@ -173,6 +174,10 @@ impl Network for AdmUNet {
 
     fn n_classes(&self) -> Option<usize> {
         self.n_classes
+    }
+
+    fn blocks(&self) -> Vec<Range<usize>> {
+        self.input.iter().chain([&self.middle]).chain(&self.output).map(Recomputable::parameters).collect()
     }
 
     fn forward(
