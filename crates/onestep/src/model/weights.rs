@@ -120,11 +120,6 @@ impl Builder {
         }
     }
 
-    /// Number of pixels of the feature maps that layers work on at the moment.
-    pub fn n_pixels(&self) -> usize {
-        self.n_pixels.max(1)
-    }
-
     fn push(&mut self, name: String, shape: &[usize], init: Init, trainable: bool) -> ParameterId {
         debug_assert!(self.specs.iter().all(|spec| spec.name != name), "parameter `{name}` twice");
         self.specs.push(ParameterSpec { name, shape: shape.to_vec(), init, trainable, kept: 0 });
@@ -284,8 +279,11 @@ impl Weights {
     /// As [`Weights::tracked`], and, where asked for, with activation checkpointing: U-Nets then keep the
     /// inputs of their blocks alone and compute what is inside again in the backward pass.
     ///
-    /// Memory then grows with the number of blocks instead of that of layers, at the price of a second forward
-    /// pass. The gradients are those of [`Weights::tracked`]. The perceptron has no blocks and takes no notice.
+    /// The gradients are those of [`Weights::tracked`], up to rounding. Measured on the CPU as peak memory of one
+    /// step: 28 MB a sample become 10 for a DDPM++ of 64 channels at 32x32, 72 MB become 31 for OpenAI's U-Net
+    /// of 64 channels at 64x64, and a step takes 1.25 to 1.4 times as long. What is left are the blocks' inputs,
+    /// which the joins of a U-Net make large. Weights, gradients and moments are not affected, so it pays for
+    /// large images and batches. The perceptron has no blocks and takes no notice.
     pub fn tracked_with(&self, checkpointing: bool) -> Self {
         Self { recompute: checkpointing, ..self.tracked() }
     }

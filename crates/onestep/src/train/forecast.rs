@@ -18,8 +18,7 @@ impl MemoryForecast {
     /// The forecast for a recipe with its network.
     ///
     /// Activations are counted layer by layer ([`Network::activations`]); allocator overhead, the data set
-    /// and the program itself are not counted. With activation checkpointing the forecast of the activations is
-    /// an upper bound: blocks keep their inputs alone, which is a fraction of it.
+    /// and the program itself are not counted.
     pub fn of(recipe: &Recipe, network: &dyn Network) -> Self {
         let values: u64 = network.parameters().iter().map(|spec| spec.n_values() as u64).sum();
         let size = 4 * values;
@@ -35,7 +34,7 @@ impl MemoryForecast {
         let micro = train.microbatch.unwrap_or(train.batch) as u64;
         Self {
             weights: held * size,
-            activations: 4 * micro * network.activations() as u64,
+            activations: 4 * micro * network.activations(train.activation_checkpointing) as u64,
             checkpoint: saved * size,
         }
     }

@@ -2,8 +2,11 @@
 
 mod exchange;
 mod formula;
+mod gradients;
 mod promises;
+mod refusals;
 pub mod settings;
+pub mod small;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

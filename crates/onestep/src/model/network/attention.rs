@@ -46,8 +46,8 @@ impl SelfAttention {
         };
         let norm = style.norm(builder, &format!("{name}.{}", style.names.attention_norm), channels)?;
         let qkv = conv(builder, "qkv", 3 * channels, style.attention_start);
-        // Queries, keys, values and, for each head, the attention of every pixel to every other.
-        builder.keeps(3 * channels + heads * builder.n_pixels());
+        // Queries, keys and values; the attention of every pixel to every other is computed again from them.
+        builder.keeps(3 * channels);
         Ok(Self {
             norm,
             qkv,

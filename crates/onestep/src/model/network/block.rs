@@ -103,17 +103,22 @@ impl ResidualBlock {
         let names = style.names;
         let n_modulation = if style.scale_shift { 2 * n_out } else { n_out };
         let projects = n_in != n_out || (resampling != Resampling::Keep && style.project_resampled);
+        let norm0 = style.norm(builder, &path(names.norm0), n_in)?;
+        let conv0 = Conv2d::new(builder, &path(names.conv0), [n_in, n_out], 3, style.start);
+        let modulation = [style.n_embedding, n_modulation];
+        let embedding = Linear::new(builder, &path(names.embedding), modulation, style.start);
+        let norm1 = style.norm(builder, &path(names.norm1), n_out)?;
+        let dropout = Dropout::new(builder, style.dropout);
+        if style.dropout > 0.0 {
+            // Mask and input of the product.
+            builder.keeps(2 * n_out);
+        }
         Ok(Self {
-            norm0: style.norm(builder, &path(names.norm0), n_in)?,
-            conv0: Conv2d::new(builder, &path(names.conv0), [n_in, n_out], 3, style.start),
-            embedding: Linear::new(
-                builder,
-                &path(names.embedding),
-                [style.n_embedding, n_modulation],
-                style.start,
-            ),
-            norm1: style.norm(builder, &path(names.norm1), n_out)?,
-            dropout: Dropout::new(builder, style.dropout),
+            norm0,
+            conv0,
+            embedding,
+            norm1,
+            dropout,
             conv1: Conv2d::new(builder, &path(names.conv1), [n_out, n_out], 3, style.last_start),
             skip: projects.then(|| Conv2d::new(builder, &path(names.skip), [n_in, n_out], 1, style.start)),
             resampling,

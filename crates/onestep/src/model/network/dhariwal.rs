@@ -4,6 +4,7 @@
 //! channels in its files, and a noise code that is not multiplied by 1000: weights of the one are of no use
 //! to the other.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData};
@@ -229,6 +230,10 @@ impl Network for DhariwalUNet {
 
     fn n_classes(&self) -> Option<usize> {
         self.n_classes
+    }
+
+    fn blocks(&self) -> Vec<Range<usize>> {
+        self.unet.blocks()
     }
 
     fn forward(

@@ -57,6 +57,11 @@ impl<P: Part> Recomputable<P> {
         Self { part: Arc::new(part), parameters }
     }
 
+    /// The numbers of its parameters.
+    pub fn parameters(&self) -> Range<usize> {
+        self.parameters.clone()
+    }
+
     /// Applies the part to `inputs` joined along the channels, keeping its inner activations unless `weights`
     /// ask for them to be computed again.
     pub fn forward(

@@ -3,7 +3,7 @@
 use onestep::interop::{NamedArrays, from_torch, to_torch};
 use onestep::model::{Architecture, ModelError, Weights};
 
-use super::promises::{Call, small_architectures};
+use super::small::{Call, small_architectures};
 use crate::golden::Array;
 
 fn named(weights: &Weights) -> NamedArrays {

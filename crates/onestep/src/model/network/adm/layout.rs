@@ -1,0 +1,151 @@
+//! How OpenAI's U-Net is laid out.
+
+use super::{AdmConfig, AdmResample, Layer, Layers, NAMES};
+use crate::model::network::attention::SelfAttention;
+use crate::model::network::block::{BlockStyle, ResidualBlock};
+use crate::model::network::layers::{Conv2d, Start};
+use crate::model::network::recompute::Recomputable;
+use crate::model::network::resample::{BOX_FILTER, Resampling};
+use crate::model::{Builder, ModelError};
+
+/// The network while it is laid out: where it stands, and how wide it is there.
+pub(super) struct Layout<'a> {
+    config: &'a AdmConfig,
+    pub(super) builder: Builder,
+    pub(super) style: BlockStyle,
+    pub(super) channels: usize,
+}
+
+impl<'a> Layout<'a> {
+    pub(super) fn new(config: &'a AdmConfig) -> Self {
+        let style = BlockStyle {
+            names: NAMES,
+            n_embedding: 4 * config.model_channels,
+            scale_shift: config.scale_shift_norm,
+            dropout: config.dropout,
+            groups: |_| 32,
+            epsilon: 1e-5,
+            residual_scale: 1.0,
+            filter: BOX_FILTER.to_vec(),
+            project_resampled: false,
+            start: Start::FanIn,
+            last_start: Start::Zeros,
+            attention_start: Start::FanIn,
+        };
+        Self { config, builder: Builder::default(), style, channels: config.in_channels }
+    }
+
+    /// The way down, with the number of channels put aside after each block.
+    pub(super) fn input_blocks(&mut self) -> Result<(Vec<Recomputable<Layers>>, Vec<usize>), ModelError> {
+        let config = self.config;
+        let first = config.model_channels * config.channel_mult[0];
+        let mut start = self.builder.n_registered();
+        self.builder.feature_map(config.image_size);
+        let convolution = vec![self.convolution("input_blocks.0.0", first)];
+        let mut blocks = vec![self.finish(convolution, &mut start)];
+        let mut skips = vec![first];
+        for (level, mult) in config.channel_mult.iter().enumerate() {
+            self.builder.feature_map(config.image_size >> level);
+            for _ in 0..config.num_res_blocks {
+                let name = format!("input_blocks.{}", blocks.len());
+                let mut layers = vec![self.residual(&format!("{name}.0"), mult * config.model_channels)?];
+                if self.attends(level) {
+                    layers.push(self.attention(&format!("{name}.1"), false)?);
+                }
+                blocks.push(self.finish(layers, &mut start));
+                skips.push(self.channels);
+            }
+            if level + 1 < config.channel_mult.len() {
+                let name = format!("input_blocks.{}.0", blocks.len());
+                let layers = match config.resample {
+                    AdmResample::ResBlock => vec![self.resampling_block(&name, Resampling::Down)?],
+                    AdmResample::Convolution => {
+                        let channels = [self.channels; 2];
+                        let conv =
+                            Conv2d::new(&mut self.builder, &format!("{name}.op"), channels, 3, Start::FanIn);
+                        vec![Layer::Convolution(conv.at_half_resolution())]
+                    }
+                    AdmResample::Pooling => vec![Layer::Resample(Resampling::Down)],
+                };
+                blocks.push(self.finish(layers, &mut start));
+                skips.push(self.channels);
+            }
+        }
+        Ok((blocks, skips))
+    }
+
+    pub(super) fn middle_block(&mut self) -> Result<Recomputable<Layers>, ModelError> {
+        let channels = self.channels;
+        let mut start = self.builder.n_registered();
+        let layers = vec![
+            self.residual("middle_block.0", channels)?,
+            self.attention("middle_block.1", false)?,
+            self.residual("middle_block.2", channels)?,
+        ];
+        Ok(self.finish(layers, &mut start))
+    }
+
+    pub(super) fn output_blocks(
+        &mut self,
+        skips: &mut Vec<usize>,
+    ) -> Result<Vec<Recomputable<Layers>>, ModelError> {
+        let config = self.config;
+        let mut start = self.builder.n_registered();
+        let mut blocks = Vec::new();
+        for (level, mult) in config.channel_mult.iter().enumerate().rev() {
+            self.builder.feature_map(config.image_size >> level);
+            for block in 0..=config.num_res_blocks {
+                let name = format!("output_blocks.{}", blocks.len());
+                self.channels += skips.pop().expect("as many blocks up as down");
+                let mut layers = vec![self.residual(&format!("{name}.0"), mult * config.model_channels)?];
+                if self.attends(level) {
+                    layers.push(self.attention(&format!("{name}.1"), true)?);
+                }
+                if level > 0 && block == config.num_res_blocks {
+                    let name = format!("{name}.{}", layers.len());
+                    match config.resample {
+                        AdmResample::ResBlock => layers.push(self.resampling_block(&name, Resampling::Up)?),
+                        AdmResample::Convolution => {
+                            layers.push(Layer::Resample(Resampling::Up));
+                            layers.push(self.convolution(&format!("{name}.conv"), self.channels));
+                        }
+                        AdmResample::Pooling => layers.push(Layer::Resample(Resampling::Up)),
+                    }
+                }
+                blocks.push(self.finish(layers, &mut start));
+            }
+        }
+        Ok(blocks)
+    }
+
+    /// Layers that use the parameters registered from `start` on; moves `start` behind them.
+    fn finish(&self, layers: Layers, start: &mut usize) -> Recomputable<Layers> {
+        let end = self.builder.n_registered();
+        Recomputable::new(layers, std::mem::replace(start, end)..end)
+    }
+
+    fn attends(&self, level: usize) -> bool {
+        self.config.attention_resolutions.contains(&(self.config.image_size >> level))
+    }
+
+    fn convolution(&mut self, name: &str, n_out: usize) -> Layer {
+        let channels = [std::mem::replace(&mut self.channels, n_out), n_out];
+        Layer::Convolution(Conv2d::new(&mut self.builder, name, channels, 3, Start::FanIn))
+    }
+
+    fn residual(&mut self, name: &str, n_out: usize) -> Result<Layer, ModelError> {
+        let channels = [std::mem::replace(&mut self.channels, n_out), n_out];
+        ResidualBlock::new(&mut self.builder, name, channels, Resampling::Keep, &self.style)
+            .map(Layer::Residual)
+    }
+
+    fn resampling_block(&mut self, name: &str, resampling: Resampling) -> Result<Layer, ModelError> {
+        let channels = [self.channels; 2];
+        ResidualBlock::new(&mut self.builder, name, channels, resampling, &self.style).map(Layer::Residual)
+    }
+
+    fn attention(&mut self, name: &str, on_the_way_up: bool) -> Result<Layer, ModelError> {
+        let heads = self.config.heads.number(self.channels, on_the_way_up);
+        SelfAttention::new(&mut self.builder, name, self.channels, heads, &self.style).map(Layer::Attention)
+    }
+}

@@ -1,0 +1,163 @@
+//! DDPM++ and NCSN++, the networks of Song et al. 2021 as EDM reimplemented them.
+
+mod config;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use burn::tensor::{Tensor, TensorData};
+use onestep_kernels::silu;
+
+pub use config::{NoiseEmbedding, SongConfig};
+
+use super::block::BlockStyle;
+use super::embedding::{Order, Spacing, fourier, one_hot, sinusoidal};
+use super::layers::{Linear, Start};
+use super::unet::{self, Plan, UNet};
+use super::{Network, check_call};
+use crate::model::{Builder, Condition, Init, ModelError, ParameterId, ParameterSpec, Weights};
+
+/// EDM's DDPM++ and NCSN++.
+///
+/// Parameters carry the published names without the prefix `model.` of the preconditioning around them.
+///
+/// # Source
+///
+/// Song et al. 2021 (arXiv:2011.13456); Karras et al. 2022 (arXiv:2206.00364), table 7; compared with
+/// `SongUNet` in NVlabs/edm. The fused attention channels are kept in the order (three, head, width).
+#[derive(Debug, Clone)]
+pub struct SongUNet {
+    specs: Arc<[ParameterSpec]>,
+    image: [usize; 3],
+    n_classes: Option<usize>,
+    augment_dim: usize,
+    n_noise: usize,
+    frequencies: Option<ParameterId>,
+    label: Option<Linear>,
+    augment: Option<Linear>,
+    map: [Linear; 2],
+    unet: UNet,
+}
+
+impl SongUNet {
+    /// Lays out the network; no number is allocated.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::BadArchitecture`] if the image cannot be halved often enough, an attention size is not
+    /// that of a feature map, or the groups of a norm do not divide the channels.
+    pub fn new(config: &SongConfig) -> Result<Self, ModelError> {
+        config.check()?;
+        let n_noise = config.model_channels * config.channel_mult_noise;
+        let n_embedding = config.model_channels * config.channel_mult_emb;
+        let start = Start::Xavier { gain: 1.0 };
+        let mut builder = Builder::default();
+        let frequencies = (config.embedding == NoiseEmbedding::Fourier).then(|| {
+            builder.buffer("map_noise.freqs", &[n_noise / 2], Init::Normal { std: config.fourier_scale })
+        });
+        let label = config.n_classes.map(|n| Linear::new(&mut builder, "map_label", [n, n_noise], start));
+        let augment = (config.augment_dim > 0)
+            .then(|| Linear::without_bias(&mut builder, "map_augment", [config.augment_dim, n_noise], start));
+        let map = [
+            Linear::new(&mut builder, "map_layer0", [n_noise, n_embedding], start),
+            Linear::new(&mut builder, "map_layer1", [n_embedding, n_embedding], start),
+        ];
+        let plan = Plan {
+            image_size: config.image_size,
+            in_channels: config.in_channels,
+            out_channels: config.out_channels,
+            first_channels: config.model_channels,
+            channels: config.channel_mult.iter().map(|mult| mult * config.model_channels).collect(),
+            num_blocks: config.num_blocks,
+            attention_resolutions: &config.attention_resolutions,
+            attend_in_every_block: false,
+            heads: |_| 1,
+            encoder: config.encoder,
+            decoder: config.decoder,
+            output_names: None,
+            style: BlockStyle {
+                names: unet::NAMES,
+                n_embedding,
+                scale_shift: false,
+                dropout: config.dropout,
+                groups: unet::groups,
+                epsilon: 1e-6,
+                residual_scale: std::f64::consts::FRAC_1_SQRT_2,
+                filter: config.resample_filter.clone(),
+                project_resampled: true,
+                start,
+                last_start: Start::Xavier { gain: 1e-5 },
+                attention_start: Start::Xavier { gain: 0.2f64.sqrt() },
+            },
+        };
+        let unet = UNet::new(&mut builder, &plan)?;
+        Ok(Self {
+            specs: builder.finish(),
+            image: [config.image_size, config.image_size, config.in_channels],
+            n_classes: config.n_classes,
+            augment_dim: config.augment_dim,
+            n_noise,
+            frequencies,
+            label,
+            augment,
+            map,
+            unet,
+        })
+    }
+
+    /// What the residual blocks are told: noise level, class and augmentation.
+    fn embed(
+        &self,
+        weights: &Weights,
+        input: &Tensor<4>,
+        noise_code: &[f64],
+        condition: &Condition,
+    ) -> Tensor<2> {
+        let device = input.device().inner();
+        let mut embedding = match self.frequencies {
+            Some(frequencies) => fourier(noise_code, weights.get(frequencies)),
+            None => sinusoidal(noise_code, self.n_noise, Order::SinCos, Spacing::WithEndpoint, &device),
+        };
+        if let (Some(label), Some(labels), Some(n_classes)) = (&self.label, &condition.labels, self.n_classes)
+        {
+            let labels = one_hot(labels, n_classes, (n_classes as f64).sqrt(), &device);
+            embedding = embedding + label.forward(weights, labels);
+        }
+        if let (Some(augment), Some(labels)) = (&self.augment, &condition.augment) {
+            let shape = [labels.len(), self.augment_dim];
+            let labels = Tensor::from_data(TensorData::new(labels.concat(), shape), &device);
+            embedding = embedding + augment.forward(weights, labels);
+        }
+        self.map.iter().fold(embedding, |embedding, layer| silu(layer.forward(weights, embedding)))
+    }
+}
+
+impl Network for SongUNet {
+    fn parameters(&self) -> &Arc<[ParameterSpec]> {
+        &self.specs
+    }
+
+    fn image(&self) -> [usize; 3] {
+        self.image
+    }
+
+    fn n_classes(&self) -> Option<usize> {
+        self.n_classes
+    }
+
+    fn blocks(&self) -> Vec<Range<usize>> {
+        self.unet.blocks()
+    }
+
+    fn forward(
+        &self,
+        weights: &Weights,
+        input: Tensor<4>,
+        noise_code: &[f64],
+        condition: &Condition,
+    ) -> Result<Tensor<4>, ModelError> {
+        check_call(self, &input, noise_code, condition, self.augment_dim)?;
+        let embedding = self.embed(weights, &input, noise_code, condition);
+        Ok(self.unet.forward(weights, input, &embedding, condition))
+    }
+}
