@@ -77,7 +77,7 @@ impl TryFrom<AverageFields> for AverageConfig {
         };
         match (fields.rate, fields.half_life_images, fields.ramp_up_ratio) {
             (Some(_), None, Some(_)) => Err(AverageError::RampUpWithoutHalfLife),
-            (Some(rate), None, None) if 0.0 <= rate && rate < 1.0 => Ok(Self::Rate { rate }),
+            (Some(rate), None, None) if (0.0..1.0).contains(&rate) => Ok(Self::Rate { rate }),
             (Some(rate), None, None) => Err(AverageError::BadRate { rate }),
             (None, Some(images), ratio) => Ok(Self::HalfLife {
                 half_life_images: positive("half_life_images", images)?,

@@ -119,7 +119,7 @@ impl OptimizerConfig {
         let bad = |field, range, value| Err(OptimizerError::BadNumber { field, range, value });
         // Written so that NaN fails too.
         for (field, value) in [("beta1", beta1), ("beta2", beta2)] {
-            if !(0.0 <= value && value < 1.0) {
+            if !(0.0..1.0).contains(&value) {
                 return bad(field, "at least 0 and below 1", value);
             }
         }

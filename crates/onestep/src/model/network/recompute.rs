@@ -112,10 +112,13 @@ impl Operands {
     }
 }
 
+/// What a part computes from its weights, its input and the embedding.
+type Body = dyn Fn(&Weights, Tensor<4>, &Tensor<2>) -> Tensor<4> + Send + Sync;
+
 /// What to compute, once forward and once more backward.
 #[derive(Clone)]
 struct Call {
-    body: Arc<dyn Fn(&Weights, Tensor<4>, &Tensor<2>) -> Tensor<4> + Send + Sync>,
+    body: Arc<Body>,
     specs: Arc<[ParameterSpec]>,
     first: usize,
     n_images: usize,

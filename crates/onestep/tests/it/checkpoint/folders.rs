@@ -119,7 +119,8 @@ fn which_weights() {
 
 #[test]
 fn a_damaged_checkpoint_is_passed_over_and_reported() {
-    let damages: [(&str, fn(&Path)); 9] = [
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 9] = [
         ("changed since it was saved", |folder| flip_last_byte(&folder.join("model.safetensors"))),
         ("changed since it was saved", |folder| flip_last_byte(&folder.join("ema-0.9999.safetensors"))),
         ("changed since it was saved", |folder| flip_last_byte(&folder.join("target.safetensors"))),
