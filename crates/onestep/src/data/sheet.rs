@@ -75,7 +75,7 @@ fn scatter(points: &[f32], scale: usize) -> Result<Pixels, DataError> {
         let position = (value / PLOT_RANGE + 1.0) * 0.5 * side as f32;
         (position >= 0.0 && position < side as f32).then_some(position as usize)
     };
-    let radius = scale.max(1) as isize;
+    let radius = 2 * scale.max(1) as isize;
     for point in points.chunks_exact(2) {
         let (Some(x), Some(y)) = (place(point[0]), place(-point[1])) else { continue };
         for dy in -radius..=radius {
