@@ -1,7 +1,7 @@
 //! Losses and whole training steps against golden numbers; the reference's loss bugs, one test each.
 
 use burn::tensor::{Device, Tensor};
-use onestep::model::{Condition, Preconditioned, Preconditioning, Weights};
+use onestep::model::{Condition, Denoiser, Preconditioned, Preconditioning, Weights};
 use onestep::noise::{AdaptiveExponent, Curriculum, SamplingLevels, TargetRate};
 use onestep::objective::{Batch, Consistency, Distance, LevelPairs, Path, Weighting, denoising};
 use onestep::solver::Solver;
@@ -265,5 +265,23 @@ fn golden_training_steps() {
                 |_| bound,
             );
         }
+    }
+}
+
+/// Network plus preconditioning, both kinds; at sigma_min the boundary form is the identity.
+#[test]
+fn golden_denoise() {
+    let Some(case) = golden::case("denoise") else { return };
+    let network = case.json["network"].as_str().expect("a network");
+    let weights = format!("{network}.weights.safetensors");
+    let condition = Condition::classes(case.array("y").indices());
+    let noisy = case.array("x_t").channels_last();
+    for (key, preconditioning) in
+        [("distillation", Preconditioning::Boundary), ("teacher", Preconditioning::Edm)]
+    {
+        let Some(model) = golden_model(network, &weights, preconditioning) else { return };
+        let got = model.denoise(noisy.tensor(&device()), &case.array("sigmas").values, &condition).unwrap();
+        let expected = case.array(&format!("{key}.denoised")).channels_last();
+        case.check(&format!("{key} denoised"), &Array::from_tensor(got), &expected);
     }
 }
