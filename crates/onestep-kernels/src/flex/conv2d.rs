@@ -6,8 +6,9 @@
 
 use super::outer::{OuterTable, column_sums, outer_sum};
 use super::panels::Panels;
-use super::product::{RowTable, gathered};
+use super::product::{Epilogue, RowTable, gathered};
 use super::tile::{Kernels, index};
+use super::winograd::{self, Factors, Source, Tiling};
 use crate::conv2d::Conv2dOptions;
 
 /// The sizes of one convolution.
@@ -46,8 +47,25 @@ impl Geometry {
         [self.batch, height, width, self.outputs]
     }
 
-    fn output_size(&self) -> [usize; 2] {
+    pub(crate) fn output_size(&self) -> [usize; 2] {
         self.options.output_size(self.size, self.kernel)
+    }
+
+    /// The convolution that the data gradient is, where the stride is 1 and no padding is wider than the kernel's reach.
+    fn turned(&self) -> Option<Self> {
+        let [height, width] = self.kernel.map(|kernel| kernel - 1);
+        let [top, bottom, left, right] = self.options.padding;
+        let turned = |reach: usize, padding: usize| reach.checked_sub(padding);
+        let padding =
+            [turned(height, top)?, turned(height, bottom)?, turned(width, left)?, turned(width, right)?];
+        (self.options.stride == 1).then(|| Self {
+            batch: self.batch,
+            size: self.output_size(),
+            inputs: self.outputs,
+            kernel: self.kernel,
+            outputs: self.inputs,
+            options: Conv2dOptions::new(1, padding),
+        })
     }
 
     fn taps(&self) -> usize {
@@ -79,14 +97,19 @@ pub(crate) fn forward(
     geometry: &Geometry,
     input: &[f32],
     weight: &[f32],
-    bias: Option<&[f32]>,
+    epilogue: &Epilogue,
 ) -> Vec<f32> {
+    if let Some(tiling) = Tiling::choose(geometry) {
+        let factors = Factors::new(kernels, &tiling, weight, [geometry.inputs, geometry.outputs]);
+        let source = Source { images: input, prologue: None };
+        return winograd::forward(kernels, geometry, &tiling, &source, &factors, epilogue);
+    }
     let [height, width] = geometry.output_size();
     let panels = Panels::from_rows(kernels, weight, geometry.taps() * geometry.inputs, geometry.outputs);
     let table = RowTable::build(kernels, geometry.taps(), height * width, |tap, pixel| {
         geometry.input_pixel(tap, [pixel / width, pixel % width]).map(|pixel| pixel * geometry.inputs)
     });
-    gathered(kernels, input, geometry.batch, &table, &panels, bias)
+    gathered(kernels, input, geometry.batch, &table, &panels, epilogue)
 }
 
 pub(crate) fn input_gradient(
@@ -96,6 +119,14 @@ pub(crate) fn input_gradient(
     gradient: &[f32],
 ) -> Vec<f32> {
     let ([height, width], stride) = (geometry.size, geometry.options.stride);
+    let turned = geometry.turned();
+    if let Some((turned, tiling)) =
+        turned.and_then(|turned| Some((turned, Tiling::choose_for_batch(&turned)?)))
+    {
+        let factors = Factors::turned(kernels, &tiling, weight, [turned.inputs, turned.outputs]);
+        let source = Source { images: gradient, prologue: None };
+        return winograd::forward(kernels, &turned, &tiling, &source, &factors, &Epilogue::NONE);
+    }
     let panels = Panels::from_columns(kernels, weight, geometry.taps(), geometry.outputs, geometry.inputs);
     // Input pixels phase by phase; with stride 1 that is their order.
     let mut pixels = Vec::with_capacity(height * width);
@@ -110,7 +141,7 @@ pub(crate) fn input_gradient(
     if stride > 1 {
         table.targets = Some(pixels.iter().map(|[y, x]| index((y * width + x) * geometry.inputs)).collect());
     }
-    gathered(kernels, gradient, geometry.batch, &table, &panels, None)
+    gathered(kernels, gradient, geometry.batch, &table, &panels, &Epilogue::NONE)
 }
 
 pub(crate) fn weight_gradient(
@@ -119,6 +150,10 @@ pub(crate) fn weight_gradient(
     input: &[f32],
     gradient: &[f32],
 ) -> Vec<f32> {
+    if let Some(tiling) = Tiling::choose_for_batch(geometry) {
+        let source = Source { images: input, prologue: None };
+        return winograd::weight_gradient(kernels, geometry, &tiling, &source, gradient);
+    }
     let [height, width] = geometry.output_size();
     let rows = [geometry.size[0] * geometry.size[1], height * width];
     let table = OuterTable::build(geometry.taps(), rows, geometry.inputs, |tap, pixel| {
@@ -159,6 +194,13 @@ mod tests {
             case(5, [4, 4], 24, 1, 64, 1, [0; 4]),
             case(1, [6, 6], 3, 2, 5, 3, [0; 4]),
             case(4, [12, 12], 8, 3, 8, 1, [0; 4]),
+            // By Winograd's method, with tiles of four and of two, whole and cut.
+            case(2, [16, 16], 20, 3, 40, 1, [1; 4]),
+            case(2, [15, 18], 17, 3, 16, 1, [1; 4]),
+            case(3, [8, 8], 32, 3, 17, 1, [1; 4]),
+            case(1, [9, 10], 16, 3, 56, 1, [2, 0, 0, 1]),
+            case(9, [4, 4], 24, 3, 24, 1, [1; 4]),
+            case(1, [20, 17], 16, 3, 16, 1, [0; 4]),
         ]
     }
 
@@ -179,7 +221,12 @@ mod tests {
                 let (kernels, what) =
                     (Kernels::of(level), |name| format!("{name} at {level:?} of {geometry:?}"));
                 // 1e-5: f32 chains of a few hundred terms.
-                assert_close(&forward(&kernels, &geometry, &x, &w, Some(&bias)), &y, 1e-5, &what("output"));
+                assert_close(
+                    &forward(&kernels, &geometry, &x, &w, &Epilogue::bias(Some(&bias))),
+                    &y,
+                    1e-5,
+                    &what("output"),
+                );
                 assert_close(
                     &input_gradient(&kernels, &geometry, &w, &g),
                     &dx,
@@ -200,7 +247,7 @@ mod tests {
     fn an_empty_batch_has_no_output_and_zero_gradients() {
         let geometry = Geometry { batch: 0, ..geometries()[0] };
         let (kernels, weight) = (Kernels::best(), vec![1.0; 3 * 3 * 16 * 32]);
-        assert!(forward(&kernels, &geometry, &[], &weight, None).is_empty());
+        assert!(forward(&kernels, &geometry, &[], &weight, &Epilogue::NONE).is_empty());
         assert!(input_gradient(&kernels, &geometry, &weight, &[]).is_empty());
         assert_eq!(weight_gradient(&kernels, &geometry, &[], &[]), vec![0.0; weight.len()]);
     }

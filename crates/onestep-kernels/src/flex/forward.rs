@@ -8,6 +8,7 @@ use super::conv2d::{self, Geometry};
 use super::linear;
 use super::memory::{Contiguous, dims, is_f32, like, tensor};
 use super::norm_act::Norm;
+use super::product::Epilogue;
 use super::resample;
 use super::tile::Kernels;
 use super::update;
@@ -32,7 +33,13 @@ impl KernelOps for Flex {
         let [input, weight] = [&input, &weight].map(Contiguous::new);
         let bias = bias.as_ref().map(Contiguous::new);
         let bias = bias.as_ref().map(Contiguous::as_slice);
-        let output = conv2d::forward(&Kernels::best(), &geometry, input.as_slice(), weight.as_slice(), bias);
+        let output = conv2d::forward(
+            &Kernels::best(),
+            &geometry,
+            input.as_slice(),
+            weight.as_slice(),
+            &Epilogue::bias(bias),
+        );
         tensor(output, geometry.output_shape())
     }
 

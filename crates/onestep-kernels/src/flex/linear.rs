@@ -2,7 +2,7 @@
 
 use super::outer::{OuterTable, outer_sum};
 use super::panels::Panels;
-use super::product::{RowTable, gathered};
+use super::product::{Epilogue, RowTable, gathered};
 use super::tile::Kernels;
 
 /// Rows, inputs and outputs of a linear layer.
@@ -16,7 +16,7 @@ pub(crate) fn forward(
     bias: Option<&[f32]>,
 ) -> Vec<f32> {
     let panels = Panels::from_rows(kernels, weight, inputs, outputs);
-    gathered(kernels, input, 1, &RowTable::dense(kernels, rows, inputs), &panels, bias)
+    gathered(kernels, input, 1, &RowTable::dense(kernels, rows, inputs), &panels, &Epilogue::bias(bias))
 }
 
 pub(crate) fn input_gradient(
@@ -26,7 +26,7 @@ pub(crate) fn input_gradient(
     gradient: &[f32],
 ) -> Vec<f32> {
     let panels = Panels::from_columns(kernels, weight, 1, outputs, inputs);
-    gathered(kernels, gradient, 1, &RowTable::dense(kernels, rows, outputs), &panels, None)
+    gathered(kernels, gradient, 1, &RowTable::dense(kernels, rows, outputs), &panels, &Epilogue::NONE)
 }
 
 pub(crate) fn weight_gradient(

@@ -49,6 +49,11 @@ unsafe impl Send for Shared {}
 unsafe impl Sync for Shared {}
 
 impl Shared {
+    /// Shares a buffer among the tasks that run until it is used otherwise.
+    pub(crate) fn new(values: &mut [f32]) -> Self {
+        Self(values.as_mut_ptr())
+    }
+
     /// # Safety
     ///
     /// Within the buffer, and no other task touches these elements meanwhile.
@@ -106,6 +111,11 @@ pub(crate) fn each(tasks: usize, task: impl Fn(usize) + Sync) {
         1 => task(0),
         _ => (0..tasks).into_par_iter().with_max_len(1).for_each(&task),
     }
+}
+
+/// Threads that tasks can run on.
+pub(crate) fn threads() -> usize {
+    rayon::current_num_threads()
 }
 
 thread_local! {

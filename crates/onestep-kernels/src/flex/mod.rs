@@ -20,3 +20,4 @@ mod resample;
 pub(crate) mod simd;
 mod tile;
 mod update;
+mod winograd;

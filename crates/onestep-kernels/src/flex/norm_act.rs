@@ -38,6 +38,27 @@ pub(crate) struct Affine {
     term: Vec<f32>,
 }
 
+/// A normalisation whose statistics are known, to be applied while something else reads the pixels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Prologue<'a> {
+    pub affine: &'a Affine,
+    pub activation: Activation,
+    pub channels: usize,
+}
+
+impl Prologue<'_> {
+    /// Applies it to some pixels of an image.
+    pub(crate) fn apply(&self, image: usize, input: &[f32], output: &mut [f32]) {
+        let of_image = image * self.channels..(image + 1) * self.channels;
+        let [mean, factor, term] = [&self.affine.mean, &self.affine.factor, &self.affine.term]
+            .map(|values| &values[of_image.clone()]);
+        match self.activation {
+            Activation::None => apply_linear(input, mean, factor, term, output),
+            Activation::Silu => apply_silu(input, mean, factor, term, output),
+        }
+    }
+}
+
 /// The gradients with respect to everything a call was given.
 pub(crate) struct Gradients {
     pub input: Vec<f32>,
@@ -137,16 +158,12 @@ impl Norm<'_> {
     }
 
     pub(crate) fn forward(&self, affine: &Affine) -> Vec<f32> {
-        self.per_pixel(|image, range, output| {
-            let of_image = image * self.channels..(image + 1) * self.channels;
-            let [mean, factor, term] =
-                [&affine.mean, &affine.factor, &affine.term].map(|values| &values[of_image.clone()]);
-            let input = &self.input[range];
-            match self.options.activation {
-                Activation::None => apply_linear(input, mean, factor, term, output),
-                Activation::Silu => apply_silu(input, mean, factor, term, output),
-            }
-        })
+        let prologue = self.prologue(affine);
+        self.per_pixel(|image, range, output| prologue.apply(image, &self.input[range], output))
+    }
+
+    pub(crate) fn prologue<'a>(&self, affine: &'a Affine) -> Prologue<'a> {
+        Prologue { affine, activation: self.options.activation, channels: self.channels }
     }
 
     /// The gradients, from the gradient of the output.

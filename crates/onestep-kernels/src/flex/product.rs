@@ -44,7 +44,46 @@ impl RowTable {
     }
 }
 
-/// For each image and row: the sum over taps of gathered input times panels, plus bias.
+/// What is done to a sum before it is stored: factor · (sum + bias + residual).
+#[derive(Clone, Copy)]
+pub(crate) struct Epilogue<'a> {
+    /// `[columns]`, or `[images, columns]`.
+    pub bias: Option<&'a [f32]>,
+    /// Like the result.
+    pub residual: Option<&'a [f32]>,
+    pub factor: f32,
+}
+
+impl<'a> Epilogue<'a> {
+    /// The sums as they are.
+    pub(crate) const NONE: Epilogue<'static> = Epilogue { bias: None, residual: None, factor: 1.0 };
+
+    pub(crate) fn bias(bias: Option<&'a [f32]>) -> Self {
+        Self { bias, ..Epilogue::NONE }
+    }
+
+    /// Panics unless everything has the right length for a result of `length` numbers.
+    pub(crate) fn check(&self, images: usize, length: usize, columns: usize) {
+        let fits = |bias: &[f32]| bias.len() == columns || bias.len() == images * columns;
+        assert!(self.bias.is_none_or(fits), "bias");
+        assert!(self.residual.is_none_or(|residual| residual.len() == length), "residual");
+    }
+
+    /// The bias of an image from `column` on, or null.
+    pub(crate) fn bias_of(&self, image: usize, columns: usize, column: usize) -> *const f32 {
+        self.bias.map_or(std::ptr::null(), |bias| {
+            let first = if bias.len() == columns { column } else { image * columns + column };
+            bias[first..].as_ptr()
+        })
+    }
+
+    /// The residual of the result at `at`, or null.
+    pub(crate) fn residual_at(&self, at: usize) -> *const f32 {
+        self.residual.map_or(std::ptr::null(), |residual| residual[at..].as_ptr())
+    }
+}
+
+/// For each image and row: the sum over taps of gathered input times panels, and its epilogue.
 ///
 /// `images` holds `n_images` images of equal size; the result has `table.rows` rows of `panels.columns` for each.
 pub(crate) fn gathered(
@@ -53,7 +92,7 @@ pub(crate) fn gathered(
     n_images: usize,
     table: &RowTable,
     panels: &Panels,
-    bias: Option<&[f32]>,
+    epilogue: &Epilogue,
 ) -> Vec<f32> {
     let (rows, columns, depth) = (table.rows, panels.columns, panels.depth / table.taps.max(1));
     if n_images == 0 {
@@ -63,7 +102,7 @@ pub(crate) fn gathered(
     let valid = |offset: &u32| *offset == OUTSIDE || *offset as usize + depth <= image_size;
     assert!(table.offsets.iter().all(valid) && table.offsets.len() == table.taps * table.stride);
     assert!(table.targets.as_ref().is_none_or(|targets| targets.len() == rows));
-    assert!(bias.is_none_or(|bias| bias.len() == columns));
+    epilogue.check(n_images, rows * n_images * columns, columns);
     let zeros = vec![0.0f32; depth];
 
     // Enough tasks for every thread, long enough runs of rows for the panel to stay in cache.
@@ -78,6 +117,10 @@ pub(crate) fn gathered(
         let (image, first, part) = (task / split / runs, task / split % runs * run, task % split);
         for panel in (0..n_panels).filter(|panel| split == 1 || *panel == part) {
             let column = panel * kernels.panel();
+            let at = match &table.targets {
+                Some(_) => image * rows * columns + column,
+                None => (image * rows + first) * columns + column,
+            };
             // SAFETY: offsets were checked above and are padded to a multiple of `kernels.rows`, and so are the runs;
             // tasks write disjoint rows or panels.
             unsafe {
@@ -89,11 +132,10 @@ pub(crate) fn gathered(
                     taps: table.taps,
                     depth,
                     panel: panels.values.as_ptr().add(column * panels.depth),
-                    bias: bias.map_or(std::ptr::null(), |bias| bias.as_ptr().add(column)),
-                    target: match &table.targets {
-                        Some(_) => shared.pointer(image * rows * columns + column),
-                        None => shared.pointer((image * rows + first) * columns + column),
-                    },
+                    bias: epilogue.bias_of(image, columns, column),
+                    residual: epilogue.residual_at(at),
+                    factor: epilogue.factor,
+                    target: shared.pointer(at),
                     targets: table
                         .targets
                         .as_ref()
@@ -139,6 +181,8 @@ pub(crate) fn product(
                 depth: panels.depth,
                 panel: panels.values.as_ptr().add(column * panels.depth),
                 bias: std::ptr::null(),
+                residual: std::ptr::null(),
+                factor: 1.0,
                 target: target.as_mut_ptr().add(column),
                 targets: std::ptr::null(),
                 target_stride: columns,

@@ -10,6 +10,10 @@
 )]
 
 use super::simd::{Level, Portable, Simd};
+use super::winograd::transforms::{
+    GradientJob, InputJob, OutputJob, TapsJob, WeightJob, gradient_tiles, input_tiles, output_tiles,
+    weight_factors, weight_taps,
+};
 
 /// Marks a tap that falls outside the image.
 pub(crate) const OUTSIDE: u32 = u32::MAX;
@@ -23,7 +27,8 @@ pub(crate) fn index(offset: usize) -> u32 {
 
 /// One panel of columns times a run of rows that are gathered from an image tap by tap.
 ///
-/// result\[row\]\[column\] = bias\[column\] + Σ over taps t and k < depth of image\[offsets\[t\]\[row\] + k\] · panel\[t\]\[k\]\[column\]
+/// result\[row\]\[column\] = factor · (Σ over taps t and k < depth of image\[offsets\[t\]\[row\] + k\] · panel\[t\]\[k\]\[column\]
+/// + bias\[column\] + residual\[row\]\[column\])
 pub(crate) struct Gather {
     pub image: *const f32,
     /// `depth` zeros, read for taps outside the image.
@@ -41,6 +46,10 @@ pub(crate) struct Gather {
     pub target: *mut f32,
     pub targets: *const u32,
     pub target_stride: usize,
+    /// Like the target, added to the result, or null.
+    pub residual: *const f32,
+    /// Multiplies everything.
+    pub factor: f32,
     pub rows: usize,
     /// Columns of the panel that exist; the rest is padding.
     pub columns: usize,
@@ -64,6 +73,33 @@ pub(crate) struct Outer {
     pub accumulate: bool,
 }
 
+/// Rows times one full panel, both in memory in the order of the loop.
+///
+/// result\[row\]\[column\] = (previous value, or 0) + Σ over k < depth of left(row, k) · panel\[k\]\[column\]
+pub(crate) struct Product {
+    pub left: *const f32,
+    /// Between one row and the next, or, where the left side is transposed, between one k and the next; the other step is 1.
+    pub left_stride: usize,
+    /// `[depth][width of the panel]`
+    pub panel: *const f32,
+    pub depth: usize,
+    pub target: *mut f32,
+    pub target_stride: usize,
+    pub rows: usize,
+    /// Continue from what `target` holds.
+    pub accumulate: bool,
+}
+
+/// The maps of Winograd's method for one size of tile.
+#[derive(Clone, Copy)]
+pub(crate) struct Winograd {
+    pub input: unsafe fn(&InputJob),
+    pub output: unsafe fn(&OutputJob),
+    pub gradient: unsafe fn(&GradientJob),
+    pub factors: unsafe fn(&WeightJob),
+    pub taps: unsafe fn(&TapsJob),
+}
+
 /// The inner loops of one instruction set.
 #[derive(Clone, Copy)]
 pub(crate) struct Kernels {
@@ -74,6 +110,8 @@ pub(crate) struct Kernels {
     pub outer_rows: [usize; 4],
     gather: [unsafe fn(&Gather); 2],
     outer: [[unsafe fn(&Outer); 4]; 2],
+    product: [[unsafe fn(&Product); 2]; 2],
+    winograd: [Winograd; 2],
 }
 
 impl Kernels {
@@ -112,6 +150,20 @@ impl Kernels {
         unsafe { self.gather[usize::from(job.columns > self.lanes)](job) }
     }
 
+    /// Runs a [`Product`] with a panel of one or two vectors.
+    ///
+    /// # Safety
+    ///
+    /// All pointers are valid for what their documentation says is read or written.
+    pub(crate) unsafe fn product(&self, transposed: bool, width: usize, job: &Product) {
+        unsafe { self.product[usize::from(transposed)][usize::from(width > self.lanes)](job) }
+    }
+
+    /// The maps for tiles of `outputs` x `outputs`, which is 2 or 4.
+    pub(crate) fn winograd(&self, outputs: usize) -> &Winograd {
+        &self.winograd[usize::from(outputs == 4)]
+    }
+
     /// Runs an [`Outer`] of `self.outer_rows[height]` rows.
     ///
     /// # Safety
@@ -127,6 +179,7 @@ impl Kernels {
 unsafe fn gather<S: Simd, const R: usize, const V: usize>(job: &Gather) {
     unsafe {
         let width = V * S::LANES;
+        let factor = S::splat(job.factor);
         let mut bias = [S::splat(0.0); V];
         if !job.bias.is_null() {
             for (v, bias) in bias.iter_mut().enumerate() {
@@ -161,18 +214,22 @@ unsafe fn gather<S: Simd, const R: usize, const V: usize>(job: &Gather) {
             }
             let height = R.min(job.rows - row);
             for (r, vectors) in tile.iter().enumerate().take(height) {
-                let target = if job.targets.is_null() {
-                    job.target.add((row + r) * job.target_stride)
+                let at = if job.targets.is_null() {
+                    (row + r) * job.target_stride
                 } else {
-                    job.target.add(*job.targets.add(row + r) as usize)
+                    *job.targets.add(row + r) as usize
                 };
                 for v in 0..V {
-                    let value = S::add(vectors[v], bias[v]);
-                    let target = target.add(v * S::LANES);
-                    if job.columns >= (v + 1) * S::LANES {
-                        S::store(target, value);
+                    let (at, valid) = (at + v * S::LANES, (job.columns - v * S::LANES).min(S::LANES));
+                    let mut value = S::add(vectors[v], bias[v]);
+                    if !job.residual.is_null() {
+                        value = S::add(value, S::load_first(job.residual.add(at), valid));
+                    }
+                    value = S::mul(value, factor);
+                    if valid == S::LANES {
+                        S::store(job.target.add(at), value);
                     } else {
-                        S::store_first(target, value, job.columns - v * S::LANES);
+                        S::store_first(job.target.add(at), value, valid);
                     }
                 }
             }
@@ -220,6 +277,66 @@ unsafe fn outer<S: Simd, const R: usize, const V: usize>(job: &Outer) {
     }
 }
 
+#[inline(always)]
+unsafe fn product<S: Simd, const R: usize, const V: usize, const TRANSPOSED: bool>(job: &Product) {
+    unsafe {
+        let mut row = 0;
+        while row + R <= job.rows {
+            product_rows::<S, R, V, TRANSPOSED>(job, row);
+            row += R;
+        }
+        if R > 4 && row + 4 <= job.rows {
+            product_rows::<S, 4, V, TRANSPOSED>(job, row);
+            row += 4;
+        }
+        if row + 2 <= job.rows {
+            product_rows::<S, 2, V, TRANSPOSED>(job, row);
+            row += 2;
+        }
+        while row < job.rows {
+            product_rows::<S, 1, V, TRANSPOSED>(job, row);
+            row += 1;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn product_rows<S: Simd, const R: usize, const V: usize, const TRANSPOSED: bool>(
+    job: &Product,
+    row: usize,
+) {
+    unsafe {
+        let target = job.target.add(row * job.target_stride);
+        let mut tile = [[S::splat(0.0); V]; R];
+        if job.accumulate {
+            for (r, sums) in tile.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = S::load(target.add(r * job.target_stride + v * S::LANES));
+                }
+            }
+        }
+        let (step_row, step_k) = if TRANSPOSED { (1, job.left_stride) } else { (job.left_stride, 1) };
+        let mut left = job.left.add(row * step_row);
+        let mut panel = job.panel;
+        for _ in 0..job.depth {
+            let columns: [S::Vector; V] = std::array::from_fn(|v| S::load(panel.add(v * S::LANES)));
+            for (r, sums) in tile.iter_mut().enumerate() {
+                let value = S::splat(*left.add(r * step_row));
+                for (sum, column) in sums.iter_mut().zip(columns) {
+                    *sum = S::mul_add(value, column, *sum);
+                }
+            }
+            left = left.add(step_k);
+            panel = panel.add(V * S::LANES);
+        }
+        for (r, sums) in tile.iter().enumerate() {
+            for (v, sum) in sums.iter().enumerate() {
+                S::store(target.add(r * job.target_stride + v * S::LANES), *sum);
+            }
+        }
+    }
+}
+
 macro_rules! kernels {
     ($module:ident, $simd:ty, rows: $rows:literal, outer: [$a:literal, $b:literal, $c:literal, $d:literal], $(#[$attribute:meta])*) => {
         mod $module {
@@ -235,6 +352,46 @@ macro_rules! kernels {
                 unsafe { outer::<$simd, R, V>(job) }
             }
 
+            $(#[$attribute])*
+            unsafe fn product_of<const V: usize, const TRANSPOSED: bool>(job: &Product) {
+                unsafe { product::<$simd, $rows, V, TRANSPOSED>(job) }
+            }
+
+            $(#[$attribute])*
+            unsafe fn input_of<const A: usize, const M: usize>(job: &InputJob) {
+                unsafe { input_tiles::<$simd, A, M>(job) }
+            }
+
+            $(#[$attribute])*
+            unsafe fn output_of<const A: usize, const M: usize>(job: &OutputJob) {
+                unsafe { output_tiles::<$simd, A, M>(job) }
+            }
+
+            $(#[$attribute])*
+            unsafe fn gradient_of<const A: usize, const M: usize>(job: &GradientJob) {
+                unsafe { gradient_tiles::<$simd, A, M>(job) }
+            }
+
+            $(#[$attribute])*
+            unsafe fn factors_of<const A: usize>(job: &WeightJob) {
+                unsafe { weight_factors::<$simd, A>(job) }
+            }
+
+            $(#[$attribute])*
+            unsafe fn taps_of<const A: usize>(job: &TapsJob) {
+                unsafe { weight_taps::<$simd, A>(job) }
+            }
+
+            const fn winograd_of<const A: usize, const M: usize>() -> Winograd {
+                Winograd {
+                    input: input_of::<A, M>,
+                    output: output_of::<A, M>,
+                    gradient: gradient_of::<A, M>,
+                    factors: factors_of::<A>,
+                    taps: taps_of::<A>,
+                }
+            }
+
             const fn heights<const V: usize>() -> [unsafe fn(&Outer); 4] {
                 [outer_of::<$a, V>, outer_of::<$b, V>, outer_of::<$c, V>, outer_of::<$d, V>]
             }
@@ -245,6 +402,11 @@ macro_rules! kernels {
                 outer_rows: [$a, $b, $c, $d],
                 gather: [gather_of::<1>, gather_of::<2>],
                 outer: [heights::<1>(), heights::<2>()],
+                product: [
+                    [product_of::<1, false>, product_of::<2, false>],
+                    [product_of::<1, true>, product_of::<2, true>],
+                ],
+                winograd: [winograd_of::<4, 2>(), winograd_of::<6, 4>()],
             };
         }
     };
