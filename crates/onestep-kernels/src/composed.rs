@@ -6,15 +6,47 @@ use burn::backend::{Backend, DType, FloatDType, Shape, TensorData, TensorMetadat
 use burn::tensor::ops::ConvOptions;
 
 use crate::activation::Activation;
-use crate::conv2d::Conv2dOptions;
+use crate::conv2d::{Conv2dOptions, ConvolutionOptions};
 use crate::norm_act::NormActOptions;
 use crate::resample::LinearMap;
 use crate::update::AdamCoefficients;
 
-pub(crate) fn conv2d<B: Backend>(
+/// The normalisation in front of a convolution.
+pub(crate) struct Norm<B: Backend> {
+    pub gain: FloatTensor<B>,
+    pub offset: FloatTensor<B>,
+    pub scale_shift: Option<(FloatTensor<B>, FloatTensor<B>)>,
+    pub options: NormActOptions,
+}
+
+pub(crate) fn convolution<B: Backend>(
     input: FloatTensor<B>,
+    norm: Option<Norm<B>>,
     weight: FloatTensor<B>,
     bias: Option<FloatTensor<B>>,
+    residual: Option<FloatTensor<B>>,
+    options: &ConvolutionOptions,
+) -> FloatTensor<B> {
+    let input = match norm {
+        Some(Norm { gain, offset, scale_shift, options }) => {
+            norm_act::<B>(input, gain, offset, scale_shift, options)
+        }
+        None => input,
+    };
+    let mut output = conv2d::<B>(input, weight, options.conv);
+    if let Some(bias) = bias {
+        let [rows, outputs] = [bias.shape()[0], bias.shape()[1]];
+        output = B::float_add(output, B::float_reshape(bias, Shape::from([rows, 1, 1, outputs])));
+    }
+    if let Some(residual) = residual {
+        output = B::float_add(output, residual);
+    }
+    if options.factor == 1.0 { output } else { B::float_mul_scalar(output, options.factor.into()) }
+}
+
+fn conv2d<B: Backend>(
+    input: FloatTensor<B>,
+    weight: FloatTensor<B>,
     options: Conv2dOptions,
 ) -> FloatTensor<B> {
     let [top, bottom, left, right] = options.padding;
@@ -22,7 +54,7 @@ pub(crate) fn conv2d<B: Backend>(
     let weight = B::float_permute(weight, &[3, 2, 0, 1]);
     let stride = [options.stride; 2];
     let options = ConvOptions::new_with_padding(stride, [(top, bottom), (left, right)], [1, 1], 1);
-    B::float_permute(B::conv2d(input, weight, bias, options), &[0, 2, 3, 1])
+    B::float_permute(B::conv2d(input, weight, None, options), &[0, 2, 3, 1])
 }
 
 pub(crate) fn norm_act<B: Backend>(

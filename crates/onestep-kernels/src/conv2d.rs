@@ -3,7 +3,8 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use crate::{KernelOps, Optional};
+use crate::norm_act::NormActOptions;
+use crate::{KernelOps, Layouts, Optional};
 
 /// Stride and zero padding of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,19 +75,114 @@ pub fn conv2d(
     bias: Option<Tensor<1>>,
     options: Conv2dOptions,
 ) -> Tensor<4> {
-    let ([_, height, width, channels], [kernel_h, kernel_w, inputs, outputs]) = (input.dims(), weight.dims());
-    assert!(
-        channels == inputs && bias.as_ref().is_none_or(|bias| bias.dims() == [outputs]),
-        "conv2d: input {:?}, weight {:?} and bias {:?} do not fit together",
-        input.dims(),
-        weight.dims(),
-        bias.as_ref().map(Tensor::dims),
-    );
-    options.output_size([height, width], [kernel_h, kernel_w]);
-    Tensor::from_dispatch(<Dispatch as KernelOps>::conv2d(
-        input.into_dispatch(),
-        weight.into_dispatch(),
-        Optional::from_tensor(bias),
-        options,
-    ))
+    let bias = bias.map(|bias| bias.unsqueeze_dim(0));
+    Convolution { bias, ..Convolution::new(input, weight, options) }.forward()
+}
+
+/// A convolution with what stands before and after it in a residual block, computed in one go.
+///
+/// factor · (conv2d(norm(input)) + bias + residual), where what is not given is left out. On the CPU the normalised input is
+/// never written to memory, neither forward nor kept for the gradients, which compute it again.
+///
+/// # Shapes
+///
+/// - `input`: `[batch, height, width, in]`
+/// - `weight`: `[kernel_h, kernel_w, in, out]`
+/// - `bias`: `[1, out]`, or one a sample, `[batch, out]`
+/// - `residual` and result: `[batch, out_height, out_width, out]`, see [`Conv2dOptions::output_size`]
+#[derive(Debug, Clone)]
+pub struct Convolution {
+    /// The images.
+    pub input: Tensor<4>,
+    /// Group norm and activation in front.
+    pub norm: Option<Norm>,
+    /// The kernel.
+    pub weight: Tensor<4>,
+    /// Added to each pixel.
+    pub bias: Option<Tensor<2>>,
+    /// Added to the output.
+    pub residual: Option<Tensor<4>>,
+    /// Multiplies everything.
+    pub factor: f64,
+    /// Stride and padding.
+    pub options: Conv2dOptions,
+    /// Where layouts of this weight are kept between calls.
+    pub layouts: Option<Layouts>,
+}
+
+/// The arguments of [`norm_act`](crate::norm_act()), but for the input.
+#[derive(Debug, Clone)]
+pub struct Norm {
+    /// `[channels]`
+    pub gain: Tensor<1>,
+    /// `[channels]`
+    pub offset: Tensor<1>,
+    /// Two of `[batch, channels]`.
+    pub scale_shift: Option<(Tensor<2>, Tensor<2>)>,
+    /// Groups, epsilon and activation.
+    pub options: NormActOptions,
+}
+
+impl Convolution {
+    /// A convolution alone.
+    pub const fn new(input: Tensor<4>, weight: Tensor<4>, options: Conv2dOptions) -> Self {
+        Self { input, norm: None, weight, bias: None, residual: None, factor: 1.0, options, layouts: None }
+    }
+
+    /// Computes it.
+    ///
+    /// # Panics
+    ///
+    /// If the shapes disagree, the stride is 0, or the kernel is larger than the padded input.
+    pub fn forward(self) -> Tensor<4> {
+        let Self { input, norm, weight, bias, residual, factor, options, layouts } = self;
+        let ([batch, height, width, channels], [kernel_h, kernel_w, inputs, outputs]) =
+            (input.dims(), weight.dims());
+        let fits = |bias: &Tensor<2>| [[1, outputs], [batch, outputs]].contains(&bias.dims());
+        assert!(
+            channels == inputs && bias.as_ref().is_none_or(fits),
+            "conv2d: input {:?}, weight {:?} and bias {:?} do not fit together",
+            input.dims(),
+            weight.dims(),
+            bias.as_ref().map(Tensor::dims),
+        );
+        let [out_height, out_width] = options.output_size([height, width], [kernel_h, kernel_w]);
+        let output = [batch, out_height, out_width, outputs];
+        assert!(
+            residual.as_ref().is_none_or(|residual| residual.dims() == output),
+            "conv2d: residual {:?} is not like the output {output:?}",
+            residual.as_ref().map(Tensor::dims),
+        );
+        let (mut gain, mut offset, mut scale_shift, mut norm_options) = (None, None, None, None);
+        if let Some(norm) = norm {
+            norm.check(input.dims());
+            (gain, offset) = (Some(norm.gain), Some(norm.offset));
+            (scale_shift, norm_options) = (norm.scale_shift, Some(norm.options));
+        }
+        let (scale, shift) = scale_shift.unzip();
+        Tensor::from_dispatch(<Dispatch as KernelOps>::conv2d(
+            input.into_dispatch(),
+            Optional::from_tensor(gain),
+            Optional::from_tensor(offset),
+            Optional::from_tensor(scale),
+            Optional::from_tensor(shift),
+            weight.into_dispatch(),
+            Optional::from_tensor(bias),
+            Optional::from_tensor(residual),
+            ConvolutionOptions { conv: options, norm: norm_options, factor, layouts },
+        ))
+    }
+}
+
+/// What [`Convolution`] needs besides tensors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConvolutionOptions {
+    /// Stride and padding.
+    pub conv: Conv2dOptions,
+    /// The normalisation in front.
+    pub norm: Option<NormActOptions>,
+    /// Multiplies the result.
+    pub factor: f64,
+    /// Where layouts of the weight are kept.
+    pub layouts: Option<Layouts>,
 }

@@ -3,8 +3,9 @@
 use burn::backend::{Backend, ExtensionType, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
+use crate::Layouts;
 use crate::composed;
-use crate::conv2d::Conv2dOptions;
+use crate::conv2d::ConvolutionOptions;
 use crate::norm_act::NormActOptions;
 use crate::resample::LinearMap;
 use crate::update::AdamCoefficients;
@@ -45,14 +46,25 @@ impl<B: Backend> Optional<B> {
     Autodiff,
 )]
 pub trait KernelOps: Backend {
-    /// See [`conv2d()`](crate::conv2d()).
+    /// See [`Convolution`](crate::Convolution); the bias is `[1, out]` or `[batch, out]`.
+    #[allow(clippy::too_many_arguments, reason = "the extension takes tensors one by one")]
     fn conv2d(
         input: FloatTensor<Self>,
+        #[extension_type] gain: Optional<Self>,
+        #[extension_type] offset: Optional<Self>,
+        #[extension_type] scale: Optional<Self>,
+        #[extension_type] shift: Optional<Self>,
         weight: FloatTensor<Self>,
         #[extension_type] bias: Optional<Self>,
-        options: Conv2dOptions,
+        #[extension_type] residual: Optional<Self>,
+        options: ConvolutionOptions,
     ) -> FloatTensor<Self> {
-        composed::conv2d::<Self>(input, weight, bias.into_option(), options)
+        let scale_shift = scale.into_option().zip(shift.into_option());
+        let norm = gain.into_option().zip(offset.into_option()).zip(options.norm);
+        let norm =
+            norm.map(|((gain, offset), options)| composed::Norm { gain, offset, scale_shift, options });
+        let (bias, residual) = (bias.into_option(), residual.into_option());
+        composed::convolution::<Self>(input, norm, weight, bias, residual, &options)
     }
 
     /// See [`norm_act()`](crate::norm_act()).
@@ -82,7 +94,9 @@ pub trait KernelOps: Backend {
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         #[extension_type] bias: Optional<Self>,
+        layouts: Option<Layouts>,
     ) -> FloatTensor<Self> {
+        drop(layouts);
         composed::linear::<Self>(input, weight, bias.into_option())
     }
 

@@ -3,7 +3,7 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use crate::{KernelOps, Optional};
+use crate::{KernelOps, Layouts, Optional};
 
 /// Returns input · weight + bias.
 ///
@@ -20,6 +20,20 @@ use crate::{KernelOps, Optional};
 ///
 /// If the shapes disagree.
 pub fn linear(input: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    linear_with(input, weight, bias, None)
+}
+
+/// As [`linear`], with a place where layouts of this weight are kept between calls.
+///
+/// # Panics
+///
+/// If the shapes disagree.
+pub fn linear_with(
+    input: Tensor<2>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    layouts: Option<Layouts>,
+) -> Tensor<2> {
     let ([_, inputs], [weight_inputs, outputs]) = (input.dims(), weight.dims());
     assert!(
         inputs == weight_inputs && bias.as_ref().is_none_or(|bias| bias.dims() == [outputs]),
@@ -32,5 +46,6 @@ pub fn linear(input: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> T
         input.into_dispatch(),
         weight.into_dispatch(),
         Optional::from_tensor(bias),
+        layouts,
     ))
 }

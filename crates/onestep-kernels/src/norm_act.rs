@@ -3,6 +3,7 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
+use crate::conv2d::Norm;
 use crate::{Activation, KernelOps, Optional};
 
 /// Normalises groups of channels of each image, applies gain and offset, an optional scale and shift per sample, and the
@@ -36,33 +37,41 @@ pub fn norm_act(
     scale_shift: Option<(Tensor<2>, Tensor<2>)>,
     activation: Activation,
 ) -> Tensor<4> {
-    let [batch, _, _, channels] = input.dims();
-    assert!(
-        groups > 0 && channels % groups == 0,
-        "norm_act: {groups} groups do not divide {channels} channels"
-    );
-    assert!(
-        gain.dims() == [channels] && offset.dims() == [channels],
-        "norm_act: gain {:?} and offset {:?} do not fit the input {:?}",
-        gain.dims(),
-        offset.dims(),
-        input.dims(),
-    );
-    let (scale, shift) = scale_shift.unzip();
-    assert!(
-        [&scale, &shift].into_iter().flatten().all(|tensor| tensor.dims() == [batch, channels]),
-        "norm_act: scale and shift {:?} do not fit the input {:?}",
-        scale.as_ref().map(Tensor::dims),
-        input.dims(),
-    );
+    let options = NormActOptions { groups, epsilon, activation };
+    let norm = Norm { gain, offset, scale_shift, options };
+    norm.check(input.dims());
+    let (scale, shift) = norm.scale_shift.unzip();
     Tensor::from_dispatch(<Dispatch as KernelOps>::norm_act(
         input.into_dispatch(),
-        gain.into_dispatch(),
-        offset.into_dispatch(),
+        norm.gain.into_dispatch(),
+        norm.offset.into_dispatch(),
         Optional::from_tensor(scale),
         Optional::from_tensor(shift),
-        NormActOptions { groups, epsilon, activation },
+        options,
     ))
+}
+
+impl Norm {
+    /// Panics unless everything fits an input of this shape.
+    pub(crate) fn check(&self, input: [usize; 4]) {
+        let ([batch, _, _, channels], groups) = (input, self.options.groups);
+        assert!(
+            groups > 0 && channels % groups == 0,
+            "norm_act: {groups} groups do not divide {channels} channels"
+        );
+        assert!(
+            self.gain.dims() == [channels] && self.offset.dims() == [channels],
+            "norm_act: gain {:?} and offset {:?} do not fit the input {input:?}",
+            self.gain.dims(),
+            self.offset.dims(),
+        );
+        let scale_shift = self.scale_shift.iter().flat_map(|(scale, shift)| [scale, shift]);
+        assert!(
+            scale_shift.clone().all(|tensor| tensor.dims() == [batch, channels]),
+            "norm_act: scale and shift {:?} do not fit the input {input:?}",
+            scale_shift.map(Tensor::dims).collect::<Vec<_>>(),
+        );
+    }
 }
 
 /// What [`norm_act`] needs besides tensors.

@@ -5,13 +5,14 @@
 
 #![allow(unsafe_code, reason = "tasks write disjoint rows of the outputs")]
 
-use rayon::prelude::*;
+use std::sync::OnceLock;
 
 use super::elementwise::{exp, vectorised};
 use super::memory::{Shared, filled, filled_each, with_scratch};
 use super::outer::{Strip, outer_rows};
 use super::panels::Panels;
 use super::product::{RowTable, product};
+use super::threads::each;
 use super::tile::Kernels;
 
 /// Sizes of a call; `heads` counts those of all samples.
@@ -48,19 +49,22 @@ pub(crate) fn forward(
     value: &[f32],
 ) -> Vec<f32> {
     let Sizes { heads, tokens, key_tokens, width } = *sizes;
-    let packed: Vec<[Panels; 2]> = (0..heads)
-        .into_par_iter()
-        .map(|head| {
+    let packed: Vec<OnceLock<[Panels; 2]>> = (0..heads).map(|_| OnceLock::new()).collect();
+    let pack = |head: usize| {
+        packed[head].get_or_init(|| {
             let keys = Panels::from_columns(kernels, sizes.keys(key, head), 1, width, key_tokens);
             [keys, Panels::from_rows(kernels, sizes.keys(value, head), key_tokens, width)]
         })
-        .collect();
+    };
+    each(heads, |head| {
+        pack(head);
+    });
     let runs = tokens.div_ceil(RUN);
     let task = |task: usize, shared: Shared| {
         let (head, first) = (task / runs, task % runs * RUN);
         let count = RUN.min(tokens - first);
         let query = &sizes.queries(query, head)[first * width..][..count * width];
-        let [keys, values] = &packed[head];
+        let [keys, values] = pack(head);
         // SAFETY: each task has its own rows and writes them whole.
         let output = unsafe { shared.slice((head * tokens + first) * width, count * width) };
         with_scratch(count * key_tokens, |scores| {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -11,15 +12,17 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Flex};
 
 use super::attention;
-use super::conv2d::{self, Geometry};
+use super::conv2d;
+use super::convolution::{Convolution, Statistics};
 use super::forward::{NormTensors, attention_sizes};
+use super::layouts::Layouts;
 use super::linear;
 use super::memory::{Contiguous, dims, is_f32, like, tensor};
-use super::norm_act::Affine;
+use super::norm_act::{self, Affine};
 use super::outer::column_sums;
 use super::tile::Kernels;
 use super::update;
-use crate::conv2d::Conv2dOptions;
+use crate::conv2d::ConvolutionOptions;
 use crate::norm_act::NormActOptions;
 use crate::resample::LinearMap;
 use crate::update::AdamCoefficients;
@@ -52,26 +55,49 @@ fn optional(tensor: Option<FlexTensor>) -> Optional<Flex> {
 impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
     fn conv2d(
         input: Tracked<C>,
+        gain: Optional<Self>,
+        offset: Optional<Self>,
+        scale: Optional<Self>,
+        shift: Optional<Self>,
         weight: Tracked<C>,
         bias: Optional<Self>,
-        options: Conv2dOptions,
+        residual: Optional<Self>,
+        options: ConvolutionOptions,
     ) -> Tracked<C> {
-        let bias = bias.into_option();
-        let primitives = [&input, &weight].into_iter().chain(&bias).map(|tensor| tensor.primitive());
-        if !is_f32(primitives) {
-            return composed::conv2d::<Self>(input, weight, bias, options);
+        let [gain, offset, scale, shift] = [gain, offset, scale, shift].map(Optional::into_option);
+        let (bias, residual) = (bias.into_option(), residual.into_option());
+        let optional = [&gain, &offset, &scale, &shift, &bias, &residual].into_iter().flatten();
+        if !is_f32([&input, &weight].into_iter().chain(optional).map(|tensor| tensor.primitive())) {
+            let norm = gain.zip(offset).zip(options.norm).map(|((gain, offset), options)| composed::Norm {
+                gain,
+                offset,
+                scale_shift: scale.zip(shift),
+                options,
+            });
+            return composed::convolution::<Self>(input, norm, weight, bias, residual, &options);
         }
         let ((input, input_node), (weight, weight_node)) = (input.into_parts(), weight.into_parts());
-        let (bias, bias_node) = optional_parts::<C>(bias);
-        let prepared = Conv2dBackward.prepare::<C>([input_node, weight_node, bias_node]).compute_bound();
-        match prepared.stateful() {
+        let [gain, offset, scale, shift, bias, residual] =
+            [gain, offset, scale, shift, bias, residual].map(optional_parts::<C>);
+        let nodes = [input_node, weight_node, bias.1, residual.1, gain.1, offset.1, scale.1, shift.1];
+        let norm = gain.0.zip(offset.0).zip(options.norm).map(|((gain, offset), options)| NormTensors {
+            gain,
+            offset,
+            scale: scale.0,
+            shift: shift.0,
+            options,
+        });
+        let mut convolution =
+            Convolution { input, norm, weight, bias: bias.0, residual: residual.0, options };
+        let (output, statistics) = convolution.forward();
+        match ConvolutionBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let output = Flex::conv2d(input.clone(), weight.clone(), optional(bias), options);
-                prepared.finish((input, weight, options), output)
+                // The gradients need neither.
+                convolution.residual = None;
+                convolution.options.layouts = None;
+                prepared.finish((convolution, statistics), output)
             }
-            OpsKind::UnTracked(prepared) => {
-                prepared.finish(Flex::conv2d(input, weight, optional(bias), options))
-            }
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }
 
@@ -93,14 +119,14 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         let ((scale, scale_node), (shift, shift_node)) =
             (optional_parts::<C>(scale), optional_parts::<C>(shift));
         let nodes = [input_node, gain_node, offset_node, scale_node, shift_node];
-        let tensors = NormTensors { input, gain, offset, scale, shift, options };
-        let shape = dims::<4>(&tensors.input);
-        let (output, affine) = tensors.with(|norm| {
+        let tensors = NormTensors { gain, offset, scale, shift, options };
+        let shape = dims::<4>(&input);
+        let (output, affine) = tensors.with(&input, |norm| {
             let affine = norm.affine();
             (tensor(norm.forward(&affine), shape), affine)
         });
         match NormActBackward.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish((tensors, Arc::new(affine)), output),
+            OpsKind::Tracked(prepared) => prepared.finish((input, tensors, Arc::new(affine)), output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }
@@ -119,7 +145,12 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         }
     }
 
-    fn linear(input: Tracked<C>, weight: Tracked<C>, bias: Optional<Self>) -> Tracked<C> {
+    fn linear(
+        input: Tracked<C>,
+        weight: Tracked<C>,
+        bias: Optional<Self>,
+        layouts: Option<Layouts>,
+    ) -> Tracked<C> {
         let bias = bias.into_option();
         if !is_f32([&input, &weight].into_iter().chain(&bias).map(|tensor| tensor.primitive())) {
             return composed::linear::<Self>(input, weight, bias);
@@ -127,7 +158,7 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         let ((input, input_node), (weight, weight_node)) = (input.into_parts(), weight.into_parts());
         let (bias, bias_node) = optional_parts::<C>(bias);
         let nodes = [input_node, weight_node, bias_node];
-        let output = Flex::linear(input.clone(), weight.clone(), optional(bias));
+        let output = Flex::linear(input.clone(), weight.clone(), optional(bias), layouts);
         match LinearBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish([input, weight], output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
@@ -177,30 +208,75 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
 }
 
 #[derive(Debug)]
-struct Conv2dBackward;
+struct ConvolutionBackward;
 
-impl Backward<Flex, 3> for Conv2dBackward {
-    type State = (FlexTensor, FlexTensor, Conv2dOptions);
+impl Backward<Flex, 8> for ConvolutionBackward {
+    type State = (Convolution, Statistics);
 
-    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let [input_node, weight_node, bias_node] = ops.parents;
-        let (input, weight, options) = ops.state;
-        let gradient = Contiguous::new(&gradients.consume::<Flex>(&ops.node));
-        let geometry = Geometry::new(dims(&input), dims(&weight), options);
-        let (kernels, gradient) = (Kernels::best(), gradient.as_slice());
-        if let Some(node) = input_node {
-            let weight = Contiguous::new(&weight);
+    fn backward(self, ops: Ops<Self::State, 8>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let [input_node, weight_node, bias_node, residual_node, norm_nodes @ ..] = ops.parents;
+        let (convolution, statistics) = ops.state;
+        let mut gradient = gradients.consume::<Flex>(&ops.node);
+        let factor = convolution.options.factor;
+        if factor != 1.0 {
+            gradient = like(update::scaled(Contiguous::new(&gradient).as_slice(), factor), &gradient);
+        }
+        if let Some(node) = residual_node {
+            gradients.register::<Flex>(node.id, gradient.clone());
+        }
+        let gradient = Contiguous::new(&gradient);
+        let (kernels, gradient, geometry) = (Kernels::best(), gradient.as_slice(), convolution.geometry());
+        if let (Some(node), Some(bias)) = (bias_node, &convolution.bias) {
+            let shape = dims::<2>(bias);
+            let values = conv2d::bias_gradient(&geometry, gradient, shape[0] > 1);
+            gradients.register::<Flex>(node.id, tensor(values, shape));
+        }
+        convolution.with_input(statistics, |input, statistics| {
+            if let Some(node) = weight_node {
+                let values = conv2d::weight_gradient(&kernels, &geometry, input, gradient);
+                gradients.register::<Flex>(node.id, tensor(values, geometry.weight_shape()));
+            }
+            if input_node.is_none() && norm_nodes.iter().all(Option::is_none) {
+                return;
+            }
+            let weight = Contiguous::new(&convolution.weight);
             let values = conv2d::input_gradient(&kernels, &geometry, weight.as_slice(), gradient);
-            gradients.register::<Flex>(node.id, tensor(values, geometry.input_shape()));
-        }
-        if let Some(node) = weight_node {
-            let input = Contiguous::new(&input);
-            let values = conv2d::weight_gradient(&kernels, &geometry, input.as_slice(), gradient);
-            gradients.register::<Flex>(node.id, tensor(values, geometry.weight_shape()));
-        }
-        if let Some(node) = bias_node {
-            let values = conv2d::bias_gradient(&geometry, gradient);
-            gradients.register::<Flex>(node.id, tensor(values, [geometry.outputs]));
+            match (input, statistics) {
+                (conv2d::Input::Normalised(norm, _), Some(affine)) => {
+                    let result = norm.backward(&affine, &values);
+                    let ids = norm_nodes.each_ref().map(|node| node.as_ref().map(|node| node.id));
+                    let input = input_node.as_ref().map(|node| node.id);
+                    register_norm(gradients, input, ids, result, geometry.input_shape());
+                }
+                _ => {
+                    if let Some(node) = input_node {
+                        gradients.register::<Flex>(node.id, tensor(values, geometry.input_shape()));
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Registers the gradients of a normalisation of an input of this shape.
+fn register_norm(
+    gradients: &mut Gradients,
+    input_node: Option<NodeId>,
+    nodes: [Option<NodeId>; 4],
+    result: norm_act::Gradients,
+    shape: [usize; 4],
+) {
+    let [batch, _, _, channels] = shape;
+    let results = [
+        tensor(result.gain, [channels]),
+        tensor(result.offset, [channels]),
+        tensor(result.scale, [batch, channels]),
+        tensor(result.shift, [batch, channels]),
+    ];
+    let pairs = nodes.into_iter().zip(results);
+    for (node, result) in pairs.chain([(input_node, tensor(result.input, shape))]) {
+        if let Some(node) = node {
+            gradients.register::<Flex>(node, result);
         }
     }
 }
@@ -209,26 +285,15 @@ impl Backward<Flex, 3> for Conv2dBackward {
 struct NormActBackward;
 
 impl Backward<Flex, 5> for NormActBackward {
-    type State = (NormTensors, Arc<Affine>);
+    type State = (FlexTensor, NormTensors, Arc<Affine>);
 
     fn backward(self, ops: Ops<Self::State, 5>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let (tensors, affine) = ops.state;
+        let (input, tensors, affine) = ops.state;
+        let [input_node, norm_nodes @ ..] = ops.parents;
         let gradient = Contiguous::new(&gradients.consume::<Flex>(&ops.node));
-        let result = tensors.with(|norm| norm.backward(&affine, gradient.as_slice()));
-        let shape = dims::<4>(&tensors.input);
-        let [batch, _, _, channels] = shape;
-        let results = [
-            tensor(result.input, shape),
-            tensor(result.gain, [channels]),
-            tensor(result.offset, [channels]),
-            tensor(result.scale, [batch, channels]),
-            tensor(result.shift, [batch, channels]),
-        ];
-        for (node, result) in ops.parents.into_iter().zip(results) {
-            if let Some(node) = node {
-                gradients.register::<Flex>(node.id, result);
-            }
-        }
+        let result = tensors.with(&input, |norm| norm.backward(&affine, gradient.as_slice()));
+        let ids = norm_nodes.map(|node| node.map(|node| node.id));
+        register_norm(gradients, input_node.map(|node| node.id), ids, result, dims(&input));
     }
 }
 

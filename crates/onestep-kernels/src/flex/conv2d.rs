@@ -4,6 +4,10 @@
 //! gathers from there. The data gradient is the same product with another table, in which pixels are ordered by their phase
 //! modulo the stride, so that the taps that miss a phase are skipped by whole tiles.
 
+use std::borrow::Cow;
+
+use super::layouts::Layouts;
+use super::norm_act::{Affine, Norm};
 use super::outer::{OuterTable, column_sums, outer_sum};
 use super::panels::Panels;
 use super::product::{Epilogue, RowTable, gathered};
@@ -92,24 +96,69 @@ impl Geometry {
     }
 }
 
+/// What a convolution reads.
+pub(crate) enum Input<'a> {
+    /// Images as they are.
+    Plain(&'a [f32]),
+    /// Images to be normalised on the way.
+    Normalised(&'a Norm<'a>, &'a Affine),
+}
+
+impl Input<'_> {
+    fn source(&self) -> Source<'_> {
+        match self {
+            Self::Plain(images) => Source { images, prologue: None },
+            Self::Normalised(norm, affine) => {
+                Source { images: norm.input, prologue: Some(norm.prologue(affine)) }
+            }
+        }
+    }
+
+    /// The images that the convolution itself sees.
+    fn images(&self) -> Cow<'_, [f32]> {
+        match self {
+            Self::Plain(images) => Cow::Borrowed(images),
+            Self::Normalised(norm, affine) => Cow::Owned(norm.forward(affine)),
+        }
+    }
+}
+
 pub(crate) fn forward(
     kernels: &Kernels,
     geometry: &Geometry,
-    input: &[f32],
+    input: &Input,
     weight: &[f32],
+    layouts: Option<&Layouts>,
     epilogue: &Epilogue,
 ) -> Vec<f32> {
+    let sizes = [geometry.inputs, geometry.outputs];
     if let Some(tiling) = Tiling::choose(geometry) {
-        let factors = Factors::new(kernels, &tiling, weight, [geometry.inputs, geometry.outputs]);
-        let source = Source { images: input, prologue: None };
-        return winograd::forward(kernels, geometry, &tiling, &source, &factors, epilogue);
+        let make = || Factors::new(kernels, &tiling, weight, sizes);
+        // Kept factors of another size of tile are of no use here: a weight that meets images of two sizes.
+        let kept =
+            layouts.map(|layouts| layouts.factors(make)).filter(|factors| factors.fits(&tiling, kernels));
+        let made = kept.is_none().then(make);
+        return match kept.or(made.as_ref()) {
+            Some(factors) => {
+                winograd::forward(kernels, geometry, &tiling, &input.source(), factors, epilogue)
+            }
+            None => unreachable!("made where not kept"),
+        };
     }
     let [height, width] = geometry.output_size();
-    let panels = Panels::from_rows(kernels, weight, geometry.taps() * geometry.inputs, geometry.outputs);
+    let make = || Panels::from_rows(kernels, weight, geometry.taps() * geometry.inputs, geometry.outputs);
+    let made;
+    let panels = match layouts {
+        Some(layouts) => layouts.panels(make),
+        None => {
+            made = make();
+            &made
+        }
+    };
     let table = RowTable::build(kernels, geometry.taps(), height * width, |tap, pixel| {
         geometry.input_pixel(tap, [pixel / width, pixel % width]).map(|pixel| pixel * geometry.inputs)
     });
-    gathered(kernels, input, geometry.batch, &table, &panels, epilogue)
+    gathered(kernels, &input.images(), geometry.batch, &table, panels, epilogue)
 }
 
 pub(crate) fn input_gradient(
@@ -147,12 +196,11 @@ pub(crate) fn input_gradient(
 pub(crate) fn weight_gradient(
     kernels: &Kernels,
     geometry: &Geometry,
-    input: &[f32],
+    input: &Input,
     gradient: &[f32],
 ) -> Vec<f32> {
     if let Some(tiling) = Tiling::choose_for_batch(geometry) {
-        let source = Source { images: input, prologue: None };
-        return winograd::weight_gradient(kernels, geometry, &tiling, &source, gradient);
+        return winograd::weight_gradient(kernels, geometry, &tiling, &input.source(), gradient);
     }
     let [height, width] = geometry.output_size();
     let rows = [geometry.size[0] * geometry.size[1], height * width];
@@ -160,11 +208,16 @@ pub(crate) fn weight_gradient(
         geometry.input_pixel(tap, [pixel / width, pixel % width])
     });
     let sizes = [geometry.inputs, geometry.outputs];
-    outer_sum(kernels, [input, gradient], geometry.batch, &table, sizes)
+    outer_sum(kernels, [&input.images(), gradient], geometry.batch, &table, sizes)
 }
 
-pub(crate) fn bias_gradient(geometry: &Geometry, gradient: &[f32]) -> Vec<f32> {
-    column_sums(gradient, geometry.outputs)
+/// The gradient of a bias `[outputs]`, or of one a sample, `[batch, outputs]`.
+pub(crate) fn bias_gradient(geometry: &Geometry, gradient: &[f32], per_sample: bool) -> Vec<f32> {
+    if !per_sample {
+        return column_sums(gradient, geometry.outputs);
+    }
+    let image = gradient.len() / geometry.batch.max(1);
+    gradient.chunks_exact(image.max(1)).flat_map(|image| column_sums(image, geometry.outputs)).collect()
 }
 
 #[cfg(test)]
@@ -222,7 +275,7 @@ mod tests {
                     (Kernels::of(level), |name| format!("{name} at {level:?} of {geometry:?}"));
                 // 1e-5: f32 chains of a few hundred terms.
                 assert_close(
-                    &forward(&kernels, &geometry, &x, &w, &Epilogue::bias(Some(&bias))),
+                    &forward(&kernels, &geometry, &Input::Plain(&x), &w, None, &Epilogue::bias(Some(&bias))),
                     &y,
                     1e-5,
                     &what("output"),
@@ -234,7 +287,7 @@ mod tests {
                     &what("input gradient"),
                 );
                 assert_close(
-                    &weight_gradient(&kernels, &geometry, &x, &g),
+                    &weight_gradient(&kernels, &geometry, &Input::Plain(&x), &g),
                     &dw,
                     1e-5,
                     &what("weight gradient"),
@@ -247,8 +300,8 @@ mod tests {
     fn an_empty_batch_has_no_output_and_zero_gradients() {
         let geometry = Geometry { batch: 0, ..geometries()[0] };
         let (kernels, weight) = (Kernels::best(), vec![1.0; 3 * 3 * 16 * 32]);
-        assert!(forward(&kernels, &geometry, &[], &weight, &Epilogue::NONE).is_empty());
+        assert!(forward(&kernels, &geometry, &Input::Plain(&[]), &weight, None, &Epilogue::NONE).is_empty());
         assert!(input_gradient(&kernels, &geometry, &weight, &[]).is_empty());
-        assert_eq!(weight_gradient(&kernels, &geometry, &[], &[]), vec![0.0; weight.len()]);
+        assert_eq!(weight_gradient(&kernels, &geometry, &Input::Plain(&[]), &[]), vec![0.0; weight.len()]);
     }
 }

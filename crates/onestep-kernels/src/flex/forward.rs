@@ -4,15 +4,15 @@ use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 
 use super::attention;
-use super::conv2d::{self, Geometry};
+use super::convolution::{Convolution, layouts_for_rows};
+use super::layouts::Layouts;
 use super::linear;
 use super::memory::{Contiguous, dims, is_f32, like, tensor};
 use super::norm_act::Norm;
-use super::product::Epilogue;
 use super::resample;
 use super::tile::Kernels;
 use super::update;
-use crate::conv2d::Conv2dOptions;
+use crate::conv2d::ConvolutionOptions;
 use crate::norm_act::NormActOptions;
 use crate::resample::LinearMap;
 use crate::update::AdamCoefficients;
@@ -21,26 +21,21 @@ use crate::{KernelOps, Optional, composed};
 impl KernelOps for Flex {
     fn conv2d(
         input: FlexTensor,
+        gain: Optional<Self>,
+        offset: Optional<Self>,
+        scale: Optional<Self>,
+        shift: Optional<Self>,
         weight: FlexTensor,
         bias: Optional<Self>,
-        options: Conv2dOptions,
+        residual: Optional<Self>,
+        options: ConvolutionOptions,
     ) -> FlexTensor {
-        let bias = bias.into_option();
-        if !is_f32([&input, &weight].into_iter().chain(&bias)) {
-            return composed::conv2d::<Self>(input, weight, bias, options);
-        }
-        let geometry = Geometry::new(dims(&input), dims(&weight), options);
-        let [input, weight] = [&input, &weight].map(Contiguous::new);
-        let bias = bias.as_ref().map(Contiguous::new);
-        let bias = bias.as_ref().map(Contiguous::as_slice);
-        let output = conv2d::forward(
-            &Kernels::best(),
-            &geometry,
-            input.as_slice(),
-            weight.as_slice(),
-            &Epilogue::bias(bias),
-        );
-        tensor(output, geometry.output_shape())
+        let [gain, offset, scale, shift] = [gain, offset, scale, shift].map(Optional::into_option);
+        let norm = gain.zip(offset).zip(options.norm);
+        let norm = norm.map(|((gain, offset), options)| NormTensors { gain, offset, scale, shift, options });
+        let (bias, residual) = (bias.into_option(), residual.into_option());
+        let convolution = Convolution { input, norm, weight, bias, residual, options };
+        if convolution.is_f32() { convolution.forward().0 } else { composed_conv2d(convolution) }
     }
 
     fn norm_act(
@@ -55,8 +50,8 @@ impl KernelOps for Flex {
         if !is_f32([&input, &gain, &offset].into_iter().chain(&scale).chain(&shift)) {
             return composed::norm_act::<Self>(input, gain, offset, scale.zip(shift), options);
         }
-        let tensors = NormTensors { input, gain, offset, scale, shift, options };
-        tensors.with(|norm| tensor(norm.forward(&norm.affine()), dims::<4>(&tensors.input)))
+        let tensors = NormTensors { gain, offset, scale, shift, options };
+        tensors.with(&input, |norm| tensor(norm.forward(&norm.affine()), dims::<4>(&input)))
     }
 
     fn attention(query: FlexTensor, key: FlexTensor, value: FlexTensor) -> FlexTensor {
@@ -69,7 +64,12 @@ impl KernelOps for Flex {
         tensor(attention::forward(&Kernels::best(), &sizes, query, key, value), shape)
     }
 
-    fn linear(input: FlexTensor, weight: FlexTensor, bias: Optional<Self>) -> FlexTensor {
+    fn linear(
+        input: FlexTensor,
+        weight: FlexTensor,
+        bias: Optional<Self>,
+        layouts: Option<Layouts>,
+    ) -> FlexTensor {
         let bias = bias.into_option();
         if !is_f32([&input, &weight].into_iter().chain(&bias)) {
             return composed::linear::<Self>(input, weight, bias);
@@ -79,10 +79,9 @@ impl KernelOps for Flex {
         let bias = bias.as_ref().map(Contiguous::new);
         let bias = bias.as_ref().map(Contiguous::as_slice);
         let sizes = [rows, inputs, outputs];
-        tensor(
-            linear::forward(&Kernels::best(), sizes, input.as_slice(), weight.as_slice(), bias),
-            [rows, outputs],
-        )
+        let (input, weight, layouts) =
+            (input.as_slice(), weight.as_slice(), layouts_for_rows(&layouts, rows));
+        tensor(linear::forward(&Kernels::best(), sizes, input, weight, layouts, bias), [rows, outputs])
     }
 
     fn silu(input: FlexTensor) -> FlexTensor {
@@ -137,10 +136,21 @@ pub(super) fn attention_sizes(query: &FlexTensor, key: &FlexTensor) -> attention
     attention::Sizes { heads: batch * heads, tokens, key_tokens, width }
 }
 
-/// The arguments of a normalisation as tensors.
+/// The composed body, for other types than f32.
+fn composed_conv2d(convolution: Convolution) -> FlexTensor {
+    let Convolution { input, norm, weight, bias, residual, options } = convolution;
+    let norm = norm.map(|norm| composed::Norm {
+        gain: norm.gain,
+        offset: norm.offset,
+        scale_shift: norm.scale.zip(norm.shift),
+        options: norm.options,
+    });
+    composed::convolution::<Flex>(input, norm, weight, bias, residual, &options)
+}
+
+/// The arguments of a normalisation as tensors, but for the input.
 #[derive(Debug, Clone)]
 pub(super) struct NormTensors {
-    pub input: FlexTensor,
     pub gain: FlexTensor,
     pub offset: FlexTensor,
     pub scale: Option<FlexTensor>,
@@ -149,10 +159,14 @@ pub(super) struct NormTensors {
 }
 
 impl NormTensors {
-    /// Lends them as slices.
-    pub(super) fn with<R>(&self, body: impl FnOnce(&Norm) -> R) -> R {
-        let [batch, height, width, channels] = dims(&self.input);
-        let [input, gain, offset] = [&self.input, &self.gain, &self.offset].map(Contiguous::new);
+    pub(super) fn tensors(&self) -> impl Iterator<Item = &FlexTensor> {
+        [&self.gain, &self.offset].into_iter().chain(&self.scale).chain(&self.shift)
+    }
+
+    /// Lends them as slices, with the input.
+    pub(super) fn with<R>(&self, input: &FlexTensor, body: impl FnOnce(&Norm) -> R) -> R {
+        let [batch, height, width, channels] = dims(input);
+        let [input, gain, offset] = [input, &self.gain, &self.offset].map(Contiguous::new);
         let [scale, shift] = [&self.scale, &self.shift].map(|tensor| tensor.as_ref().map(Contiguous::new));
         body(&Norm {
             input: input.as_slice(),

@@ -1,5 +1,6 @@
 //! The linear layer and its gradients in f32.
 
+use super::layouts::Layouts;
 use super::outer::{OuterTable, outer_sum};
 use super::panels::Panels;
 use super::product::{Epilogue, RowTable, gathered};
@@ -13,10 +14,19 @@ pub(crate) fn forward(
     [rows, inputs, outputs]: Sizes,
     input: &[f32],
     weight: &[f32],
+    layouts: Option<&Layouts>,
     bias: Option<&[f32]>,
 ) -> Vec<f32> {
-    let panels = Panels::from_rows(kernels, weight, inputs, outputs);
-    gathered(kernels, input, 1, &RowTable::dense(kernels, rows, inputs), &panels, &Epilogue::bias(bias))
+    let make = || Panels::from_rows(kernels, weight, inputs, outputs);
+    let made;
+    let panels = match layouts {
+        Some(layouts) => layouts.panels(make),
+        None => {
+            made = make();
+            &made
+        }
+    };
+    gathered(kernels, input, 1, &RowTable::dense(kernels, rows, inputs), panels, &Epilogue::bias(bias))
 }
 
 pub(crate) fn input_gradient(
@@ -68,7 +78,7 @@ mod tests {
                 let kernels = Kernels::of(level);
                 let what = format!("{sizes:?} at {level:?}");
                 // 3e-6: f32 chains of up to 200 terms.
-                assert_close(&forward(&kernels, sizes, &x, &w, Some(&bias)), &y, 3e-6, &what);
+                assert_close(&forward(&kernels, sizes, &x, &w, None, Some(&bias)), &y, 3e-6, &what);
                 assert_close(&input_gradient(&kernels, sizes, &w, &g), &dx, 3e-6, &what);
                 assert_close(&weight_gradient(&kernels, sizes, &x, &g), &dw, 3e-6, &what);
             }

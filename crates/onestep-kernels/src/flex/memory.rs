@@ -6,7 +6,8 @@ use std::cell::RefCell;
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::{DType, TensorData, TensorMetadata};
-use rayon::prelude::*;
+
+use super::threads::each;
 
 /// A tensor whose storage is exactly its elements in order.
 pub(crate) struct Contiguous(FlexTensor);
@@ -102,20 +103,6 @@ pub(crate) unsafe fn filled_each<const N: usize>(
         unsafe { values.set_len(length) };
     }
     vectors
-}
-
-/// Runs `task` for each index, on the threads there are.
-pub(crate) fn each(tasks: usize, task: impl Fn(usize) + Sync) {
-    match tasks {
-        0 => {}
-        1 => task(0),
-        _ => (0..tasks).into_par_iter().with_max_len(1).for_each(&task),
-    }
-}
-
-/// Threads that tasks can run on.
-pub(crate) fn threads() -> usize {
-    rayon::current_num_threads()
 }
 
 thread_local! {

@@ -7,8 +7,10 @@
 mod attention;
 mod autodiff;
 pub(crate) mod conv2d;
+mod convolution;
 mod elementwise;
 mod forward;
+pub(crate) mod layouts;
 mod linear;
 mod memory;
 mod norm_act;
@@ -18,6 +20,7 @@ mod panels;
 mod product;
 mod resample;
 pub(crate) mod simd;
+mod threads;
 mod tile;
 mod update;
 mod winograd;

@@ -6,6 +6,7 @@ use super::memory::{SMALL, Shared, filled};
 use super::tile::Kernels;
 
 /// A matrix `[depth, columns]` cut into panels of columns that the inner loop reads in order.
+#[derive(Debug)]
 pub(crate) struct Panels {
     pub values: Vec<f32>,
     pub depth: usize,

@@ -80,6 +80,15 @@ vectorised! {
     }
 }
 
+/// All numbers times a factor.
+pub(crate) fn scaled(input: &[f32], factor: f64) -> Vec<f32> {
+    let factor = factor as f32;
+    let [result] = chunked(input.len(), |range, [output]| {
+        output.iter_mut().zip(&input[range]).for_each(|(output, input)| *output = factor * input)
+    });
+    result
+}
+
 pub(crate) fn silu(input: &[f32]) -> Vec<f32> {
     let [result] = chunked(input.len(), |range, [output]| silu_chunk(&input[range], output));
     result

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use onestep_kernels::Layouts;
 
 use super::ModelError;
 use crate::noise::{Purpose, Stream};
@@ -140,6 +141,8 @@ impl Builder {
 pub struct Weights {
     specs: Arc<[ParameterSpec]>,
     values: Vec<Tensor<1>>,
+    /// Where the operators keep their layouts of each parameter; shared by clones, whose numbers are the same.
+    layouts: Option<Arc<[Layouts]>>,
     /// Number of the parameter whose values come first; only a part of a network has not all of them.
     first: usize,
     recompute: bool,
@@ -189,12 +192,13 @@ impl Weights {
     }
 
     fn whole(specs: &Arc<[ParameterSpec]>, values: Vec<Tensor<1>>) -> Self {
-        Self { specs: specs.clone(), values, first: 0, recompute: false }
+        let layouts = values.iter().map(|_| Layouts::default()).collect();
+        Self { specs: specs.clone(), values, layouts: Some(layouts), first: 0, recompute: false }
     }
 
     /// The parameters of a part of a network, from number `first` on; good for [`Weights::get`] alone.
     pub(super) fn part(specs: &Arc<[ParameterSpec]>, first: usize, values: Vec<Tensor<1>>) -> Self {
-        Self { first, ..Self::whole(specs, values) }
+        Self { first, layouts: None, ..Self::whole(specs, values) }
     }
 
     /// Builds weights from named arrays, as read from a file.
@@ -244,6 +248,11 @@ impl Weights {
         self.values[id.0 - self.first].clone().reshape(shape)
     }
 
+    /// Where the operators keep their layouts of the parameter `id`, unless it is about to change.
+    pub(super) fn layouts(&self, id: ParameterId) -> Option<Layouts> {
+        Some(self.layouts.as_ref()?[id.0 - self.first].clone())
+    }
+
     /// Names, shapes and starting values, in order.
     pub fn specs(&self) -> &Arc<[ParameterSpec]> {
         &self.specs
@@ -273,7 +282,8 @@ impl Weights {
                 if spec.trainable { value.autodiff().require_grad() } else { value }
             })
             .collect();
-        Self::whole(&self.specs, values)
+        // Numbers that change with every step are not worth keeping in several layouts.
+        Self { layouts: None, ..Self::whole(&self.specs, values) }
     }
 
     /// As [`Weights::tracked`], and, where asked for, with activation checkpointing: U-Nets then keep the
@@ -307,7 +317,7 @@ impl Weights {
     /// The same numbers on another device.
     pub fn to_device(&self, device: &Device) -> Self {
         let values = self.values.iter().map(|value| value.clone().to_device(device)).collect();
-        Self { values, ..self.clone() }
+        Self { first: self.first, recompute: self.recompute, ..Self::whole(&self.specs, values) }
     }
 }
 

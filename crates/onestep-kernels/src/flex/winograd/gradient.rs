@@ -1,7 +1,8 @@
 //! The weight gradient by Winograd's method.
 
 use super::super::conv2d::Geometry;
-use super::super::memory::{Shared, each, filled, with_scratch};
+use super::super::memory::{Shared, filled, with_scratch};
+use super::super::threads::each;
 use super::super::tile::{Kernels, Product};
 use super::transforms::{GradientJob, TapsJob};
 use super::{Source, Tiling, for_runs, spread};

@@ -21,9 +21,10 @@ pub(crate) use factors::Factors;
 pub(crate) use gradient::weight_gradient;
 
 use super::conv2d::Geometry;
-use super::memory::{Shared, each, filled, threads, with_scratch};
+use super::memory::{Shared, filled, with_scratch};
 use super::norm_act::Prologue;
 use super::product::Epilogue;
+use super::threads::{each, threads};
 use super::tile::{Kernels, Product};
 use transforms::{InputJob, OutputJob};
 

@@ -1,7 +1,7 @@
 //! Self-attention over the pixels of a feature map.
 
 use burn::tensor::Tensor;
-use onestep_kernels::Activation;
+use onestep_kernels::{Activation, Convolution};
 
 use super::block::BlockStyle;
 use super::layers::{Conv2d, GroupNorm};
@@ -61,8 +61,11 @@ impl SelfAttention {
     pub fn forward(&self, weights: &Weights, input: Tensor<4>) -> Tensor<4> {
         let [batch, height, width, channels] = input.dims();
         let (tokens, head_width) = (height * width, channels / self.heads);
-        let normalized = self.norm.forward(weights, input.clone(), None, Activation::None);
-        let qkv = self.qkv.forward(weights, normalized);
+        let qkv = Convolution {
+            norm: Some(self.norm.norm(weights, None, Activation::None)),
+            ..self.qkv.convolution(weights, input.clone())
+        };
+        let qkv = qkv.forward();
         let [query, key, value] = [0, 1, 2].map(|part| {
             qkv.clone()
                 .narrow(3, part * channels, channels)
@@ -72,7 +75,8 @@ impl SelfAttention {
         let attended = onestep_kernels::attention(query, key, value)
             .swap_dims(1, 2)
             .reshape([batch, height, width, channels]);
-        scaled(input + self.projection.forward(weights, attended), self.residual_scale)
+        let projection = self.projection.convolution(weights, attended);
+        Convolution { residual: Some(input), factor: self.residual_scale, ..projection }.forward()
     }
 }
 

@@ -1,9 +1,8 @@
 //! The residual block that every U-Net of this family is built of.
 
 use burn::tensor::Tensor;
-use onestep_kernels::Activation;
+use onestep_kernels::{Activation, Convolution};
 
-use super::attention::scaled;
 use super::layers::{Conv2d, Dropout, GroupNorm, Linear, Start};
 use super::resample::Resampling;
 use crate::model::{Builder, Condition, ModelError, Weights};
@@ -142,26 +141,41 @@ impl ResidualBlock {
         embedding: &Tensor<2>,
         condition: &Condition,
     ) -> Tensor<4> {
-        let hidden = self.norm0.forward(weights, input.clone(), None, Activation::Silu);
-        let hidden = self.conv0.forward(weights, self.resampling.apply(hidden, &self.filter));
-
-        let modulation = self.embedding.forward(weights, embedding.clone());
-        let [batch, .., channels] = hidden.dims();
-        let hidden = if self.scale_shift {
-            let scale = modulation.clone().narrow(1, 0, channels);
-            let shift = modulation.narrow(1, channels, channels);
-            self.norm1.forward(weights, hidden, Some((scale, shift)), Activation::Silu)
-        } else {
-            let hidden = hidden + modulation.reshape([batch, 1, 1, channels]);
-            self.norm1.forward(weights, hidden, None, Activation::Silu)
+        let mut first = match self.resampling {
+            Resampling::Keep => Convolution {
+                norm: Some(self.norm0.norm(weights, None, Activation::Silu)),
+                ..self.conv0.convolution(weights, input.clone())
+            },
+            Resampling::Up | Resampling::Down => {
+                let hidden = self.norm0.forward(weights, input.clone(), None, Activation::Silu);
+                self.conv0.convolution(weights, self.resampling.apply(hidden, &self.filter))
+            }
         };
-        let hidden = self.conv1.forward(weights, self.dropout.forward(hidden, condition));
+        let mut modulation = Some(self.embedding.forward(weights, embedding.clone()));
+        if !self.scale_shift {
+            // What is added to a whole channel is part of the bias.
+            first.bias = first.bias.zip(modulation.take()).map(|(bias, modulation)| modulation + bias);
+        }
+        let hidden = first.forward();
+        let channels = hidden.dims()[3];
+        let scale_shift = modulation.map(|modulation| {
+            (modulation.clone().narrow(1, 0, channels), modulation.narrow(1, channels, channels))
+        });
 
+        let second = if self.dropout.applies(condition) {
+            let hidden = self.norm1.forward(weights, hidden, scale_shift, Activation::Silu);
+            self.conv1.convolution(weights, self.dropout.forward(hidden, condition))
+        } else {
+            Convolution {
+                norm: Some(self.norm1.norm(weights, scale_shift, Activation::Silu)),
+                ..self.conv1.convolution(weights, hidden)
+            }
+        };
         let skip = self.resampling.apply(input, &self.filter);
         let skip = match &self.skip {
             Some(conv) => conv.forward(weights, skip),
             None => skip,
         };
-        scaled(skip + hidden, self.residual_scale)
+        Convolution { residual: Some(skip), factor: self.residual_scale, ..second }.forward()
     }
 }

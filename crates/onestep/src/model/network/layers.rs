@@ -3,7 +3,7 @@
 //! The work itself is done by `onestep-kernels`.
 
 use burn::tensor::Tensor;
-use onestep_kernels::{Activation, Conv2dOptions};
+use onestep_kernels::{Activation, Conv2dOptions, Convolution, Norm, NormActOptions};
 
 use crate::model::{Builder, Condition, Init, ModelError, ParameterId, Weights};
 
@@ -78,7 +78,16 @@ impl Conv2d {
 
     /// `[batch, height, width, n_in]` to `[batch, height / stride, width / stride, n_out]`.
     pub fn forward(&self, weights: &Weights, input: Tensor<4>) -> Tensor<4> {
-        onestep_kernels::conv2d(input, weights.get(self.weight), Some(weights.get(self.bias)), self.options)
+        self.convolution(weights, input).forward()
+    }
+
+    /// The convolution to be computed, for callers that add what stands before and after it.
+    pub(super) fn convolution(&self, weights: &Weights, input: Tensor<4>) -> Convolution {
+        Convolution {
+            bias: Some(weights.get::<1>(self.bias).unsqueeze_dim(0)),
+            layouts: weights.layouts(self.weight),
+            ..Convolution::new(input, weights.get(self.weight), self.options)
+        }
     }
 
     pub(super) fn weight(&self, weights: &Weights) -> Tensor<4> {
@@ -114,7 +123,7 @@ impl Linear {
     /// `[batch, n_in]` to `[batch, n_out]`.
     pub fn forward(&self, weights: &Weights, input: Tensor<2>) -> Tensor<2> {
         let bias = self.bias.map(|bias| weights.get(bias));
-        onestep_kernels::linear(input, weights.get(self.weight), bias)
+        onestep_kernels::linear_with(input, weights.get(self.weight), bias, weights.layouts(self.weight))
     }
 }
 
@@ -168,6 +177,17 @@ impl GroupNorm {
         let (gain, offset) = (weights.get(self.gain), weights.get(self.offset));
         onestep_kernels::norm_act(input, self.groups, self.epsilon, gain, offset, scale_shift, activation)
     }
+
+    /// What a convolution that follows does first.
+    pub(super) fn norm(
+        &self,
+        weights: &Weights,
+        scale_shift: Option<(Tensor<2>, Tensor<2>)>,
+        activation: Activation,
+    ) -> Norm {
+        let options = NormActOptions { groups: self.groups, epsilon: self.epsilon, activation };
+        Norm { gain: weights.get(self.gain), offset: weights.get(self.offset), scale_shift, options }
+    }
 }
 
 /// Dropout whose mask is a function of the condition's key, this layer's number and the sample.
@@ -181,6 +201,11 @@ impl Dropout {
     /// The next dropout of a network; `rate` is the probability of a zero.
     pub fn new(builder: &mut Builder, rate: f64) -> Self {
         Self { rate, layer: builder.random_layer() }
+    }
+
+    /// Whether there is a mask to apply.
+    pub(super) fn applies(&self, condition: &Condition) -> bool {
+        self.rate > 0.0 && condition.dropout.is_some()
     }
 
     /// Applies the mask; without a key, or at rate 0, the input itself.

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use onestep_kernels::{Activation, silu};
+use onestep_kernels::{Activation, Convolution, silu};
 
 pub use config::{AdmConfig, AdmHeads, AdmResample};
 use layout::Layout;
@@ -202,7 +202,7 @@ impl Network for AdmUNet {
             let skip = skips.pop().expect("as many blocks up as down");
             hidden = layers.forward(weights, vec![hidden, skip], &embedding, condition);
         }
-        let hidden = self.out_norm.forward(weights, hidden, None, Activation::Silu);
-        Ok(self.out_conv.forward(weights, hidden))
+        let norm = Some(self.out_norm.norm(weights, None, Activation::Silu));
+        Ok(Convolution { norm, ..self.out_conv.convolution(weights, hidden) }.forward())
     }
 }

@@ -9,7 +9,7 @@ mod plan;
 use std::ops::Range;
 
 use burn::tensor::Tensor;
-use onestep_kernels::Activation;
+use onestep_kernels::{Activation, Convolution};
 use serde::{Deserialize, Serialize};
 
 pub use plan::Plan;
@@ -198,8 +198,8 @@ impl UNet {
                     hidden = block.forward(weights, inputs, embedding, condition);
                 }
                 DecoderStage::Output { norm, conv } => {
-                    let level =
-                        conv.forward(weights, norm.forward(weights, hidden.clone(), None, Activation::Silu));
+                    let norm = Some(norm.norm(weights, None, Activation::Silu));
+                    let level = Convolution { norm, ..conv.convolution(weights, hidden.clone()) }.forward();
                     image = Some(match image {
                         Some(below) => Resampling::Up.apply(below, &self.filter) + level,
                         None => level,
