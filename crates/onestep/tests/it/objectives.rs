@@ -268,6 +268,30 @@ fn golden_training_steps() {
     }
 }
 
+/// The resize inside the distance at 32 pixels, here at every pair of sizes that the case names.
+#[test]
+fn golden_resize_bilinear() {
+    let Some(case) = golden::case("resize_bilinear") else { return };
+    for pair in case.get("pairs").as_array().expect("a list") {
+        let (from, to) = (pair[0].as_u64().expect("a size"), pair[1].as_u64().expect("a size"));
+        let input = case.array(&format!("in_{from}_to_{to}")).channels_last();
+        let expected = case.array(&format!("out_{from}_to_{to}")).channels_last();
+        let [height, width] = [expected.shape[1], expected.shape[2]];
+        let got =
+            Array::from_tensor(onestep_kernels::resize_bilinear(input.tensor(&device()), height, width));
+        assert_eq!(got.shape, expected.shape, "{from} to {to}");
+        // The reference computes its positions in f32, with three roundings, and we in f64: on either axis they
+        // differ by this share of a step between neighbors.
+        let position = 3.0 * 2f64.powi(-24) * from as f64;
+        let fold = |pick: fn(f64, f64) -> f64| input.values.iter().copied().reduce(pick).expect("an image");
+        let rounding = 2.0 * position * (fold(f64::max) - fold(f64::min));
+        let (atol, rtol) = (case.number("atol"), case.number("rtol"));
+        check_values(&case.name, &format!("{from} to {to}"), &got.values, &expected.values, |expected| {
+            atol + rtol * expected.abs() + rounding
+        });
+    }
+}
+
 /// Network plus preconditioning, both kinds; at sigma_min the boundary form is the identity.
 #[test]
 fn golden_denoise() {
