@@ -8,7 +8,7 @@ use onestep::solver::Solver;
 use onestep::train::{Optimizer, OptimizerConfig, RadamConfig, blend};
 use serde_json::Value;
 
-use crate::golden::models::{golden_model, to_golden_layout};
+use crate::golden::models::{check_loss_gradients, golden_model, to_golden_layout};
 use crate::golden::{self, Array, Case, check_values};
 
 fn device() -> Device {
@@ -77,18 +77,8 @@ fn check_loss(case: &Case, key: &str, model: &Preconditioned, tracked: &Weights,
     check_values(&case.name, &format!("{key} mean"), &[mean], &[expected], |e| rtol * e.abs());
     let gradients = tracked.gradients(&mut losses.mean().backward());
     let norm = result["grad_norm"].as_f64().expect("grad_norm");
-    let named = to_golden_layout("loss_net", model, gradients);
-    let got_norm = named.values().flat_map(|a| &a.values).map(|g| g * g).sum::<f64>().sqrt();
     let norm_rtol = case.json["grad_norm_rtol"].as_f64().unwrap_or(2e-4);
-    check_values(&case.name, &format!("{key} gradient norm"), &[got_norm], &[norm], |e| norm_rtol * e.abs());
-    for (name, expected) in case.arrays() {
-        let Some(parameter) = name.strip_prefix(&format!("{key}.grad.")) else { continue };
-        let largest = expected.values.iter().fold(0.0f64, |m, g| m.max(g.abs()));
-        let bound = 5e-4 * (largest + 1e-3 * norm);
-        let got = &named[parameter];
-        assert_eq!(got.shape, expected.shape, "{parameter}");
-        check_values(&case.name, &format!("{key} d/d {parameter}"), &got.values, &expected.values, |_| bound);
-    }
+    check_loss_gradients(case, &format!("{key}.grad."), model, gradients, norm, norm_rtol);
 }
 
 fn consistency_case(name: &str, distills: bool) {
@@ -182,17 +172,7 @@ fn golden_edm_loss() {
         Array::from_tensor(losses.clone().inner()).values.iter().map(|l| l * n / scale).collect();
     case.check("loss", &Array { shape: expected.shape.clone(), values: got }, expected);
     let gradients = tracked.gradients(&mut losses.mean().backward());
-    let named = to_golden_layout(network, &model, gradients);
-    let norm = case.number("grad_norm");
-    let got = named.values().flat_map(|a| &a.values).map(|g| g * g).sum::<f64>().sqrt();
-    check_values(&case.name, "gradient norm", &[got], &[norm], |e| case.number("rtol") * e.abs());
-    for (name, expected) in case.arrays() {
-        let Some(parameter) = name.strip_prefix("grad.") else { continue };
-        let largest = expected.values.iter().fold(0.0f64, |m, g| m.max(g.abs()));
-        let got = named.get(parameter).unwrap_or_else(|| panic!("no gradient for `{parameter}`"));
-        let bound = 5e-4 * (largest + 1e-3 * norm);
-        check_values(&case.name, &format!("d/d {parameter}"), &got.values, &expected.values, |_| bound);
-    }
+    check_loss_gradients(&case, "grad.", &model, gradients, case.number("grad_norm"), case.number("rtol"));
 }
 
 #[test]

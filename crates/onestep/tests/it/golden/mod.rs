@@ -5,6 +5,8 @@
 //! A case that is absent is reported as skipped. Every comparison prints one row of the table:
 //! `cargo test -p onestep --test it golden -- --nocapture | grep '^golden'`.
 
+mod formula;
+mod gradients;
 pub mod models;
 
 use std::collections::BTreeMap;
@@ -12,6 +14,8 @@ use std::path::PathBuf;
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
+
+pub use gradients::check_gradients;
 
 /// One case: its json and its arrays.
 pub struct Case {

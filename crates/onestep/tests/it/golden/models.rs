@@ -6,7 +6,8 @@ use burn::tensor::{Device, Tensor};
 use onestep::interop;
 use onestep::model::{Architecture, NoiseRange, Preconditioned, Preconditioning, Weights};
 
-use super::{Array, arrays, case};
+use super::gradients::{USUAL_RULE, check_gradients};
+use super::{Array, Case, arrays, case, check_values};
 use crate::networks::settings;
 
 /// The network of the case `name` with the weights of `file`; none, with a word about it, if the set lacks them.
@@ -52,4 +53,27 @@ pub fn to_golden_layout(
             (name, Array { shape, values: values.into_iter().map(f64::from).collect() })
         })
         .collect()
+}
+
+/// Compares the norm of the whole gradient, and the gradients that the case lists as `prefix` and parameter.
+pub fn check_loss_gradients(
+    case: &Case,
+    prefix: &str,
+    model: &Preconditioned,
+    gradients: Vec<Tensor<1>>,
+    norm: f64,
+    norm_rtol: f64,
+) {
+    let network = case.get("network").as_str().expect("a name");
+    let named = to_golden_layout(network, model, gradients);
+    let what = prefix.trim_end_matches('.');
+    let got = named.values().flat_map(|a| &a.values).map(|g| g * g).sum::<f64>().sqrt();
+    check_values(&case.name, &format!("{what} norm"), &[got], &[norm], |e| norm_rtol * e.abs());
+    let rule = case.json["grad_compare"].as_str().unwrap_or(USUAL_RULE);
+    let variable = |name: &str| match name {
+        "grad_norm" => norm,
+        other => case.number(other),
+    };
+    let listed = case.arrays().iter().filter_map(|(name, array)| Some((name.strip_prefix(prefix)?, array)));
+    check_gradients(case, what, rule, variable, &named, listed);
 }
