@@ -10,10 +10,21 @@ use super::gradients::{USUAL_RULE, check_gradients};
 use super::{Array, Case, arrays, case, check_values};
 use crate::networks::settings;
 
-/// The network of the case `name` with the weights of `file`; none, with a word about it, if the set lacks them.
-pub fn golden_model(name: &str, file: &str, preconditioning: Preconditioning) -> Option<Preconditioned> {
+/// The network that `user` names, for the noise it states; none, with a word about it, if the set lacks it.
+///
+/// `who` chooses among several sets of weights.
+pub fn golden_model(
+    user: &Case,
+    who: Option<&str>,
+    preconditioning: Preconditioning,
+) -> Option<Preconditioned> {
+    let name = user.text("network");
     let case = case(name)?;
-    let Some(arrays) = arrays(file) else {
+    let file = match who {
+        Some(who) => format!("{name}.{who}.weights.safetensors"),
+        None => case.weights_file(),
+    };
+    let Some(arrays) = arrays(&file) else {
         println!("golden | {name} | skipped: no {file} in this set |");
         return None;
     };
@@ -22,7 +33,13 @@ pub fn golden_model(name: &str, file: &str, preconditioning: Preconditioning) ->
     let named = arrays.into_iter().map(|(name, array)| (name, (array.shape.clone(), array.f32()))).collect();
     let named = interop::from_torch(&architecture, named).unwrap();
     let weights = Weights::from_named(network.parameters(), named, &Device::flex()).unwrap();
-    Some(Preconditioned::new(network, weights, preconditioning, NoiseRange::default()))
+    let usual = NoiseRange::default();
+    let range = NoiseRange {
+        sigma_min: user.noise_setting("sigma_min").unwrap_or(usual.sigma_min),
+        sigma_max: user.noise_setting("sigma_max").unwrap_or(usual.sigma_max),
+        sigma_data: user.noise_setting("sigma_data").unwrap_or(usual.sigma_data),
+    };
+    Some(Preconditioned::new(network, weights, preconditioning, range))
 }
 
 /// The networks of EDM's code base name their type, OpenAI's do not.
@@ -32,11 +49,11 @@ fn architecture(config: &serde_json::Value) -> Architecture {
 
 /// One flat tensor for each parameter of a golden network, by the name and in the layout of the golden files.
 pub fn to_golden_layout(
-    name: &str,
+    user: &Case,
     model: &Preconditioned,
     values: Vec<Tensor<1>>,
 ) -> BTreeMap<String, Array> {
-    let architecture = architecture(&case(name).expect("seen before").json["config"]);
+    let architecture = architecture(&case(user.text("network")).expect("seen before").json["config"]);
     let named = model
         .weights()
         .specs()
@@ -64,8 +81,7 @@ pub fn check_loss_gradients(
     norm: f64,
     norm_rtol: f64,
 ) {
-    let network = case.get("network").as_str().expect("a name");
-    let named = to_golden_layout(network, model, gradients);
+    let named = to_golden_layout(case, model, gradients);
     let what = prefix.trim_end_matches('.');
     let got = named.values().flat_map(|a| &a.values).map(|g| g * g).sum::<f64>().sqrt();
     check_values(&case.name, &format!("{what} norm"), &[got], &[norm], |e| norm_rtol * e.abs());
