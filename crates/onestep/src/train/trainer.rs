@@ -79,10 +79,6 @@ impl Trainer {
             (Start::Teacher, Some(teacher)) => copy_weights(teacher.weights(), network.parameters())?,
             _ => Weights::initialize(network.parameters(), recipe.train.seed, device),
         };
-        let has_target = match &recipe.objective {
-            Objective::Denoising { .. } => false,
-            Objective::Consistency { target, .. } => !target.is_student(),
-        };
         let labels = network.n_classes().is_some();
         let state = TrainState {
             step: 0,
@@ -95,7 +91,7 @@ impl Trainer {
             tool: TOOL.into(),
         };
         Ok(Self {
-            target: has_target.then(|| weights.clone()),
+            target: recipe.keeps_target().then(|| weights.clone()),
             averages: recipe.train.averages.iter().map(|config| Average::new(*config, &weights)).collect(),
             optimizer: Optimizer::new(recipe.train.optimizer, &weights),
             student: Preconditioned::new(network, weights, recipe.preconditioning(), recipe.noise.range()),
