@@ -153,7 +153,7 @@ fn parameters(args: &SampleArgs, opened: &Opened, model_sha256: String) -> Outco
         return Err(Failure::usage(format!("--churn must be zero or more, not {}", args.churn)));
     }
     let mut parameters = Parameters {
-        tool: concat!("onestep ", env!("CARGO_PKG_VERSION")).into(),
+        tool: onestep::TOOL.into(),
         model: opened.file.clone(),
         model_sha256,
         weights: args.weights.clone(),

@@ -17,16 +17,13 @@ use super::checkpoint::{Checkpoint, Damaged, Format, ModelHeader, RunFolder, Tra
 use super::observer::{Event, Flow, Observer, loss_by_level};
 use super::recipe::{Objective, PathConfig, Recipe, Start};
 use super::{Average, Optimizer, TrainError, blend, preview};
-use crate::Result;
 use crate::data::Dataset;
 use crate::model::{Denoiser, ModelError, ParameterSpec, Preconditioned, Weights};
 use crate::objective::{self, Batch, Consistency};
+use crate::{Result, TOOL};
 
 /// Skipped updates in a row that end a run.
 const MAX_SKIPPED_IN_A_ROW: u64 = 3;
-
-/// Name and version, as written into checkpoints.
-const TOOL: &str = concat!("onestep ", env!("CARGO_PKG_VERSION"));
 
 /// A training run between two steps: everything it needs to go on.
 pub struct Trainer {
