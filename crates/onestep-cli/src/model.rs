@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use onestep::model::{NoiseRange, Preconditioned};
-use onestep::train::checkpoint::{ModelHeader, Which, load_model};
+use onestep::train::checkpoint::{Damaged, ModelHeader, Which, load_model};
 
 use crate::failure::Outcome;
 
@@ -21,9 +21,7 @@ pub struct Opened {
 /// Opens a model file, a step folder or a run folder.
 pub fn open(path: &Path, which: &Which, device: &Device) -> Outcome<Opened> {
     let loaded = load_model(path, which)?;
-    for damaged in &loaded.skipped {
-        eprintln!("warning: {} is damaged and was passed over: {}", damaged.folder.display(), damaged.error);
-    }
+    warn_of_damaged(&loaded.skipped);
     let header = loaded.header.clone();
     let file = loaded.file.clone();
     let network = header.architecture.build()?;
@@ -35,6 +33,13 @@ pub fn open(path: &Path, which: &Which, device: &Device) -> Outcome<Opened> {
     };
     let model = Preconditioned::new(network, weights, header.preconditioning, range);
     Ok(Opened { model, header, file })
+}
+
+/// Says which checkpoints could not be used.
+pub fn warn_of_damaged(passed_over: &[Damaged]) {
+    for Damaged { folder, error } in passed_over {
+        eprintln!("warning: {} is damaged and was passed over: {error}", folder.display());
+    }
 }
 
 /// Which weights a name means.

@@ -113,9 +113,7 @@ fn start(
         return Ok(Trainer::new(recipe, data, teacher, device)?);
     }
     let (trainer, damaged) = Trainer::resume(recipe, data, teacher, folder, device)?;
-    for damaged in damaged {
-        eprintln!("warning: {} is damaged and was passed over: {}", damaged.folder.display(), damaged.error);
-    }
+    model::warn_of_damaged(&damaged);
     Ok(trainer)
 }
 
