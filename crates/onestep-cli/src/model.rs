@@ -16,6 +16,8 @@ pub struct Opened {
     pub header: ModelHeader,
     /// The file it came from.
     pub file: std::path::PathBuf,
+    /// SHA-256 of that file.
+    pub sha256: String,
 }
 
 /// Opens a model file, a step folder or a run folder.
@@ -23,7 +25,7 @@ pub fn open(path: &Path, which: &Which, device: &Device) -> Outcome<Opened> {
     let loaded = load_model(path, which)?;
     warn_of_damaged(&loaded.skipped);
     let header = loaded.header.clone();
-    let file = loaded.file.clone();
+    let (file, sha256) = (loaded.file.clone(), loaded.sha256.clone());
     let network = header.architecture.build()?;
     let weights = loaded.weights(network.parameters(), device)?;
     let range = NoiseRange {
@@ -32,7 +34,7 @@ pub fn open(path: &Path, which: &Which, device: &Device) -> Outcome<Opened> {
         sigma_data: header.sigma_data,
     };
     let model = Preconditioned::new(network, weights, header.preconditioning, range);
-    Ok(Opened { model, header, file })
+    Ok(Opened { model, header, file, sha256 })
 }
 
 /// Says which checkpoints could not be used.

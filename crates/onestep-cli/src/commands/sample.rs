@@ -60,17 +60,16 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
     };
     let weights = known.as_ref().map_or(args.weights.as_str(), |known| known.weights.as_str());
     let opened = model::open(&path, &model::which(weights), &device)?;
-    let digest = file_sha256(&opened.file)?;
-    if let Some(known) = known.as_ref().filter(|known| known.model_sha256 != digest) {
+    if let Some(known) = known.as_ref().filter(|known| known.model_sha256 != opened.sha256) {
         return Err(Failure::new(
             code::DATA,
             format!("{} is not the model the picture was made with", opened.file.display()),
         )
-        .hint(format!("its SHA-256 was {}; the one given has {digest}", known.model_sha256)));
+        .hint(format!("its SHA-256 was {}; the one given has {}", known.model_sha256, opened.sha256)));
     }
     let parameters = match known {
         Some(known) => Parameters { model: opened.file.clone(), ..known },
-        None => parameters(&args, &opened, digest)?,
+        None => parameters(&args, &opened)?,
     };
     let plan = plan(&parameters)?;
     refuse_bad_output(&args.out, opened.model.network().image())?;
@@ -108,7 +107,7 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
 }
 
 /// What was typed, made definite by what the model's header says.
-fn parameters(args: &SampleArgs, opened: &Opened, model_sha256: String) -> Outcome<Parameters> {
+fn parameters(args: &SampleArgs, opened: &Opened) -> Outcome<Parameters> {
     let header = &opened.header;
     let diffusion = header.preconditioning == Preconditioning::Edm;
     let sampler = args.sampler.unwrap_or(if diffusion { SamplerName::Heun } else { SamplerName::Multistep });
@@ -155,7 +154,7 @@ fn parameters(args: &SampleArgs, opened: &Opened, model_sha256: String) -> Outco
     let mut parameters = Parameters {
         tool: onestep::TOOL.into(),
         model: opened.file.clone(),
-        model_sha256,
+        model_sha256: opened.sha256.clone(),
         weights: args.weights.clone(),
         sampler: format!("{sampler:?}").to_lowercase(),
         levels: levels.as_slice().to_vec(),
@@ -260,8 +259,4 @@ fn write(out: &Path, samples: &Samples, parameters: &Parameters) -> Outcome {
         Some(_) => out.with_extension("json"),
     };
     std::fs::write(&beside, json + "\n").map_err(|error| io_failure("write", &beside, &error))
-}
-
-fn file_sha256(path: &Path) -> Outcome<String> {
-    onestep::digest::file(path).map_err(|error| io_failure("read", path, &error))
 }
