@@ -1,10 +1,11 @@
 //! `onestep sample`: seeds in, pictures out, and what is needed to make them again beside and inside them.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use onestep::data::{Rounding, Sheet, image, npz, picture};
+use onestep::data::{Rounding, Sheet, image, npz, picture, write_whole};
 use onestep::model::Preconditioning;
 use onestep::noise::SamplingLevels;
 use onestep::sample::{Churn, OdeMethod, OdeOptions, Plan, Samples, default_levels, generate};
@@ -258,5 +259,5 @@ fn write(out: &Path, samples: &Samples, parameters: &Parameters) -> Outcome {
         None => out.join("samples.json"),
         Some(_) => out.with_extension("json"),
     };
-    std::fs::write(&beside, json + "\n").map_err(|error| io_failure("write", &beside, &error))
+    Ok(write_whole(&beside, |file| writeln!(file, "{json}"))?)
 }
