@@ -1,8 +1,10 @@
 //! How the command fails: message, causes, hints, exit code.
 
+use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
 use onestep::Error;
+use onestep::data::DataError;
 use onestep::train::checkpoint::ErrorClass;
 use onestep::train::{RecipeError, TrainError};
 
@@ -74,6 +76,7 @@ impl From<Error> for Failure {
         let (code, hints): (u8, Vec<String>) = match &error {
             Error::Levels(_) => (code::USAGE, vec![]),
             Error::Model(_) => (code::DATA, vec![]),
+            Error::Data(DataError::Write { source, .. }) => (write_code(source), vec![]),
             Error::Data(_) => (code::DATA, vec![]),
             Error::Recipe(recipe) => (
                 code::USAGE,
@@ -122,7 +125,7 @@ macro_rules! from_library {
 }
 
 from_library!(
-    onestep::data::DataError,
+    DataError,
     onestep::model::ModelError,
     onestep::noise::LevelsError,
     onestep::train::checkpoint::CheckpointError,
@@ -132,13 +135,28 @@ from_library!(
 
 /// Names the file in an I/O error.
 pub fn io_failure(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Failure {
-    use std::io::ErrorKind;
-    let code = match error.kind() {
+    Failure::new(io_code(error), format!("cannot {doing} {}: {error}", path.display()))
+}
+
+fn io_code(error: &io::Error) -> u8 {
+    match error.kind() {
         ErrorKind::NotFound => code::DATA,
         ErrorKind::PermissionDenied | ErrorKind::StorageFull | ErrorKind::ReadOnlyFilesystem => {
             code::CANNOT_CREATE
         }
         _ => code::IO,
-    };
-    Failure::new(code, format!("cannot {doing} {}: {error}", path.display()))
+    }
+}
+
+/// As [`io_code`], but what is not there, or is a folder, stands in the way of a file rather than being a bad one.
+fn write_code(error: &io::Error) -> u8 {
+    match error.kind() {
+        ErrorKind::NotFound
+        | ErrorKind::NotADirectory
+        | ErrorKind::IsADirectory
+        // To whoever writes, a limit is a full disk.
+        | ErrorKind::QuotaExceeded
+        | ErrorKind::FileTooLarge => code::CANNOT_CREATE,
+        _ => io_code(error),
+    }
 }

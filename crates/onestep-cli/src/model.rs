@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use onestep::model::{NoiseRange, Preconditioned};
-use onestep::train::checkpoint::{ModelHeader, Which, load_model};
+use onestep::train::checkpoint::{Damaged, ModelHeader, Which, load_model};
 
 use crate::failure::Outcome;
 
@@ -16,16 +16,16 @@ pub struct Opened {
     pub header: ModelHeader,
     /// The file it came from.
     pub file: std::path::PathBuf,
+    /// SHA-256 of that file.
+    pub sha256: String,
 }
 
 /// Opens a model file, a step folder or a run folder.
 pub fn open(path: &Path, which: &Which, device: &Device) -> Outcome<Opened> {
     let loaded = load_model(path, which)?;
-    for damaged in &loaded.skipped {
-        eprintln!("warning: {} is damaged and was passed over: {}", damaged.folder.display(), damaged.error);
-    }
+    warn_of_damaged(&loaded.skipped);
     let header = loaded.header.clone();
-    let file = loaded.file.clone();
+    let (file, sha256) = (loaded.file.clone(), loaded.sha256.clone());
     let network = header.architecture.build()?;
     let weights = loaded.weights(network.parameters(), device)?;
     let range = NoiseRange {
@@ -34,7 +34,14 @@ pub fn open(path: &Path, which: &Which, device: &Device) -> Outcome<Opened> {
         sigma_data: header.sigma_data,
     };
     let model = Preconditioned::new(network, weights, header.preconditioning, range);
-    Ok(Opened { model, header, file })
+    Ok(Opened { model, header, file, sha256 })
+}
+
+/// Says which checkpoints could not be used.
+pub fn warn_of_damaged(passed_over: &[Damaged]) {
+    for Damaged { folder, error } in passed_over {
+        eprintln!("warning: {} is damaged and was passed over: {error}", folder.display());
+    }
 }
 
 /// Which weights a name means.

@@ -1,24 +1,12 @@
 //! SHA-256 as hexadecimal text: how files, recipes and data sets are told apart.
 
 use std::io::{self, Read, Write};
-use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 /// The digest of some bytes.
 pub fn hex(bytes: &[u8]) -> String {
     format(&Sha256::digest(bytes))
-}
-
-/// The digest of a file's contents.
-///
-/// # Errors
-///
-/// What reading the file meets.
-pub fn file(path: &Path) -> io::Result<String> {
-    let mut file = Digesting::new(std::fs::File::open(path)?);
-    io::copy(&mut file, &mut io::sink())?;
-    Ok(file.hex())
 }
 
 /// A finished digest as text.

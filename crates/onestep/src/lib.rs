@@ -48,3 +48,6 @@ pub mod solver;
 pub mod train;
 
 pub use error::{Error, Result};
+
+/// Name and version of this software, as written into checkpoints and pictures.
+pub const TOOL: &str = concat!("onestep ", env!("CARGO_PKG_VERSION"));

@@ -1,10 +1,11 @@
 //! `onestep sample`: seeds in, pictures out, and what is needed to make them again beside and inside them.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use onestep::data::{Rounding, Sheet, image, npz, picture};
+use onestep::data::{Rounding, Sheet, image, npz, picture, write_whole};
 use onestep::model::Preconditioning;
 use onestep::noise::SamplingLevels;
 use onestep::sample::{Churn, OdeMethod, OdeOptions, Plan, Samples, default_levels, generate};
@@ -60,17 +61,16 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
     };
     let weights = known.as_ref().map_or(args.weights.as_str(), |known| known.weights.as_str());
     let opened = model::open(&path, &model::which(weights), &device)?;
-    let digest = file_sha256(&opened.file)?;
-    if let Some(known) = known.as_ref().filter(|known| known.model_sha256 != digest) {
+    if let Some(known) = known.as_ref().filter(|known| known.model_sha256 != opened.sha256) {
         return Err(Failure::new(
             code::DATA,
             format!("{} is not the model the picture was made with", opened.file.display()),
         )
-        .hint(format!("its SHA-256 was {}; the one given has {digest}", known.model_sha256)));
+        .hint(format!("its SHA-256 was {}; the one given has {}", known.model_sha256, opened.sha256)));
     }
     let parameters = match known {
         Some(known) => Parameters { model: opened.file.clone(), ..known },
-        None => parameters(&args, &opened, digest)?,
+        None => parameters(&args, &opened)?,
     };
     let plan = plan(&parameters)?;
     refuse_bad_output(&args.out, opened.model.network().image())?;
@@ -108,7 +108,7 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
 }
 
 /// What was typed, made definite by what the model's header says.
-fn parameters(args: &SampleArgs, opened: &Opened, model_sha256: String) -> Outcome<Parameters> {
+fn parameters(args: &SampleArgs, opened: &Opened) -> Outcome<Parameters> {
     let header = &opened.header;
     let diffusion = header.preconditioning == Preconditioning::Edm;
     let sampler = args.sampler.unwrap_or(if diffusion { SamplerName::Heun } else { SamplerName::Multistep });
@@ -153,9 +153,9 @@ fn parameters(args: &SampleArgs, opened: &Opened, model_sha256: String) -> Outco
         return Err(Failure::usage(format!("--churn must be zero or more, not {}", args.churn)));
     }
     let mut parameters = Parameters {
-        tool: concat!("onestep ", env!("CARGO_PKG_VERSION")).into(),
+        tool: onestep::TOOL.into(),
         model: opened.file.clone(),
-        model_sha256,
+        model_sha256: opened.sha256.clone(),
         weights: args.weights.clone(),
         sampler: format!("{sampler:?}").to_lowercase(),
         levels: levels.as_slice().to_vec(),
@@ -259,9 +259,5 @@ fn write(out: &Path, samples: &Samples, parameters: &Parameters) -> Outcome {
         None => out.join("samples.json"),
         Some(_) => out.with_extension("json"),
     };
-    std::fs::write(&beside, json + "\n").map_err(|error| io_failure("write", &beside, &error))
-}
-
-fn file_sha256(path: &Path) -> Outcome<String> {
-    onestep::digest::file(path).map_err(|error| io_failure("read", path, &error))
+    Ok(write_whole(&beside, |file| writeln!(file, "{json}"))?)
 }

@@ -1,6 +1,7 @@
 //! `onestep train`: a run from a recipe, which can be stopped and continued anywhere.
 
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use onestep::data::{self, Dataset};
@@ -10,7 +11,7 @@ use onestep::train::{MemoryForecast, Recipe, Trainer};
 
 use super::recipe::{human_images, read};
 use crate::args::TrainArgs;
-use crate::failure::{Failure, Outcome, code, io_failure};
+use crate::failure::{Failure, Outcome, code};
 use crate::progress::{Watch, human_bytes};
 use crate::signals::StopFlag;
 use crate::{device, model};
@@ -113,19 +114,13 @@ fn start(
         return Ok(Trainer::new(recipe, data, teacher, device)?);
     }
     let (trainer, damaged) = Trainer::resume(recipe, data, teacher, folder, device)?;
-    for damaged in damaged {
-        eprintln!("warning: {} is damaged and was passed over: {}", damaged.folder.display(), damaged.error);
-    }
+    model::warn_of_damaged(&damaged);
     Ok(trainer)
 }
 
 /// The run folder explains itself: the complete recipe lies in it.
 fn write_recipe(out: &Path, recipe: &Recipe) -> Outcome {
-    let path: PathBuf = out.join("recipe.toml");
-    let temporary = out.join(".recipe.toml.tmp");
-    std::fs::write(&temporary, recipe.to_toml())
-        .and_then(|()| std::fs::rename(&temporary, &path))
-        .map_err(|error| io_failure("write", &path, &error))
+    Ok(data::write_whole(&out.join("recipe.toml"), |file| file.write_all(recipe.to_toml().as_bytes()))?)
 }
 
 fn dry_run(recipe: &Recipe) -> Outcome<ExitCode> {

@@ -110,6 +110,19 @@ fn a_picture_is_made_again_from_itself() {
     assert!(stderr(&output).contains("is not the model"), "{}", stderr(&output));
 }
 
+/// A picture that cannot be written is no bad model: another exit code, and nothing half-made stays.
+#[test]
+fn output_that_cannot_be_created_is_no_bad_data() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    expect(&train(home, "toy2d-ct", "run", 1, &[]), 0);
+    std::fs::create_dir_all(home.join("taken/a.png")).unwrap();
+    let output = onestep(home, &["sample", "run", "--out", "taken/a.png"]);
+    expect(&output, 73);
+    assert!(stderr(&output).contains("cannot write `taken/a.png`"), "{}", stderr(&output));
+    assert_eq!(std::fs::read_dir(home.join("taken")).unwrap().count(), 1);
+}
+
 #[test]
 fn one_image_a_file_and_npz() {
     let home = TempDir::new().unwrap();

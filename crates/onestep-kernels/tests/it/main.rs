@@ -2,6 +2,5 @@
 
 mod by_hand;
 mod finite_difference;
-mod golden;
 mod invariance;
 mod support;

@@ -45,6 +45,7 @@ pub use check::{BadSample, CheckReport, check};
 pub use error::DataError;
 pub use image::{Fit, Pixels, Rounding, flip_horizontal};
 pub use open::{DataSpec, Split, open};
+pub use output::write_whole;
 pub use sheet::Sheet;
 
 /// A finite set of images of one shape, addressed by number.

@@ -1,3 +1,5 @@
+//! Files that are there whole or not at all.
+
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -12,7 +14,19 @@ const MAX_LEFTOVERS: usize = 100;
 ///
 /// `body` writes to a scratch file in the same folder, which takes the final name only when
 /// everything has reached the disk. Whoever looks sees the old file or the new one, never half.
-pub(super) fn write_whole(
+///
+/// # Errors
+///
+/// [`DataError::Write`] with what creating, filling or renaming met; nothing is left behind.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::io::Write;
+/// onestep::data::write_whole("notes.txt".as_ref(), |file| file.write_all(b"all of it"))?;
+/// # Ok::<(), onestep::Error>(())
+/// ```
+pub fn write_whole(
     path: &Path,
     body: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), DataError> {

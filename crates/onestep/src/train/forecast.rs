@@ -1,6 +1,6 @@
 //! How much memory a run will need, before it is started.
 
-use super::recipe::{Objective, Recipe};
+use super::recipe::Recipe;
 use crate::model::Network;
 
 /// Bytes that a training run holds at its peak.
@@ -23,11 +23,7 @@ impl MemoryForecast {
         let values: u64 = network.parameters().iter().map(|spec| spec.n_values() as u64).sum();
         let size = 4 * values;
         let train = &recipe.train;
-        let has_target = match &recipe.objective {
-            Objective::Denoising { .. } => false,
-            Objective::Consistency { target, .. } => !target.is_student(),
-        };
-        let saved = 3 + train.averages.len() as u64 + u64::from(has_target);
+        let saved = 3 + train.averages.len() as u64 + u64::from(recipe.keeps_target());
         // Saved are the student, two moments, averages and target; in memory also the gradient, the new
         // weights while the old ones are still there, and the teacher.
         let held = saved + 2 + u64::from(recipe.distills()) + u64::from(train.microbatch.is_some());

@@ -270,6 +270,11 @@ impl Recipe {
         matches!(self.objective, Objective::Consistency { path: PathConfig::Teacher { .. }, .. })
     }
 
+    /// Whether a target with weights of its own is kept beside the student (μ > 0).
+    pub fn keeps_target(&self) -> bool {
+        matches!(&self.objective, Objective::Consistency { target, .. } if !target.is_student())
+    }
+
     /// How the trained model's output is put together: consistency models get the boundary form.
     pub fn preconditioning(&self) -> Preconditioning {
         match self.objective {

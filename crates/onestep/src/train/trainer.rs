@@ -17,16 +17,13 @@ use super::checkpoint::{Checkpoint, Damaged, Format, ModelHeader, RunFolder, Tra
 use super::observer::{Event, Flow, Observer, loss_by_level};
 use super::recipe::{Objective, PathConfig, Recipe, Start};
 use super::{Average, Optimizer, TrainError, blend, preview};
-use crate::Result;
 use crate::data::Dataset;
 use crate::model::{Denoiser, ModelError, ParameterSpec, Preconditioned, Weights};
 use crate::objective::{self, Batch, Consistency};
+use crate::{Result, TOOL};
 
 /// Skipped updates in a row that end a run.
 const MAX_SKIPPED_IN_A_ROW: u64 = 3;
-
-/// Name and version, as written into checkpoints.
-const TOOL: &str = concat!("onestep ", env!("CARGO_PKG_VERSION"));
 
 /// A training run between two steps: everything it needs to go on.
 pub struct Trainer {
@@ -79,10 +76,6 @@ impl Trainer {
             (Start::Teacher, Some(teacher)) => copy_weights(teacher.weights(), network.parameters())?,
             _ => Weights::initialize(network.parameters(), recipe.train.seed, device),
         };
-        let has_target = match &recipe.objective {
-            Objective::Denoising { .. } => false,
-            Objective::Consistency { target, .. } => !target.is_student(),
-        };
         let labels = network.n_classes().is_some();
         let state = TrainState {
             step: 0,
@@ -95,7 +88,7 @@ impl Trainer {
             tool: TOOL.into(),
         };
         Ok(Self {
-            target: has_target.then(|| weights.clone()),
+            target: recipe.keeps_target().then(|| weights.clone()),
             averages: recipe.train.averages.iter().map(|config| Average::new(*config, &weights)).collect(),
             optimizer: Optimizer::new(recipe.train.optimizer, &weights),
             student: Preconditioned::new(network, weights, recipe.preconditioning(), recipe.noise.range()),

@@ -42,13 +42,6 @@ pub fn values(shape: ImageShape, seed: u32) -> Vec<f32> {
     picture(shape, seed).values()
 }
 
-/// A folder of material that is not part of the repository: where the variable says, or in
-/// `shared` beside the workspace.
-pub fn beside_workspace(variable: &str, name: &str) -> PathBuf {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    std::env::var_os(variable).map_or_else(|| shared.join(name), PathBuf::from)
-}
-
 pub fn spec(path: &Path) -> DataSpec {
     DataSpec::new(path.to_str().expect("temporary paths are text"))
 }

@@ -8,7 +8,7 @@ use onestep::noise::{
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::golden::{self, Case, check_values};
+use crate::golden::{self, check_values};
 
 fn floats(value: &Value) -> Vec<f64> {
     value.as_array().expect("a list").iter().map(|v| v.as_f64().expect("a number")).collect()
@@ -22,20 +22,10 @@ fn integer(block: &Value, key: &str) -> u64 {
     block[key].as_u64().unwrap_or_else(|| panic!("`{key}` is not an integer"))
 }
 
-fn blocks<'a>(case: &'a Case, key: &str) -> Vec<&'a Value> {
-    match case.json.get(key).and_then(Value::as_array) {
-        Some(list) => list.iter().collect(),
-        None => {
-            println!("golden | schedules | {key} skipped: not in this set |");
-            Vec::new()
-        }
-    }
-}
-
 #[test]
 fn golden_karras_levels() {
     let Some(case) = golden::case("schedules") else { return };
-    for block in blocks(&case, "karras_sigmas") {
+    for block in case.blocks("karras_sigmas") {
         let n = integer(block, "n") as usize;
         let levels = SamplingLevels::karras(
             n,
@@ -56,7 +46,7 @@ fn golden_karras_levels() {
 #[test]
 fn golden_scalings() {
     let Some(case) = golden::case("schedules") else { return };
-    for block in blocks(&case, "scalings") {
+    for block in case.blocks("scalings") {
         let (sigma_data, sigma_min) = (number(block, "sigma_data"), number(block, "sigma_min"));
         for (prefix, preconditioning) in
             [("plain", Preconditioning::Edm), ("boundary", Preconditioning::Boundary)]
@@ -97,7 +87,7 @@ fn golden_scalings() {
 #[test]
 fn golden_curricula_follow_the_released_code() {
     let Some(case) = golden::case("schedules") else { return };
-    for block in blocks(&case, "ema_and_scales") {
+    for block in case.blocks("ema_and_scales") {
         let start = integer(block, "start_scales") as usize;
         let mode = block["scale_mode"].as_str().expect("a mode");
         let curriculum = match mode {
@@ -150,7 +140,7 @@ fn golden_curricula_follow_the_released_code() {
 #[test]
 fn golden_improved_schedule_and_proposal() {
     let Some(case) = golden::case("schedules") else { return };
-    for block in blocks(&case, "ict_schedule") {
+    for block in case.blocks("ict_schedule") {
         let curriculum = Curriculum::Doubling {
             start_intervals: integer(block, "s0") as usize,
             end_intervals: integer(block, "s1") as usize,
@@ -162,7 +152,7 @@ fn golden_improved_schedule_and_proposal() {
             .collect();
         check_values("schedules", "iCT N", &got, &floats(&block["num_sigmas"]), |_| f64::MIN_POSITIVE);
     }
-    for block in blocks(&case, "ict_lognormal_pmf") {
+    for block in case.blocks("ict_lognormal_pmf") {
         let n = integer(block, "num_sigmas") as usize;
         let levels = TrainingLevels::karras(n, 0.002, 80.0, 7.0).unwrap();
         let proposal = LogNormal { p_mean: number(block, "P_mean"), p_std: number(block, "P_std") };
@@ -179,7 +169,7 @@ fn golden_improved_schedule_and_proposal() {
 fn golden_easy_tuning_gaps() {
     let Some(case) = golden::case("schedules") else { return };
     let Some(sigmas) = case.json.get("ect_t").map(floats) else { return };
-    for block in blocks(&case, "ect_mapping") {
+    for block in case.blocks("ect_mapping") {
         let (shrink, k, b) = (number(block, "q"), number(block, "k"), number(block, "b"));
         let adjustment = block["adj"].as_str().expect("a name");
         let gap = match adjustment {

@@ -7,12 +7,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use onestep_kernels::silu;
 use serde::{Deserialize, Serialize};
 
 use super::block::BlockStyle;
-use super::embedding::{Order, Spacing, one_hot, sinusoidal};
+use super::embedding::{Order, Spacing, add_labels, augment_rows, class_rows, sinusoidal};
 use super::layers::{Linear, Start};
 use super::resample::BOX_FILTER;
 use super::unet::{self, Decoder, Encoder, Plan, UNet};
@@ -202,20 +202,14 @@ impl DhariwalUNet {
         condition: &Condition,
     ) -> Tensor<2> {
         let device = input.device().inner();
-        let mut embedding =
+        let embedding =
             sinusoidal(noise_code, self.n_noise, Order::CosSin, Spacing::WithoutEndpoint, &device);
-        if let (Some(augment), Some(labels)) = (&self.augment, &condition.augment) {
-            let shape = [labels.len(), self.augment_dim];
-            let labels = Tensor::from_data(TensorData::new(labels.concat(), shape), &device);
-            embedding = embedding + augment.forward(weights, labels);
-        }
-        embedding = silu(self.map[0].forward(weights, embedding));
-        embedding = self.map[1].forward(weights, embedding);
-        if let (Some(label), Some(labels), Some(n_classes)) = (&self.label, &condition.labels, self.n_classes)
-        {
-            embedding = embedding + label.forward(weights, one_hot(labels, n_classes, 1.0, &device));
-        }
-        silu(embedding)
+        let augment = augment_rows(condition, self.augment_dim, &device);
+        let embedding = add_labels(weights, embedding, self.augment.as_ref(), augment);
+        let embedding = silu(self.map[0].forward(weights, embedding));
+        let embedding = self.map[1].forward(weights, embedding);
+        let classes = class_rows(condition, self.n_classes, 1.0, &device);
+        silu(add_labels(weights, embedding, self.label.as_ref(), classes))
     }
 }
 

@@ -1,6 +1,9 @@
-//! Embeddings of the noise code: sinusoids of fixed frequencies, and their published orders.
+//! Embeddings of the noise code (sinusoids of fixed frequencies, and their published orders) and of labels.
 
 use burn::tensor::{Device, Tensor, TensorData};
+
+use super::layers::Linear;
+use crate::model::{Condition, Weights};
 
 /// Which half of a sinusoidal embedding comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,15 +72,50 @@ pub fn fourier(codes: &[f64], frequencies: Tensor<1>) -> Tensor<2> {
     Tensor::cat(vec![angles.clone().sin(), angles.cos()], 1)
 }
 
-/// `value` at each sample's label, zero elsewhere: the input of a linear layer that looks up a row a class.
+/// `value` at each sample's class, zero elsewhere; none without classes.
 ///
 /// # Shapes
 ///
 /// Returns `[batch, n_classes]`.
-pub fn one_hot(labels: &[usize], n_classes: usize, value: f64, device: &Device) -> Tensor<2> {
+pub fn class_rows(
+    condition: &Condition,
+    n_classes: Option<usize>,
+    value: f64,
+    device: &Device,
+) -> Option<Tensor<2>> {
+    let (labels, n_classes) = condition.labels.as_ref().zip(n_classes)?;
     let mut values = vec![0.0f32; labels.len() * n_classes];
     for (row, &label) in values.chunks_exact_mut(n_classes).zip(labels) {
         row[label] = value as f32;
     }
-    Tensor::from_data(TensorData::new(values, [labels.len(), n_classes]), device)
+    Some(Tensor::from_data(TensorData::new(values, [labels.len(), n_classes]), device))
+}
+
+/// Each sample's augmentation labels; none without augmentation, or for a network that takes none.
+///
+/// # Shapes
+///
+/// Returns `[batch, n_labels]`.
+pub fn augment_rows(condition: &Condition, n_labels: usize, device: &Device) -> Option<Tensor<2>> {
+    let labels = condition.augment.as_ref().filter(|_| n_labels > 0)?;
+    Some(Tensor::from_data(TensorData::new(labels.concat(), [labels.len(), n_labels]), device))
+}
+
+/// An embedding with what `layer` makes of a condition's rows added, where the network has the layer and the
+/// condition the rows: how every family is told of classes and augmentation.
+///
+/// # Shapes
+///
+/// - `embedding`: `[batch, width]`, as is the result
+/// - `rows`: `[batch, n_labels]`
+pub fn add_labels(
+    weights: &Weights,
+    embedding: Tensor<2>,
+    layer: Option<&Linear>,
+    rows: Option<Tensor<2>>,
+) -> Tensor<2> {
+    match layer.zip(rows) {
+        Some((layer, rows)) => embedding + layer.forward(weights, rows),
+        None => embedding,
+    }
 }

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use onestep_kernels::silu;
 use serde::{Deserialize, Serialize};
 
-use super::embedding::{Order, Spacing, one_hot, sinusoidal};
+use super::embedding::{Order, Spacing, add_labels, class_rows, sinusoidal};
 use super::layers::{Linear, Start};
 use super::{Network, check_call};
 use crate::model::{Builder, Condition, ModelError, ParameterSpec, Weights};
@@ -132,14 +132,9 @@ impl Network for Mlp {
         let codes: Vec<f64> = noise_code.iter().map(|code| CODE_SCALE * code).collect();
         let codes =
             sinusoidal(&codes, self.config.embedding_width, Order::CosSin, Spacing::WithoutEndpoint, &device);
-        let mut embedding =
-            self.embedding[1].forward(weights, silu(self.embedding[0].forward(weights, codes)));
-        if let (Some(label), Some(labels), Some(n_classes)) =
-            (&self.label, &condition.labels, self.config.n_classes)
-        {
-            embedding = embedding + label.forward(weights, one_hot(labels, n_classes, 1.0, &device));
-        }
-        let embedding = silu(embedding);
+        let embedding = self.embedding[1].forward(weights, silu(self.embedding[0].forward(weights, codes)));
+        let classes = class_rows(condition, self.config.n_classes, 1.0, &device);
+        let embedding = silu(add_labels(weights, embedding, self.label.as_ref(), classes));
 
         let mut hidden = self.input.forward(weights, input.reshape([batch, n_dims]));
         for layer in &self.layers {

@@ -32,6 +32,8 @@ pub struct LoadedModel {
     pub arrays: NamedArrays,
     /// The file they are from.
     pub file: PathBuf,
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
     /// Newer checkpoints that had to be passed over; worth a warning.
     pub skipped: Vec<Damaged>,
 }
@@ -74,11 +76,11 @@ impl LoadedModel {
 /// - [`CheckpointError::NothingIntact`]: no checkpoint of the run can be used.
 /// - [`CheckpointError::Io`]: the system could not read.
 pub fn load_model(path: &Path, which: &Which) -> Result<LoadedModel, CheckpointError> {
-    let (skipped, file, (header, arrays)) = find(path, which, |file, digest| {
-        let (metadata, arrays) = read_arrays(file, digest)?;
-        Ok((parse("model header", file, &metadata)?, arrays))
+    let (skipped, file, (header, arrays, sha256)) = find(path, which, |file, digest| {
+        let (metadata, arrays, sha256) = read_arrays(file, digest)?;
+        Ok((parse("model header", file, &metadata)?, arrays, sha256))
     })?;
-    Ok(LoadedModel { header, arrays, file, skipped })
+    Ok(LoadedModel { header, arrays, file, sha256, skipped })
 }
 
 /// Reads a model's header and the shapes of its tensors, but no weights: quick however large the file.
@@ -223,18 +225,18 @@ fn open(path: &Path) -> Result<TensorFile<Digesting<File>>, CheckpointError> {
     TensorFile::open(Digesting::new(file), metadata.len()).map_err(|error| bad_file(path, error))
 }
 
-/// Reads a tensor file's metadata and arrays, and compares its digest if one is known.
+/// Reads a tensor file's metadata, arrays and digest, and compares the digest if one is known.
 pub(super) fn read_arrays(
     path: &Path,
     digest: Option<&str>,
-) -> Result<(String, NamedArrays), CheckpointError> {
+) -> Result<(String, NamedArrays, String), CheckpointError> {
     let file = open(path)?;
     let metadata = file.metadata().to_string();
     let (arrays, input) = file.read().map_err(|error| bad_file(path, error))?;
     let found = input.hex();
     match digest {
         Some(digest) if found != digest => Err(CheckpointError::WrongDigest { path: path.to_path_buf() }),
-        _ => Ok((metadata, arrays)),
+        _ => Ok((metadata, arrays, found)),
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) fn read_step(folder: &Path) -> Result<Parts, CheckpointError> {
     let read = |name: &str| {
         let path = folder.join(name);
         match manifest.files.get(name) {
-            Some(digest) => read_arrays(&path, Some(digest)),
+            Some(digest) => read_arrays(&path, Some(digest)).map(|(metadata, arrays, _)| (metadata, arrays)),
             // state.json promises a file without vouching for it: not something this tool has written.
             None => Err(CheckpointError::WrongDigest { path }),
         }

@@ -56,6 +56,7 @@ fn save_load_save_gives_identical_bytes() {
     let loaded = load_model(&path, &Which::Best).unwrap();
     assert_eq!(loaded.header, header());
     assert_eq!(loaded.file, path);
+    assert_eq!(loaded.sha256, onestep::digest::hex(&std::fs::read(&path).unwrap()));
     let header = loaded.header.clone();
     let again = loaded.weights(&specs(), &Device::default()).unwrap();
     for ((spec, got), expected) in again.iter().zip(weights.values()) {

@@ -6,9 +6,9 @@ use image::{DynamicImage, ImageBuffer, ImageFormat};
 use onestep::data::image::{bytes_from_values, values_from_bytes};
 use onestep::data::{Fit, ImageShape, Pixels, Rounding, flip_horizontal};
 use proptest::prelude::*;
-use safetensors::SafeTensors;
 
 use super::{RGB8, picture, story};
+use crate::golden::{self, Array};
 
 proptest! {
     #[test]
@@ -70,17 +70,13 @@ fn values_outside_are_clamped() {
 
 /// The bytes that the published samplers write, from their own code.
 #[test]
-fn rounding_matches_the_references() {
-    let folder = super::beside_workspace("GOLDEN_DIR", "golden");
-    let Ok(file) = std::fs::read(folder.join("to_uint8.safetensors")) else {
-        eprintln!("skipped: no golden case `to_uint8`; set GOLDEN_DIR to the folder that has it");
-        return;
-    };
-    let tensors = SafeTensors::deserialize(&file).unwrap();
-    let bytes = |name: &str| tensors.tensor(name).unwrap().data().to_vec();
-    let values: Vec<f32> = bytes("x").as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-    for (rounding, expected) in [(Rounding::Truncate, "samples_uint8"), (Rounding::Edm, "edm_uint8")] {
-        assert_eq!(bytes_from_values(&values, rounding), bytes(expected), "{expected}");
+fn golden_bytes() {
+    let Some(case) = golden::case("to_uint8") else { return };
+    let x = case.array("x");
+    for (rounding, key) in [(Rounding::Truncate, "samples_uint8"), (Rounding::Edm, "edm_uint8")] {
+        let bytes = bytes_from_values(&x.f32(), rounding);
+        let got = Array { shape: x.shape.clone(), values: bytes.into_iter().map(f64::from).collect() };
+        case.check(key, &got, case.array(key));
     }
 }
 

@@ -6,13 +6,25 @@ use burn::tensor::{Device, Tensor};
 use onestep::interop;
 use onestep::model::{Architecture, NoiseRange, Preconditioned, Preconditioning, Weights};
 
-use super::{Array, arrays, case};
+use super::gradients::{USUAL_RULE, check_gradients};
+use super::{Array, Case, arrays, case, check_values};
 use crate::networks::settings;
 
-/// The network of the case `name` with the weights of `file`; none, with a word about it, if the set lacks them.
-pub fn golden_model(name: &str, file: &str, preconditioning: Preconditioning) -> Option<Preconditioned> {
+/// The network that `user` names, for the noise it states; none, with a word about it, if the set lacks it.
+///
+/// `who` chooses among several sets of weights.
+pub fn golden_model(
+    user: &Case,
+    who: Option<&str>,
+    preconditioning: Preconditioning,
+) -> Option<Preconditioned> {
+    let name = user.text("network");
     let case = case(name)?;
-    let Some(arrays) = arrays(file) else {
+    let file = match who {
+        Some(who) => format!("{name}.{who}.weights.safetensors"),
+        None => case.weights_file(),
+    };
+    let Some(arrays) = arrays(&file) else {
         println!("golden | {name} | skipped: no {file} in this set |");
         return None;
     };
@@ -21,7 +33,13 @@ pub fn golden_model(name: &str, file: &str, preconditioning: Preconditioning) ->
     let named = arrays.into_iter().map(|(name, array)| (name, (array.shape.clone(), array.f32()))).collect();
     let named = interop::from_torch(&architecture, named).unwrap();
     let weights = Weights::from_named(network.parameters(), named, &Device::flex()).unwrap();
-    Some(Preconditioned::new(network, weights, preconditioning, NoiseRange::default()))
+    let usual = NoiseRange::default();
+    let range = NoiseRange {
+        sigma_min: user.noise_setting("sigma_min").unwrap_or(usual.sigma_min),
+        sigma_max: user.noise_setting("sigma_max").unwrap_or(usual.sigma_max),
+        sigma_data: user.noise_setting("sigma_data").unwrap_or(usual.sigma_data),
+    };
+    Some(Preconditioned::new(network, weights, preconditioning, range))
 }
 
 /// The networks of EDM's code base name their type, OpenAI's do not.
@@ -31,11 +49,11 @@ fn architecture(config: &serde_json::Value) -> Architecture {
 
 /// One flat tensor for each parameter of a golden network, by the name and in the layout of the golden files.
 pub fn to_golden_layout(
-    name: &str,
+    user: &Case,
     model: &Preconditioned,
     values: Vec<Tensor<1>>,
 ) -> BTreeMap<String, Array> {
-    let architecture = architecture(&case(name).expect("seen before").json["config"]);
+    let architecture = architecture(&case(user.text("network")).expect("seen before").json["config"]);
     let named = model
         .weights()
         .specs()
@@ -52,4 +70,26 @@ pub fn to_golden_layout(
             (name, Array { shape, values: values.into_iter().map(f64::from).collect() })
         })
         .collect()
+}
+
+/// Compares the norm of the whole gradient, and the gradients that the case lists as `prefix` and parameter.
+pub fn check_loss_gradients(
+    case: &Case,
+    prefix: &str,
+    model: &Preconditioned,
+    gradients: Vec<Tensor<1>>,
+    norm: f64,
+    norm_rtol: f64,
+) {
+    let named = to_golden_layout(case, model, gradients);
+    let what = prefix.trim_end_matches('.');
+    let got = named.values().flat_map(|a| &a.values).map(|g| g * g).sum::<f64>().sqrt();
+    check_values(&case.name, &format!("{what} norm"), &[got], &[norm], |e| norm_rtol * e.abs());
+    let rule = case.json["grad_compare"].as_str().unwrap_or(USUAL_RULE);
+    let variable = |name: &str| match name {
+        "grad_norm" => norm,
+        other => case.number(other),
+    };
+    let listed = case.arrays().iter().filter_map(|(name, array)| Some((name.strip_prefix(prefix)?, array)));
+    check_gradients(case, what, rule, variable, &named, listed);
 }

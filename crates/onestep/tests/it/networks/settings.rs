@@ -17,6 +17,11 @@ fn numbers(config: &Value, key: &str) -> Vec<usize> {
     list.iter().map(|value| value.as_u64().expect("a whole number") as usize).collect()
 }
 
+fn taps(config: &Value, key: &str) -> Vec<f32> {
+    let list = config[key].as_array().unwrap_or_else(|| panic!("no list `{key}`"));
+    list.iter().map(|value| value.as_f64().expect("a number") as f32).collect()
+}
+
 fn flag(config: &Value, key: &str) -> bool {
     config[key].as_bool().unwrap_or_else(|| panic!("no flag `{key}`"))
 }
@@ -115,7 +120,7 @@ pub fn edm(config: &Value) -> Architecture {
                 Some("skip") => Decoder::Skip,
                 other => panic!("decoder {other:?}"),
             },
-            resample_filter: numbers(config, "resample_filter").into_iter().map(|tap| tap as f32).collect(),
+            resample_filter: taps(config, "resample_filter"),
         }),
         other => panic!("network {other:?}"),
     }

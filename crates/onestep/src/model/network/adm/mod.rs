@@ -19,7 +19,7 @@ use layout::Layout;
 
 use super::attention::SelfAttention;
 use super::block::{BlockNames, ResidualBlock};
-use super::embedding::{Order, Spacing, one_hot, sinusoidal};
+use super::embedding::{Order, Spacing, add_labels, class_rows, sinusoidal};
 use super::layers::{Conv2d, GroupNorm, Linear, Start};
 use super::recompute::{Part, Recomputable};
 use super::resample::{BOX_FILTER, Resampling};
@@ -155,11 +155,9 @@ impl AdmUNet {
         let times: Vec<f64> = noise_code.iter().map(|code| TIME_SCALE * code).collect();
         let times = sinusoidal(&times, self.model_channels, Order::CosSin, Spacing::WithoutEndpoint, &device);
         let hidden = silu(self.time[0].forward(weights, times));
-        let mut embedding = self.time[1].forward(weights, hidden);
-        if let (Some(label), Some(labels), Some(n_classes)) = (&self.label, &condition.labels, self.n_classes)
-        {
-            embedding = embedding + label.forward(weights, one_hot(labels, n_classes, 1.0, &device));
-        }
+        let embedding = self.time[1].forward(weights, hidden);
+        let classes = class_rows(condition, self.n_classes, 1.0, &device);
+        let embedding = add_labels(weights, embedding, self.label.as_ref(), classes);
         // Every block starts with the same activation of the embedding.
         silu(embedding)
     }

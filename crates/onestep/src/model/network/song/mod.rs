@@ -5,13 +5,13 @@ mod config;
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use onestep_kernels::silu;
 
 pub use config::{NoiseEmbedding, SongConfig};
 
 use super::block::BlockStyle;
-use super::embedding::{Order, Spacing, fourier, one_hot, sinusoidal};
+use super::embedding::{Order, Spacing, add_labels, augment_rows, class_rows, fourier, sinusoidal};
 use super::layers::{Linear, Start};
 use super::unet::{self, Plan, UNet};
 use super::{Network, check_call};
@@ -114,20 +114,15 @@ impl SongUNet {
         condition: &Condition,
     ) -> Tensor<2> {
         let device = input.device().inner();
-        let mut embedding = match self.frequencies {
+        let embedding = match self.frequencies {
             Some(frequencies) => fourier(noise_code, weights.get(frequencies)),
             None => sinusoidal(noise_code, self.n_noise, Order::SinCos, Spacing::WithEndpoint, &device),
         };
-        if let (Some(label), Some(labels), Some(n_classes)) = (&self.label, &condition.labels, self.n_classes)
-        {
-            let labels = one_hot(labels, n_classes, (n_classes as f64).sqrt(), &device);
-            embedding = embedding + label.forward(weights, labels);
-        }
-        if let (Some(augment), Some(labels)) = (&self.augment, &condition.augment) {
-            let shape = [labels.len(), self.augment_dim];
-            let labels = Tensor::from_data(TensorData::new(labels.concat(), shape), &device);
-            embedding = embedding + augment.forward(weights, labels);
-        }
+        let value = (self.n_classes.unwrap_or(0) as f64).sqrt();
+        let classes = class_rows(condition, self.n_classes, value, &device);
+        let embedding = add_labels(weights, embedding, self.label.as_ref(), classes);
+        let augment = augment_rows(condition, self.augment_dim, &device);
+        let embedding = add_labels(weights, embedding, self.augment.as_ref(), augment);
         self.map.iter().fold(embedding, |embedding, layer| silu(layer.forward(weights, embedding)))
     }
 }
