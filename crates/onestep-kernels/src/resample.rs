@@ -79,17 +79,18 @@ impl LinearMap {
     }
 
     fn bilinear(inputs: usize, outputs: usize) -> Self {
-        let scale = inputs as f64 / outputs as f64;
+        // In f32, as PyTorch computes positions: at hundreds of pixels its rounding moves a weight by 1e-5.
+        let scale = inputs as f32 / outputs as f32;
         let taps = (0..outputs)
             .map(|output| {
-                let position = ((output as f64 + 0.5) * scale - 0.5).max(0.0);
+                let position = ((output as f32 + 0.5) * scale - 0.5).max(0.0);
                 let low = (position as usize).min(inputs - 1);
                 let high = (low + 1).min(inputs - 1);
-                let fraction = position - low as f64;
+                let fraction = position - low as f32;
                 if high == low || fraction == 0.0 {
                     vec![(low, 1.0)]
                 } else {
-                    vec![(low, 1.0 - fraction), (high, fraction)]
+                    vec![(low, f64::from(1.0 - fraction)), (high, f64::from(fraction))]
                 }
             })
             .collect();

@@ -257,15 +257,7 @@ fn golden_resize_bilinear() {
         let got =
             Array::from_tensor(onestep_kernels::resize_bilinear(input.tensor(&device()), height, width));
         assert_eq!(got.shape, expected.shape, "{from} to {to}");
-        // The reference computes its positions in f32, with three roundings, and we in f64: on either axis they
-        // differ by this share of a step between neighbors.
-        let position = 3.0 * 2f64.powi(-24) * from as f64;
-        let fold = |pick: fn(f64, f64) -> f64| input.values.iter().copied().reduce(pick).expect("an image");
-        let rounding = 2.0 * position * (fold(f64::max) - fold(f64::min));
-        let (atol, rtol) = (case.number("atol"), case.number("rtol"));
-        check_values(&case.name, &format!("{from} to {to}"), &got.values, &expected.values, |expected| {
-            atol + rtol * expected.abs() + rounding
-        });
+        case.check(&format!("{from} to {to}"), &got, &expected);
     }
 }
 

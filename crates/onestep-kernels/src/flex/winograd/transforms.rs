@@ -160,8 +160,8 @@ pub(crate) unsafe fn input_tiles<S: Simd, const A: usize, const M: usize>(job: &
                     let column =
                         std::array::from_fn(|y| S::load(source.add(y * job.row + x * job.pixel + channel)));
                     let column = input::<S, A>(column);
-                    for y in 0..A {
-                        half[y][x] = column[y];
+                    for (half, value) in half.iter_mut().zip(column) {
+                        half[x] = value;
                     }
                 }
                 for (y, row) in half.into_iter().enumerate() {
@@ -213,8 +213,8 @@ pub(crate) unsafe fn output_tiles<S: Simd, const A: usize, const M: usize>(job: 
                     let column =
                         std::array::from_fn(|y| S::load(source.add((y * A + x) * job.plane + channel)));
                     let column = output::<S, A, M>(column);
-                    for y in 0..M {
-                        half[y][x] = column[y];
+                    for (half, value) in half.iter_mut().zip(column) {
+                        half[x] = value;
                     }
                 }
                 let bias = if job.bias.is_null() { S::splat(0.0) } else { load(job.bias.add(channel)) };
@@ -284,8 +284,8 @@ pub(crate) unsafe fn gradient_tiles<S: Simd, const A: usize, const M: usize>(job
                         if valid == S::LANES { S::load(at) } else { S::load_first(at, valid) }
                     });
                     let column = output_transposed::<S, A, M>(column);
-                    for y in 0..A {
-                        half[y][x] = column[y];
+                    for (half, value) in half.iter_mut().zip(column) {
+                        half[x] = value;
                     }
                 }
                 for (y, row) in half.into_iter().enumerate() {
@@ -325,8 +325,8 @@ pub(crate) unsafe fn weight_factors<S: Simd, const A: usize>(job: &WeightJob) {
                     let source = job.source.add(tap * job.tap + column);
                     if valid == S::LANES { S::load(source) } else { S::load_first(source, valid) }
                 });
-                for (y, value) in weight::<S, A>(taps).into_iter().enumerate() {
-                    half[y][x] = value;
+                for (half, value) in half.iter_mut().zip(weight::<S, A>(taps)) {
+                    half[x] = value;
                 }
             }
             for (y, row) in half.into_iter().enumerate() {
@@ -358,8 +358,8 @@ pub(crate) unsafe fn weight_taps<S: Simd, const A: usize>(job: &TapsJob) {
             for x in 0..A {
                 let factors =
                     std::array::from_fn(|y| S::load(job.source.add((y * A + x) * job.plane + column)));
-                for (y, value) in weight_transposed::<S, A>(factors).into_iter().enumerate() {
-                    half[y][x] = value;
+                for (half, value) in half.iter_mut().zip(weight_transposed::<S, A>(factors)) {
+                    half[x] = value;
                 }
             }
             for (y, row) in half.into_iter().enumerate() {
