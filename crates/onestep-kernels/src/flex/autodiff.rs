@@ -8,7 +8,7 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, unary};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, AutodiffBackend, Flex};
+use burn::backend::{Autodiff, AutodiffBackend, Flex, TensorMetadata};
 
 use super::attention;
 use super::conv2d::{self, Geometry};
@@ -21,6 +21,7 @@ use super::tile::Kernels;
 use super::update;
 use crate::conv2d::Conv2dOptions;
 use crate::norm_act::NormActOptions;
+use crate::profile::{self, Operation};
 use crate::resample::LinearMap;
 use crate::update::AdamCoefficients;
 use crate::{KernelOps, Optional, composed};
@@ -95,10 +96,12 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         let nodes = [input_node, gain_node, offset_node, scale_node, shift_node];
         let tensors = NormTensors { input, gain, offset, scale, shift, options };
         let shape = dims::<4>(&tensors.input);
+        let timed = profile::start(|| Operation::map("norm_act forward", &shape));
         let (output, affine) = tensors.with(|norm| {
             let affine = norm.affine();
             (tensor(norm.forward(&affine), shape), affine)
         });
+        drop(timed);
         match NormActBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish((tensors, Arc::new(affine)), output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
@@ -189,16 +192,19 @@ impl Backward<Flex, 3> for Conv2dBackward {
         let geometry = Geometry::new(dims(&input), dims(&weight), options);
         let (kernels, gradient) = (Kernels::best(), gradient.as_slice());
         if let Some(node) = input_node {
+            let _timed = profile::start(|| Operation::conv2d("data gradient", &geometry));
             let weight = Contiguous::new(&weight);
             let values = conv2d::input_gradient(&kernels, &geometry, weight.as_slice(), gradient);
             gradients.register::<Flex>(node.id, tensor(values, geometry.input_shape()));
         }
         if let Some(node) = weight_node {
+            let _timed = profile::start(|| Operation::conv2d("weight gradient", &geometry));
             let input = Contiguous::new(&input);
             let values = conv2d::weight_gradient(&kernels, &geometry, input.as_slice(), gradient);
             gradients.register::<Flex>(node.id, tensor(values, geometry.weight_shape()));
         }
         if let Some(node) = bias_node {
+            let _timed = profile::start(|| Operation::map("conv2d bias gradient", &geometry.output_shape()));
             let values = conv2d::bias_gradient(&geometry, gradient);
             gradients.register::<Flex>(node.id, tensor(values, [geometry.outputs]));
         }
@@ -213,6 +219,7 @@ impl Backward<Flex, 5> for NormActBackward {
 
     fn backward(self, ops: Ops<Self::State, 5>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let (tensors, affine) = ops.state;
+        let _timed = profile::start(|| Operation::map("norm_act gradient", &dims::<4>(&tensors.input)));
         let gradient = Contiguous::new(&gradients.consume::<Flex>(&ops.node));
         let result = tensors.with(|norm| norm.backward(&affine, gradient.as_slice()));
         let shape = dims::<4>(&tensors.input);
@@ -240,6 +247,7 @@ impl Backward<Flex, 3> for AttentionBackward {
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let sizes = attention_sizes(&ops.state[0], &ops.state[1]);
+        let _timed = profile::start(|| Operation::attention("gradient", 4, &sizes));
         let gradient = Contiguous::new(&gradients.consume::<Flex>(&ops.node));
         let slices = ops.state.each_ref().map(Contiguous::new);
         let slices = slices.each_ref().map(Contiguous::as_slice);
@@ -266,16 +274,19 @@ impl Backward<Flex, 3> for LinearBackward {
         let ([rows, inputs], [_, outputs]) = (dims(&input), dims::<2>(&weight));
         let sizes = [rows, inputs, outputs];
         if let Some(node) = input_node {
+            let _timed = profile::start(|| Operation::linear("data gradient", sizes));
             let values =
                 linear::input_gradient(&kernels, sizes, Contiguous::new(&weight).as_slice(), gradient);
             gradients.register::<Flex>(node.id, tensor(values, [rows, inputs]));
         }
         if let Some(node) = weight_node {
+            let _timed = profile::start(|| Operation::linear("weight gradient", sizes));
             let values =
                 linear::weight_gradient(&kernels, sizes, Contiguous::new(&input).as_slice(), gradient);
             gradients.register::<Flex>(node.id, tensor(values, [inputs, outputs]));
         }
         if let Some(node) = bias_node {
+            let _timed = profile::start(|| Operation::map("linear bias gradient", &[rows, outputs]));
             gradients.register::<Flex>(node.id, tensor(column_sums(gradient, outputs), [outputs]));
         }
     }
@@ -289,6 +300,7 @@ impl Backward<Flex, 1> for SiluBackward {
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
         unary::<Flex, _>(ops.parents, ops.node, gradients, |gradient| {
+            let _timed = profile::start(|| Operation::map("silu gradient", &ops.state.shape()));
             let [input, gradient] = [&ops.state, &gradient].map(Contiguous::new);
             like(update::silu_gradient(input.as_slice(), gradient.as_slice()), &ops.state)
         });

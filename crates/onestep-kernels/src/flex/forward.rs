@@ -1,6 +1,7 @@
 //! The extension for Flex: f32 goes to the hand-written bodies, other types to the composed ones.
 
 use burn::backend::Flex;
+use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 
 use super::attention;
@@ -14,6 +15,7 @@ use super::tile::Kernels;
 use super::update;
 use crate::conv2d::Conv2dOptions;
 use crate::norm_act::NormActOptions;
+use crate::profile::{self, Operation};
 use crate::resample::LinearMap;
 use crate::update::AdamCoefficients;
 use crate::{KernelOps, Optional, composed};
@@ -30,6 +32,7 @@ impl KernelOps for Flex {
             return composed::conv2d::<Self>(input, weight, bias, options);
         }
         let geometry = Geometry::new(dims(&input), dims(&weight), options);
+        let _timed = profile::start(|| Operation::conv2d("forward", &geometry));
         let [input, weight] = [&input, &weight].map(Contiguous::new);
         let bias = bias.as_ref().map(Contiguous::new);
         let bias = bias.as_ref().map(Contiguous::as_slice);
@@ -55,6 +58,7 @@ impl KernelOps for Flex {
         if !is_f32([&input, &gain, &offset].into_iter().chain(&scale).chain(&shift)) {
             return composed::norm_act::<Self>(input, gain, offset, scale.zip(shift), options);
         }
+        let _timed = profile::start(|| Operation::map("norm_act forward", &dims::<4>(&input)));
         let tensors = NormTensors { input, gain, offset, scale, shift, options };
         tensors.with(|norm| tensor(norm.forward(&norm.affine()), dims::<4>(&tensors.input)))
     }
@@ -64,6 +68,7 @@ impl KernelOps for Flex {
             return composed::attention::<Self>(query, key, value);
         }
         let (sizes, shape) = (attention_sizes(&query, &key), dims::<4>(&query));
+        let _timed = profile::start(|| Operation::attention("forward", 2, &sizes));
         let [query, key, value] = [&query, &key, &value].map(Contiguous::new);
         let [query, key, value] = [&query, &key, &value].map(Contiguous::as_slice);
         tensor(attention::forward(&Kernels::best(), &sizes, query, key, value), shape)
@@ -75,6 +80,7 @@ impl KernelOps for Flex {
             return composed::linear::<Self>(input, weight, bias);
         }
         let ([rows, inputs], [_, outputs]) = (dims(&input), dims::<2>(&weight));
+        let _timed = profile::start(|| Operation::linear("forward", [rows, inputs, outputs]));
         let [input, weight] = [&input, &weight].map(Contiguous::new);
         let bias = bias.as_ref().map(Contiguous::new);
         let bias = bias.as_ref().map(Contiguous::as_slice);
@@ -89,6 +95,7 @@ impl KernelOps for Flex {
         if !is_f32([&input]) {
             return composed::silu::<Self>(input);
         }
+        let _timed = profile::start(|| Operation::map("silu forward", &input.shape()));
         like(update::silu(Contiguous::new(&input).as_slice()), &input)
     }
 
@@ -96,6 +103,7 @@ impl KernelOps for Flex {
         if !is_f32([&input]) {
             return composed::resample::<Self>(input, &rows, &columns);
         }
+        let _timed = profile::start(|| Operation::map("resample", &dims::<4>(&input)));
         let [batch, _, _, channels] = dims(&input);
         let values = resample::resample(Contiguous::new(&input).as_slice(), channels, &rows, &columns);
         tensor(values, [batch, rows.outputs(), columns.outputs(), channels])
@@ -118,6 +126,7 @@ impl KernelOps for Flex {
                 coefficients,
             );
         }
+        let _timed = profile::start(|| Operation::map("adam_update", &dims::<1>(&parameter)));
         let slices = tensors.map(Contiguous::new);
         let results = update::adam(slices.each_ref().map(Contiguous::as_slice), coefficients);
         results.map(|values| like(values, &parameter)).into()
@@ -127,6 +136,7 @@ impl KernelOps for Flex {
         if !is_f32([&average, &source]) {
             return composed::ema_update::<Self>(average, source, rate);
         }
+        let _timed = profile::start(|| Operation::map("ema_update", &dims::<1>(&average)));
         let [values, source] = [&average, &source].map(Contiguous::new);
         like(update::ema(values.as_slice(), source.as_slice(), rate), &average)
     }
