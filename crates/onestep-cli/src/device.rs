@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 
 use crate::args::DeviceName;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, code};
 
 /// Opens a device.
 pub fn open(name: DeviceName) -> Outcome<Device> {
@@ -53,4 +53,12 @@ pub fn threads() -> usize {
         .and_then(|n| n.parse().ok())
         .filter(|&n| n > 0)
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// Makes the CPU kernels use so many threads; only before anything was computed.
+pub fn use_threads(n: usize) -> Outcome {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(n)
+        .build_global()
+        .map_err(|error| Failure::new(code::INTERNAL, format!("cannot start {n} threads: {error}")))
 }

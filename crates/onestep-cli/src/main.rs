@@ -5,6 +5,7 @@ mod commands;
 mod device;
 mod failure;
 mod lists;
+mod measure;
 mod model;
 mod progress;
 mod signals;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         Command::Info(args) => commands::info::run(&args),
         Command::Recipe(command) => commands::recipe::run(command),
         Command::Data(command) => commands::data::run(&command, cli.quiet),
+        Command::Bench(args) => commands::bench::run(&args, cli.quiet),
         Command::Doctor(args) => commands::doctor::run(&args),
     };
     match outcome {

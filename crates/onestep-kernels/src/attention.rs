@@ -5,34 +5,28 @@ use burn::tensor::Tensor;
 
 use crate::KernelOps;
 
-/// Returns softmax(q kᵀ / √width) v for every head.
+/// Lets every token of a sample attend to all: softmax(q kᵀ / √width) v for every head.
 ///
-/// The softmax is taken in f32 also where the tensors are half precision.
+/// The softmax is taken in f32 also where the tensors are half precision. No matrix of tokens by tokens is kept.
 ///
 /// # Shapes
 ///
-/// - `query`: `[batch, heads, tokens, width]`
-/// - `key`, `value`: `[batch, heads, key_tokens, width]`
-/// - result: that of `query`
+/// - `qkv`: `[batch, tokens, 3 · heads · width]`, in the order (query, key and value; head; width)
+/// - result: `[batch, tokens, heads · width]`
 ///
 /// # Panics
 ///
-/// If the shapes disagree.
+/// If `3 · heads` does not divide the last axis.
 ///
 /// # Source
 ///
 /// Vaswani et al. 2017 (arXiv:1706.03762), eq. 1.
-pub fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
-    let ([batch, heads, _, width], key_shape) = (query.dims(), key.dims());
+pub fn attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
+    let width = qkv.dims()[2];
     assert!(
-        key_shape == [batch, heads, key_shape[2], width] && value.dims() == key_shape,
-        "attention: query {:?}, key {key_shape:?} and value {:?} do not fit together",
-        query.dims(),
-        value.dims(),
+        heads > 0 && width.is_multiple_of(3 * heads),
+        "attention: the last of {:?} is not three times {heads} heads",
+        qkv.dims()
     );
-    Tensor::from_dispatch(<Dispatch as KernelOps>::attention(
-        query.into_dispatch(),
-        key.into_dispatch(),
-        value.into_dispatch(),
-    ))
+    Tensor::from_dispatch(<Dispatch as KernelOps>::attention(qkv.into_dispatch(), heads))
 }

@@ -3,6 +3,7 @@
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, DType, FloatDType, Shape, TensorData, TensorMetadata};
+use burn::tensor::Slice;
 use burn::tensor::ops::ConvOptions;
 
 use crate::activation::Activation;
@@ -92,16 +93,19 @@ pub(crate) fn norm_act<B: Backend>(
     to_dtype::<B>(output, dtype)
 }
 
-pub(crate) fn attention<B: Backend>(
-    query: FloatTensor<B>,
-    key: FloatTensor<B>,
-    value: FloatTensor<B>,
-) -> FloatTensor<B> {
-    let dtype = query.dtype();
-    let scale = (query.shape()[3] as f64).sqrt();
-    let scores = B::float_matmul(query, B::float_swap_dims(key, 2, 3)); // [batch, heads, tokens, key tokens]
-    let scores = B::float_div_scalar(in_full::<B>(scores), scale.into());
-    B::float_matmul(to_dtype::<B>(B::softmax(scores, 3), dtype), value)
+pub(crate) fn attention<B: Backend>(qkv: FloatTensor<B>, heads: usize) -> FloatTensor<B> {
+    let (shape, dtype) = (qkv.shape(), qkv.dtype());
+    let [batch, tokens, width] = [shape[0], shape[1], shape[2] / (3 * heads)];
+    let qkv = B::float_reshape(qkv, Shape::from([batch, tokens, 3, heads, width]));
+    let qkv = B::float_permute(qkv, &[2, 0, 3, 1, 4]); // [3, batch, heads, tokens, width]
+    let [query, key, value] = [0, 1, 2].map(|part| {
+        let part = B::float_slice(qkv.clone(), &[Slice::from(part..part + 1)]);
+        B::float_reshape(part, Shape::from([batch, heads, tokens, width]))
+    });
+    let scores = B::float_matmul(query, B::float_swap_dims(key, 2, 3)); // [batch, heads, tokens, tokens]
+    let scores = B::float_div_scalar(in_full::<B>(scores), (width as f64).sqrt().into());
+    let attended = B::float_matmul(to_dtype::<B>(B::softmax(scores, 3), dtype), value);
+    B::float_reshape(B::float_swap_dims(attended, 1, 2), Shape::from([batch, tokens, heads * width]))
 }
 
 pub(crate) fn linear<B: Backend>(

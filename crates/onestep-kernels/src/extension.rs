@@ -81,12 +81,8 @@ pub trait KernelOps: Backend {
     }
 
     /// See [`attention()`](crate::attention()).
-    fn attention(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        composed::attention::<Self>(query, key, value)
+    fn attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
+        composed::attention::<Self>(qkv, heads)
     }
 
     /// See [`linear()`](crate::linear()).

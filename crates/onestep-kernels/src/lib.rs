@@ -23,6 +23,7 @@ pub mod linear;
 pub mod norm_act;
 #[cfg(test)]
 mod plain;
+pub mod profile;
 pub mod resample;
 pub mod update;
 

@@ -8,19 +8,19 @@
 use std::sync::OnceLock;
 
 use super::elementwise::{exp, vectorised};
-use super::memory::{Shared, filled, filled_each, with_scratch};
+use super::memory::{Shared, filled, with_scratch};
 use super::outer::{Strip, outer_rows};
 use super::panels::Panels;
 use super::product::{RowTable, product};
 use super::threads::each;
 use super::tile::Kernels;
 
-/// Sizes of a call; `heads` counts those of all samples.
+/// Sizes of a call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sizes {
-    pub heads: usize,
+    pub batch: usize,
     pub tokens: usize,
-    pub key_tokens: usize,
+    pub heads: usize,
     pub width: usize,
 }
 
@@ -28,104 +28,144 @@ pub(crate) struct Sizes {
 const RUN: usize = 48;
 
 impl Sizes {
-    fn queries<'a>(&self, values: &'a [f32], head: usize) -> &'a [f32] {
-        &values[head * self.tokens * self.width..][..self.tokens * self.width]
+    /// Those of queries, keys and values in one, `[batch, tokens, 3 · heads · width]`.
+    pub(crate) fn new([batch, tokens, all]: [usize; 3], heads: usize) -> Self {
+        Self { batch, tokens, heads, width: all / (3 * heads) }
     }
 
-    fn keys<'a>(&self, values: &'a [f32], head: usize) -> &'a [f32] {
-        &values[head * self.key_tokens * self.width..][..self.key_tokens * self.width]
+    fn channels(&self) -> usize {
+        self.heads * self.width
     }
 
     fn scale(&self) -> f32 {
         1.0 / (self.width as f32).sqrt()
     }
+
+    /// Copies some tokens of one head together: of the queries (0), the keys (1) or the values (2).
+    fn copy_part(&self, qkv: &[f32], [part, head]: [usize; 2], first: usize, target: &mut [f32]) {
+        let (sample, head) = (head / self.heads, head % self.heads);
+        let start = (sample * self.tokens + first) * 3 * self.channels() + part * self.channels();
+        copy_rows(&qkv[start + head * self.width..], 3 * self.channels(), target, self.width);
+    }
+
+    /// Copies some tokens of one head of a tensor like the result together.
+    fn copy_result(&self, values: &[f32], head: usize, first: usize, target: &mut [f32]) {
+        let (sample, head) = (head / self.heads, head % self.heads);
+        let start = (sample * self.tokens + first) * self.channels() + head * self.width;
+        copy_rows(&values[start..], self.channels(), target, self.width);
+    }
 }
 
-pub(crate) fn forward(
-    kernels: &Kernels,
-    sizes: &Sizes,
-    query: &[f32],
-    key: &[f32],
-    value: &[f32],
-) -> Vec<f32> {
-    let Sizes { heads, tokens, key_tokens, width } = *sizes;
-    let packed: Vec<OnceLock<[Panels; 2]>> = (0..heads).map(|_| OnceLock::new()).collect();
+/// Copies the first `width` numbers of rows `stride` apart together.
+fn copy_rows(source: &[f32], stride: usize, target: &mut [f32], width: usize) {
+    for (row, target) in target.chunks_exact_mut(width).enumerate() {
+        target.copy_from_slice(&source[row * stride..][..width]);
+    }
+}
+
+pub(crate) fn forward(kernels: &Kernels, sizes: &Sizes, qkv: &[f32]) -> Vec<f32> {
+    let Sizes { batch, tokens, heads, width } = *sizes;
+    assert_eq!(qkv.len(), batch * tokens * 3 * sizes.channels());
+    let packed: Vec<OnceLock<[Panels; 2]>> = (0..batch * heads).map(|_| OnceLock::new()).collect();
     let pack = |head: usize| {
         packed[head].get_or_init(|| {
-            let keys = Panels::from_columns(kernels, sizes.keys(key, head), 1, width, key_tokens);
-            [keys, Panels::from_rows(kernels, sizes.keys(value, head), key_tokens, width)]
+            with_scratch(tokens * width, |rows| {
+                sizes.copy_part(qkv, [1, head], 0, rows);
+                let keys = Panels::from_columns(kernels, rows, 1, width, tokens);
+                sizes.copy_part(qkv, [2, head], 0, rows);
+                [keys, Panels::from_rows(kernels, rows, tokens, width)]
+            })
         })
     };
-    each(heads, |head| {
+    each(batch * heads, |head| {
         pack(head);
     });
     let runs = tokens.div_ceil(RUN);
     let task = |task: usize, shared: Shared| {
         let (head, first) = (task / runs, task % runs * RUN);
         let count = RUN.min(tokens - first);
-        let query = &sizes.queries(query, head)[first * width..][..count * width];
         let [keys, values] = pack(head);
-        // SAFETY: each task has its own rows and writes them whole.
-        let output = unsafe { shared.slice((head * tokens + first) * width, count * width) };
-        with_scratch(count * key_tokens, |scores| {
+        with_scratch(count * (tokens + 2 * width), |scratch| {
+            let (scores, rest) = scratch.split_at_mut(count * tokens);
+            let (query, output) = rest.split_at_mut(count * width);
+            sizes.copy_part(qkv, [0, head], first, query);
             product(kernels, query, &RowTable::dense(kernels, count, width), keys, scores);
-            scores.chunks_exact_mut(key_tokens).for_each(|row| softmax(row, sizes.scale()));
-            product(kernels, scores, &RowTable::dense(kernels, count, key_tokens), values, output);
+            scores.chunks_exact_mut(tokens).for_each(|row| softmax(row, sizes.scale()));
+            product(kernels, scores, &RowTable::dense(kernels, count, tokens), values, output);
+            let start = (head / heads * tokens + first) * sizes.channels() + head % heads * width;
+            for (row, output) in output.chunks_exact(width).enumerate() {
+                // SAFETY: each task has its own rows of its own head, and writes them whole.
+                unsafe { shared.slice(start + row * sizes.channels(), width) }.copy_from_slice(output);
+            }
         });
     };
     // SAFETY: as above.
-    unsafe { filled(heads * tokens * width, heads * runs, task) }
+    unsafe { filled(batch * tokens * sizes.channels(), batch * heads * runs, task) }
 }
 
-/// The gradients with respect to query, key and value.
-pub(crate) fn backward(
+/// The gradient with respect to queries, keys and values, from that of the result.
+pub(crate) fn backward(kernels: &Kernels, sizes: &Sizes, qkv: &[f32], gradient: &[f32]) -> Vec<f32> {
+    let Sizes { batch, tokens, heads, width } = *sizes;
+    assert_eq!(qkv.len(), batch * tokens * 3 * sizes.channels());
+    assert_eq!(3 * gradient.len(), qkv.len());
+    let length = tokens * width;
+    let task = |head: usize, shared: Shared| {
+        with_scratch(7 * length, |scratch| {
+            let (inputs, results) = scratch.split_at_mut(4 * length);
+            let (query, rest) = inputs.split_at_mut(length);
+            let (key, rest) = rest.split_at_mut(length);
+            let (value, gradient_rows) = rest.split_at_mut(length);
+            sizes.copy_part(qkv, [0, head], 0, query);
+            sizes.copy_part(qkv, [1, head], 0, key);
+            sizes.copy_part(qkv, [2, head], 0, value);
+            sizes.copy_result(gradient, head, 0, gradient_rows);
+            head_gradients(kernels, sizes, [query, key, value, gradient_rows], results);
+            for (part, result) in results.chunks_exact(length.max(1)).enumerate() {
+                let start = head / heads * tokens * 3 * sizes.channels() + part * sizes.channels();
+                for (token, row) in result.chunks_exact(width).enumerate() {
+                    let at = start + token * 3 * sizes.channels() + head % heads * width;
+                    // SAFETY: each task has its own head and writes it whole.
+                    unsafe { shared.slice(at, width) }.copy_from_slice(row);
+                }
+            }
+        });
+    };
+    // SAFETY: as above.
+    unsafe { filled(qkv.len(), batch * heads, task) }
+}
+
+/// The gradients of queries, keys and values of one head, one after the other in `results`.
+fn head_gradients(
     kernels: &Kernels,
     sizes: &Sizes,
-    [query, key, value]: [&[f32]; 3],
-    gradient: &[f32],
-) -> [Vec<f32>; 3] {
-    let Sizes { heads, tokens, key_tokens, width } = *sizes;
-    let task = |head: usize, [query_shared, key_shared, value_shared]: [Shared; 3]| {
-        let (key, value) = (sizes.keys(key, head), sizes.keys(value, head));
-        let keys_by_columns = Panels::from_columns(kernels, key, 1, width, key_tokens);
-        let keys_by_rows = Panels::from_rows(kernels, key, key_tokens, width);
-        let values_by_columns = Panels::from_columns(kernels, value, 1, width, key_tokens);
-        let length = key_tokens * width;
-        // SAFETY: each task has its own head and writes it whole.
-        let (d_query, d_key, d_value) = unsafe {
-            let d_query = query_shared.slice(head * tokens * width, tokens * width);
-            (d_query, key_shared.slice(head * length, length), value_shared.slice(head * length, length))
-        };
-        for first in (0..tokens).step_by(RUN) {
-            let count = RUN.min(tokens - first);
-            let range = first * width..(first + count) * width;
-            let query = &sizes.queries(query, head)[range.clone()];
-            let gradient = &sizes.queries(gradient, head)[range.clone()];
-            let rows = RowTable::dense(kernels, count, width);
-            with_scratch(2 * count * key_tokens, |scratch| {
-                let (scores, slopes) = scratch.split_at_mut(count * key_tokens);
-                product(kernels, query, &rows, &keys_by_columns, scores);
-                scores.chunks_exact_mut(key_tokens).for_each(|row| softmax(row, sizes.scale()));
-                let strip = Strip::dense(count);
-                outer_rows(kernels, [scores, gradient], &strip, [key_tokens, width], d_value, first > 0);
-                product(kernels, gradient, &rows, &values_by_columns, slopes);
-                let pairs = scores.chunks_exact(key_tokens).zip(slopes.chunks_exact_mut(key_tokens));
-                pairs.for_each(|(probabilities, slopes)| {
-                    softmax_gradient(probabilities, slopes, sizes.scale())
-                });
-                let slope_rows = RowTable::dense(kernels, count, key_tokens);
-                product(kernels, slopes, &slope_rows, &keys_by_rows, &mut d_query[range]);
-                outer_rows(kernels, [slopes, query], &strip, [key_tokens, width], d_key, first > 0);
-            });
-        }
-        if tokens == 0 {
-            d_key.fill(0.0);
-            d_value.fill(0.0);
-        }
-    };
-    let key_length = heads * key_tokens * width;
-    // SAFETY: as above.
-    unsafe { filled_each([heads * tokens * width, key_length, key_length], heads, task) }
+    [query, key, value, gradient]: [&[f32]; 4],
+    results: &mut [f32],
+) {
+    let Sizes { tokens, width, .. } = *sizes;
+    let (d_query, rest) = results.split_at_mut(tokens * width);
+    let (d_key, d_value) = rest.split_at_mut(tokens * width);
+    let keys_by_columns = Panels::from_columns(kernels, key, 1, width, tokens);
+    let keys_by_rows = Panels::from_rows(kernels, key, tokens, width);
+    let values_by_columns = Panels::from_columns(kernels, value, 1, width, tokens);
+    for first in (0..tokens).step_by(RUN) {
+        let count = RUN.min(tokens - first);
+        let range = first * width..(first + count) * width;
+        let (query, gradient) = (&query[range.clone()], &gradient[range.clone()]);
+        let rows = RowTable::dense(kernels, count, width);
+        with_scratch(2 * count * tokens, |scratch| {
+            let (scores, slopes) = scratch.split_at_mut(count * tokens);
+            product(kernels, query, &rows, &keys_by_columns, scores);
+            scores.chunks_exact_mut(tokens).for_each(|row| softmax(row, sizes.scale()));
+            let strip = Strip::dense(count);
+            outer_rows(kernels, [scores, gradient], &strip, [tokens, width], d_value, first > 0);
+            product(kernels, gradient, &rows, &values_by_columns, slopes);
+            let pairs = scores.chunks_exact(tokens).zip(slopes.chunks_exact_mut(tokens));
+            pairs.for_each(|(probabilities, slopes)| softmax_gradient(probabilities, slopes, sizes.scale()));
+            let slope_rows = RowTable::dense(kernels, count, tokens);
+            product(kernels, slopes, &slope_rows, &keys_by_rows, &mut d_query[range]);
+            outer_rows(kernels, [slopes, query], &strip, [tokens, width], d_key, first > 0);
+        });
+    }
 }
 
 const LANES: usize = 16;

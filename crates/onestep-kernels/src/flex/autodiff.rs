@@ -9,12 +9,12 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, unary};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, AutodiffBackend, Flex};
+use burn::backend::{Autodiff, AutodiffBackend, Flex, TensorMetadata};
 
 use super::attention;
 use super::conv2d;
 use super::convolution::{Convolution, Statistics};
-use super::forward::{NormTensors, attention_sizes};
+use super::forward::NormTensors;
 use super::layouts::Layouts;
 use super::linear;
 use super::memory::{Contiguous, dims, is_f32, like, tensor};
@@ -24,6 +24,7 @@ use super::tile::Kernels;
 use super::update;
 use crate::conv2d::ConvolutionOptions;
 use crate::norm_act::NormActOptions;
+use crate::profile::{self, Operation};
 use crate::resample::LinearMap;
 use crate::update::AdamCoefficients;
 use crate::{KernelOps, Optional, composed};
@@ -121,26 +122,26 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         let nodes = [input_node, gain_node, offset_node, scale_node, shift_node];
         let tensors = NormTensors { gain, offset, scale, shift, options };
         let shape = dims::<4>(&input);
+        let timed = profile::start(|| Operation::map("norm_act forward", &shape));
         let (output, affine) = tensors.with(&input, |norm| {
             let affine = norm.affine();
             (tensor(norm.forward(&affine), shape), affine)
         });
+        drop(timed);
         match NormActBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish((input, tensors, Arc::new(affine)), output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }
 
-    fn attention(query: Tracked<C>, key: Tracked<C>, value: Tracked<C>) -> Tracked<C> {
-        if !is_f32([&query, &key, &value].map(|tensor| tensor.primitive())) {
-            return composed::attention::<Self>(query, key, value);
+    fn attention(qkv: Tracked<C>, heads: usize) -> Tracked<C> {
+        if !is_f32([qkv.primitive()]) {
+            return composed::attention::<Self>(qkv, heads);
         }
-        let (query, query_node) = query.into_parts();
-        let ((key, key_node), (value, value_node)) = (key.into_parts(), value.into_parts());
-        let nodes = [query_node, key_node, value_node];
-        let output = Flex::attention(query.clone(), key.clone(), value.clone());
-        match AttentionBackward.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish([query, key, value], output),
+        let (qkv, node) = qkv.into_parts();
+        let output = Flex::attention(qkv.clone(), heads);
+        match AttentionBackward.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish((qkv, heads), output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }
@@ -219,6 +220,7 @@ impl Backward<Flex, 8> for ConvolutionBackward {
         let mut gradient = gradients.consume::<Flex>(&ops.node);
         let factor = convolution.options.factor;
         if factor != 1.0 {
+            let _timed = profile::start(|| Operation::map("scale gradient", &gradient.shape()));
             gradient = like(update::scaled(Contiguous::new(&gradient).as_slice(), factor), &gradient);
         }
         if let Some(node) = residual_node {
@@ -228,21 +230,27 @@ impl Backward<Flex, 8> for ConvolutionBackward {
         let (kernels, gradient, geometry) = (Kernels::best(), gradient.as_slice(), convolution.geometry());
         if let (Some(node), Some(bias)) = (bias_node, &convolution.bias) {
             let shape = dims::<2>(bias);
+            let _timed = profile::start(|| Operation::map("conv2d bias gradient", &geometry.output_shape()));
             let values = conv2d::bias_gradient(&geometry, gradient, shape[0] > 1);
             gradients.register::<Flex>(node.id, tensor(values, shape));
         }
         convolution.with_input(statistics, |input, statistics| {
             if let Some(node) = weight_node {
+                let _timed = profile::start(|| Operation::conv2d("weight gradient", &geometry));
                 let values = conv2d::weight_gradient(&kernels, &geometry, input, gradient);
                 gradients.register::<Flex>(node.id, tensor(values, geometry.weight_shape()));
             }
             if input_node.is_none() && norm_nodes.iter().all(Option::is_none) {
                 return;
             }
+            let timed = profile::start(|| Operation::conv2d("data gradient", &geometry));
             let weight = Contiguous::new(&convolution.weight);
             let values = conv2d::input_gradient(&kernels, &geometry, weight.as_slice(), gradient);
+            drop(timed);
             match (input, statistics) {
                 (conv2d::Input::Normalised(norm, _), Some(affine)) => {
+                    let _timed =
+                        profile::start(|| Operation::map("norm_act gradient", &geometry.input_shape()));
                     let result = norm.backward(&affine, &values);
                     let ids = norm_nodes.each_ref().map(|node| node.as_ref().map(|node| node.id));
                     let input = input_node.as_ref().map(|node| node.id);
@@ -291,6 +299,7 @@ impl Backward<Flex, 5> for NormActBackward {
         let (input, tensors, affine) = ops.state;
         let [input_node, norm_nodes @ ..] = ops.parents;
         let gradient = Contiguous::new(&gradients.consume::<Flex>(&ops.node));
+        let _timed = profile::start(|| Operation::map("norm_act gradient", &input.shape()));
         let result = tensors.with(&input, |norm| norm.backward(&affine, gradient.as_slice()));
         let ids = norm_nodes.map(|node| node.map(|node| node.id));
         register_norm(gradients, input_node.map(|node| node.id), ids, result, dims(&input));
@@ -300,20 +309,19 @@ impl Backward<Flex, 5> for NormActBackward {
 #[derive(Debug)]
 struct AttentionBackward;
 
-impl Backward<Flex, 3> for AttentionBackward {
-    type State = [FlexTensor; 3];
+impl Backward<Flex, 1> for AttentionBackward {
+    type State = (FlexTensor, usize);
 
-    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let sizes = attention_sizes(&ops.state[0], &ops.state[1]);
-        let gradient = Contiguous::new(&gradients.consume::<Flex>(&ops.node));
-        let slices = ops.state.each_ref().map(Contiguous::new);
-        let slices = slices.each_ref().map(Contiguous::as_slice);
-        let results = attention::backward(&Kernels::best(), &sizes, slices, gradient.as_slice());
-        for ((node, result), tensor) in ops.parents.into_iter().zip(results).zip(&ops.state) {
-            if let Some(node) = node {
-                gradients.register::<Flex>(node.id, like(result, tensor));
-            }
-        }
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        unary::<Flex, _>(ops.parents, ops.node, gradients, |gradient| {
+            let (qkv, heads) = ops.state;
+            let sizes = attention::Sizes::new(dims(&qkv), heads);
+            let _timed = profile::start(|| Operation::attention("gradient", 4, &sizes));
+            let [values, gradient] = [&qkv, &gradient].map(Contiguous::new);
+            let result =
+                attention::backward(&Kernels::best(), &sizes, values.as_slice(), gradient.as_slice());
+            like(result, &qkv)
+        });
     }
 }
 
@@ -331,16 +339,19 @@ impl Backward<Flex, 3> for LinearBackward {
         let ([rows, inputs], [_, outputs]) = (dims(&input), dims::<2>(&weight));
         let sizes = [rows, inputs, outputs];
         if let Some(node) = input_node {
+            let _timed = profile::start(|| Operation::linear("data gradient", sizes));
             let values =
                 linear::input_gradient(&kernels, sizes, Contiguous::new(&weight).as_slice(), gradient);
             gradients.register::<Flex>(node.id, tensor(values, [rows, inputs]));
         }
         if let Some(node) = weight_node {
+            let _timed = profile::start(|| Operation::linear("weight gradient", sizes));
             let values =
                 linear::weight_gradient(&kernels, sizes, Contiguous::new(&input).as_slice(), gradient);
             gradients.register::<Flex>(node.id, tensor(values, [inputs, outputs]));
         }
         if let Some(node) = bias_node {
+            let _timed = profile::start(|| Operation::map("linear bias gradient", &[rows, outputs]));
             gradients.register::<Flex>(node.id, tensor(column_sums(gradient, outputs), [outputs]));
         }
     }
@@ -354,6 +365,7 @@ impl Backward<Flex, 1> for SiluBackward {
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
         unary::<Flex, _>(ops.parents, ops.node, gradients, |gradient| {
+            let _timed = profile::start(|| Operation::map("silu gradient", &ops.state.shape()));
             let [input, gradient] = [&ops.state, &gradient].map(Contiguous::new);
             like(update::silu_gradient(input.as_slice(), gradient.as_slice()), &ops.state)
         });

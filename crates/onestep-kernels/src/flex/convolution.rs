@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 
 use super::conv2d::{self, Geometry};
@@ -12,6 +13,7 @@ use super::norm_act::Affine;
 use super::product::Epilogue;
 use super::tile::Kernels;
 use crate::conv2d::ConvolutionOptions;
+use crate::profile::{self, Operation};
 
 /// The arguments of a convolution as tensors.
 #[derive(Debug, Clone)]
@@ -52,6 +54,7 @@ impl Convolution {
         };
         let layouts = self.options.layouts.as_ref().filter(|_| pays_to_keep(&geometry));
         let (output, statistics) = self.with_input(None, |input, statistics| {
+            let _timed = profile::start(|| Operation::conv2d("forward", &geometry));
             let output = conv2d::forward(&kernels, &geometry, input, weight.as_slice(), layouts, &epilogue);
             (output, statistics)
         });
@@ -66,7 +69,11 @@ impl Convolution {
     ) -> R {
         match &self.norm {
             Some(norm) => norm.with(&self.input, |norm| {
-                let affine = statistics.unwrap_or_else(|| Arc::new(norm.affine()));
+                let affine = statistics.unwrap_or_else(|| {
+                    let _timed =
+                        profile::start(|| Operation::map("norm_act statistics", &self.input.shape()));
+                    Arc::new(norm.affine())
+                });
                 body(&conv2d::Input::Normalised(norm, &affine), Some(affine.clone()))
             }),
             None => body(&conv2d::Input::Plain(Contiguous::new(&self.input).as_slice()), None),

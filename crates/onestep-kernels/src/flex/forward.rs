@@ -1,6 +1,7 @@
 //! The extension for Flex: f32 goes to the hand-written bodies, other types to the composed ones.
 
 use burn::backend::Flex;
+use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 
 use super::attention;
@@ -14,6 +15,7 @@ use super::tile::Kernels;
 use super::update;
 use crate::conv2d::ConvolutionOptions;
 use crate::norm_act::NormActOptions;
+use crate::profile::{self, Operation};
 use crate::resample::LinearMap;
 use crate::update::AdamCoefficients;
 use crate::{KernelOps, Optional, composed};
@@ -51,17 +53,18 @@ impl KernelOps for Flex {
             return composed::norm_act::<Self>(input, gain, offset, scale.zip(shift), options);
         }
         let tensors = NormTensors { gain, offset, scale, shift, options };
+        let _timed = profile::start(|| Operation::map("norm_act forward", &input.shape()));
         tensors.with(&input, |norm| tensor(norm.forward(&norm.affine()), dims::<4>(&input)))
     }
 
-    fn attention(query: FlexTensor, key: FlexTensor, value: FlexTensor) -> FlexTensor {
-        if !is_f32([&query, &key, &value]) {
-            return composed::attention::<Self>(query, key, value);
+    fn attention(qkv: FlexTensor, heads: usize) -> FlexTensor {
+        if !is_f32([&qkv]) {
+            return composed::attention::<Self>(qkv, heads);
         }
-        let (sizes, shape) = (attention_sizes(&query, &key), dims::<4>(&query));
-        let [query, key, value] = [&query, &key, &value].map(Contiguous::new);
-        let [query, key, value] = [&query, &key, &value].map(Contiguous::as_slice);
-        tensor(attention::forward(&Kernels::best(), &sizes, query, key, value), shape)
+        let sizes = attention::Sizes::new(dims(&qkv), heads);
+        let _timed = profile::start(|| Operation::attention("forward", 2, &sizes));
+        let output = attention::forward(&Kernels::best(), &sizes, Contiguous::new(&qkv).as_slice());
+        tensor(output, [sizes.batch, sizes.tokens, heads * sizes.width])
     }
 
     fn linear(
@@ -75,6 +78,7 @@ impl KernelOps for Flex {
             return composed::linear::<Self>(input, weight, bias);
         }
         let ([rows, inputs], [_, outputs]) = (dims(&input), dims::<2>(&weight));
+        let _timed = profile::start(|| Operation::linear("forward", [rows, inputs, outputs]));
         let [input, weight] = [&input, &weight].map(Contiguous::new);
         let bias = bias.as_ref().map(Contiguous::new);
         let bias = bias.as_ref().map(Contiguous::as_slice);
@@ -88,6 +92,7 @@ impl KernelOps for Flex {
         if !is_f32([&input]) {
             return composed::silu::<Self>(input);
         }
+        let _timed = profile::start(|| Operation::map("silu forward", &input.shape()));
         like(update::silu(Contiguous::new(&input).as_slice()), &input)
     }
 
@@ -95,6 +100,7 @@ impl KernelOps for Flex {
         if !is_f32([&input]) {
             return composed::resample::<Self>(input, &rows, &columns);
         }
+        let _timed = profile::start(|| Operation::map("resample", &dims::<4>(&input)));
         let [batch, _, _, channels] = dims(&input);
         let values = resample::resample(Contiguous::new(&input).as_slice(), channels, &rows, &columns);
         tensor(values, [batch, rows.outputs(), columns.outputs(), channels])
@@ -117,6 +123,7 @@ impl KernelOps for Flex {
                 coefficients,
             );
         }
+        let _timed = profile::start(|| Operation::map("adam_update", &dims::<1>(&parameter)));
         let slices = tensors.map(Contiguous::new);
         let results = update::adam(slices.each_ref().map(Contiguous::as_slice), coefficients);
         results.map(|values| like(values, &parameter)).into()
@@ -126,14 +133,10 @@ impl KernelOps for Flex {
         if !is_f32([&average, &source]) {
             return composed::ema_update::<Self>(average, source, rate);
         }
+        let _timed = profile::start(|| Operation::map("ema_update", &dims::<1>(&average)));
         let [values, source] = [&average, &source].map(Contiguous::new);
         like(update::ema(values.as_slice(), source.as_slice(), rate), &average)
     }
-}
-
-pub(super) fn attention_sizes(query: &FlexTensor, key: &FlexTensor) -> attention::Sizes {
-    let ([batch, heads, tokens, width], [_, _, key_tokens, _]) = (dims(query), dims::<4>(key));
-    attention::Sizes { heads: batch * heads, tokens, key_tokens, width }
 }
 
 /// The composed body, for other types than f32.

@@ -4,7 +4,7 @@
 //! [`outer`] cut matrices into what they run over, [`elementwise`] does the rest; the operators are written in those;
 //! [`forward`] and [`autodiff`] are the extension for Flex and for autodiff over Flex.
 
-mod attention;
+pub(crate) mod attention;
 mod autodiff;
 pub(crate) mod conv2d;
 mod convolution;

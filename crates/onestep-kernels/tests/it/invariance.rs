@@ -53,9 +53,9 @@ fn everything(batch: usize) -> Vec<(String, Vec<u32>)> {
     let output = norm_act(image, 32, 1e-5, gain.clone(), offset.clone(), scale_shift, Activation::Silu);
     record("norm_act", output.flatten(0, 3), &[&x, &scale, &shift, &gain, &offset]);
 
-    let [q, k, v] = [0; 3].map(|_| input(&[batch, 2, 100, 24]));
-    let [qs, ks, vs] = [&q, &k, &v].map(|tensor| tensor.clone().reshape([batch, 2, 100, 24]));
-    record("attention", attention(qs, ks, vs).flatten(0, 3), &[&q, &k, &v]);
+    let qkv = input(&[batch, 100, 3 * 2 * 24]);
+    let output = attention(qkv.clone().reshape([batch, 100, 3 * 2 * 24]), 2);
+    record("attention", output.flatten(0, 2), &[&qkv]);
 
     let (x, w, b) = (input(&[batch, 200]), input(&[200, 300]), input(&[300]));
     let output = linear(x.clone().reshape([batch, 200]), w.clone().reshape([200, 300]), Some(b.clone()));
@@ -129,10 +129,7 @@ fn no_bit_of_a_sample_depends_on_its_batch() {
         let input = image(batch, [20, 20, 48]);
         bits(&norm_act(input, 12, 1e-5, gain.clone(), offset.clone(), None, Activation::Silu))
     });
-    check("attention", &|batch| {
-        let input = image(batch, [2, 77, 16]);
-        bits(&attention(input.clone(), input.clone() * 2.0, input))
-    });
+    check("attention", &|batch| bits(&attention(image(batch, [1, 77, 3 * 2 * 16]).squeeze_dim(1), 2)));
     let weight = tensor([300, 130], 5, DType::F32, &device);
     check("linear", &|batch| {
         bits(&linear(image(batch, [1, 1, 300]).reshape([batch, 300]), weight.clone(), None))

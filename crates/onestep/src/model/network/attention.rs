@@ -60,21 +60,12 @@ impl SelfAttention {
     /// `[batch, height, width, channels]` to the same shape.
     pub fn forward(&self, weights: &Weights, input: Tensor<4>) -> Tensor<4> {
         let [batch, height, width, channels] = input.dims();
-        let (tokens, head_width) = (height * width, channels / self.heads);
         let qkv = Convolution {
             norm: Some(self.norm.norm(weights, None, Activation::None)),
             ..self.qkv.convolution(weights, input.clone())
         };
-        let qkv = qkv.forward();
-        let [query, key, value] = [0, 1, 2].map(|part| {
-            qkv.clone()
-                .narrow(3, part * channels, channels)
-                .reshape([batch, tokens, self.heads, head_width])
-                .swap_dims(1, 2) // [batch, heads, tokens, head_width]
-        });
-        let attended = onestep_kernels::attention(query, key, value)
-            .swap_dims(1, 2)
-            .reshape([batch, height, width, channels]);
+        let qkv = qkv.forward().reshape([batch, height * width, 3 * channels]);
+        let attended = onestep_kernels::attention(qkv, self.heads).reshape([batch, height, width, channels]);
         let projection = self.projection.convolution(weights, attended);
         Convolution { residual: Some(input), factor: self.residual_scale, ..projection }.forward()
     }

@@ -1,0 +1,17 @@
+//! Measuring: what `bench` runs, how it takes the time, and how it adds up what the operators did. It prints nothing.
+//!
+//! 1. A [`Subject`] is the network to measure, with weights and a way to train it.
+//! 2. [`passes`] runs its evaluation, its gradient and its training step.
+//! 3. [`timing`] takes the time, and knows the most that the processor can do ([`ceiling`]).
+//! 4. [`Row`]s are the operators of one run added up.
+
+mod images;
+pub mod passes;
+mod rows;
+mod subject;
+mod timing;
+
+pub use passes::{Case, Measured};
+pub use rows::{Row, by_kind};
+pub use subject::{NETWORKS, Subject};
+pub use timing::{ceiling, peak_memory_bytes};

@@ -1,0 +1,153 @@
+//! Evaluation, gradient and training step, each run many times.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use onestep::data::Dataset;
+use onestep::model::{Condition, Denoiser, per_sample};
+use onestep::noise::{Purpose, Stream};
+use onestep::objective::{self, Batch, Weighting};
+use onestep::train::Trainer;
+use onestep_kernels::profile;
+
+use super::Subject;
+use super::images::RandomImages;
+use super::rows::{self, Row};
+use super::timing::{Timing, repeat};
+use crate::failure::Outcome;
+
+/// Timed runs at least, however slow.
+const LEAST: usize = 3;
+
+/// What was measured of one pass.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// Of the runs.
+    pub timing: Timing,
+    /// Nominal floating-point operations of one run.
+    pub flop: f64,
+    /// The operators of a run of its own, the one in the middle of several, and what is left of it.
+    pub rows: Vec<Row>,
+    /// The whole of that run.
+    pub profiled_seconds: f64,
+}
+
+/// A noisy batch with everything that a network is told about it.
+pub struct Case {
+    /// Images and noise.
+    pub batch: Batch,
+    /// Images with the noise on them, `[batch, height, width, channels]`.
+    pub noisy: Tensor<4>,
+    /// One a sample; each is an f32.
+    pub sigma: Vec<f64>,
+}
+
+impl Case {
+    /// So many images for a network, the same on every run.
+    pub fn new(subject: &Subject, batch: usize, device: &Device) -> Outcome<Self> {
+        let network = subject.model.network();
+        let images = RandomImages::new(network.image(), network.n_classes());
+        let (mut clean, mut noise, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        for index in 0..batch {
+            let sample = images.sample(index % images.len())?;
+            noise.extend(Stream::new(1, Purpose::Test, 0, index as u64).standard_normal(sample.values.len()));
+            clean.extend(sample.values);
+            labels.extend(sample.label);
+        }
+        let [height, width, channels] = network.image();
+        let tensor = |values: Vec<f32>| {
+            Tensor::from_data(TensorData::new(values, [batch, height, width, channels]), device)
+        };
+        let (clean, noise): (Tensor<4>, Tensor<4>) = (tensor(clean), tensor(noise));
+        // From hardly any noise to a lot of it.
+        let sigma: Vec<f64> =
+            (0..batch).map(|index| f64::from(0.05 * 3.0f32.powi((index % 6) as i32))).collect();
+        let noisy = clean.clone() + noise.clone() * per_sample(sigma.iter().copied(), &clean);
+        let condition =
+            if network.n_classes().is_some() { Condition::classes(labels) } else { Condition::default() };
+        Ok(Self { batch: Batch { clean, noise, condition }, noisy, sigma })
+    }
+}
+
+/// One evaluation, without gradients.
+pub fn forward(subject: &Subject, case: &Case, seconds: f64) -> Outcome<Measured> {
+    measure(
+        seconds,
+        || Ok(case.noisy.clone()),
+        |noisy| {
+            black_box(subject.model.denoise(noisy, &case.sigma, &case.batch.condition)?);
+            Ok(())
+        },
+    )
+}
+
+/// The gradient of the denoising loss by every parameter; the evaluation before it is not counted.
+pub fn backward(subject: &Subject, case: &Case, seconds: f64) -> Outcome<Measured> {
+    let sigma_data = subject.model.range().sigma_data;
+    measure(
+        seconds,
+        || {
+            let tracked = subject.model.weights().tracked();
+            let student = subject.model.with_weights(tracked.clone());
+            let loss =
+                objective::denoising(&student, &case.batch, &case.sigma, Weighting::Karras, sigma_data)?;
+            Ok((tracked, loss.mean()))
+        },
+        |(tracked, loss)| {
+            let mut graph = loss.backward();
+            black_box(tracked.gradients(&mut graph));
+            Ok(())
+        },
+    )
+}
+
+/// A training step as `train` makes it, on random images.
+pub fn step(subject: &Subject, seconds: f64, device: &Device) -> Outcome<Measured> {
+    let network = subject.model.network();
+    let images = RandomImages::new(network.image(), network.n_classes());
+    let mut trainer = Trainer::new(subject.recipe.clone(), Box::new(images), None, device)?;
+    measure(
+        seconds,
+        || Ok(()),
+        |()| {
+            black_box(trainer.step()?);
+            Ok(())
+        },
+    )
+}
+
+/// Runs `work` for so many seconds after a run to warm up, then again with the operators recorded.
+fn measure<P>(
+    seconds: f64,
+    mut prepare: impl FnMut() -> Outcome<P>,
+    mut work: impl FnMut(P) -> Outcome,
+) -> Outcome<Measured> {
+    let mut timed = |prepared| {
+        let started = Instant::now();
+        work(prepared)?;
+        Outcome::Ok(started.elapsed().as_secs_f64())
+    };
+    timed(prepare()?)?;
+    let runs = repeat(seconds, LEAST, || timed(prepare()?))?;
+    let mut recorded = Vec::new();
+    repeat(seconds / 4.0, 1, || {
+        let prepared = prepare()?;
+        let (total, entries) = profile::record(|| timed(prepared));
+        recorded.push((total?, entries));
+        Outcome::Ok(0.0)
+    })?;
+    recorded.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let (profiled_seconds, entries) = recorded.swap_remove(recorded.len() / 2);
+    let rows = rows::from_entries(&entries, profiled_seconds);
+    let flop = rows.iter().map(|row| row.flop).sum();
+    Ok(Measured { timing: Timing::of(runs), flop, rows, profiled_seconds })
+}
+
+/// Nominal floating-point operations of one evaluation, which also warms everything up.
+pub fn flop_forward(subject: &Subject, case: &Case) -> Outcome<f64> {
+    let (outcome, entries) =
+        profile::record(|| subject.model.denoise(case.noisy.clone(), &case.sigma, &case.batch.condition));
+    outcome?;
+    Ok(entries.iter().map(|entry| entry.operation.flop).sum())
+}
