@@ -89,12 +89,13 @@ class Block(nn.Module):
 
     def forward(self, images, embedding):
         hidden = self.conv0(self.resample(F.silu(self.norm0(images))))
-        told = self.affine(embedding)[:, :, None, None]
+        told = self.affine(embedding)
         if self.scale_shift:
-            scale, shift = told.chunk(2, dim=1)
+            # Cut in two before it gets its axes: the other order crashes OpenVINO 2026.4.
+            scale, shift = (part[:, :, None, None] for part in told.chunk(2, dim=1))
             hidden = F.silu(torch.addcmul(shift, self.norm1(hidden), scale + 1.0))
         else:
-            hidden = F.silu(self.norm1(hidden + told))
+            hidden = F.silu(self.norm1(hidden + told[:, :, None, None]))
         hidden = self.conv1(F.dropout(hidden, self.dropout, self.training))
         total = self.skip(self.resample(images)) + hidden
         return total if self.residual_scale == 1.0 else total * self.residual_scale
@@ -398,13 +399,16 @@ def build(architecture):
         return network({**defaults, **architecture})
 
 
-def load(network, architecture, model):
-    """Puts the numbers of a model file into a network of `build`; names and shapes must be exactly those of the file."""
+def load(network, architecture, model, layout=torch.contiguous_format):
+    """Puts the numbers of a model file into a network of `build`; names and shapes must be exactly those of the file.
+
+    Convolutions get the memory format `layout` at once: a second copy would show in the peak of memory.
+    """
     state = {}
     for name in model.entries:
         tensor = torch.from_numpy(model.read(name))
         if tensor.ndim == 4:
-            tensor = tensor.permute(3, 2, 0, 1).contiguous()
+            tensor = tensor.permute(3, 2, 0, 1).contiguous(memory_format=layout)
         elif tensor.ndim == 2 and name != "label_emb.weight":
             tensor = tensor.t().contiguous()
         state[ours(name) if architecture["network"] == "adm" else name] = tensor

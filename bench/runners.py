@@ -8,13 +8,15 @@ from model import Case, Coefficients, ModelFile, features
 from problem import Problem
 
 
-def network_of(folder):
+def network_of(folder, channels_last=False):
     """The model file in `folder` and its network in PyTorch, with the numbers in place."""
     import networks
+    import torch
 
     model = ModelFile(f"{folder}/model.safetensors")
     network = networks.build(model.architecture)
-    return model, networks.load(network, model.architecture, model)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return model, networks.load(network, model.architecture, model, layout)
 
 
 class TorchForward:
@@ -28,10 +30,10 @@ class TorchForward:
         self.channels_last = peer != "eager"
         self.autocast = precision == "bf16" and peer != "bf16-weights"
         self.compiled = peer == "compile"
-        self.model, self.network = network_of(case)
+        self.model, self.network = network_of(case, self.channels_last)
         self.kind = torch.bfloat16 if peer == "bf16-weights" else torch.float32
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
-        self.network.eval().to(dtype=self.kind, memory_format=layout)
+        self.network.eval().to(self.kind)
         self.case = Case(case, self.model)
         images, told, labels = self.case.inputs()
         images = torch.from_numpy(images).to(dtype=self.kind, memory_format=layout)
