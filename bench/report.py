@@ -14,6 +14,10 @@ def millis(value):
     return f"{value:.2f}" if value < 100 else f"{value:.1f}" if value < 1000 else f"{value:,.0f}"
 
 
+def counted(rounds):
+    return "one round" if rounds == 1 else f"medians of {rounds} rounds"
+
+
 def difference(value):
     return f"{value:.1e}" if value else "0"
 
@@ -57,7 +61,7 @@ def table(contest, network, threads, rounds):
     if about.get("flop"):
         yield (
             f"{about['parameters'] / 1e6:.1f} M parameters · {about['flop'] / 1e9:,.1f} GFLOP · "
-            f"ceiling {about['ceiling_gflops']:,.0f} GFLOP/s · medians of {rounds} rounds"
+            f"ceiling {about['ceiling_gflops']:,.0f} GFLOP/s · {counted(rounds)}"
         )
     yield ""
     rows = [HEADINGS] + [row(result, contest) for result in timed]
@@ -79,8 +83,9 @@ def table(contest, network, threads, rounds):
         best = min(peers, key=lambda result: ratios[result.name])
         yield ""
         yield f"  onestep is {times_as_fast(ratios[best.name])} the fastest peer, {best.title}."
-    if (busy(contest) or 0.0) > 0.2:
-        yield f"  Other programs kept {busy(contest):.1f} CPUs busy between the rounds: measure again on a quiet machine."
+    others = busy(contest) or 0.0
+    if others > 0.2:
+        yield f"  Other programs kept {others:.1f} CPUs busy between the rounds: measure again on a quiet machine."
 
 
 LEGEND = """\
