@@ -28,7 +28,8 @@ class Onestep:
         self.path, self.network, self.threads = str(Path(found).absolute()), network, threads
 
     def run(self, batch, precision, *options):
-        command = [self.path, "bench", self.network, "--batch", str(batch), "--precision", precision, *options]
+        command = [self.path, "bench", self.network, "--batch", str(batch), "--precision", precision]
+        command += ["--threads", str(self.threads), *options]
         try:
             done = subprocess.run(command, env=environment(self.threads), capture_output=True, text=True)
         except OSError as error:
@@ -38,24 +39,30 @@ class Onestep:
             raise Problem(f"`{' '.join(command[1:])}` failed:\n  " + said.replace("\n", "\n  "))
         return done.stdout
 
+    @staticmethod
+    def reason(problem):
+        """The line of a Problem that says what onestep refused."""
+        lines = [line.strip() for line in str(problem).splitlines()]
+        return next((line.removeprefix("error: ") for line in lines if line.startswith("error: ")), lines[0])
+
     def dump(self, batch, precision, folder):
         """Writes weights, inputs and onestep's own output: `model.safetensors` and `case.safetensors`."""
-        self.run(batch, precision, "--dump", str(folder))
+        self.run(batch, precision, "--what", "forward", "--seconds", "0", "--dump", str(folder))
         for name in ("model.safetensors", "case.safetensors"):
             if not (Path(folder) / name).is_file():
                 raise Problem(f"`onestep bench --dump` wrote no {name}")
 
-    def measure(self, batch, precision, work):
-        """One measurement of `work`, `forward` or `training_step`, as a contestant's round and what goes with it."""
-        text = self.run(batch, precision, "--json")
+    def measure(self, batch, precision, training, seconds):
+        """One measurement of the forward pass or the training step: a contestant's round, and what goes with it."""
+        work, name = ("step", "training_step") if training else ("forward", "forward")
+        text = self.run(batch, precision, "--what", work, "--seconds", str(seconds), "--json")
         try:
             told = json.loads(text)
-            figures = told[work]
-            flop = told["flop_forward"] if work == "forward" else 1e6 * figures["gflops"] * figures["median_ms"]
+            figures = told[name]
             measured = {
                 "times_ms": [figures["median_ms"]],
                 "peak_memory_bytes": told["peak_memory_bytes"],
-                "flop": flop,
+                "flop": figures["flop"],
                 "parameters": told["parameters"],
                 "ceiling_gflops": told["ceiling_gflops"],
             }

@@ -118,10 +118,13 @@ def main():
     else:
         with tempfile.TemporaryDirectory(prefix="onestep-peers-") as folder:
             contests = compare(options, onestep, peers, Path(folder), say)
-    print(report.LEGEND)
     if options.json:
         records = [report.record(contest, options.network, options.threads) for contest in contests]
-        options.json.write_text(json.dumps(records, indent=1) + "\n")
+        try:
+            options.json.write_text(json.dumps(records, indent=1) + "\n")
+        except OSError as error:
+            raise Problem(f"cannot write {options.json}: {error.strerror}") from error
+    print(report.LEGEND)
 
 
 if __name__ == "__main__":

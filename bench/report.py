@@ -85,6 +85,8 @@ def table(contest, network, threads, rounds):
         yield f"  onestep is {times_as_fast(ratios[best.name])} the fastest peer, {best.title}."
     others = busy(contest) or 0.0
     if others > 0.2:
+        if len(peers) in (0, len(timed)):
+            yield ""
         yield f"  Other programs kept {others:.1f} CPUs busy between the rounds: measure again on a quiet machine."
 
 
