@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use super::dense::{Rows, dense};
 use super::layouts::Layouts;
 use super::norm_act::{Affine, Norm};
 use super::outer::{OuterTable, column_sums, outer_sum};
@@ -70,6 +71,11 @@ impl Geometry {
             outputs: self.inputs,
             options: Conv2dOptions::new(1, padding),
         })
+    }
+
+    /// Whether each output pixel is a product of its own input pixel alone.
+    fn is_pointwise(&self) -> bool {
+        self.kernel == [1, 1] && self.options == Conv2dOptions::same(1)
     }
 
     fn taps(&self) -> usize {
@@ -155,6 +161,11 @@ pub(crate) fn forward(
             &made
         }
     };
+    if geometry.is_pointwise() {
+        let Source { images, prologue } = input.source();
+        let rows = Rows { values: images, images: geometry.batch, rows: height * width, prologue };
+        return dense(kernels, &rows, panels, epilogue);
+    }
     let table = RowTable::build(kernels, geometry.taps(), height * width, |tap, pixel| {
         geometry.input_pixel(tap, [pixel / width, pixel % width]).map(|pixel| pixel * geometry.inputs)
     });
@@ -177,6 +188,11 @@ pub(crate) fn input_gradient(
         return winograd::forward(kernels, &turned, &tiling, &source, &factors, &Epilogue::NONE);
     }
     let panels = Panels::from_columns(kernels, weight, geometry.taps(), geometry.outputs, geometry.inputs);
+    if geometry.is_pointwise() {
+        let rows =
+            Rows { values: gradient, images: 1, rows: geometry.batch * height * width, prologue: None };
+        return dense(kernels, &rows, &panels, &Epilogue::NONE);
+    }
     // Input pixels phase by phase; with stride 1 that is their order.
     let mut pixels = Vec::with_capacity(height * width);
     for phase in 0..stride * stride {

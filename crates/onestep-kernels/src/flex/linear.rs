@@ -1,9 +1,10 @@
 //! The linear layer and its gradients in f32.
 
+use super::dense::{Rows, dense};
 use super::layouts::Layouts;
 use super::outer::{OuterTable, outer_sum};
 use super::panels::Panels;
-use super::product::{Epilogue, RowTable, gathered};
+use super::product::Epilogue;
 use super::tile::Kernels;
 
 /// Rows, inputs and outputs of a linear layer.
@@ -26,7 +27,8 @@ pub(crate) fn forward(
             &made
         }
     };
-    gathered(kernels, input, 1, &RowTable::dense(kernels, rows, inputs), panels, &Epilogue::bias(bias))
+    let rows = Rows { values: input, images: 1, rows, prologue: None };
+    dense(kernels, &rows, panels, &Epilogue::bias(bias))
 }
 
 pub(crate) fn input_gradient(
@@ -36,7 +38,8 @@ pub(crate) fn input_gradient(
     gradient: &[f32],
 ) -> Vec<f32> {
     let panels = Panels::from_columns(kernels, weight, 1, outputs, inputs);
-    gathered(kernels, gradient, 1, &RowTable::dense(kernels, rows, outputs), &panels, &Epilogue::NONE)
+    let rows = Rows { values: gradient, images: 1, rows, prologue: None };
+    dense(kernels, &rows, &panels, &Epilogue::NONE)
 }
 
 pub(crate) fn weight_gradient(

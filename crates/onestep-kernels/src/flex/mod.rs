@@ -8,6 +8,7 @@ pub(crate) mod attention;
 mod autodiff;
 pub(crate) mod conv2d;
 mod convolution;
+mod dense;
 mod elementwise;
 mod forward;
 pub(crate) mod layouts;

@@ -6,10 +6,9 @@
 
 #![allow(unsafe_code, reason = "tasks write disjoint runs of pixels of the outputs")]
 
-use super::memory::{Shared, filled};
-use super::norm_loops::{
-    apply_linear, apply_silu, input_linear, input_silu, moments, sums_linear, sums_silu,
-};
+use super::memory::{Shared, filled, filled_each};
+use super::norm_loops::{apply_linear, apply_silu, input_gradient, moments, slopes_linear, slopes_silu};
+use super::threads::each;
 use crate::activation::Activation;
 use crate::norm_act::NormActOptions;
 
@@ -50,11 +49,11 @@ impl Prologue<'_> {
     /// Applies it to some pixels of an image.
     pub(crate) fn apply(&self, image: usize, input: &[f32], output: &mut [f32]) {
         let of_image = image * self.channels..(image + 1) * self.channels;
-        let [mean, factor, term] = [&self.affine.mean, &self.affine.factor, &self.affine.term]
+        let affine = [&self.affine.mean, &self.affine.factor, &self.affine.term]
             .map(|values| &values[of_image.clone()]);
         match self.activation {
-            Activation::None => apply_linear(input, mean, factor, term, output),
-            Activation::Silu => apply_silu(input, mean, factor, term, output),
+            Activation::None => apply_linear(input, affine, output),
+            Activation::Silu => apply_silu(input, affine, output),
         }
     }
 }
@@ -78,21 +77,24 @@ impl Norm<'_> {
         self.pixels.div_ceil(self.run())
     }
 
-    /// Runs `task(image, first pixel, pixels, result row)` for each run, filling `[batch, runs, width]`.
+    /// The elements of a run, counted through the batch.
+    fn elements(&self, index: usize) -> std::ops::Range<usize> {
+        let (image, first) = (index / self.runs(), index % self.runs() * self.run());
+        let start = image * self.pixels + first;
+        let end = image * self.pixels + (first + self.run()).min(self.pixels);
+        start * self.channels..end * self.channels
+    }
+
+    /// Runs `task(image, elements, result row)` for each run, filling `[batch, runs, width]`.
     fn per_run(
         &self,
         width: usize,
         task: impl Fn(usize, std::ops::Range<usize>, &mut [f32]) + Sync,
     ) -> Vec<f32> {
-        let (run, runs) = (self.run(), self.runs());
+        let runs = self.runs();
         let body = |index: usize, shared: Shared| {
-            let (image, first) = (index / runs, index % runs * run);
-            let start = image * self.pixels + first;
-            let end = image * self.pixels + (first + run).min(self.pixels);
             // SAFETY: each task has its own row of the result.
-            task(image, start * self.channels..end * self.channels, unsafe {
-                shared.slice(index * width, width)
-            });
+            task(index / runs, self.elements(index), unsafe { shared.slice(index * width, width) });
         };
         // SAFETY: all rows are handed out; the tasks of this module write them whole.
         unsafe { filled(self.batch * runs * width, self.batch * runs, body) }
@@ -100,13 +102,12 @@ impl Norm<'_> {
 
     /// Runs `task(image, elements)` for each run, filling a tensor like the input.
     fn per_pixel(&self, task: impl Fn(usize, std::ops::Range<usize>, &mut [f32]) + Sync) -> Vec<f32> {
-        let (run, runs) = (self.run(), self.runs());
+        let runs = self.runs();
         let body = |index: usize, shared: Shared| {
-            let (image, first) = (index / runs, index % runs * run);
-            let start = (image * self.pixels + first) * self.channels;
-            let end = (image * self.pixels + (first + run).min(self.pixels)) * self.channels;
+            let range = self.elements(index);
             // SAFETY: each task has its own run; the tasks of this module write it whole.
-            task(image, start..end, unsafe { shared.slice(start, end - start) });
+            let output = unsafe { shared.slice(range.start, range.len()) };
+            task(index / runs, range, output);
         };
         // SAFETY: as above.
         unsafe { filled(self.input.len(), self.batch * runs, body) }
@@ -173,19 +174,27 @@ impl Norm<'_> {
     /// the means are over the group. Everything else follows from the sums of dz and dz n per image and channel.
     pub(crate) fn backward(&self, affine: &Affine, gradient: &[f32]) -> Gradients {
         let channels = self.channels;
-        let sums = self.per_run(2 * channels, |image, range, row| {
+        let runs = self.runs();
+        let body = |index: usize, [slopes, sums]: [Shared; 2]| {
+            let (image, range) = (index / runs, self.elements(index));
             let at = image * channels..(image + 1) * channels;
-            let (plain, weighted) = row.split_at_mut(channels);
-            let [mean, inverse, factor, term] = [&affine.mean, &affine.inverse, &affine.factor, &affine.term]
+            // SAFETY: each task has its own run and its own row of the sums, and writes them whole.
+            let (slopes, row) = unsafe {
+                (slopes.slice(range.start, range.len()), sums.slice(index * 2 * channels, 2 * channels))
+            };
+            let sums: [&mut [f32]; 2] = row.split_at_mut(channels).into();
+            let affine = [&affine.mean, &affine.inverse, &affine.factor, &affine.term]
                 .map(|values| &values[at.clone()]);
             let (input, gradient) = (&self.input[range.clone()], &gradient[range]);
             match self.options.activation {
-                Activation::None => sums_linear(input, gradient, [mean, inverse], plain, weighted),
-                Activation::Silu => {
-                    sums_silu(input, gradient, [mean, inverse, factor, term], plain, weighted)
-                }
+                Activation::None => slopes_linear(input, gradient, affine, slopes, sums),
+                Activation::Silu => slopes_silu(input, gradient, affine, slopes, sums),
             }
-        });
+        };
+        let tasks = self.batch * runs;
+        // SAFETY: as above.
+        let [mut slopes, sums] =
+            unsafe { filled_each([self.input.len(), tasks * 2 * channels], tasks, body) };
 
         let mut result = Gradients {
             input: Vec::new(),
@@ -242,19 +251,16 @@ impl Norm<'_> {
             result.offset[channel] = offset as f32;
         }
 
-        result.input = self.per_pixel(|image, range, output| {
+        let shared = Shared::new(&mut slopes);
+        each(tasks, |index| {
+            let (image, range) = (index / runs, self.elements(index));
             let at = image * channels..(image + 1) * channels;
-            let [mean, factor, term, constant, slope] =
-                [&affine.mean, &affine.factor, &affine.term, &constant, &slope]
-                    .map(|values| &values[at.clone()]);
-            let (input, gradient) = (&self.input[range.clone()], &gradient[range]);
-            match self.options.activation {
-                Activation::None => input_linear(input, gradient, [mean, factor, constant, slope], output),
-                Activation::Silu => {
-                    input_silu(input, gradient, [mean, factor, term, constant, slope], output)
-                }
-            }
+            let affine = [&affine.mean, &affine.factor, &constant, &slope].map(|values| &values[at.clone()]);
+            // SAFETY: each task has its own run.
+            let slopes = unsafe { shared.slice(range.start, range.len()) };
+            input_gradient(&self.input[range], affine, slopes);
         });
+        result.input = slopes;
         result
     }
 }

@@ -1,0 +1,146 @@
+//! Products of rows that lie one after the other with a matrix: linear layers and 1x1 convolutions.
+
+#![allow(
+    unsafe_code,
+    reason = "builds the jobs of the inner loop from checked slices, in buffers of its own"
+)]
+
+use super::elementwise::vectorised;
+use super::memory::{SMALL, Shared, filled, with_scratch};
+use super::norm_act::Prologue;
+use super::panels::Panels;
+use super::product::Epilogue;
+use super::threads::threads;
+use super::tile::{Kernels, Product};
+use super::winograd::spread;
+
+/// Rows, in images of equal size.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    /// `[images, rows, depth]`
+    pub values: &'a [f32],
+    pub images: usize,
+    /// Rows of one image.
+    pub rows: usize,
+    /// What is done to a row before the product.
+    pub prologue: Option<Prologue<'a>>,
+}
+
+/// Rows of a task at most: they and their products stay in the second-level cache while the panels pass by.
+const RUN: usize = 64;
+/// Inputs of a pass at most: so much of a panel stays in the first-level cache.
+const DEPTH: usize = 256;
+
+/// All rows times `panels`, with their epilogue: `[images, rows, columns]`.
+pub(crate) fn dense(kernels: &Kernels, rows: &Rows, panels: &Panels, epilogue: &Epilogue) -> Vec<f32> {
+    let (depth, columns) = (panels.depth, panels.columns);
+    let length = rows.images * rows.rows * columns;
+    assert_eq!(rows.values.len(), rows.images * rows.rows * depth);
+    epilogue.check(rows.images, length, columns);
+    if length == 0 {
+        return Vec::new();
+    }
+    let runs = rows.rows.div_ceil(RUN);
+    let run = rows.rows.div_ceil(runs);
+    let n_panels = columns.div_ceil(kernels.panel());
+    // Few rows: the panels are shared out instead. No bit of the result depends on it.
+    let parts = (2 * threads()).div_ceil(runs * rows.images).min(n_panels);
+    let parts = if length * depth < 4 * SMALL { 1 } else { parts };
+    let per_part = n_panels.div_ceil(parts) * kernels.panel();
+    let parts = columns.div_ceil(per_part);
+
+    let task = |task: usize, shared: Shared| {
+        let (part, image, first) = (task % parts, task / parts / runs, task / parts % runs * run);
+        let count = run.min(rows.rows - first);
+        let range = part * per_part..((part + 1) * per_part).min(columns);
+        let start = image * rows.rows + first;
+        let (left_row, right_row) = (spread(depth), spread(range.len() + kernels.panel()));
+        with_scratch(count * (left_row + right_row), |scratch| {
+            let (left, right) = scratch.split_at_mut(count * left_row);
+            let source = &rows.values[start * depth..][..count * depth];
+            for (source, left) in source.chunks_exact(depth.max(1)).zip(left.chunks_exact_mut(left_row)) {
+                match &rows.prologue {
+                    Some(prologue) => prologue.apply(image, source, &mut left[..depth]),
+                    None => left[..depth].copy_from_slice(source),
+                }
+            }
+            for k in (0..depth.max(1)).step_by(DEPTH) {
+                for column in range.clone().step_by(kernels.panel()) {
+                    let width = kernels.panel_at(column, columns);
+                    // SAFETY: the buffers hold `count` rows, those of the products up to the end of the last panel.
+                    unsafe {
+                        kernels.product(
+                            false,
+                            width,
+                            &Product {
+                                left: left.as_ptr().add(k),
+                                left_stride: left_row,
+                                panel: panels.values.as_ptr().add(column * depth + k * width),
+                                depth: DEPTH.min(depth - k),
+                                target: right.as_mut_ptr().add(column - range.start),
+                                target_stride: right_row,
+                                rows: count,
+                                accumulate: k > 0,
+                            },
+                        );
+                    }
+                }
+            }
+            for (row, sums) in right.chunks_exact(right_row).enumerate() {
+                let at = (start + row) * columns + range.start;
+                // SAFETY: these columns of this row belong to the task.
+                let target = unsafe { shared.slice(at, range.len()) };
+                finish(&sums[..range.len()], epilogue, image, columns, at, target);
+            }
+        });
+    };
+    // SAFETY: runs and parts cover the result.
+    unsafe {
+        let tasks = rows.images * runs * parts;
+        if length * depth < 4 * SMALL {
+            filled(length, 1, |_, shared| (0..tasks).for_each(|index| task(index, shared)))
+        } else {
+            filled(length, tasks, task)
+        }
+    }
+}
+
+/// Applies the epilogue to a piece of a row of the result, which begins at `at`.
+fn finish(sums: &[f32], epilogue: &Epilogue, image: usize, columns: usize, at: usize, target: &mut [f32]) {
+    let piece = at % columns..at % columns + sums.len();
+    let bias = epilogue.bias.map(|bias| {
+        let first = if bias.len() == columns { 0 } else { image * columns };
+        &bias[first..first + columns][piece]
+    });
+    let residual = epilogue.residual.map(|residual| &residual[at..at + sums.len()]);
+    match (bias, residual) {
+        (None, None) => scale(sums, epilogue.factor, target),
+        (Some(bias), None) => add_scale(sums, bias, epilogue.factor, target),
+        (None, Some(residual)) => add_scale(sums, residual, epilogue.factor, target),
+        (Some(bias), Some(residual)) => add_both_scale(sums, bias, residual, epilogue.factor, target),
+    }
+}
+
+vectorised! {
+    fn scale(sums: &[f32], factor: f32, target: &mut [f32]) {
+        for (target, sum) in target.iter_mut().zip(sums) {
+            *target = sum * factor;
+        }
+    }
+}
+
+vectorised! {
+    fn add_scale(sums: &[f32], bias: &[f32], factor: f32, target: &mut [f32]) {
+        for ((target, sum), bias) in target.iter_mut().zip(sums).zip(bias) {
+            *target = (sum + bias) * factor;
+        }
+    }
+}
+
+vectorised! {
+    fn add_both_scale(sums: &[f32], bias: &[f32], residual: &[f32], factor: f32, target: &mut [f32]) {
+        for (((target, sum), bias), residual) in target.iter_mut().zip(sums).zip(bias).zip(residual) {
+            *target = (sum + bias + residual) * factor;
+        }
+    }
+}
