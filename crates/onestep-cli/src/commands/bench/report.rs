@@ -34,14 +34,14 @@ impl Report<'_> {
         );
         let _ = writeln!(
             text,
-            "\n{:<15} {:>11} {:>11} {:>6} {:>10} {:>10} {:>10} {:>9}",
-            "", "median", "min", "runs", "images/s", "GFLOP", "GFLOP/s", "ceiling"
+            "\n{:<15} {:>11} {:>11} {:>6} {:>10} {:>10} {:>10} {:>11}",
+            "", "median", "min", "runs", "images/s", "GFLOP", "GFLOP/s", "of ceiling"
         );
         for (name, pass) in self.passes() {
             let median = pass.timing.median();
             let _ = writeln!(
                 text,
-                "{name:<15} {:>8} ms {:>8} ms {:>6} {:>10} {:>10} {:>10.1} {:>7.1} %",
+                "{name:<15} {:>8} ms {:>8} ms {:>6} {:>10} {:>10} {:>10.1} {:>9.1} %",
                 digits(1e3 * median),
                 digits(1e3 * pass.timing.min()),
                 pass.timing.runs(),
@@ -118,14 +118,14 @@ fn table(text: &mut String, title: &str, rows: &[Row], pass: &Measured, ceiling:
     let width = labels.iter().map(|label| label.chars().count()).chain([title.len()]).max().unwrap_or(0);
     let _ = writeln!(
         text,
-        "\n{title:<width$} {:>6} {:>12} {:>8} {:>9} {:>9}",
-        "calls", "time", "share", "GFLOP/s", "ceiling"
+        "\n{title:<width$} {:>6} {:>12} {:>8} {:>9} {:>11}",
+        "calls", "time", "share", "GFLOP/s", "of ceiling"
     );
     for (row, label) in rows.iter().zip(labels) {
         let calls = if row.calls > 0 { row.calls.to_string() } else { String::new() };
         let speed = if row.flop > 0.0 {
             format!(
-                "{:>9.1} {:>7.1} %",
+                "{:>9.1} {:>9.1} %",
                 row.flop / row.seconds / 1e9,
                 100.0 * row.flop / row.seconds / ceiling
             )
