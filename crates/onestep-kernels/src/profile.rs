@@ -131,3 +131,24 @@ impl Operation {
 fn by(sizes: &[usize]) -> String {
     sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The only test of this program that records, so nothing else is in what it sees.
+    #[test]
+    fn nothing_is_measured_unless_somebody_records() {
+        let ask = |name: &str| start(|| Operation::map(name, &[1])).is_some();
+        assert!(!ask("before"));
+        let (seen, entries) = record(|| ask("during"));
+        assert!(seen);
+        assert_eq!(entries.iter().map(|entry| &*entry.operation.name).collect::<Vec<_>>(), ["during"]);
+        assert!(!ask("after"));
+
+        let failed = std::panic::catch_unwind(|| record(|| panic!("the body fails")));
+        assert!(failed.is_err());
+        assert!(!ask("after a failure"), "a body that panics leaves it off");
+        assert_eq!(record(|| ()).1, [], "nothing is left of the recording before");
+    }
+}

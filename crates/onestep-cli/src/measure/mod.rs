@@ -3,15 +3,19 @@
 //! 1. A [`Subject`] is the network to measure, with weights and a way to train it.
 //! 2. [`passes`] runs its evaluation, its gradient and its training step.
 //! 3. [`timing`] takes the time, and knows the most that the processor can do ([`ceiling`]).
-//! 4. [`Row`]s are the operators of one run added up.
+//! 4. [`Row`]s are the operators of one run added up; [`single`] runs them alone.
+//! 5. [`dump()`] writes what was measured for others to compare with.
 
+mod dump;
 mod images;
 pub mod passes;
 mod rows;
+pub mod single;
 mod subject;
 mod timing;
 
+pub use dump::dump;
 pub use passes::{Case, Measured};
 pub use rows::{Row, by_kind};
 pub use subject::{NETWORKS, Subject};
-pub use timing::{ceiling, peak_memory_bytes};
+pub use timing::{Timing, ceiling, peak_memory_bytes};

@@ -1,7 +1,7 @@
 //! Taking the time.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Seconds of every run of something, the fastest first.
 #[derive(Debug, Clone)]
@@ -47,26 +47,37 @@ pub fn repeat<E>(
     Ok(runs)
 }
 
-/// Floating-point operations a second of independent f32 multiply-adds in registers, on so many threads.
+/// Floating-point operations a second of independent f32 multiply-adds in registers, on all threads at once.
 ///
-/// The fastest of many short rounds, because what else runs on the machine only takes away from it.
-pub fn ceiling(threads: usize) -> f64 {
+/// The threads do short rounds side by side; the answer is the moment at which all rounds together were fastest, because
+/// what else runs on the machine only takes away from it. On a busy machine it takes long until they run side by side.
+pub fn ceiling(seconds: f64) -> f64 {
     const ROUNDS: usize = 100_000;
-    let flop = 2 * onestep_kernels::multiply_adds(1) * ROUNDS * threads;
     let started = Instant::now();
-    let mut fastest = f64::INFINITY;
-    while started.elapsed() < Duration::from_millis(500) {
-        let round = Instant::now();
-        rayon::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|_| {
-                    black_box(onestep_kernels::multiply_adds(ROUNDS));
-                });
-            }
+    let rounds = rayon::broadcast(|_| {
+        let mut rounds = Vec::new();
+        while rounds.is_empty() || started.elapsed().as_secs_f64() < seconds {
+            let begin = started.elapsed();
+            black_box(onestep_kernels::multiply_adds(ROUNDS));
+            rounds.push([begin, started.elapsed()].map(|time| time.as_secs_f64()));
+        }
+        rounds
+    });
+    let flop = 2 * onestep_kernels::multiply_adds(1) * ROUNDS;
+    flop as f64 * fastest_moment(&rounds)
+}
+
+/// The most rounds a second of all threads together at any moment. A round is when it began and when it ended, the rounds
+/// of a thread are in order.
+fn fastest_moment(threads: &[Vec<[f64; 2]>]) -> f64 {
+    let at = |moment: f64| -> f64 {
+        let running = threads.iter().filter_map(|rounds| {
+            let round = rounds.get(rounds.partition_point(|[_, end]| *end < moment))?;
+            (round[0] <= moment).then(|| 1.0 / (round[1] - round[0]))
         });
-        fastest = fastest.min(round.elapsed().as_secs_f64());
-    }
-    flop as f64 / fastest
+        running.sum()
+    };
+    threads.iter().flatten().map(|[begin, end]| at((begin + end) / 2.0)).fold(0.0, f64::max)
 }
 
 /// The most memory that this process ever had resident; none where the system does not tell.
@@ -100,6 +111,16 @@ mod tests {
             if n == 2 { Err("no more") } else { Ok(0.0) }
         });
         assert_eq!((outcome, n), (Err("no more"), 2));
+    }
+
+    #[test]
+    fn the_fastest_moment_counts_rounds_that_overlap() {
+        // The second thread was held up in its first round, and ran beside the first thread only in the middle.
+        let threads =
+            [vec![[0.0, 1.0], [1.0, 2.0], [2.0, 3.0]], vec![[0.0, 1.25], [1.25, 1.75], [4.0, 4.25]]];
+        assert_eq!(fastest_moment(&threads[..1]), 1.0);
+        assert_eq!(fastest_moment(&threads), 4.0, "alone at the end");
+        assert_eq!(fastest_moment(&[threads[0].clone(), threads[1][..2].to_vec()]), 3.0);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The real command in a fresh directory.
 
+mod bench;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -254,6 +256,11 @@ fn wrong_input_gets_one_clear_error() {
         (&["recipe", "show", "nonsense"], 2, "no built-in recipe"),
         (&["info", "plain.png"], 65, "plain.png"),
         (&["sample", "x", "--device", "vulkan"], 2, "vulkan"),
+        (&["bench", "nonsense"], 2, "no built-in recipe `nonsense`"),
+        (&["bench", "nowhere.safetensors"], 65, "nowhere.safetensors"),
+        (&["bench", "broken.safetensors"], 65, "broken.safetensors"),
+        (&["bench", "emoji", "--precision", "bf16"], 2, "bf16"),
+        (&["bench", "emoji", "--seconds=-1"], 2, "--seconds"),
     ];
     for (arguments, code, part) in rows {
         let output = onestep(home, arguments);

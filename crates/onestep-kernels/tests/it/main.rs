@@ -3,4 +3,5 @@
 mod by_hand;
 mod finite_difference;
 mod invariance;
+mod profile;
 mod support;

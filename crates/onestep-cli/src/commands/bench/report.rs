@@ -2,66 +2,113 @@
 
 use std::fmt::Write as _;
 
-use clap::ValueEnum as _;
-use serde_json::{Value, json};
+use onestep::model::n_parameters;
+use serde_json::{Map, Value, json};
 
-use super::Bench;
-use crate::measure::{Measured, Row, by_kind, peak_memory_bytes};
-use crate::progress::human_bytes;
+use super::Passes;
+use super::conditions::Conditions;
+use crate::measure::{Measured, Row, Subject, Timing, by_kind};
 
 /// Operators of a smaller share are added up in the short table.
 const SMALL: f64 = 0.005;
 
-/// For people: a summary, and the operators of the longest pass, or of every pass by their sizes.
-pub fn text(bench: &Bench, every_operator: bool) -> String {
-    let mut text = String::new();
-    let [height, width, channels] = bench.subject.model.network().image();
-    let precision = precision(bench);
-    let _ = writeln!(
-        text,
-        "{}: {:.2} M parameters · {width}x{height}x{channels} · batch {} · {precision} · {}",
-        bench.subject.name,
-        bench.n_parameters() as f64 / 1e6,
-        bench.batch,
-        threads(bench.threads),
-    );
-    let [before, after] = bench.ceilings.map(|ceiling| ceiling / 1e9);
-    let _ = writeln!(
-        text,
-        "ceiling: {:.0} GFLOP/s of multiply-adds alone ({before:.0} before, {after:.0} after)",
-        bench.ceiling() / 1e9
-    );
-    if let Some(peak) = peak_memory_bytes() {
-        let _ = writeln!(text, "peak memory: {}", human_bytes(peak));
-    }
-    let _ = writeln!(
-        text,
-        "\n{:<15} {:>11} {:>11} {:>6} {:>10} {:>10} {:>10} {:>9}",
-        "", "median", "min", "runs", "images/s", "GFLOP", "GFLOP/s", "ceiling"
-    );
-    for (name, pass) in bench.passes() {
-        let median = pass.timing.median();
+/// A network and what was measured of it.
+pub struct Report<'a> {
+    pub subject: &'a Subject,
+    pub batch: usize,
+    pub conditions: Conditions,
+    pub passes: Passes,
+}
+
+impl Report<'_> {
+    /// For people: a summary, and the operators of the longest pass, or of every pass by their sizes.
+    pub fn text(&self, every_operator: bool) -> String {
+        let [height, width, channels] = self.subject.model.network().image();
+        let ceiling = self.conditions.ceiling();
+        let mut text = format!(
+            "{}: {:.2} M parameters · {width}x{height}x{channels} · batch {} · {}",
+            self.subject.name,
+            self.n_parameters() as f64 / 1e6,
+            self.batch,
+            self.conditions.text(),
+        );
         let _ = writeln!(
             text,
-            "{name:<15} {:>8} ms {:>8} ms {:>6} {:>10} {:>10} {:>10.1} {:>7.1} %",
-            digits(1e3 * median),
-            digits(1e3 * pass.timing.min()),
-            pass.timing.runs(),
-            digits(bench.batch as f64 / median),
-            digits(pass.flop / 1e9),
-            pass.flop / median / 1e9,
-            100.0 * pass.flop / median / bench.ceiling(),
+            "\n{:<15} {:>11} {:>11} {:>6} {:>10} {:>10} {:>10} {:>11}",
+            "", "median", "min", "runs", "images/s", "GFLOP", "GFLOP/s", "of ceiling"
         );
-    }
-    if every_operator {
-        for (name, pass) in bench.passes() {
-            table(&mut text, &format!("{name}, every operator"), &pass.rows, pass, bench.ceiling());
+        for (name, pass) in self.passes() {
+            let median = pass.timing.median();
+            let _ = writeln!(
+                text,
+                "{name:<15} {:>8} ms {:>8} ms {:>6} {:>10} {:>10} {:>10.1} {:>9.1} %",
+                digits(1e3 * median),
+                digits(1e3 * pass.timing.min()),
+                pass.timing.runs(),
+                digits(self.batch as f64 / median),
+                digits(pass.flop / 1e9),
+                pass.flop / median / 1e9,
+                100.0 * pass.flop / median / ceiling,
+            );
         }
-    } else if let Some((name, pass)) = bench.passes().last() {
-        let rows = without_small(by_kind(&pass.rows), pass.profiled_seconds);
-        table(&mut text, &format!("{name} by operator"), &rows, pass, bench.ceiling());
+        if every_operator {
+            for (name, pass) in self.passes() {
+                table(&mut text, &format!("{name}, every operator"), &pass.rows, pass, ceiling);
+            }
+        } else if let Some((name, pass)) = self.passes().last() {
+            let rows = without_small(by_kind(&pass.rows), pass.profiled_seconds);
+            table(&mut text, &format!("{name} by operator"), &rows, pass, ceiling);
+        }
+        text
     }
-    text
+
+    /// For programs: everything, one object.
+    pub fn json(&self) -> Value {
+        let ceiling = self.conditions.ceiling();
+        let operators: Vec<Value> = self
+            .passes()
+            .flat_map(|(name, pass)| pass.rows.iter().map(move |row| (name, pass, row)))
+            .map(|(name, pass, row)| {
+                let speed = (row.flop > 0.0).then(|| row.flop / row.seconds);
+                json!({
+                    "pass": name.replace(' ', "_"),
+                    "name": row.name,
+                    "shape": row.shape,
+                    "calls": row.calls,
+                    "ms": 1e3 * row.seconds,
+                    "share": row.seconds / pass.profiled_seconds,
+                    "flop": row.flop,
+                    "gflops": speed.map(|speed| speed / 1e9),
+                    "fraction": speed.map(|speed| speed / ceiling),
+                })
+            })
+            .collect();
+        let pass =
+            |pass: &Option<Measured>| pass.as_ref().map(|pass| speed_json(&pass.timing, pass.flop, ceiling));
+        let mut object = Map::new();
+        object.insert("network".into(), self.subject.name.clone().into());
+        object.insert("batch".into(), self.batch.into());
+        object.insert("parameters".into(), self.n_parameters().into());
+        self.conditions.extend(&mut object);
+        object.insert("flop_forward".into(), self.passes.flop_forward.into());
+        object.insert("forward".into(), pass(&self.passes.forward).into());
+        object.insert("backward".into(), pass(&self.passes.backward).into());
+        object.insert("training_step".into(), pass(&self.passes.training_step).into());
+        object.insert("operators".into(), operators.into());
+        Value::Object(object)
+    }
+
+    /// The measured passes with the names they are printed by.
+    fn passes(&self) -> impl Iterator<Item = (&'static str, &Measured)> {
+        let Passes { forward, backward, training_step, .. } = &self.passes;
+        [("forward", forward), ("backward", backward), ("training step", training_step)]
+            .into_iter()
+            .filter_map(|(name, pass)| pass.as_ref().map(|pass| (name, pass)))
+    }
+
+    fn n_parameters(&self) -> usize {
+        n_parameters(self.subject.model.network().parameters())
+    }
 }
 
 /// Rows of one run of a pass.
@@ -71,14 +118,14 @@ fn table(text: &mut String, title: &str, rows: &[Row], pass: &Measured, ceiling:
     let width = labels.iter().map(|label| label.chars().count()).chain([title.len()]).max().unwrap_or(0);
     let _ = writeln!(
         text,
-        "\n{title:<width$} {:>6} {:>12} {:>8} {:>9} {:>9}",
-        "calls", "time", "share", "GFLOP/s", "ceiling"
+        "\n{title:<width$} {:>6} {:>12} {:>8} {:>9} {:>11}",
+        "calls", "time", "share", "GFLOP/s", "of ceiling"
     );
     for (row, label) in rows.iter().zip(labels) {
         let calls = if row.calls > 0 { row.calls.to_string() } else { String::new() };
         let speed = if row.flop > 0.0 {
             format!(
-                "{:>9.1} {:>7.1} %",
+                "{:>9.1} {:>9.1} %",
                 row.flop / row.seconds / 1e9,
                 100.0 * row.flop / row.seconds / ceiling
             )
@@ -96,9 +143,11 @@ fn table(text: &mut String, title: &str, rows: &[Row], pass: &Measured, ceiling:
 
 /// The rows that matter, and one for all others.
 fn without_small(rows: Vec<Row>, total: f64) -> Vec<Row> {
-    let (mut large, small): (Vec<Row>, Vec<Row>) =
+    let (mut large, mut small): (Vec<Row>, Vec<Row>) =
         rows.into_iter().partition(|row| row.seconds >= SMALL * total || row.calls == 0);
-    if !small.is_empty() {
+    if small.len() == 1 {
+        large.append(&mut small);
+    } else if !small.is_empty() {
         large.push(Row {
             name: format!("{} others", small.len()),
             shape: String::new(),
@@ -110,68 +159,21 @@ fn without_small(rows: Vec<Row>, total: f64) -> Vec<Row> {
     large
 }
 
-/// For programs: everything, one object.
-pub fn json(bench: &Bench) -> Value {
-    let ceiling = bench.ceiling();
-    let pass = |pass: &Option<Measured>| {
-        pass.as_ref().map(|pass| {
-            let median = pass.timing.median();
-            json!({
-                "median_ms": 1e3 * median,
-                "min_ms": 1e3 * pass.timing.min(),
-                "runs": pass.timing.runs(),
-                "flop": pass.flop,
-                "gflops": pass.flop / median / 1e9,
-                "fraction": pass.flop / median / ceiling,
-            })
-        })
-    };
-    let operators: Vec<Value> = bench
-        .passes()
-        .flat_map(|(name, pass)| pass.rows.iter().map(move |row| (name, pass, row)))
-        .map(|(name, pass, row)| {
-            let speed = (row.flop > 0.0).then(|| row.flop / row.seconds);
-            json!({
-                "pass": name.replace(' ', "_"),
-                "name": row.name,
-                "shape": row.shape,
-                "calls": row.calls,
-                "ms": 1e3 * row.seconds,
-                "share": row.seconds / pass.profiled_seconds,
-                "flop": row.flop,
-                "gflops": speed.map(|speed| speed / 1e9),
-                "fraction": speed.map(|speed| speed / ceiling),
-            })
-        })
-        .collect();
+/// Time and speed of something that does `flop` operations.
+pub fn speed_json(timing: &Timing, flop: f64, ceiling: f64) -> Value {
+    let speed = flop / timing.median();
     json!({
-        "network": bench.subject.name,
-        "batch": bench.batch,
-        "threads": bench.threads,
-        "precision": precision(bench),
-        "parameters": bench.n_parameters(),
-        "flop_forward": bench.flop_forward,
-        "ceiling_gflops": ceiling / 1e9,
-        "ceiling_gflops_before": bench.ceilings[0] / 1e9,
-        "ceiling_gflops_after": bench.ceilings[1] / 1e9,
-        "forward": pass(&bench.forward),
-        "backward": pass(&bench.backward),
-        "training_step": pass(&bench.training_step),
-        "operators": operators,
-        "peak_memory_bytes": peak_memory_bytes(),
+        "median_ms": 1e3 * timing.median(),
+        "min_ms": 1e3 * timing.min(),
+        "runs": timing.runs(),
+        "flop": flop,
+        "gflops": speed / 1e9,
+        "fraction": speed / ceiling,
     })
 }
 
-fn precision(bench: &Bench) -> String {
-    bench.precision.to_possible_value().map_or_else(String::new, |value| value.get_name().to_string())
-}
-
-pub(super) fn threads(n: usize) -> String {
-    if n == 1 { "1 thread".into() } else { format!("{n} threads") }
-}
-
 /// Three digits that count, or more in front of the point.
-pub(super) fn digits(value: f64) -> String {
+pub fn digits(value: f64) -> String {
     let decimals = match value.abs() {
         100.0.. => 0,
         10.0.. => 1,

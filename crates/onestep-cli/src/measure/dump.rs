@@ -1,0 +1,47 @@
+//! A model and what it makes of one batch, as files that other implementations can be compared with.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Tensor;
+use onestep::model::Denoiser;
+use onestep::train::checkpoint::save_model;
+use safetensors::tensor::{Dtype, TensorView};
+
+use super::{Case, Subject};
+use crate::failure::{Failure, Outcome, code, io_failure};
+
+/// Writes `model.safetensors`, a model file as any other, and `case.safetensors` into a folder; returns their paths.
+///
+/// The case holds `input` and `output` of the denoiser, `[batch, height, width, channels]`, the noise levels `sigma`,
+/// `[batch]`, and, for a class-conditional network, `labels`, `[batch]` as i64.
+pub fn dump(folder: &Path, subject: &Subject, case: &Case) -> Outcome<[PathBuf; 2]> {
+    std::fs::create_dir_all(folder).map_err(|error| io_failure("create the folder", folder, &error))?;
+    let files = ["model.safetensors", "case.safetensors"].map(|name| folder.join(name));
+    save_model(&files[0], &subject.header, subject.model.weights())?;
+    let output = subject.model.denoise(case.noisy.clone(), &case.sigma, &case.batch.condition)?;
+    let shape = case.noisy.dims().to_vec();
+    let batch = vec![case.sigma.len()];
+    let sigma: Vec<u8> = case.sigma.iter().flat_map(|&sigma| (sigma as f32).to_le_bytes()).collect();
+    let mut arrays = vec![
+        ("input", Dtype::F32, shape.clone(), bytes(case.noisy.clone())),
+        ("output", Dtype::F32, shape, bytes(output)),
+        ("sigma", Dtype::F32, batch.clone(), sigma),
+    ];
+    if let Some(labels) = &case.batch.condition.labels {
+        let labels = labels.iter().flat_map(|&label| (label as i64).to_le_bytes()).collect();
+        arrays.push(("labels", Dtype::I64, batch, labels));
+    }
+    let views = arrays.iter().map(|(name, dtype, shape, bytes)| {
+        TensorView::new(*dtype, shape.clone(), bytes).map(|view| (*name, view))
+    });
+    let case = views
+        .collect::<Result<Vec<_>, _>>()
+        .and_then(|views| safetensors::serialize(views, None))
+        .map_err(|error| Failure::new(code::INTERNAL, format!("the case has no file form: {error}")))?;
+    std::fs::write(&files[1], case).map_err(|error| io_failure("write", &files[1], &error))?;
+    Ok(files)
+}
+
+fn bytes(tensor: Tensor<4>) -> Vec<u8> {
+    tensor.into_data().iter::<f32>().flat_map(f32::to_le_bytes).collect()
+}
