@@ -4,27 +4,38 @@
 
 use std::hint::black_box;
 
+use crate::Precision;
 use crate::flex::simd::{Level, Portable, Simd};
 
 /// Does multiply-adds in registers on this thread, as many as fit, and returns how many single ones that were.
 ///
-/// Divided by the time it took, times two, it is the floating-point rate that no operator can pass.
-pub fn multiply_adds(rounds: usize) -> usize {
+/// Divided by the time it took, times two, it is the floating-point rate that no operator can pass that multiplies number
+/// by number. A CPU without a product of pairs does no more in bf16 than in f32.
+pub fn multiply_adds(precision: Precision, rounds: usize) -> usize {
     // SAFETY: the level is one that this machine has.
     unsafe {
         match Level::best() {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => x86::avx512(rounds),
+            Level::Avx512Bf16 if precision == Precision::Bf16 => x86::avx512_bf16(rounds),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Bf16 | Level::Avx512 => x86::avx512(rounds),
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => x86::avx2(rounds),
             Level::Portable => chains::<Portable>(rounds),
+            #[cfg(test)]
+            Level::Wide => chains::<Portable>(rounds),
         }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use crate::flex::simd::{Avx2, Avx512};
+    use crate::flex::simd::{Avx2, Avx512, Avx512Bf16};
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    pub(super) unsafe fn avx512_bf16(rounds: usize) -> usize {
+        unsafe { super::pair_chains::<Avx512Bf16>(rounds) }
+    }
 
     #[target_feature(enable = "avx512f")]
     pub(super) unsafe fn avx512(rounds: usize) -> usize {
@@ -35,6 +46,24 @@ mod x86 {
     pub(super) unsafe fn avx2(rounds: usize) -> usize {
         unsafe { super::chains::<Avx2>(rounds) }
     }
+}
+
+/// Products of pairs, two multiply-adds each.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn pair_chains<S: Simd>(rounds: usize) -> usize {
+    const CHAINS: usize = 12;
+    unsafe {
+        let pairs = S::splat_pair(&black_box(0x3f00_3f00));
+        let mut sums = [S::splat(black_box(0.5)); CHAINS];
+        for _ in 0..rounds {
+            for sum in &mut sums {
+                *sum = S::dot(pairs, pairs, *sum);
+            }
+        }
+        black_box(sums);
+    }
+    rounds * CHAINS * S::LANES * 2
 }
 
 #[inline(always)]

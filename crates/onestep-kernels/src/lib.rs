@@ -8,9 +8,9 @@
 //! 2. Its default bodies are composed of burn's own operations, so any backend and any float type works.
 //! 3. On the CPU in f32 the bodies and their gradients are written by hand.
 //!
-//! On the CPU in f32 a result is the same to the bit whatever the number of threads, and a sample's result does not depend
-//! on the batch it travels in: each output element is one chain of additions whose order depends on nothing but the shape
-//! of the sample.
+//! On the CPU in f32 a result is the same to the bit whatever the number of threads, and what is computed forward for a
+//! sample does not depend on the batch it travels in: each output element is one chain of additions whose order depends on
+//! nothing but the shape of the sample. (Gradients depend on the batch by their nature, and may choose their method by it.)
 
 pub mod activation;
 pub mod attention;
@@ -30,9 +30,10 @@ pub mod update;
 pub use activation::{Activation, silu};
 pub use attention::attention;
 pub use ceiling::multiply_adds;
-pub use conv2d::{Conv2dOptions, Convolution, ConvolutionOptions, Norm, conv2d};
+pub use conv2d::{Conv2dOptions, Convolution, ConvolutionOptions, Norm, Precision, conv2d};
 pub use extension::{KernelOps, Optional};
 pub use flex::layouts::Layouts;
+pub use flex::simd::instructions;
 pub use linear::{linear, linear_with};
 pub use norm_act::NormActOptions;
 pub use norm_act::norm_act;

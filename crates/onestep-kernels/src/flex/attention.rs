@@ -8,12 +8,12 @@
 use std::sync::OnceLock;
 
 use super::elementwise::{exp, vectorised};
+use super::kernels::Kernels;
 use super::memory::{Shared, filled, with_scratch};
 use super::outer::{Strip, outer_rows};
 use super::panels::Panels;
 use super::product::{RowTable, product};
 use super::threads::each;
-use super::tile::Kernels;
 
 /// Sizes of a call.
 #[derive(Debug, Clone, Copy)]

@@ -15,12 +15,12 @@ use super::attention;
 use super::conv2d;
 use super::convolution::{Convolution, Statistics};
 use super::forward::NormTensors;
+use super::kernels::Kernels;
 use super::layouts::Layouts;
 use super::linear;
 use super::memory::{Contiguous, dims, is_f32, like, tensor};
 use super::norm_act::{self, Affine};
 use super::outer::column_sums;
-use super::tile::Kernels;
 use super::update;
 use crate::conv2d::ConvolutionOptions;
 use crate::norm_act::NormActOptions;
@@ -231,7 +231,7 @@ impl Backward<Flex, 8> for ConvolutionBackward {
         if let (Some(node), Some(bias)) = (bias_node, &convolution.bias) {
             let shape = dims::<2>(bias);
             let _timed = profile::start(|| Operation::map("conv2d bias gradient", &geometry.output_shape()));
-            let values = conv2d::bias_gradient(&geometry, gradient, shape[0] > 1);
+            let values = conv2d::bias_gradient(&geometry, gradient, shape[0] != 1);
             gradients.register::<Flex>(node.id, tensor(values, shape));
         }
         convolution.with_input(statistics, |input, statistics| {
@@ -245,7 +245,8 @@ impl Backward<Flex, 8> for ConvolutionBackward {
             }
             let timed = profile::start(|| Operation::conv2d("data gradient", &geometry));
             let weight = Contiguous::new(&convolution.weight);
-            let values = conv2d::input_gradient(&kernels, &geometry, weight.as_slice(), gradient);
+            let precision = convolution.options.precision;
+            let values = conv2d::input_gradient(&kernels, &geometry, weight.as_slice(), gradient, precision);
             drop(timed);
             match (input, statistics) {
                 (conv2d::Input::Normalised(norm, _), Some(affine)) => {

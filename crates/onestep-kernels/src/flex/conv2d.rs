@@ -6,14 +6,17 @@
 
 use std::borrow::Cow;
 
-use super::dense::{Rows, dense};
+use super::dense::{Matrix, Rows, dense};
+use super::kernels::Kernels;
 use super::layouts::Layouts;
 use super::norm_act::{Affine, Norm};
 use super::outer::{OuterTable, column_sums, outer_sum};
+use super::pairs::PairPanels;
 use super::panels::Panels;
 use super::product::{Epilogue, RowTable, gathered};
-use super::tile::{Kernels, index};
+use super::tile::index;
 use super::winograd::{self, Factors, Source, Tiling};
+use crate::Precision;
 use crate::conv2d::Conv2dOptions;
 
 /// The sizes of one convolution.
@@ -134,25 +137,42 @@ pub(crate) fn forward(
     geometry: &Geometry,
     input: &Input,
     weight: &[f32],
-    layouts: Option<&Layouts>,
+    (precision, layouts): (Precision, Option<&Layouts>),
     epilogue: &Epilogue,
 ) -> Vec<f32> {
     let sizes = [geometry.inputs, geometry.outputs];
-    if let Some(tiling) = Tiling::choose(geometry) {
-        let make = || Factors::new(kernels, &tiling, weight, sizes);
-        // Kept factors of another size of tile are of no use here: a weight that meets images of two sizes.
-        let kept =
-            layouts.map(|layouts| layouts.factors(make)).filter(|factors| factors.fits(&tiling, kernels));
-        let made = kept.is_none().then(make);
-        return match kept.or(made.as_ref()) {
-            Some(factors) => {
-                winograd::forward(kernels, geometry, &tiling, &input.source(), factors, epilogue)
+    if let Some(tiling) = Tiling::choose(geometry, precision) {
+        let make = || Factors::new(kernels, &tiling, weight, sizes).in_precision(precision);
+        let source = input.source();
+        return match layouts {
+            Some(layouts) => {
+                let factors = layouts.factors(precision, &tiling, make);
+                winograd::forward(kernels, geometry, &tiling, &source, factors, epilogue)
             }
-            None => unreachable!("made where not kept"),
+            None => winograd::forward(kernels, geometry, &tiling, &source, &make(), epilogue),
         };
     }
     let [height, width] = geometry.output_size();
     let make = || Panels::from_rows(kernels, weight, geometry.taps() * geometry.inputs, geometry.outputs);
+    if geometry.is_pointwise() {
+        let Source { images, prologue } = input.source();
+        let rows = Rows { values: images, images: geometry.batch, rows: height * width, prologue };
+        return match (precision, layouts) {
+            (Precision::F32, Some(layouts)) => {
+                dense(kernels, &rows, Matrix::Full(layouts.panels(make)), epilogue)
+            }
+            (Precision::F32, None) => dense(kernels, &rows, Matrix::Full(&make()), epilogue),
+            (Precision::Bf16, layouts) => {
+                let make = || PairPanels::new(kernels, &make());
+                match layouts {
+                    Some(layouts) => {
+                        dense(kernels, &rows, Matrix::Pairs(layouts.pair_panels(make)), epilogue)
+                    }
+                    None => dense(kernels, &rows, Matrix::Pairs(&make()), epilogue),
+                }
+            }
+        };
+    }
     let made;
     let panels = match layouts {
         Some(layouts) => layouts.panels(make),
@@ -161,11 +181,6 @@ pub(crate) fn forward(
             &made
         }
     };
-    if geometry.is_pointwise() {
-        let Source { images, prologue } = input.source();
-        let rows = Rows { values: images, images: geometry.batch, rows: height * width, prologue };
-        return dense(kernels, &rows, panels, epilogue);
-    }
     let table = RowTable::build(kernels, geometry.taps(), height * width, |tap, pixel| {
         geometry.input_pixel(tap, [pixel / width, pixel % width]).map(|pixel| pixel * geometry.inputs)
     });
@@ -177,13 +192,15 @@ pub(crate) fn input_gradient(
     geometry: &Geometry,
     weight: &[f32],
     gradient: &[f32],
+    precision: Precision,
 ) -> Vec<f32> {
     let ([height, width], stride) = (geometry.size, geometry.options.stride);
     let turned = geometry.turned();
     if let Some((turned, tiling)) =
-        turned.and_then(|turned| Some((turned, Tiling::choose_for_batch(&turned)?)))
+        turned.and_then(|turned| Some((turned, Tiling::choose_for_batch(&turned, precision)?)))
     {
         let factors = Factors::turned(kernels, &tiling, weight, [turned.inputs, turned.outputs]);
+        let factors = factors.in_precision(precision);
         let source = Source { images: gradient, prologue: None };
         return winograd::forward(kernels, &turned, &tiling, &source, &factors, &Epilogue::NONE);
     }
@@ -191,7 +208,13 @@ pub(crate) fn input_gradient(
     if geometry.is_pointwise() {
         let rows =
             Rows { values: gradient, images: 1, rows: geometry.batch * height * width, prologue: None };
-        return dense(kernels, &rows, &panels, &Epilogue::NONE);
+        return match precision {
+            Precision::F32 => dense(kernels, &rows, Matrix::Full(&panels), &Epilogue::NONE),
+            Precision::Bf16 => {
+                let panels = PairPanels::new(kernels, &panels);
+                dense(kernels, &rows, Matrix::Pairs(&panels), &Epilogue::NONE)
+            }
+        };
     }
     // Input pixels phase by phase; with stride 1 that is their order.
     let mut pixels = Vec::with_capacity(height * width);
@@ -215,7 +238,7 @@ pub(crate) fn weight_gradient(
     input: &Input,
     gradient: &[f32],
 ) -> Vec<f32> {
-    if let Some(tiling) = Tiling::choose_for_batch(geometry) {
+    if let Some(tiling) = Tiling::choose_for_batch(geometry, Precision::F32) {
         return winograd::weight_gradient(kernels, geometry, &tiling, &input.source(), gradient);
     }
     let [height, width] = geometry.output_size();
@@ -291,13 +314,20 @@ mod tests {
                     (Kernels::of(level), |name| format!("{name} at {level:?} of {geometry:?}"));
                 // 1e-5: f32 chains of a few hundred terms.
                 assert_close(
-                    &forward(&kernels, &geometry, &Input::Plain(&x), &w, None, &Epilogue::bias(Some(&bias))),
+                    &forward(
+                        &kernels,
+                        &geometry,
+                        &Input::Plain(&x),
+                        &w,
+                        (Precision::F32, None),
+                        &Epilogue::bias(Some(&bias)),
+                    ),
                     &y,
                     1e-5,
                     &what("output"),
                 );
                 assert_close(
-                    &input_gradient(&kernels, &geometry, &w, &g),
+                    &input_gradient(&kernels, &geometry, &w, &g, Precision::F32),
                     &dx,
                     1e-5,
                     &what("input gradient"),
@@ -313,11 +343,49 @@ mod tests {
     }
 
     #[test]
+    fn bf16_is_near_and_rounds_alike_at_every_instruction_set() {
+        for geometry in geometries() {
+            let sizes = [geometry.input_shape(), geometry.weight_shape(), geometry.output_shape()];
+            let [x, w, g] = [0, 1, 2].map(|i| numbers(sizes[i].iter().product(), i as u64 + 1));
+            let run = |level, precision| {
+                let kernels = Kernels::of(level);
+                let input = Input::Plain(&x);
+                let y = forward(&kernels, &geometry, &input, &w, (precision, None), &Epilogue::NONE);
+                [y, input_gradient(&kernels, &geometry, &w, &g, precision)]
+            };
+            let exact = run(Level::Portable, Precision::F32);
+            let rounded = run(Level::Portable, Precision::Bf16);
+            for (exact, rounded) in exact.iter().zip(&rounded) {
+                let exact: Vec<f64> = exact.iter().copied().map(f64::from).collect();
+                // 0.02: 2⁻⁹ for each factor, somewhat more in mapped tiles, largest of some thousands.
+                assert_close(rounded, &exact, 0.02, &format!("bf16 of {geometry:?}"));
+            }
+            let rounded = rounded.map(|values| values.into_iter().map(f64::from).collect::<Vec<_>>());
+            for level in Level::available() {
+                for (actual, expected) in run(level, Precision::Bf16).iter().zip(&rounded) {
+                    // The mapped numbers may fall to either side where they lie between two of type bf16.
+                    assert_close(actual, expected, 0.01, &format!("{level:?} of {geometry:?}"));
+                }
+            }
+        }
+    }
+
+    #[test]
     fn an_empty_batch_has_no_output_and_zero_gradients() {
         let geometry = Geometry { batch: 0, ..geometries()[0] };
         let (kernels, weight) = (Kernels::best(), vec![1.0; 3 * 3 * 16 * 32]);
-        assert!(forward(&kernels, &geometry, &Input::Plain(&[]), &weight, None, &Epilogue::NONE).is_empty());
-        assert!(input_gradient(&kernels, &geometry, &weight, &[]).is_empty());
+        assert!(
+            forward(
+                &kernels,
+                &geometry,
+                &Input::Plain(&[]),
+                &weight,
+                (Precision::F32, None),
+                &Epilogue::NONE
+            )
+            .is_empty()
+        );
+        assert!(input_gradient(&kernels, &geometry, &weight, &[], Precision::F32).is_empty());
         assert_eq!(weight_gradient(&kernels, &geometry, &Input::Plain(&[]), &[]), vec![0.0; weight.len()]);
     }
 }

@@ -7,11 +7,11 @@ use burn::backend::flex::FlexTensor;
 
 use super::conv2d::{self, Geometry};
 use super::forward::NormTensors;
+use super::kernels::Kernels;
 use super::layouts::Layouts;
 use super::memory::{Contiguous, dims, is_f32, tensor};
 use super::norm_act::Affine;
 use super::product::Epilogue;
-use super::tile::Kernels;
 use crate::conv2d::ConvolutionOptions;
 use crate::profile::{self, Operation};
 
@@ -53,9 +53,10 @@ impl Convolution {
             factor: self.options.factor as f32,
         };
         let layouts = self.options.layouts.as_ref().filter(|_| pays_to_keep(&geometry));
+        let how = (self.options.precision, layouts);
         let (output, statistics) = self.with_input(None, |input, statistics| {
             let _timed = profile::start(|| Operation::conv2d("forward", &geometry));
-            let output = conv2d::forward(&kernels, &geometry, input, weight.as_slice(), layouts, &epilogue);
+            let output = conv2d::forward(&kernels, &geometry, input, weight.as_slice(), how, &epilogue);
             (output, statistics)
         });
         (tensor(output, geometry.output_shape()), statistics)

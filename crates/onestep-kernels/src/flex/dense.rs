@@ -6,12 +6,14 @@
 )]
 
 use super::elementwise::vectorised;
+use super::kernels::Kernels;
 use super::memory::{SMALL, Shared, filled, with_scratch};
 use super::norm_act::Prologue;
+use super::pairs::{PairPanels, pair_row};
 use super::panels::Panels;
 use super::product::Epilogue;
 use super::threads::threads;
-use super::tile::{Kernels, Product};
+use super::tile::{PairProduct, Product};
 use super::winograd::spread;
 
 /// Rows, in images of equal size.
@@ -31,9 +33,20 @@ const RUN: usize = 64;
 /// Inputs of a pass at most: so much of a panel stays in the first-level cache.
 const DEPTH: usize = 256;
 
-/// All rows times `panels`, with their epilogue: `[images, rows, columns]`.
-pub(crate) fn dense(kernels: &Kernels, rows: &Rows, panels: &Panels, epilogue: &Epilogue) -> Vec<f32> {
-    let (depth, columns) = (panels.depth, panels.columns);
+/// The matrix, packed.
+#[derive(Clone, Copy)]
+pub(crate) enum Matrix<'a> {
+    Full(&'a Panels),
+    /// Rounded to bf16, as the rows will be.
+    Pairs(&'a PairPanels),
+}
+
+/// All rows times the matrix, with their epilogue: `[images, rows, columns]`.
+pub(crate) fn dense(kernels: &Kernels, rows: &Rows, matrix: Matrix, epilogue: &Epilogue) -> Vec<f32> {
+    let (depth, columns) = match matrix {
+        Matrix::Full(panels) => (panels.depth, panels.columns),
+        Matrix::Pairs(panels) => (panels.depth, panels.columns),
+    };
     let length = rows.images * rows.rows * columns;
     assert_eq!(rows.values.len(), rows.images * rows.rows * depth);
     epilogue.check(rows.images, length, columns);
@@ -64,25 +77,52 @@ pub(crate) fn dense(kernels: &Kernels, rows: &Rows, panels: &Panels, epilogue: &
                     None => left[..depth].copy_from_slice(source),
                 }
             }
-            for k in (0..depth.max(1)).step_by(DEPTH) {
-                for column in range.clone().step_by(kernels.panel()) {
-                    let width = kernels.panel_at(column, columns);
-                    // SAFETY: the buffers hold `count` rows, those of the products up to the end of the last panel.
-                    unsafe {
-                        kernels.product(
-                            false,
-                            width,
-                            &Product {
-                                left: left.as_ptr().add(k),
-                                left_stride: left_row,
-                                panel: panels.values.as_ptr().add(column * depth + k * width),
-                                depth: DEPTH.min(depth - k),
-                                target: right.as_mut_ptr().add(column - range.start),
-                                target_stride: right_row,
-                                rows: count,
-                                accumulate: k > 0,
-                            },
-                        );
+            let (target, target_stride) = (right.as_mut_ptr(), right_row);
+            match matrix {
+                Matrix::Full(panels) => {
+                    for k in (0..depth.max(1)).step_by(DEPTH) {
+                        for column in range.clone().step_by(kernels.panel()) {
+                            let width = kernels.panel_at(column, columns);
+                            // SAFETY: the buffers hold `count` rows, those of the products up to the end of the last panel.
+                            unsafe {
+                                let job = Product {
+                                    left: left.as_ptr().add(k),
+                                    left_stride: left_row,
+                                    panel: panels.values.as_ptr().add(column * depth + k * width),
+                                    depth: DEPTH.min(depth - k),
+                                    target: target.add(column - range.start),
+                                    target_stride,
+                                    rows: count,
+                                    accumulate: k > 0,
+                                };
+                                kernels.product(false, width, &job);
+                            }
+                        }
+                    }
+                }
+                Matrix::Pairs(panels) => {
+                    let depth = depth.div_ceil(2);
+                    for row in left.chunks_exact_mut(left_row) {
+                        round_in_place(&mut row[..panels.depth]);
+                    }
+                    for k in (0..depth.max(1)).step_by(DEPTH) {
+                        for column in range.clone().step_by(kernels.panel()) {
+                            let width = kernels.panel_at(column, columns);
+                            // SAFETY: as above; the pairs of a row take half of its place.
+                            unsafe {
+                                let job = PairProduct {
+                                    left: left.as_ptr().cast::<u32>().add(k),
+                                    left_stride: left_row,
+                                    panel: panels.values.as_ptr().add(column * depth + k * width),
+                                    depth: DEPTH.min(depth - k),
+                                    target: target.add(column - range.start),
+                                    target_stride,
+                                    rows: count,
+                                    accumulate: k > 0,
+                                };
+                                kernels.pair_product(width, &job);
+                            }
+                        }
                     }
                 }
             }
@@ -103,6 +143,16 @@ pub(crate) fn dense(kernels: &Kernels, rows: &Rows, panels: &Panels, epilogue: &
             filled(length, tasks, task)
         }
     }
+}
+
+/// Turns a row of numbers into its pairs, which lie in the first half of it then.
+fn round_in_place(row: &mut [f32]) {
+    with_scratch(row.len(), |copy| {
+        copy.copy_from_slice(row);
+        // SAFETY: f32 and u32 have one size and alignment, and every bit pattern is good for both.
+        let pairs = unsafe { std::slice::from_raw_parts_mut(row.as_mut_ptr().cast::<u32>(), row.len()) };
+        pair_row(copy, pairs);
+    });
 }
 
 /// Applies the epilogue to a piece of a row of the result, which begins at `at`.

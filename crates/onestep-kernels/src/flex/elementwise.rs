@@ -29,11 +29,13 @@ macro_rules! vectorised {
             match $crate::flex::simd::Level::best() {
                 // SAFETY: the level is one that this machine has.
                 #[cfg(target_arch = "x86_64")]
-                $crate::flex::simd::Level::Avx512 => unsafe { avx512($($argument),*) },
+                $crate::flex::simd::Level::Avx512Bf16 | $crate::flex::simd::Level::Avx512 => unsafe { avx512($($argument),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 $crate::flex::simd::Level::Avx2 => unsafe { avx2($($argument),*) },
                 $crate::flex::simd::Level::Portable => body($($argument),*),
+                #[cfg(test)]
+                $crate::flex::simd::Level::Wide => body($($argument),*),
             }
         }
     };

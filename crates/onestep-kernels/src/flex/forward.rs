@@ -6,12 +6,12 @@ use burn::backend::flex::FlexTensor;
 
 use super::attention;
 use super::convolution::{Convolution, layouts_for_rows};
+use super::kernels::Kernels;
 use super::layouts::Layouts;
 use super::linear;
 use super::memory::{Contiguous, dims, is_f32, like, tensor};
 use super::norm_act::Norm;
 use super::resample;
-use super::tile::Kernels;
 use super::update;
 use crate::conv2d::ConvolutionOptions;
 use crate::norm_act::NormActOptions;

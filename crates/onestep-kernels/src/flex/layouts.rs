@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::pairs::PairPanels;
 use super::panels::Panels;
-use super::winograd::Factors;
+use super::winograd::{Factors, Tiling};
+use crate::Precision;
 
 /// A place where the operators keep what they make of one weight, for as long as the weight is used.
 ///
@@ -15,7 +17,9 @@ pub struct Layouts(Arc<Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     panels: OnceLock<Panels>,
-    factors: OnceLock<Factors>,
+    pair_panels: OnceLock<PairPanels>,
+    /// In f32 and in bf16, for tiles of two and of four: images of different sizes meet one weight.
+    factors: [[OnceLock<Factors>; 2]; 2],
 }
 
 impl Layouts {
@@ -24,9 +28,20 @@ impl Layouts {
         self.0.panels.get_or_init(make)
     }
 
+    /// The rounded panels made by `make`, now or before.
+    pub(crate) fn pair_panels(&self, make: impl FnOnce() -> PairPanels) -> &PairPanels {
+        self.0.pair_panels.get_or_init(make)
+    }
+
     /// The factors made by `make`, now or before.
-    pub(crate) fn factors(&self, make: impl FnOnce() -> Factors) -> &Factors {
-        self.0.factors.get_or_init(make)
+    pub(crate) fn factors(
+        &self,
+        precision: Precision,
+        tiling: &Tiling,
+        make: impl FnOnce() -> Factors,
+    ) -> &Factors {
+        let of_precision = &self.0.factors[usize::from(precision == Precision::Bf16)];
+        of_precision[usize::from(tiling.outputs == 4)].get_or_init(make)
     }
 }
 

@@ -1,11 +1,11 @@
 //! The linear layer and its gradients in f32.
 
-use super::dense::{Rows, dense};
+use super::dense::{Matrix, Rows, dense};
+use super::kernels::Kernels;
 use super::layouts::Layouts;
 use super::outer::{OuterTable, outer_sum};
 use super::panels::Panels;
 use super::product::Epilogue;
-use super::tile::Kernels;
 
 /// Rows, inputs and outputs of a linear layer.
 pub(crate) type Sizes = [usize; 3];
@@ -28,7 +28,7 @@ pub(crate) fn forward(
         }
     };
     let rows = Rows { values: input, images: 1, rows, prologue: None };
-    dense(kernels, &rows, panels, &Epilogue::bias(bias))
+    dense(kernels, &rows, Matrix::Full(panels), &Epilogue::bias(bias))
 }
 
 pub(crate) fn input_gradient(
@@ -39,7 +39,7 @@ pub(crate) fn input_gradient(
 ) -> Vec<f32> {
     let panels = Panels::from_columns(kernels, weight, 1, outputs, inputs);
     let rows = Rows { values: gradient, images: 1, rows, prologue: None };
-    dense(kernels, &rows, &panels, &Epilogue::NONE)
+    dense(kernels, &rows, Matrix::Full(&panels), &Epilogue::NONE)
 }
 
 pub(crate) fn weight_gradient(

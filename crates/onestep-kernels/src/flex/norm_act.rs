@@ -6,8 +6,8 @@
 
 #![allow(unsafe_code, reason = "tasks write disjoint runs of pixels of the outputs")]
 
+use super::kernels::Kernels;
 use super::memory::{Shared, filled, filled_each};
-use super::norm_loops::{apply_linear, apply_silu, input_gradient, moments, slopes_linear, slopes_silu};
 use super::threads::each;
 use crate::activation::Activation;
 use crate::norm_act::NormActOptions;
@@ -51,10 +51,8 @@ impl Prologue<'_> {
         let of_image = image * self.channels..(image + 1) * self.channels;
         let affine = [&self.affine.mean, &self.affine.factor, &self.affine.term]
             .map(|values| &values[of_image.clone()]);
-        match self.activation {
-            Activation::None => apply_linear(input, affine, output),
-            Activation::Silu => apply_silu(input, affine, output),
-        }
+        // SAFETY: the loops are those of this machine; they check their slices.
+        unsafe { (Kernels::best().norm.apply[which(self.activation)])(input, affine, output) }
     }
 }
 
@@ -122,7 +120,8 @@ impl Norm<'_> {
         // For each run and channel, the mean and the sum of squares around it.
         let moments = self.per_run(2 * channels, |_, range, row| {
             let (mean, squares) = row.split_at_mut(channels);
-            moments(&self.input[range], mean, squares);
+            // SAFETY: the loops are those of this machine; they check their slices.
+            unsafe { (Kernels::best().norm.moments)(&self.input[range], [mean, squares]) }
         });
         let length = self.batch * channels;
         let mut affine = Affine {
@@ -186,9 +185,10 @@ impl Norm<'_> {
             let affine = [&affine.mean, &affine.inverse, &affine.factor, &affine.term]
                 .map(|values| &values[at.clone()]);
             let (input, gradient) = (&self.input[range.clone()], &gradient[range]);
-            match self.options.activation {
-                Activation::None => slopes_linear(input, gradient, affine, slopes, sums),
-                Activation::Silu => slopes_silu(input, gradient, affine, slopes, sums),
+            // SAFETY: the loops are those of this machine; they check their slices.
+            unsafe {
+                let slopes_of = Kernels::best().norm.slopes[which(self.options.activation)];
+                slopes_of([input, gradient], affine, slopes, sums);
             }
         };
         let tasks = self.batch * runs;
@@ -256,12 +256,22 @@ impl Norm<'_> {
             let (image, range) = (index / runs, self.elements(index));
             let at = image * channels..(image + 1) * channels;
             let affine = [&affine.mean, &affine.factor, &constant, &slope].map(|values| &values[at.clone()]);
-            // SAFETY: each task has its own run.
-            let slopes = unsafe { shared.slice(range.start, range.len()) };
-            input_gradient(&self.input[range], affine, slopes);
+            // SAFETY: each task has its own run; the loops are those of this machine.
+            unsafe {
+                let slopes = shared.slice(range.start, range.len());
+                (Kernels::best().norm.input)(&self.input[range], affine, slopes);
+            }
         });
         result.input = slopes;
         result
+    }
+}
+
+/// The number of the loop for an activation.
+fn which(activation: Activation) -> usize {
+    match activation {
+        Activation::None => 0,
+        Activation::Silu => 1,
     }
 }
 

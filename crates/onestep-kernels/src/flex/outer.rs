@@ -2,9 +2,10 @@
 
 #![allow(unsafe_code, reason = "builds the jobs of the inner loop from checked slices")]
 
+use super::kernels::Kernels;
 use super::memory::{SMALL, Shared, filled, with_scratch};
 use super::panels::pack_columns;
-use super::tile::{Kernels, Outer, index};
+use super::tile::{Outer, index};
 
 /// Which outer products are summed: for each tap, every row of the right-hand side with a row of the left.
 pub(crate) struct OuterTable {

@@ -2,8 +2,8 @@
 
 #![allow(unsafe_code, reason = "panels are filled in parallel, each by one task")]
 
+use super::kernels::Kernels;
 use super::memory::{SMALL, Shared, filled};
-use super::tile::Kernels;
 
 /// A matrix `[depth, columns]` cut into panels of columns that the inner loop reads in order.
 #[derive(Debug)]

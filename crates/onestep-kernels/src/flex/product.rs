@@ -4,9 +4,10 @@
 
 #![allow(unsafe_code, reason = "builds the jobs of the inner loop from checked slices")]
 
+use super::kernels::Kernels;
 use super::memory::{SMALL, Shared, filled};
 use super::panels::Panels;
-use super::tile::{Gather, Kernels, OUTSIDE, index};
+use super::tile::{Gather, OUTSIDE, index};
 
 /// Where the rows of a product are read and written, for one image.
 pub(crate) struct RowTable {

@@ -74,7 +74,7 @@ impl Gate {
     fn close(&self) {
         self.0.fetch_and(!Self::OPEN, Ordering::AcqRel);
         let mut rounds = 0u32;
-        while self.0.load(Ordering::Acquire) % Self::OPEN != 0 {
+        while !self.0.load(Ordering::Acquire).is_multiple_of(Self::OPEN) {
             rounds += 1;
             if rounds < 1 << 14 { spin_loop() } else { std::thread::yield_now() }
         }
@@ -86,6 +86,8 @@ struct Pool {
     /// Written while the gate is closed and nobody is behind it, read behind it.
     job: UnsafeCell<Option<Job>>,
     next: AtomicUsize,
+    /// Threads that the latest job is for; the others need not come.
+    wanted: AtomicUsize,
     asleep: AtomicUsize,
     sleeping: Mutex<()>,
     wake: Condvar,
@@ -105,6 +107,7 @@ impl Pool {
             gate: Gate(AtomicU64::new(0)),
             job: UnsafeCell::new(None),
             next: AtomicUsize::new(0),
+            wanted: AtomicUsize::new(0),
             asleep: AtomicUsize::new(0),
             sleeping: Mutex::new(()),
             wake: Condvar::new(),
@@ -136,6 +139,7 @@ impl Pool {
             *self.job.get() = Some(Job { task, tasks, helpers });
         }
         self.next.store(0, Ordering::Relaxed);
+        self.wanted.store(helpers, Ordering::SeqCst);
         self.gate.open();
         if self.asleep.load(Ordering::SeqCst) > 0 {
             drop(self.sleeping.lock());
@@ -164,7 +168,7 @@ impl Pool {
     fn work(&self, index: usize) {
         let mut last = 0;
         loop {
-            last = self.wait(last);
+            last = self.wait(last, index);
             // SAFETY: behind the gate.
             if let Some(job) = unsafe { *self.job.get() }
                 && index < job.helpers
@@ -183,13 +187,15 @@ impl Pool {
         }
     }
 
-    /// Returns behind the gate of a job other than `last`.
-    fn wait(&self, last: u64) -> u64 {
+    /// Returns behind the gate of a job other than `last` that wants thread `index`.
+    fn wait(&self, last: u64, index: usize) -> u64 {
         loop {
             let begin = Instant::now();
             loop {
                 for _ in 0..64 {
-                    if let Some(job) = self.gate.enter(last) {
+                    if index < self.wanted.load(Ordering::Relaxed)
+                        && let Some(job) = self.gate.enter(last)
+                    {
                         return job;
                     }
                     spin_loop();
@@ -202,7 +208,8 @@ impl Pool {
             self.asleep.fetch_add(1, Ordering::SeqCst);
             // Looked at once more after the announcement: whoever opened the gate before it has not seen it.
             let state = self.gate.0.load(Ordering::SeqCst);
-            if state & Gate::OPEN == 0 || Gate::job(state) == last {
+            let unwanted = index >= self.wanted.load(Ordering::SeqCst);
+            if state & Gate::OPEN == 0 || Gate::job(state) == last || unwanted {
                 drop(self.wake.wait(guard));
             }
             self.asleep.fetch_sub(1, Ordering::SeqCst);

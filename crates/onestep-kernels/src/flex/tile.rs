@@ -1,19 +1,16 @@
-//! The two inner loops that all products are made of.
+//! The inner loops that all products are made of.
 //!
-//! Both hold a tile of the result in registers: [`Kernels::gather`] for products of gathered rows with packed columns
-//! (convolution, its data gradient, linear layers, attention), [`Kernels::outer`] for sums of outer products over pixels
-//! (weight gradients). Each element of a result is one chain of multiply-adds in a fixed order, whatever tile it falls in.
+//! All hold a tile of the result in registers: [`gather`] for products of gathered rows with packed columns (convolution, its
+//! data gradient, attention), [`product`] and [`pair_product`] for rows in memory (Winograd's method, 1x1 convolutions, linear
+//! layers), [`outer`] for sums of outer products over pixels (weight gradients). Each element of a result is one chain of
+//! multiply-adds in a fixed order, whatever tile it falls in.
 
 #![allow(
     unsafe_code,
     reason = "the inner loops work on raw pointers; every caller states what it guarantees"
 )]
 
-use super::simd::{Level, Portable, Simd};
-use super::winograd::transforms::{
-    GradientJob, InputJob, OutputJob, TapsJob, WeightJob, gradient_tiles, input_tiles, output_tiles,
-    weight_factors, weight_taps,
-};
+use super::simd::Simd;
 
 /// Marks a tap that falls outside the image.
 pub(crate) const OUTSIDE: u32 = u32::MAX;
@@ -33,7 +30,7 @@ pub(crate) struct Gather {
     pub image: *const f32,
     /// `depth` zeros, read for taps outside the image.
     pub zeros: *const f32,
-    /// `[taps][offset_stride]`, starting at the first row of the run; a multiple of [`Kernels::rows`] rows may be read.
+    /// `[taps][offset_stride]`, starting at the first row of the run; a multiple of [`super::kernels::Kernels::rows`] rows may be read.
     pub offsets: *const u32,
     pub offset_stride: usize,
     pub taps: usize,
@@ -90,93 +87,23 @@ pub(crate) struct Product {
     pub accumulate: bool,
 }
 
-/// The maps of Winograd's method for one size of tile.
-#[derive(Clone, Copy)]
-pub(crate) struct Winograd {
-    pub input: unsafe fn(&InputJob),
-    pub output: unsafe fn(&OutputJob),
-    pub gradient: unsafe fn(&GradientJob),
-    pub factors: unsafe fn(&WeightJob),
-    pub taps: unsafe fn(&TapsJob),
-}
-
-/// The inner loops of one instruction set.
-#[derive(Clone, Copy)]
-pub(crate) struct Kernels {
-    /// Rows that [`Self::gather`] computes at once; tables are padded to a multiple.
+/// A [`Product`] of numbers of type bf16, two of the depth at a time, added up in f32.
+pub(crate) struct PairProduct {
+    /// Rows of pairs, `left_stride` pairs apart.
+    pub left: *const u32,
+    pub left_stride: usize,
+    /// `[depth][width of the panel]`, in pairs.
+    pub panel: *const u32,
+    /// In pairs.
+    pub depth: usize,
+    pub target: *mut f32,
+    pub target_stride: usize,
     pub rows: usize,
-    pub lanes: usize,
-    /// Heights of the tiles of [`Self::outer`], tallest first; the last is 1.
-    pub outer_rows: [usize; 4],
-    gather: [unsafe fn(&Gather); 2],
-    outer: [[unsafe fn(&Outer); 4]; 2],
-    product: [[unsafe fn(&Product); 2]; 2],
-    winograd: [Winograd; 2],
-}
-
-impl Kernels {
-    /// The loops for the best instruction set of this machine.
-    pub(crate) fn best() -> Self {
-        Self::of(Level::best())
-    }
-
-    pub(crate) fn of(level: Level) -> Self {
-        match level {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => avx512::KERNELS,
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => avx2::KERNELS,
-            Level::Portable => portable::KERNELS,
-        }
-    }
-
-    /// Width of a full panel: two vectors.
-    pub(crate) fn panel(&self) -> usize {
-        2 * self.lanes
-    }
-
-    /// Width of the panel that begins at `column` of `columns`: two vectors, or one where that is enough.
-    pub(crate) fn panel_at(&self, column: usize, columns: usize) -> usize {
-        if columns - column <= self.lanes { self.lanes } else { 2 * self.lanes }
-    }
-
-    /// Runs a [`Gather`].
-    ///
-    /// # Safety
-    ///
-    /// All pointers are valid for what their documentation says is read or written, for rows rounded up to
-    /// [`Self::rows`] in `offsets`, and the panel is [`Self::panel_at`] wide.
-    pub(crate) unsafe fn gather(&self, job: &Gather) {
-        unsafe { self.gather[usize::from(job.columns > self.lanes)](job) }
-    }
-
-    /// Runs a [`Product`] with a panel of one or two vectors.
-    ///
-    /// # Safety
-    ///
-    /// All pointers are valid for what their documentation says is read or written.
-    pub(crate) unsafe fn product(&self, transposed: bool, width: usize, job: &Product) {
-        unsafe { self.product[usize::from(transposed)][usize::from(width > self.lanes)](job) }
-    }
-
-    /// The maps for tiles of `outputs` x `outputs`, which is 2 or 4.
-    pub(crate) fn winograd(&self, outputs: usize) -> &Winograd {
-        &self.winograd[usize::from(outputs == 4)]
-    }
-
-    /// Runs an [`Outer`] of `self.outer_rows[height]` rows.
-    ///
-    /// # Safety
-    ///
-    /// All pointers are valid for what their documentation says is read or written, and the panel is
-    /// [`Self::panel_at`] wide.
-    pub(crate) unsafe fn outer(&self, height: usize, job: &Outer) {
-        unsafe { self.outer[usize::from(job.columns > self.lanes)][height](job) }
-    }
+    pub accumulate: bool,
 }
 
 #[inline(always)]
-unsafe fn gather<S: Simd, const R: usize, const V: usize>(job: &Gather) {
+pub(super) unsafe fn gather<S: Simd, const R: usize, const V: usize>(job: &Gather) {
     unsafe {
         let width = V * S::LANES;
         let factor = S::splat(job.factor);
@@ -239,7 +166,7 @@ unsafe fn gather<S: Simd, const R: usize, const V: usize>(job: &Gather) {
 }
 
 #[inline(always)]
-unsafe fn outer<S: Simd, const R: usize, const V: usize>(job: &Outer) {
+pub(super) unsafe fn outer<S: Simd, const R: usize, const V: usize>(job: &Outer) {
     unsafe {
         let valid = |v: usize| job.columns.saturating_sub(v * S::LANES).min(S::LANES);
         let mut tile = [[S::splat(0.0); V]; R];
@@ -278,7 +205,7 @@ unsafe fn outer<S: Simd, const R: usize, const V: usize>(job: &Outer) {
 }
 
 #[inline(always)]
-unsafe fn product<S: Simd, const R: usize, const V: usize, const TRANSPOSED: bool>(job: &Product) {
+pub(super) unsafe fn product<S: Simd, const R: usize, const V: usize, const TRANSPOSED: bool>(job: &Product) {
     unsafe {
         let mut row = 0;
         while row + R <= job.rows {
@@ -337,85 +264,52 @@ unsafe fn product_rows<S: Simd, const R: usize, const V: usize, const TRANSPOSED
     }
 }
 
-macro_rules! kernels {
-    ($module:ident, $simd:ty, rows: $rows:literal, outer: [$a:literal, $b:literal, $c:literal, $d:literal], $(#[$attribute:meta])*) => {
-        mod $module {
-            use super::*;
-
-            $(#[$attribute])*
-            unsafe fn gather_of<const V: usize>(job: &Gather) {
-                unsafe { gather::<$simd, $rows, V>(job) }
-            }
-
-            $(#[$attribute])*
-            unsafe fn outer_of<const R: usize, const V: usize>(job: &Outer) {
-                unsafe { outer::<$simd, R, V>(job) }
-            }
-
-            $(#[$attribute])*
-            unsafe fn product_of<const V: usize, const TRANSPOSED: bool>(job: &Product) {
-                unsafe { product::<$simd, $rows, V, TRANSPOSED>(job) }
-            }
-
-            $(#[$attribute])*
-            unsafe fn input_of<const A: usize, const M: usize>(job: &InputJob) {
-                unsafe { input_tiles::<$simd, A, M>(job) }
-            }
-
-            $(#[$attribute])*
-            unsafe fn output_of<const A: usize, const M: usize>(job: &OutputJob) {
-                unsafe { output_tiles::<$simd, A, M>(job) }
-            }
-
-            $(#[$attribute])*
-            unsafe fn gradient_of<const A: usize, const M: usize>(job: &GradientJob) {
-                unsafe { gradient_tiles::<$simd, A, M>(job) }
-            }
-
-            $(#[$attribute])*
-            unsafe fn factors_of<const A: usize>(job: &WeightJob) {
-                unsafe { weight_factors::<$simd, A>(job) }
-            }
-
-            $(#[$attribute])*
-            unsafe fn taps_of<const A: usize>(job: &TapsJob) {
-                unsafe { weight_taps::<$simd, A>(job) }
-            }
-
-            const fn winograd_of<const A: usize, const M: usize>() -> Winograd {
-                Winograd {
-                    input: input_of::<A, M>,
-                    output: output_of::<A, M>,
-                    gradient: gradient_of::<A, M>,
-                    factors: factors_of::<A>,
-                    taps: taps_of::<A>,
-                }
-            }
-
-            const fn heights<const V: usize>() -> [unsafe fn(&Outer); 4] {
-                [outer_of::<$a, V>, outer_of::<$b, V>, outer_of::<$c, V>, outer_of::<$d, V>]
-            }
-
-            pub(super) const KERNELS: Kernels = Kernels {
-                rows: $rows,
-                lanes: <$simd as Simd>::LANES,
-                outer_rows: [$a, $b, $c, $d],
-                gather: [gather_of::<1>, gather_of::<2>],
-                outer: [heights::<1>(), heights::<2>()],
-                product: [
-                    [product_of::<1, false>, product_of::<2, false>],
-                    [product_of::<1, true>, product_of::<2, true>],
-                ],
-                winograd: [winograd_of::<4, 2>(), winograd_of::<6, 4>()],
-            };
+#[inline(always)]
+pub(super) unsafe fn pair_product<S: Simd, const R: usize, const V: usize>(job: &PairProduct) {
+    unsafe {
+        let mut row = 0;
+        while row + R <= job.rows {
+            pair_product_rows::<S, R, V>(job, row);
+            row += R;
         }
-    };
+        while row + 2 <= job.rows {
+            pair_product_rows::<S, 2, V>(job, row);
+            row += 2;
+        }
+        if row < job.rows {
+            pair_product_rows::<S, 1, V>(job, row);
+        }
+    }
 }
 
-#[cfg(target_arch = "x86_64")]
-use super::simd::{Avx2, Avx512};
-#[cfg(target_arch = "x86_64")]
-kernels!(avx512, Avx512, rows: 8, outer: [8, 4, 2, 1], #[target_feature(enable = "avx512f")]);
-#[cfg(target_arch = "x86_64")]
-kernels!(avx2, Avx2, rows: 6, outer: [6, 4, 2, 1], #[target_feature(enable = "avx2,fma")]);
-kernels!(portable, Portable, rows: 4, outer: [4, 2, 1, 1],);
+#[inline(always)]
+unsafe fn pair_product_rows<S: Simd, const R: usize, const V: usize>(job: &PairProduct, row: usize) {
+    unsafe {
+        let target = job.target.add(row * job.target_stride);
+        let mut tile = [[S::splat(0.0); V]; R];
+        if job.accumulate {
+            for (r, sums) in tile.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = S::load(target.add(r * job.target_stride + v * S::LANES));
+                }
+            }
+        }
+        let left = job.left.add(row * job.left_stride);
+        let mut panel = job.panel;
+        for k in 0..job.depth {
+            let columns: [S::Pairs; V] = std::array::from_fn(|v| S::load_pairs(panel.add(v * S::LANES)));
+            for (r, sums) in tile.iter_mut().enumerate() {
+                let pair = S::splat_pair(left.add(r * job.left_stride + k));
+                for (sum, column) in sums.iter_mut().zip(columns) {
+                    *sum = S::dot(pair, column, *sum);
+                }
+            }
+            panel = panel.add(V * S::LANES);
+        }
+        for (r, sums) in tile.iter().enumerate() {
+            for (v, sum) in sums.iter().enumerate() {
+                S::store(target.add(r * job.target_stride + v * S::LANES), *sum);
+            }
+        }
+    }
+}

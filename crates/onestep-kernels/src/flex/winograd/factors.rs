@@ -2,16 +2,22 @@
 
 #![allow(unsafe_code, reason = "factors are filled in parallel, each place by one task")]
 
+use std::sync::OnceLock;
+
+use super::super::kernels::Kernels;
 use super::super::memory::{Shared, filled};
-use super::super::tile::Kernels;
+use super::super::pairs::pair_panel;
+use super::super::threads::each;
 use super::Tiling;
 use super::transforms::WeightJob;
+use crate::Precision;
 
 /// The weights of a 3x3 convolution as its matrix products read them: for each place of a tile, panels of output channels,
 /// each `[depth, width of the panel]`.
 #[derive(Debug)]
 pub(crate) struct Factors {
-    values: Vec<f32>,
+    values: Values,
+    /// From one place to the next.
     plane: usize,
     panel: usize,
     places: usize,
@@ -19,7 +25,44 @@ pub(crate) struct Factors {
     pub columns: usize,
 }
 
+#[derive(Debug)]
+enum Values {
+    Full(Vec<f32>),
+    /// For each place, each panel as [`pair_panel`] makes it.
+    Pairs(Vec<Vec<u32>>),
+}
+
+/// The panel of one place.
+pub(super) enum Panel {
+    Full(*const f32),
+    Pairs(*const u32),
+}
+
 impl Factors {
+    /// Rounds to bf16 what is to be multiplied so.
+    pub(crate) fn in_precision(self, precision: Precision) -> Self {
+        let Values::Full(values) = &self.values else { return self };
+        if precision == Precision::F32 {
+            return self;
+        }
+        let padded = (self.plane - 16) / self.depth.max(1);
+        let pairs = self.depth.div_ceil(2);
+        let planes: Vec<OnceLock<Vec<u32>>> = (0..self.places).map(|_| OnceLock::new()).collect();
+        each(self.places, |place| {
+            planes[place].get_or_init(|| {
+                let mut plane = vec![0; pairs * padded];
+                for column in (0..padded).step_by(self.panel) {
+                    let width = self.panel.min(padded - column);
+                    let panel = &values[place * self.plane + column * self.depth..][..width * self.depth];
+                    pair_panel(panel, width, &mut plane[column * pairs..][..width * pairs]);
+                }
+                plane
+            });
+        });
+        let planes = planes.into_iter().map(|plane| plane.into_inner().unwrap_or_default()).collect();
+        Self { values: Values::Pairs(planes), ..self }
+    }
+
     /// Maps weights `[3, 3, depth, columns]`.
     pub(crate) fn new(
         kernels: &Kernels,
@@ -96,12 +139,15 @@ impl Factors {
         };
         // SAFETY: rows and panels cover the planes.
         let values = unsafe { filled(places * plane, depth.div_ceil(ROWS).max(1), task) };
-        Self { values, plane, panel, places, depth, columns }
+        Self { values: Values::Full(values), plane, panel, places, depth, columns }
     }
 
     /// The panel that begins at `column`, for one place of a tile.
-    pub(super) fn panel(&self, place: usize, column: usize) -> *const f32 {
-        self.values[place * self.plane + column * self.depth..].as_ptr()
+    pub(super) fn panel(&self, place: usize, column: usize) -> Panel {
+        match &self.values {
+            Values::Full(values) => Panel::Full(values[place * self.plane + column * self.depth..].as_ptr()),
+            Values::Pairs(planes) => Panel::Pairs(planes[place][column * self.depth.div_ceil(2)..].as_ptr()),
+        }
     }
 
     /// Whether they were mapped for such tiles and loops.

@@ -1,9 +1,10 @@
 //! The weight gradient by Winograd's method.
 
 use super::super::conv2d::Geometry;
+use super::super::kernels::Kernels;
 use super::super::memory::{Shared, filled, with_scratch};
 use super::super::threads::each;
-use super::super::tile::{Kernels, Product};
+use super::super::tile::Product;
 use super::transforms::{GradientJob, TapsJob};
 use super::{Source, Tiling, for_runs, spread};
 
@@ -27,8 +28,9 @@ pub(crate) fn weight_gradient(
         return vec![0.0; geometry.weight_shape().iter().product()];
     }
     let padded = (0..outputs).step_by(panel).map(|column| kernels.panel_at(column, outputs)).sum::<usize>();
-    // About 12 MB of mapped tiles.
-    let block = (3 * 1024 * 1024 / (places * (inputs + outputs)) / per_row).clamp(1, all);
+    // About 12 MB of mapped tiles; few in tests, so that they see several blocks.
+    const NUMBERS: usize = if cfg!(test) { 16 * 1024 } else { 3 * 1024 * 1024 };
+    let block = (NUMBERS / (places * (inputs + outputs)) / per_row).clamp(1, all);
     let tiles = block * per_row;
     let left_row = spread(inputs);
     let (left_plane, right_plane, sum_plane) =

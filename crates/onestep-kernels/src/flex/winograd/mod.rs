@@ -18,14 +18,18 @@ mod gradient;
 pub(super) mod transforms;
 
 pub(crate) use factors::Factors;
+use factors::Panel;
 pub(crate) use gradient::weight_gradient;
 
 use super::conv2d::Geometry;
+use super::kernels::Kernels;
 use super::memory::{Shared, filled, with_scratch};
 use super::norm_act::Prologue;
+use super::pairs::pair_row;
 use super::product::Epilogue;
 use super::threads::{each, threads};
-use super::tile::{Kernels, Product};
+use super::tile::{PairProduct, Product};
+use crate::Precision;
 use transforms::{InputJob, OutputJob};
 
 /// The tiles of one convolution.
@@ -39,18 +43,18 @@ pub(crate) struct Tiling {
 
 impl Tiling {
     /// The tiles of a convolution that the method is worth while for, by the shape of one sample alone.
-    pub(crate) fn choose(geometry: &Geometry) -> Option<Self> {
+    pub(crate) fn choose(geometry: &Geometry, precision: Precision) -> Option<Self> {
         // Below so many tiles an image, reading the mapped weights takes longer than the products with them.
         const ENOUGH: usize = 16;
-        Self::smallest_with(geometry, ENOUGH)
+        Self::smallest_with(geometry, precision, ENOUGH)
     }
 
     /// The same for sums over a whole batch, for which the weights are mapped only once.
-    pub(crate) fn choose_for_batch(geometry: &Geometry) -> Option<Self> {
-        Self::smallest_with(geometry, 64usize.div_ceil(geometry.batch.max(1)))
+    pub(crate) fn choose_for_batch(geometry: &Geometry, precision: Precision) -> Option<Self> {
+        Self::smallest_with(geometry, precision, 64usize.div_ceil(geometry.batch.max(1)))
     }
 
-    fn smallest_with(geometry: &Geometry, enough: usize) -> Option<Self> {
+    fn smallest_with(geometry: &Geometry, precision: Precision, enough: usize) -> Option<Self> {
         let suited = geometry.kernel == [3, 3]
             && geometry.options.stride == 1
             && geometry.options.padding.iter().all(|&padding| padding <= 2)
@@ -59,9 +63,14 @@ impl Tiling {
             return None;
         }
         let size = geometry.output_size();
-        [4, 2]
+        // Rounding what was mapped costs tiles of four 3.6 times the error of rounding the pixels themselves, tiles of two 1.2
+        // times: too much and little enough.
+        let sizes: &[usize] = match precision {
+            Precision::F32 => &[4, 2],
+            Precision::Bf16 => &[2],
+        };
+        (sizes.iter().copied())
             .map(|outputs| Self { outputs, tiles: size.map(|size| size.div_ceil(outputs)) })
-            .into_iter()
             .filter(|tiling| tiling.per_image() >= enough)
             // Tiles that reach far beyond the image are products for nothing.
             .find(|tiling| 4 * tiling.places() * tiling.per_image() <= 3 * 9 * size[0] * size[1])
@@ -182,9 +191,15 @@ struct Cut {
 impl Cut {
     fn new(kernels: &Kernels, geometry: &Geometry, tiling: &Tiling) -> Self {
         let (all, per_row) = (geometry.batch * tiling.tiles[0], tiling.tiles[1]);
-        // Mapped inputs and products of a strip stay in the second-level cache, and the weights, which pass by once a strip,
-        // meet enough tiles to be worth the way.
-        let tiles = (256 * 1024 / (tiling.places() * (geometry.inputs + geometry.outputs))).clamp(24, 96);
+        // The mapped inputs and products of a strip stay in the second-level cache if that leaves it enough tiles; if not,
+        // more tiles share the mapped weights, which pass by once a strip and are the larger part of what moves then.
+        const SECOND_LEVEL: usize = 112 * 1024;
+        const MEMORY: usize = 4 * 1024 * 1024;
+        let per_tile = tiling.places() * (geometry.inputs + geometry.outputs);
+        let tiles = match SECOND_LEVEL / per_tile {
+            tiles @ 20.. => tiles.min(96),
+            _ => (MEMORY / per_tile).clamp(24, 128),
+        };
         let most = (tiles / per_row).max(1);
         let n_panels = geometry.outputs.div_ceil(kernels.panel());
         let mut strips = all.div_ceil(most);
@@ -226,31 +241,57 @@ pub(crate) fn forward(
         let tiles = run.len() * tiling.tiles[1];
         let (left_row, right_row) = (spread(geometry.inputs), spread(columns.len() + kernels.panel()));
         let (left_plane, right_plane) = (spread(tiles * left_row), spread(tiles * right_row));
-        with_scratch(places * (left_plane + right_plane), |scratch| {
-            let scratch = Shared::new(scratch);
+        // Rows of one place rounded to pairs, where the factors are.
+        let pair_stride = spread(geometry.inputs.div_ceil(2));
+        with_scratch(places * (left_plane + right_plane) + tiles * pair_stride, |scratch| {
+            let (planes, rounded) = scratch.split_at_mut(places * (left_plane + right_plane));
+            let (scratch, rounded) = (Shared::new(planes), Shared::new(rounded));
             // SAFETY: the buffer holds the planes of inputs and, behind them, those of products; the factors fit; the rows of
             // the output belong to this task.
             unsafe {
                 source.map(kernels, geometry, tiling, run.clone(), [0, left_plane], scratch);
                 for place in 0..places {
+                    let left = scratch.pointer(place * left_plane);
+                    let mut paired = false;
                     for column in columns.clone().step_by(kernels.panel()) {
                         let panel_width = kernels.panel_at(column, outputs);
-                        kernels.product(
-                            false,
-                            panel_width,
-                            &Product {
-                                left: scratch.pointer(place * left_plane),
-                                left_stride: left_row,
-                                panel: factors.panel(place, column),
-                                depth: geometry.inputs,
-                                target: scratch.pointer(
-                                    places * left_plane + place * right_plane + column - columns.start,
-                                ),
-                                target_stride: right_row,
-                                rows: tiles,
-                                accumulate: false,
-                            },
-                        );
+                        let target = scratch
+                            .pointer(places * left_plane + place * right_plane + column - columns.start);
+                        match factors.panel(place, column) {
+                            Panel::Full(panel) => {
+                                let depth = geometry.inputs;
+                                let job = Product {
+                                    left,
+                                    left_stride: left_row,
+                                    panel,
+                                    depth,
+                                    target,
+                                    target_stride: right_row,
+                                    rows: tiles,
+                                    accumulate: false,
+                                };
+                                kernels.product(false, panel_width, &job);
+                            }
+                            Panel::Pairs(panel) => {
+                                if !paired {
+                                    let rows = scratch.slice(place * left_plane, tiles * left_row);
+                                    let pairs = rounded.slice(0, tiles * pair_stride);
+                                    pair_rows(rows, left_row, geometry.inputs, pairs, pair_stride);
+                                    paired = true;
+                                }
+                                let job = PairProduct {
+                                    left: rounded.pointer(0).cast(),
+                                    left_stride: pair_stride,
+                                    panel,
+                                    depth: geometry.inputs.div_ceil(2),
+                                    target,
+                                    target_stride: right_row,
+                                    rows: tiles,
+                                    accumulate: false,
+                                };
+                                kernels.pair_product(panel_width, &job);
+                            }
+                        }
                     }
                 }
                 for (index, row) in run.enumerate() {
@@ -277,6 +318,15 @@ pub(crate) fn forward(
     };
     // SAFETY: strips and parts cover the output.
     unsafe { filled(length, cut.strips * cut.parts, task) }
+}
+
+/// Rounds rows of `depth` numbers, `stride` apart, to pairs in a buffer of the same kind.
+fn pair_rows(rows: &[f32], stride: usize, depth: usize, pairs: &mut [f32], pair_stride: usize) {
+    for (row, pairs) in rows.chunks_exact(stride).zip(pairs.chunks_exact_mut(pair_stride)) {
+        // SAFETY: f32 and u32 have one size and alignment, and every bit pattern is good for both.
+        let pairs = unsafe { std::slice::from_raw_parts_mut(pairs.as_mut_ptr().cast::<u32>(), pairs.len()) };
+        pair_row(&row[..depth], pairs);
+    }
 }
 
 /// Runs `task` for each of some rows of tiles, in pieces.
