@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use onestep::model::Precision;
+use serde::{Deserialize, Serialize};
 
 use crate::lists::{Classes, Indices, Levels, Seeds};
 
@@ -75,6 +77,9 @@ pub struct TrainArgs {
     /// Change the recipe, for example --set train.batch=32; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
+    /// Arithmetic of the network's products; short for --set train.precision=...
+    #[arg(long, value_enum)]
+    pub precision: Option<PrecisionName>,
     /// Go on from the run's last checkpoint.
     #[arg(long)]
     pub resume: bool,
@@ -108,7 +113,7 @@ pub struct SampleArgs {
     #[arg(value_name = "MODEL", required_unless_present = "from")]
     pub model: Option<PathBuf>,
     /// Make a picture again: reads model, seeds and everything else out of it.
-    #[arg(long, value_name = "PICTURE", conflicts_with_all = ["seeds", "steps", "levels", "indices", "classes", "sampler", "weights"])]
+    #[arg(long, value_name = "PICTURE", conflicts_with_all = ["seeds", "steps", "levels", "indices", "classes", "sampler", "weights", "precision"])]
     pub from: Option<PathBuf>,
     /// Seeds, one image each, for example 0-63 or 3,17,20-29.
     #[arg(short, long, value_name = "LIST", default_value = "0-63")]
@@ -132,6 +137,9 @@ pub struct SampleArgs {
     /// Classes by number or name, repeated over the seeds; by default drawn from each seed.
     #[arg(short, long, value_name = "LIST")]
     pub classes: Option<Classes>,
+    /// Arithmetic of the network's products.
+    #[arg(long, value_enum, default_value_t)]
+    pub precision: PrecisionName,
     /// Which weights: best, raw, target, or the label of an average.
     #[arg(long, value_name = "WHICH", default_value = "best")]
     pub weights: String,
@@ -241,14 +249,33 @@ pub enum PassName {
     All,
 }
 
-/// Numbers that a network computes in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+/// Numbers that a network multiplies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum PrecisionName {
     /// 32-bit floating point.
     #[default]
     F32,
-    /// 16-bit brain floating point.
+    /// Rounded to 16-bit brain floating point, added up in f32: faster on CPUs that multiply bf16.
     Bf16,
+}
+
+impl PrecisionName {
+    /// What the library calls it.
+    pub fn precision(self) -> Precision {
+        match self {
+            Self::F32 => Precision::F32,
+            Self::Bf16 => Precision::Bf16,
+        }
+    }
+
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
 }
 
 /// Options of `bench`.

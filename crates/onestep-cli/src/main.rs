@@ -15,9 +15,13 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command};
+use failure::Failure;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Err(message) = onestep_kernels::instructions() {
+        return Failure::usage(message).hint("unset it to use the best there is").report();
+    }
     let outcome = match cli.command {
         Command::Train(args) => commands::train::run(args, cli.quiet),
         Command::Sample(args) => commands::sample::run(args, cli.quiet),

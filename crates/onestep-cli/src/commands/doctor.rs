@@ -29,6 +29,7 @@ pub fn run(args: &DoctorArgs) -> Outcome<ExitCode> {
         note("version", env!("CARGO_PKG_VERSION").into()),
         note("platform", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
         note("processor", cpu_features()),
+        note("loops", instructions()),
         note("threads", device::threads().to_string()),
         note("devices", device::names().join(", ")),
         builtin_data(),
@@ -72,6 +73,15 @@ fn cpu_features() -> String {
     }
     #[cfg(not(target_arch = "x86_64"))]
     "no x86 vector extensions".into()
+}
+
+/// The one they do use.
+fn instructions() -> String {
+    match onestep_kernels::instructions() {
+        Ok("avx512bf16") => "avx512bf16: --precision bf16 is faster than f32 here".into(),
+        Ok(name) => format!("{name}: --precision bf16 is no faster than f32 here"),
+        Err(message) => message,
+    }
 }
 
 fn builtin_data() -> Finding {

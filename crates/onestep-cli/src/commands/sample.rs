@@ -11,7 +11,7 @@ use onestep::noise::SamplingLevels;
 use onestep::sample::{Churn, OdeMethod, OdeOptions, Plan, Samples, default_levels, generate};
 use serde::{Deserialize, Serialize};
 
-use crate::args::{SampleArgs, SamplerName};
+use crate::args::{PrecisionName, SampleArgs, SamplerName};
 use crate::failure::{Failure, Outcome, code, io_failure};
 use crate::model::Opened;
 use crate::progress::bar;
@@ -32,6 +32,9 @@ pub struct Parameters {
     pub model_sha256: String,
     /// Which weights.
     pub weights: String,
+    /// Arithmetic of the network's products.
+    #[serde(default)]
+    pub precision: PrecisionName,
     /// The sampler.
     pub sampler: String,
     /// The noise levels it visits.
@@ -77,7 +80,7 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
     let started = Instant::now();
     let bar = bar(parameters.seeds.len() as u64, "images", quiet);
     let samples = generate(
-        &opened.model,
+        &opened.model.with_precision(parameters.precision.precision()),
         &plan,
         &parameters.seeds,
         parameters.classes.as_deref(),
@@ -157,6 +160,7 @@ fn parameters(args: &SampleArgs, opened: &Opened) -> Outcome<Parameters> {
         model: opened.file.clone(),
         model_sha256: opened.sha256.clone(),
         weights: args.weights.clone(),
+        precision: args.precision,
         sampler: format!("{sampler:?}").to_lowercase(),
         levels: levels.as_slice().to_vec(),
         churn: args.churn,

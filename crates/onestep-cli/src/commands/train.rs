@@ -83,6 +83,9 @@ fn resolve(args: &TrainArgs) -> Outcome<Recipe> {
     if let Some(teacher) = &args.teacher {
         recipe.train.teacher = Some(teacher.display().to_string());
     }
+    if let Some(precision) = args.precision {
+        recipe.train.precision = precision.precision();
+    }
     Ok(recipe)
 }
 

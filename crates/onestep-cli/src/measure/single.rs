@@ -5,7 +5,7 @@ use std::hint::black_box;
 use burn::tensor::{Device, Tensor, TensorData};
 use onestep::noise::{Purpose, Stream};
 use onestep_kernels::profile::{self, Entry};
-use onestep_kernels::{Conv2dOptions, attention, conv2d, linear};
+use onestep_kernels::{Conv2dOptions, Convolution, Precision, attention, linear};
 
 use super::timing::{Timing, repeat};
 
@@ -92,8 +92,8 @@ impl Single {
     }
 
     /// Runs it forward and backward for so many seconds.
-    pub fn measure(self, batch: usize, seconds: f64) -> Directions {
-        let run = self.prepare(batch);
+    pub fn measure(self, precision: Precision, batch: usize, seconds: f64) -> Directions {
+        let run = self.prepare(precision, batch);
         run();
         let mut runs: [Vec<f64>; 3] = Default::default();
         let mut flop = [0.0; 3];
@@ -115,13 +115,15 @@ impl Single {
     }
 
     /// One evaluation with its gradients.
-    fn prepare(self, batch: usize) -> Box<dyn Fn()> {
+    fn prepare(self, precision: Precision, batch: usize) -> Box<dyn Fn()> {
         match self {
             Self::Conv2d { kernel, size, channels } => {
                 let input = numbers([batch, size, size, channels]);
                 let weight = numbers([kernel, kernel, channels, channels]);
                 Box::new(move || {
-                    let output = conv2d(input.clone(), weight.clone(), None, Conv2dOptions::same(kernel));
+                    let options = Conv2dOptions::same(kernel);
+                    let convolution = Convolution::new(input.clone(), weight.clone(), options);
+                    let output = Convolution { precision, ..convolution }.forward();
                     black_box(output.sum().backward());
                 })
             }
@@ -167,12 +169,13 @@ mod tests {
     fn every_direction_is_measured_and_counted() {
         // Multiply-adds of the direct method, padding included: 2 · 4 · 4 pixels, 3 · 3 taps, 8 · 8 channels.
         let products = (2 * 4 * 4 * 9 * 8 * 8) as f64;
-        let found = Single::Conv2d { kernel: 3, size: 4, channels: 8 }.measure(2, 0.0);
+        let found = Single::Conv2d { kernel: 3, size: 4, channels: 8 }.measure(Precision::F32, 2, 0.0);
         for (direction, found) in DIRECTIONS.into_iter().zip(found) {
             let (timing, flop) = found.unwrap_or_else(|| panic!("no {direction}"));
             assert_eq!((timing.runs(), flop), (3, 2.0 * products), "{direction}");
         }
-        let [forward, data, weight] = Single::Attention { size: 2, channels: 8, heads: 2 }.measure(3, 0.0);
+        let [forward, data, weight] =
+            Single::Attention { size: 2, channels: 8, heads: 2 }.measure(Precision::F32, 3, 0.0);
         let product = 2.0 * (3 * 2 * 4 * 4 * 4) as f64;
         assert_eq!(forward.map(|(_, flop)| flop), Some(2.0 * product), "scores and values");
         assert_eq!(data.map(|(_, flop)| flop), Some(4.0 * product), "two products for each of those");

@@ -3,6 +3,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use onestep::model::Precision;
+
 /// Seconds of every run of something, the fastest first.
 #[derive(Debug, Clone)]
 pub struct Timing {
@@ -51,19 +53,19 @@ pub fn repeat<E>(
 ///
 /// The threads do short rounds side by side; the answer is the moment at which all rounds together were fastest, because
 /// what else runs on the machine only takes away from it. On a busy machine it takes long until they run side by side.
-pub fn ceiling(seconds: f64) -> f64 {
+pub fn ceiling(precision: Precision, seconds: f64) -> f64 {
     const ROUNDS: usize = 100_000;
     let started = Instant::now();
     let rounds = rayon::broadcast(|_| {
         let mut rounds = Vec::new();
         while rounds.is_empty() || started.elapsed().as_secs_f64() < seconds {
             let begin = started.elapsed();
-            black_box(onestep_kernels::multiply_adds(ROUNDS));
+            black_box(onestep_kernels::multiply_adds(precision, ROUNDS));
             rounds.push([begin, started.elapsed()].map(|time| time.as_secs_f64()));
         }
         rounds
     });
-    let flop = 2 * onestep_kernels::multiply_adds(1) * ROUNDS;
+    let flop = 2 * onestep_kernels::multiply_adds(precision, 1) * ROUNDS;
     flop as f64 * fastest_moment(&rounds)
 }
 

@@ -233,6 +233,19 @@ fn dry_run_shows_the_whole_run_and_writes_nothing() {
 }
 
 #[test]
+fn an_instruction_set_can_be_forced_where_there_is_one() {
+    let home = tempfile::tempdir().expect("a folder");
+    let doctor = |name: &str| {
+        command(home.path(), &["doctor"]).env("ONESTEP_INSTRUCTIONS", name).output().expect("it starts")
+    };
+    let portable = doctor("portable");
+    assert!(portable.status.success() && stdout(&portable).contains("portable:"), "{}", stdout(&portable));
+    let unknown = doctor("abacus");
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(stderr(&unknown).contains("abacus") && stderr(&unknown).contains("portable"));
+}
+
+#[test]
 fn wrong_input_gets_one_clear_error() {
     let home = TempDir::new().unwrap();
     let home = home.path();
@@ -259,7 +272,8 @@ fn wrong_input_gets_one_clear_error() {
         (&["bench", "nonsense"], 2, "no built-in recipe `nonsense`"),
         (&["bench", "nowhere.safetensors"], 65, "nowhere.safetensors"),
         (&["bench", "broken.safetensors"], 65, "broken.safetensors"),
-        (&["bench", "emoji", "--precision", "bf16"], 2, "bf16"),
+        (&["bench", "emoji", "--precision", "half"], 2, "bf16"),
+        (&["train", "emoji-edm", "-n", "--set", "train.precision=half"], 2, "precision"),
         (&["bench", "emoji", "--seconds=-1"], 2, "--seconds"),
     ];
     for (arguments, code, part) in rows {

@@ -20,6 +20,7 @@ pub use condition::{Condition, DropoutKey};
 pub use denoiser::{Denoiser, per_sample};
 pub use error::ModelError;
 pub use network::{Architecture, Network};
+pub use onestep_kernels::Precision;
 pub use precondition::{Coefficients, Preconditioning};
 pub use preconditioned::{NoiseRange, Preconditioned};
 pub use weights::{Builder, Init, ParameterId, ParameterSpec, Weights, n_parameters};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{DType, Tensor};
 
 use super::denoiser::{Denoiser, per_sample};
-use super::{Condition, ModelError, Network, Preconditioning, Weights, check_batch};
+use super::{Condition, ModelError, Network, Precision, Preconditioning, Weights, check_batch};
 
 /// The noise a model was made for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,9 +44,15 @@ impl Preconditioned {
         Self { network, weights, preconditioning, range }
     }
 
-    /// The same model with other weights: how a student, its target and its averages are one model.
+    /// The same model with the products of its network computed in another precision; see [`Precision`].
+    pub fn with_precision(&self, precision: Precision) -> Self {
+        Self { weights: self.weights.with_precision(precision), ..self.clone() }
+    }
+
+    /// The same model with other weights, in the precision of this one: how a student, its target and its averages are one
+    /// model.
     pub fn with_weights(&self, weights: Weights) -> Self {
-        Self { weights, ..self.clone() }
+        Self { weights: weights.with_precision(self.weights.precision()), ..self.clone() }
     }
 
     /// The raw network.

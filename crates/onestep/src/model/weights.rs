@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
-use onestep_kernels::Layouts;
+use onestep_kernels::{Layouts, Precision};
 
 use super::ModelError;
 use crate::noise::{Purpose, Stream};
@@ -146,6 +146,7 @@ pub struct Weights {
     /// Number of the parameter whose values come first; only a part of a network has not all of them.
     first: usize,
     recompute: bool,
+    precision: Precision,
 }
 
 impl Weights {
@@ -193,12 +194,34 @@ impl Weights {
 
     fn whole(specs: &Arc<[ParameterSpec]>, values: Vec<Tensor<1>>) -> Self {
         let layouts = values.iter().map(|_| Layouts::default()).collect();
-        Self { specs: specs.clone(), values, layouts: Some(layouts), first: 0, recompute: false }
+        Self {
+            specs: specs.clone(),
+            values,
+            layouts: Some(layouts),
+            first: 0,
+            recompute: false,
+            precision: Precision::F32,
+        }
     }
 
-    /// The parameters of a part of a network, from number `first` on; good for [`Weights::get`] alone.
-    pub(super) fn part(specs: &Arc<[ParameterSpec]>, first: usize, values: Vec<Tensor<1>>) -> Self {
-        Self { first, layouts: None, ..Self::whole(specs, values) }
+    /// The parameters of a part of a network, from number `first` on; good for its layers alone.
+    pub(super) fn part(
+        specs: &Arc<[ParameterSpec]>,
+        first: usize,
+        values: Vec<Tensor<1>>,
+        precision: Precision,
+    ) -> Self {
+        Self { first, layouts: None, precision, ..Self::whole(specs, values) }
+    }
+
+    /// The same numbers, to be multiplied in another precision; see [`Precision`].
+    pub fn with_precision(&self, precision: Precision) -> Self {
+        Self { precision, ..self.clone() }
+    }
+
+    /// In which precision the layers multiply.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Builds weights from named arrays, as read from a file.
@@ -283,7 +306,7 @@ impl Weights {
             })
             .collect();
         // Numbers that change with every step are not worth keeping in several layouts.
-        Self { layouts: None, ..Self::whole(&self.specs, values) }
+        Self { layouts: None, precision: self.precision, ..Self::whole(&self.specs, values) }
     }
 
     /// As [`Weights::tracked`], and, where asked for, with activation checkpointing: U-Nets then keep the
@@ -317,7 +340,8 @@ impl Weights {
     /// The same numbers on another device.
     pub fn to_device(&self, device: &Device) -> Self {
         let values = self.values.iter().map(|value| value.clone().to_device(device)).collect();
-        Self { first: self.first, recompute: self.recompute, ..Self::whole(&self.specs, values) }
+        let Self { first, recompute, precision, .. } = *self;
+        Self { first, recompute, precision, ..Self::whole(&self.specs, values) }
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{AverageConfig, LearningRate, OptimizerConfig};
 use crate::data::DataSpec;
 use crate::model::network::Architecture;
-use crate::model::{NoiseRange, Preconditioning};
+use crate::model::{NoiseRange, Precision, Preconditioning};
 use crate::noise::{Curriculum, LevelsError, Proposal, TargetRate, karras_levels};
 use crate::objective::{Distance, Weighting};
 use crate::solver::Solver;
@@ -154,6 +154,9 @@ pub struct Train {
     pub clip_gradient: Option<f64>,
     /// Averages of the weights, for sampling; the first is the one used.
     pub averages: Vec<AverageConfig>,
+    /// Arithmetic of the network's products: "f32", or "bf16", which keeps weights, norms, losses and the optimizer in f32.
+    #[serde(default, with = "PrecisionName", skip_serializing_if = "is_f32")]
+    pub precision: Precision,
     /// Recompute cheap activations in the backward pass instead of keeping them.
     #[serde(default)]
     pub activation_checkpointing: bool,
@@ -166,6 +169,18 @@ pub struct Train {
     /// Steps between previews; 0 for none.
     #[serde(default = "thousand")]
     pub preview_every: u64,
+}
+
+/// [`Precision`] by its names.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Precision", rename_all = "lowercase")]
+enum PrecisionName {
+    F32,
+    Bf16,
+}
+
+fn is_f32(precision: &Precision) -> bool {
+    *precision == Precision::F32
 }
 
 fn thousand() -> u64 {

@@ -91,9 +91,12 @@ impl Trainer {
             target: recipe.keeps_target().then(|| weights.clone()),
             averages: recipe.train.averages.iter().map(|config| Average::new(*config, &weights)).collect(),
             optimizer: Optimizer::new(recipe.train.optimizer, &weights),
-            student: Preconditioned::new(network, weights, recipe.preconditioning(), recipe.noise.range()),
+            student: Preconditioned::new(network, weights, recipe.preconditioning(), recipe.noise.range())
+                .with_precision(recipe.train.precision),
             // A loss that never asks the teacher must not hold it in memory (bug A7 of the reference).
-            teacher: teacher.filter(|_| recipe.distills()),
+            teacher: teacher
+                .filter(|_| recipe.distills())
+                .map(|teacher| teacher.with_precision(recipe.train.precision)),
             batches: Batches::new(&recipe, data, labels),
             state,
             device: device.clone(),

@@ -322,6 +322,29 @@ fn initialization_is_explicit_and_training_in_isolation_needs_no_teacher() {
     }
 }
 
+/// A run in bf16 is another run in the same direction: weights move, nearly as in f32, and stay f32.
+#[test]
+fn training_in_bf16_follows_training_in_f32() {
+    let weights = |precision: &str| {
+        let precision = format!("train.precision=\"{precision}\"");
+        let recipe = tiny("edm", &["network.model_channels=32", "network.dropout=0.0", &precision]);
+        let mut trainer = trainer(&recipe);
+        let start = flat(trainer.student().weights());
+        for _ in 0..4 {
+            trainer.step().unwrap();
+        }
+        (start, flat(trainer.student().weights()))
+    };
+    let ((start, exact), (_, rounded)) = (weights("f32"), weights("bf16"));
+    let distance = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+    let (moved, apart) = (distance(&start, &exact), distance(&exact, &rounded));
+    assert!(apart > 0.0 && apart < 0.5 * moved, "{apart} apart after {moved}");
+}
+
+fn flat(weights: &Weights) -> Vec<f64> {
+    weights.values().iter().flat_map(|value| Array::from_tensor(value.clone()).values).collect()
+}
+
 /// Bug A16 of the reference: losses are binned by levels the loss was not computed at.
 #[test]
 fn losses_by_level_use_the_levels_of_the_loss() {

@@ -1,6 +1,5 @@
 //! What every measurement has beside it: threads, precision, and the most that the processor could do meanwhile.
 
-use clap::ValueEnum as _;
 use serde_json::{Map, Value};
 
 use crate::args::PrecisionName;
@@ -23,9 +22,9 @@ impl Conditions {
         work: impl FnOnce() -> Result<T, E>,
     ) -> Result<(Self, T), E> {
         let seconds = seconds.clamp(0.05, 1.0);
-        let before = ceiling(seconds);
+        let before = ceiling(precision.precision(), seconds);
         let result = work()?;
-        let ceilings = [before, ceiling(seconds)];
+        let ceilings = [before, ceiling(precision.precision(), seconds)];
         Ok((Self { threads: rayon::current_num_threads(), precision, ceilings }, result))
     }
 
@@ -36,7 +35,7 @@ impl Conditions {
     }
 
     fn precision(&self) -> String {
-        self.precision.to_possible_value().map_or_else(String::new, |value| value.get_name().to_string())
+        self.precision.name().to_string()
     }
 
     /// Three lines, behind what was measured.

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use burn::tensor::Device;
 
-use crate::args::{BenchArgs, PassName, PrecisionName};
+use crate::args::{BenchArgs, PassName};
 use crate::device;
 use crate::failure::{Failure, Outcome};
 use crate::measure::{Case, Measured, NETWORKS, Subject, dump, passes};
@@ -31,7 +31,6 @@ struct Passes {
 
 /// Runs the command.
 pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
-    refuse_precision(args.precision)?;
     if let Some(seconds) = args.seconds
         && !(seconds >= 0.0 && seconds.is_finite())
     {
@@ -46,7 +45,7 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
     }
     let device = Device::flex();
     let batch = args.batch.map_or(BATCH, |batch| batch as usize);
-    let subject = open(args, batch, &device)?;
+    let mut subject = open(args, batch, &device)?;
     let case = Case::new(&subject, batch, &device)?;
     if let Some(folder) = &args.dump {
         for file in dump(folder, &subject, &case)? {
@@ -55,6 +54,9 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
             }
         }
     }
+    // What is dumped is exact; what is measured is what was asked for.
+    subject.model = subject.model.with_precision(args.precision.precision());
+    subject.recipe.train.precision = args.precision.precision();
     let seconds = args.seconds.unwrap_or(SECONDS);
     let (conditions, passes) =
         Conditions::around(args.precision, seconds, || measure(args, seconds, &subject, &case, quiet))?;
@@ -65,14 +67,6 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
         print!("{}", report.text(args.operators));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn refuse_precision(precision: PrecisionName) -> Outcome {
-    match precision {
-        PrecisionName::F32 => Ok(()),
-        PrecisionName::Bf16 => Err(Failure::usage("this build does not compute in bf16")
-            .hint("leave --precision out, or use --precision f32")),
-    }
 }
 
 fn open(args: &BenchArgs, batch: usize, device: &Device) -> Outcome<Subject> {

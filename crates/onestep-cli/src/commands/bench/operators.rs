@@ -34,7 +34,7 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome {
     let (conditions, measured) = Conditions::around(args.precision, args.seconds.unwrap_or(1.0), || {
         let measured = work.into_iter().map(|(single, batch)| {
             bar.set_message(format!("· {} {}", single.name(), single.shape(batch)));
-            let directions = single.measure(batch, seconds);
+            let directions = single.measure(args.precision.precision(), batch, seconds);
             bar.inc(1);
             (single, batch, directions)
         });

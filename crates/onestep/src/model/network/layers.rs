@@ -85,6 +85,7 @@ impl Conv2d {
     pub(super) fn convolution(&self, weights: &Weights, input: Tensor<4>) -> Convolution {
         Convolution {
             bias: Some(weights.get::<1>(self.bias).unsqueeze_dim(0)),
+            precision: weights.precision(),
             layouts: weights.layouts(self.weight),
             ..Convolution::new(input, weights.get(self.weight), self.options)
         }

@@ -20,7 +20,7 @@ use burn::backend::{
 };
 use burn::tensor::Tensor;
 
-use crate::model::{Condition, ParameterSpec, Weights};
+use crate::model::{Condition, ParameterSpec, Precision, Weights};
 
 /// A piece of a network with one image in and one out, told the embedding.
 pub trait Part: fmt::Debug + Send + Sync + 'static {
@@ -81,6 +81,7 @@ impl<P: Part> Recomputable<P> {
             }),
             specs: weights.specs().clone(),
             first: self.parameters.start,
+            precision: weights.precision(),
             n_images: inputs.len(),
         };
         let operands = Operands {
@@ -121,6 +122,7 @@ struct Call {
     body: Arc<Body>,
     specs: Arc<[ParameterSpec]>,
     first: usize,
+    precision: Precision,
     n_images: usize,
 }
 
@@ -135,7 +137,7 @@ impl fmt::Debug for Call {
 
 impl Call {
     fn evaluate(&self, operands: Operands) -> Tensor<4> {
-        let weights = Weights::part(&self.specs, self.first, operands.parameters);
+        let weights = Weights::part(&self.specs, self.first, operands.parameters, self.precision);
         (self.body)(&weights, joined(operands.images), &operands.embedding)
     }
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use onestep::model::network::{AdmConfig, SongConfig};
-use onestep::model::{Architecture, Init, Weights, n_parameters};
+use onestep::model::{Architecture, Init, Precision, Weights, n_parameters};
 
 use super::device;
 use super::small::{Call, key, small_adm, small_architectures, small_song};
@@ -52,6 +52,28 @@ fn a_sample_does_not_depend_on_its_batch() {
         for (sample, together) in together.chunks_exact(n).enumerate() {
             assert_eq!(call.alone(sample).run(), together, "{architecture:?}: sample {sample}");
         }
+    }
+}
+
+/// bf16 has 8 bits: what comes out is near what f32 gives, but not the same; and it too is blind to batch mates.
+#[test]
+fn bf16_is_near_f32_and_blind_to_the_batch() {
+    for architecture in small_architectures() {
+        let mut call = Call::new(&architecture, 3);
+        let exact = call.run();
+        call.weights = call.weights.with_precision(Precision::Bf16);
+        let rounded = call.run();
+        if matches!(architecture, Architecture::Mlp(_)) {
+            // Nothing but linear layers, which stay in f32.
+            assert_eq!(rounded, exact);
+            continue;
+        }
+        let square = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>();
+        let difference = square(&mut exact.iter().zip(&rounded).map(|(a, b)| a - b));
+        let relative = (difference / square(&mut exact.iter().copied())).sqrt();
+        assert!((1e-4..0.03).contains(&relative), "{architecture:?}: {relative:e}");
+        let n = rounded.len() / 3;
+        assert_eq!(call.alone(1).run(), rounded[n..2 * n], "{architecture:?}");
     }
 }
 
