@@ -18,6 +18,7 @@ use args::{Cli, Command};
 use failure::Failure;
 
 fn main() -> ExitCode {
+    end_quietly_on_a_closed_pipe();
     let cli = Cli::parse();
     if let Err(message) = onestep_kernels::instructions() {
         return Failure::usage(message).hint("unset it to use the best there is").report();
@@ -35,4 +36,17 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => failure.report(),
     }
+}
+
+/// `onestep doctor | head -1` closes our output early; that is no error of ours, and ends us as a signal would.
+fn end_quietly_on_a_closed_pipe() {
+    const BROKEN_PIPE: i32 = 128 + 13;
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload().downcast_ref::<String>();
+        if message.is_some_and(|text| text.contains("printing to stdout") && text.contains("Broken pipe")) {
+            std::process::exit(BROKEN_PIPE);
+        }
+        report(panic);
+    }));
 }

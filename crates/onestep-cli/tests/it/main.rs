@@ -233,6 +233,16 @@ fn dry_run_shows_the_whole_run_and_writes_nothing() {
 }
 
 #[test]
+fn a_closed_pipe_ends_the_command_quietly() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut command = command(home.path(), &["doctor"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(141), ""));
+}
+
+#[test]
 fn an_instruction_set_can_be_forced_where_there_is_one() {
     let home = tempfile::tempdir().expect("a folder");
     let doctor = |name: &str| {
