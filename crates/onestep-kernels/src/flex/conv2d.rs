@@ -140,47 +140,26 @@ pub(crate) fn forward(
     (precision, layouts): (Precision, Option<&Layouts>),
     epilogue: &Epilogue,
 ) -> Vec<f32> {
+    let passing = Layouts::default();
+    let layouts = layouts.unwrap_or(&passing);
     let sizes = [geometry.inputs, geometry.outputs];
     if let Some(tiling) = Tiling::choose(geometry, precision) {
         let make = || Factors::new(kernels, &tiling, weight, sizes).in_precision(precision);
-        let source = input.source();
-        return match layouts {
-            Some(layouts) => {
-                let factors = layouts.factors(precision, &tiling, make);
-                winograd::forward(kernels, geometry, &tiling, &source, factors, epilogue)
-            }
-            None => winograd::forward(kernels, geometry, &tiling, &source, &make(), epilogue),
-        };
+        let factors = layouts.factors(precision, &tiling, make);
+        return winograd::forward(kernels, geometry, &tiling, &input.source(), factors, epilogue);
     }
     let [height, width] = geometry.output_size();
     let make = || Panels::from_rows(kernels, weight, geometry.taps() * geometry.inputs, geometry.outputs);
     if geometry.is_pointwise() {
         let Source { images, prologue } = input.source();
         let rows = Rows { values: images, images: geometry.batch, rows: height * width, prologue };
-        return match (precision, layouts) {
-            (Precision::F32, Some(layouts)) => {
-                dense(kernels, &rows, Matrix::Full(layouts.panels(make)), epilogue)
-            }
-            (Precision::F32, None) => dense(kernels, &rows, Matrix::Full(&make()), epilogue),
-            (Precision::Bf16, layouts) => {
-                let make = || PairPanels::new(kernels, &make());
-                match layouts {
-                    Some(layouts) => {
-                        dense(kernels, &rows, Matrix::Pairs(layouts.pair_panels(make)), epilogue)
-                    }
-                    None => dense(kernels, &rows, Matrix::Pairs(&make()), epilogue),
-                }
-            }
+        let matrix = match precision {
+            Precision::F32 => Matrix::Full(layouts.panels(make)),
+            Precision::Bf16 => Matrix::Pairs(layouts.pair_panels(|| PairPanels::new(kernels, &make()))),
         };
+        return dense(kernels, &rows, matrix, epilogue);
     }
-    let made;
-    let panels = match layouts {
-        Some(layouts) => layouts.panels(make),
-        None => {
-            made = make();
-            &made
-        }
-    };
+    let panels = layouts.panels(make);
     let table = RowTable::build(kernels, geometry.taps(), height * width, |tap, pixel| {
         geometry.input_pixel(tap, [pixel / width, pixel % width]).map(|pixel| pixel * geometry.inputs)
     });

@@ -66,6 +66,11 @@ impl Kernels {
         if columns - column <= self.lanes { self.lanes } else { 2 * self.lanes }
     }
 
+    /// Widths of all panels together: the columns and the padding of the last panel.
+    pub(crate) fn padded(&self, columns: usize) -> usize {
+        (0..columns).step_by(self.panel()).map(|column| self.panel_at(column, columns)).sum()
+    }
+
     /// Runs a [`Gather`].
     ///
     /// # Safety

@@ -18,15 +18,8 @@ pub(crate) fn forward(
     layouts: Option<&Layouts>,
     bias: Option<&[f32]>,
 ) -> Vec<f32> {
-    let make = || Panels::from_rows(kernels, weight, inputs, outputs);
-    let made;
-    let panels = match layouts {
-        Some(layouts) => layouts.panels(make),
-        None => {
-            made = make();
-            &made
-        }
-    };
+    let passing = Layouts::default();
+    let panels = layouts.unwrap_or(&passing).panels(|| Panels::from_rows(kernels, weight, inputs, outputs));
     let rows = Rows { values: input, images: 1, rows, prologue: None };
     dense(kernels, &rows, Matrix::Full(panels), &Epilogue::bias(bias))
 }

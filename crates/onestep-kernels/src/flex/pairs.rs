@@ -57,15 +57,11 @@ impl PairPanels {
     pub(crate) fn new(kernels: &Kernels, panels: &Panels) -> Self {
         let Panels { values, depth, columns } = panels;
         let pairs = depth.div_ceil(2);
-        let widths = (0..*columns).step_by(kernels.panel()).map(|column| kernels.panel_at(column, *columns));
-        let widths: Vec<usize> = widths.collect();
-        let mut rounded = vec![0; pairs * widths.iter().sum::<usize>()];
-        let (mut from, mut to) = (values.as_slice(), rounded.as_mut_slice());
-        for width in widths {
-            let (panel, rest) = from.split_at(depth * width);
-            let (target, rest_of_target) = to.split_at_mut(pairs * width);
-            pair_panel(panel, width, target);
-            (from, to) = (rest, rest_of_target);
+        let mut rounded = vec![0; pairs * kernels.padded(*columns)];
+        for column in (0..*columns).step_by(kernels.panel()) {
+            let width = kernels.panel_at(column, *columns);
+            let panel = &values[column * depth..][..width * depth];
+            pair_panel(panel, width, &mut rounded[column * pairs..][..width * pairs]);
         }
         Self { values: rounded, depth: *depth, columns: *columns }
     }

@@ -45,7 +45,7 @@ impl Panels {
         fill: impl Fn(usize, usize, &mut [f32]) + Sync,
     ) -> Self {
         let starts: Vec<usize> = (0..columns).step_by(kernels.panel()).collect();
-        let length = starts.iter().map(|&column| kernels.panel_at(column, columns) * depth).sum();
+        let length = kernels.padded(columns) * depth;
         // Only the last panel can be narrower, so panel i begins at i full panels.
         let fill_one = |index: usize, shared: Shared| {
             let column = starts[index];

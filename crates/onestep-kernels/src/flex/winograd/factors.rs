@@ -108,8 +108,7 @@ impl Factors {
     ) -> Self {
         assert_eq!(weight.len(), 9 * depth * columns);
         let (panel, places) = (kernels.panel(), tiling.places());
-        let padded =
-            (0..columns).step_by(panel).map(|column| kernels.panel_at(column, columns)).sum::<usize>();
+        let padded = kernels.padded(columns);
         // A line more, so that the places of one weight do not all fall into one set of the cache.
         let plane = depth * padded + 16;
         const ROWS: usize = 8;
