@@ -88,8 +88,8 @@ pub enum Precision {
     /// Both factors of a product are rounded to bf16, which has the range of f32 and 8 bits of precision, and the products
     /// are added up in f32. Tensors stay f32, and so do norms, softmax, sums and the gradients of weights.
     ///
-    /// Twice as fast as f32 where the CPU multiplies bf16 (AVX512-BF16), no faster elsewhere. On devices without
-    /// hand-written bodies it has no effect.
+    /// Meant for CPUs that multiply bf16 (AVX512-BF16), where it has not been measured yet; slower elsewhere. On devices
+    /// without hand-written bodies it has no effect.
     Bf16,
 }
 
