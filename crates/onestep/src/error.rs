@@ -13,6 +13,9 @@ pub enum Error {
     /// A data set that cannot be read.
     #[error(transparent)]
     Data(#[from] crate::data::DataError),
+    /// An evaluation that cannot be made.
+    #[error(transparent)]
+    Eval(#[from] crate::eval::EvalError),
     /// A recipe that cannot be read or contradicts itself.
     #[error(transparent)]
     Recipe(#[from] crate::train::RecipeError),

@@ -11,6 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("data", &["digest"]),
     ("model", &["noise"]),
     ("interop", &["model"]),
+    ("eval", &["data", "digest", "interop", "model", "noise", "sample", "solver"]),
     ("solver", &["model"]),
     ("objective", &["model", "solver"]),
     ("sample", &["data", "model", "noise", "solver"]),
