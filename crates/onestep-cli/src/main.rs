@@ -17,6 +17,10 @@ use clap::Parser;
 use args::{Cli, Command};
 use failure::Failure;
 
+/// Tensors come and go; their memory stays.
+#[global_allocator]
+static BLOCKS: onestep_kernels::Blocks = onestep_kernels::Blocks::new();
+
 fn main() -> ExitCode {
     end_quietly_on_a_closed_pipe();
     let cli = Cli::parse();

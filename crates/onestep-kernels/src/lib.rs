@@ -14,6 +14,7 @@
 
 pub mod activation;
 pub mod attention;
+mod blocks;
 mod ceiling;
 mod composed;
 pub mod conv2d;
@@ -29,6 +30,7 @@ pub mod update;
 
 pub use activation::{Activation, silu};
 pub use attention::attention;
+pub use blocks::Blocks;
 pub use ceiling::multiply_adds;
 pub use conv2d::{Conv2dOptions, Convolution, ConvolutionOptions, Norm, Precision, conv2d};
 pub use extension::{KernelOps, Optional};

@@ -9,7 +9,7 @@ use super::elementwise::vectorised;
 use super::kernels::Kernels;
 use super::memory::{SMALL, Shared, filled, with_scratch};
 use super::norm_act::Prologue;
-use super::pairs::{PairPanels, pair_row};
+use super::pairs::PairPanels;
 use super::panels::Panels;
 use super::product::Epilogue;
 use super::threads::threads;
@@ -103,7 +103,7 @@ pub(crate) fn dense(kernels: &Kernels, rows: &Rows, matrix: Matrix, epilogue: &E
                 Matrix::Pairs(panels) => {
                     let depth = depth.div_ceil(2);
                     for row in left.chunks_exact_mut(left_row) {
-                        round_in_place(&mut row[..panels.depth]);
+                        round_in_place(kernels, &mut row[..panels.depth]);
                     }
                     for k in (0..depth.max(1)).step_by(DEPTH) {
                         for column in range.clone().step_by(kernels.panel()) {
@@ -146,12 +146,12 @@ pub(crate) fn dense(kernels: &Kernels, rows: &Rows, matrix: Matrix, epilogue: &E
 }
 
 /// Turns a row of numbers into its pairs, which lie in the first half of it then.
-fn round_in_place(row: &mut [f32]) {
+fn round_in_place(kernels: &Kernels, row: &mut [f32]) {
     with_scratch(row.len(), |copy| {
         copy.copy_from_slice(row);
         // SAFETY: f32 and u32 have one size and alignment, and every bit pattern is good for both.
         let pairs = unsafe { std::slice::from_raw_parts_mut(row.as_mut_ptr().cast::<u32>(), row.len()) };
-        pair_row(copy, pairs);
+        kernels.round_row(copy, pairs);
     });
 }
 

@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "calls functions that need instructions which the machine has been asked for")]
 
 use super::norm_loops::{self, NormLoops};
+use super::pairs;
 use super::simd::{Level, Portable, Simd};
 use super::tile::{Gather, Outer, PairProduct, Product, gather, outer, pair_product, product};
 use super::winograd::transforms::{
@@ -13,7 +14,8 @@ use super::winograd::transforms::{
 /// The maps of Winograd's method for one size of tile.
 #[derive(Clone, Copy)]
 pub(crate) struct Winograd {
-    pub input: unsafe fn(&InputJob),
+    /// To f32 and to bf16.
+    pub input: [unsafe fn(&InputJob); 2],
     pub output: unsafe fn(&OutputJob),
     pub gradient: unsafe fn(&GradientJob),
     pub factors: unsafe fn(&WeightJob),
@@ -33,6 +35,7 @@ pub(crate) struct Kernels {
     product: [[unsafe fn(&Product); 2]; 2],
     pair_product: [unsafe fn(&PairProduct); 2],
     winograd: [Winograd; 2],
+    round: unsafe fn(&[f32], &mut [u32]),
     pub norm: NormLoops,
 }
 
@@ -99,6 +102,12 @@ impl Kernels {
         unsafe { self.pair_product[usize::from(width > self.lanes)](job) }
     }
 
+    /// A row of numbers as pairs of neighbours of type bf16; an odd last one is paired with zero.
+    pub(crate) fn round_row(&self, row: &[f32], pairs: &mut [u32]) {
+        // SAFETY: the loops are those of this machine; they check their slices.
+        unsafe { (self.round)(row, pairs) }
+    }
+
     /// The maps for tiles of `outputs` x `outputs`, which is 2 or 4.
     pub(crate) fn winograd(&self, outputs: usize) -> &Winograd {
         &self.winograd[usize::from(outputs == 4)]
@@ -141,8 +150,8 @@ macro_rules! kernels {
             }
 
             $(#[$attribute])*
-            unsafe fn input_of<const A: usize, const M: usize>(job: &InputJob) {
-                unsafe { input_tiles::<$simd, A, M>(job) }
+            unsafe fn input_of<const A: usize, const M: usize, const ROUNDED: bool>(job: &InputJob) {
+                unsafe { input_tiles::<$simd, A, M, ROUNDED>(job) }
             }
 
             $(#[$attribute])*
@@ -163,6 +172,11 @@ macro_rules! kernels {
             $(#[$attribute])*
             unsafe fn taps_of<const A: usize>(job: &TapsJob) {
                 unsafe { weight_taps::<$simd, A>(job) }
+            }
+
+            $(#[$attribute])*
+            unsafe fn round(row: &[f32], rounded: &mut [u32]) {
+                unsafe { pairs::round_row::<$simd>(row, rounded) }
             }
 
             $(#[$attribute])*
@@ -192,7 +206,7 @@ macro_rules! kernels {
 
             const fn winograd_of<const A: usize, const M: usize>() -> Winograd {
                 Winograd {
-                    input: input_of::<A, M>,
+                    input: [input_of::<A, M, false>, input_of::<A, M, true>],
                     output: output_of::<A, M>,
                     gradient: gradient_of::<A, M>,
                     factors: factors_of::<A>,
@@ -216,6 +230,7 @@ macro_rules! kernels {
                 ],
                 pair_product: [pair_product_of::<1>, pair_product_of::<2>],
                 winograd: [winograd_of::<4, 2>(), winograd_of::<6, 4>()],
+                round,
                 norm: NormLoops {
                     moments,
                     apply: [apply_of::<false>, apply_of::<true>],

@@ -1,28 +1,32 @@
 //! Numbers of type bf16 in pairs: the first 16 bits of an f32, rounded to the nearest, ties to even.
 
+#![allow(unsafe_code, reason = "whole vectors of checked slices")]
+
 use super::elementwise::vectorised;
 use super::kernels::Kernels;
 use super::panels::Panels;
+use super::simd::Simd;
 
 /// The bits of x rounded to bf16.
 #[inline(always)]
-fn narrow(x: f32) -> u32 {
+pub(crate) fn narrow(x: f32) -> u32 {
     let bits = x.to_bits();
     let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
     // Rounding must not turn a NaN into infinity or zero.
     if bits & 0x7fff_ffff > 0x7f80_0000 { (bits >> 16) | 0x40 } else { rounded }
 }
 
-vectorised! {
-    /// A row of numbers as pairs of neighbours; an odd last one is paired with zero.
-    pub(crate) fn pair_row(row: &[f32], pairs: &mut [u32]) {
-        let (whole, rest) = row.as_chunks::<2>();
-        for (pair, target) in whole.iter().zip(pairs.iter_mut()) {
-            *target = narrow(pair[0]) | narrow(pair[1]) << 16;
-        }
-        if let [last] = rest {
-            pairs[whole.len()] = narrow(*last);
-        }
+/// A row of numbers as pairs of neighbours; an odd last one is paired with zero.
+#[inline(always)]
+pub(crate) unsafe fn round_row<S: Simd>(row: &[f32], pairs: &mut [u32]) {
+    assert!(pairs.len() >= row.len().div_ceil(2));
+    let (target, whole) = (pairs.as_mut_ptr().cast::<u16>(), row.len() - row.len() % S::LANES);
+    for at in (0..whole).step_by(S::LANES) {
+        // SAFETY: within both slices, by the assertion.
+        unsafe { S::store_rounded(target.add(at), S::load(row.as_ptr().add(at))) };
+    }
+    for (pair, target) in row[whole..].chunks(2).zip(&mut pairs[whole / 2..]) {
+        *target = narrow(pair[0]) | narrow(pair.get(1).copied().unwrap_or(0.0)) << 16;
     }
 }
 
@@ -70,6 +74,7 @@ impl PairPanels {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flex::simd::Level;
 
     #[test]
     fn rounds_to_the_nearest_and_ties_to_even() {
@@ -88,9 +93,37 @@ mod tests {
     }
 
     #[test]
+    fn every_instruction_set_rounds_alike() {
+        // No denormal numbers, which AVX512-BF16 takes for zero.
+        let mut row: Vec<f32> = (0..4096u32)
+            .map(|index| f32::from_bits(index.wrapping_mul(0x9e37_79b9)))
+            .filter(|x| x.is_nan() || *x == 0.0 || x.abs() >= f32::MIN_POSITIVE)
+            .collect();
+        row.extend([
+            0.0,
+            -0.0,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::NAN,
+            1.003_906_2,
+            1.011_718_8,
+            f32::MAX,
+        ]);
+        row.truncate(row.len() / 16 * 16 + 5);
+        let mut expected = vec![0; row.len().div_ceil(2)];
+        Kernels::of(Level::Portable).round_row(&row, &mut expected);
+        assert!(row.iter().any(|x| x.is_nan()));
+        for level in Level::available() {
+            let mut pairs = vec![7; expected.len()];
+            Kernels::of(level).round_row(&row, &mut pairs);
+            assert_eq!(pairs, expected, "{level:?}");
+        }
+    }
+
+    #[test]
     fn odd_rows_and_panels_end_in_zero() {
         let mut pairs = [7; 2];
-        pair_row(&[1.0, 2.0, 3.0], &mut pairs);
+        Kernels::best().round_row(&[1.0, 2.0, 3.0], &mut pairs);
         assert_eq!(pairs, [0x4000_3f80, 0x4040]);
         pair_panel(&[1.0, 2.0, 3.0], 1, &mut pairs);
         assert_eq!(pairs, [0x4000_3f80, 0x4040]);

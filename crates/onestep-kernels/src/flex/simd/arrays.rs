@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "raw pointers, as the trait has it")]
 
 use super::Simd;
+use crate::flex::pairs::narrow;
 
 /// Arrays of `L` that the compiler vectorises as far as the target's baseline allows.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +27,11 @@ impl<const L: usize> Simd for Arrays<L> {
     unsafe fn load_pairs(source: *const u32) -> Self::Pairs {
         let pairs = unsafe { source.cast::<[u32; L]>().read_unaligned() };
         [pairs.map(|pair| f32::from_bits(pair << 16)), pairs.map(|pair| f32::from_bits(pair & 0xffff_0000))]
+    }
+
+    #[inline(always)]
+    unsafe fn store_rounded(target: *mut u16, vector: Self::Vector) {
+        unsafe { target.cast::<[u16; L]>().write_unaligned(vector.map(|value| narrow(value) as u16)) }
     }
 
     #[inline(always)]

@@ -23,6 +23,8 @@ pub(crate) trait Simd: Copy {
 
     unsafe fn splat_pair(pair: *const u32) -> Self::Pairs;
     unsafe fn load_pairs(source: *const u32) -> Self::Pairs;
+    /// Writes the lanes rounded to bf16, the nearest and of two the even one: as pairs of neighbours.
+    unsafe fn store_rounded(target: *mut u16, vector: Self::Vector);
     /// sum + a.0 · b.0 + a.1 · b.1
     unsafe fn dot(a: Self::Pairs, b: Self::Pairs, sum: Self::Vector) -> Self::Vector;
 

@@ -100,6 +100,20 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn store_rounded(target: *mut u16, vector: __m512) {
+        unsafe {
+            let bits = _mm512_castps_si512(vector);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+            // Rounding must not turn a NaN into infinity or zero.
+            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(vector, vector);
+            let quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x40_0000));
+            let rounded = _mm512_srli_epi32::<16>(_mm512_mask_mov_epi32(rounded, nan, quiet));
+            _mm256_storeu_si256(target.cast(), _mm512_cvtepi32_epi16(rounded));
+        }
+    }
+
+    #[inline(always)]
     unsafe fn dot(a: Self::Pairs, b: Self::Pairs, sum: __m512) -> __m512 {
         unsafe { _mm512_fmadd_ps(a[1], b[1], _mm512_fmadd_ps(a[0], b[0], sum)) }
     }
@@ -132,6 +146,15 @@ impl Simd for Avx512Bf16 {
     #[inline(always)]
     unsafe fn load_pairs(source: *const u32) -> __m512i {
         unsafe { _mm512_loadu_si512(source.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_rounded(target: *mut u16, vector: __m512) {
+        // SAFETY: both types are 256 bits without meaning of their own.
+        unsafe {
+            let rounded = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(vector));
+            _mm256_storeu_si256(target.cast(), rounded);
+        }
     }
 
     #[inline(always)]
@@ -178,6 +201,21 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn load_pairs(source: *const u32) -> Self::Pairs {
         unsafe { Self::halves(_mm256_loadu_si256(source.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_rounded(target: *mut u16, vector: __m256) {
+        unsafe {
+            let bits = _mm256_castps_si256(vector);
+            let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+            let rounded = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
+            // Rounding must not turn a NaN into infinity or zero.
+            let nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(vector, vector));
+            let quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x40_0000));
+            let rounded = _mm256_srli_epi32::<16>(_mm256_blendv_epi8(rounded, quiet, nan));
+            let [low, high] = [_mm256_castsi256_si128(rounded), _mm256_extracti128_si256::<1>(rounded)];
+            _mm_storeu_si128(target.cast(), _mm_packus_epi32(low, high));
+        }
     }
 
     #[inline(always)]

@@ -149,6 +149,14 @@ impl Factors {
         }
     }
 
+    /// The arithmetic of the products they are for.
+    pub(super) fn precision(&self) -> Precision {
+        match self.values {
+            Values::Full(_) => Precision::F32,
+            Values::Pairs(_) => Precision::Bf16,
+        }
+    }
+
     /// Whether they were mapped for such tiles and loops.
     pub(crate) fn fits(&self, tiling: &Tiling, kernels: &Kernels) -> bool {
         self.places == tiling.places() && self.panel == kernels.panel()

@@ -7,6 +7,7 @@ use super::super::threads::each;
 use super::super::tile::Product;
 use super::transforms::{GradientJob, TapsJob};
 use super::{Source, Tiling, for_runs, spread};
+use crate::Precision;
 
 /// The gradient of the weights, `[3, 3, inputs, outputs]`.
 ///
@@ -47,7 +48,15 @@ pub(crate) fn weight_gradient(
                 // SAFETY: the rows of this run belong to this task, left and right.
                 unsafe {
                     let at = run.start * per_row * left_row;
-                    source.map(kernels, geometry, tiling, global, [at, left_plane], scratch);
+                    source.map(
+                        kernels,
+                        geometry,
+                        tiling,
+                        global,
+                        [at, left_plane, left_row],
+                        Precision::F32,
+                        scratch,
+                    );
                     for row in run {
                         let (image, y) = (
                             (first + row) / tiling.tiles[0],

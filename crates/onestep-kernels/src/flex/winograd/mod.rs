@@ -25,7 +25,6 @@ use super::conv2d::Geometry;
 use super::kernels::Kernels;
 use super::memory::{Shared, filled, with_scratch};
 use super::norm_act::Prologue;
-use super::pairs::pair_row;
 use super::product::Epilogue;
 use super::threads::{each, threads};
 use super::tile::{PairProduct, Product};
@@ -133,24 +132,26 @@ impl Source<'_> {
         }
     }
 
-    /// Maps a run of rows of tiles, counted through the batch, to products at `target`.
+    /// Maps a run of rows of tiles, counted through the batch, to products at `target`, in f32 or rounded to pairs.
     ///
     /// # Safety
     ///
-    /// `target` is valid for [`Tiling::places`] planes of the run's tiles, each [`spread`] over the inputs.
+    /// `target` is valid for [`Tiling::places`] planes of the run's tiles, `tile` apart: [`spread`] over the inputs, or over
+    /// their pairs.
     unsafe fn map(
         &self,
         kernels: &Kernels,
         geometry: &Geometry,
         tiling: &Tiling,
         run: std::ops::Range<usize>,
-        [target, plane]: [usize; 2],
+        [target, plane, tile]: [usize; 3],
+        precision: Precision,
         shared: Shared,
     ) {
         let depth = geometry.inputs;
         let pixels = tiling.tiles[1] * tiling.outputs + 2;
-        let length = (run.len() * tiling.outputs + 2) * pixels * depth + kernels.panel();
-        let tile = spread(depth);
+        let length = (run.len() * tiling.outputs + 2) * pixels * depth;
+        let map = kernels.winograd(tiling.outputs).input[usize::from(precision == Precision::Bf16)];
         with_scratch(length, |packed| {
             let mut row = run.start;
             while row < run.end {
@@ -161,7 +162,7 @@ impl Source<'_> {
                     let place = target + (row - run.start + index) * tiling.tiles[1] * tile;
                     // SAFETY: the packed rows reach to the border of the last tile, the target by the caller's promise.
                     unsafe {
-                        (kernels.winograd(tiling.outputs).input)(&InputJob {
+                        map(&InputJob {
                             source: packed.as_ptr().add(index * tiling.outputs * pixels * depth),
                             row: pixels * depth,
                             pixel: depth,
@@ -239,27 +240,36 @@ pub(crate) fn forward(
         let columns =
             part * cut.panels * kernels.panel()..((part + 1) * cut.panels * kernels.panel()).min(outputs);
         let tiles = run.len() * tiling.tiles[1];
-        let (left_row, right_row) = (spread(geometry.inputs), spread(columns.len() + kernels.panel()));
+        let precision = factors.precision();
+        // Products in bf16 go over pairs of inputs, which take one place.
+        let depth = match precision {
+            Precision::F32 => geometry.inputs,
+            Precision::Bf16 => geometry.inputs.div_ceil(2),
+        };
+        let (left_row, right_row) = (spread(depth), spread(columns.len() + kernels.panel()));
         let (left_plane, right_plane) = (spread(tiles * left_row), spread(tiles * right_row));
-        // Rows of one place rounded to pairs, where the factors are.
-        let pair_stride = spread(geometry.inputs.div_ceil(2));
-        with_scratch(places * (left_plane + right_plane) + tiles * pair_stride, |scratch| {
-            let (planes, rounded) = scratch.split_at_mut(places * (left_plane + right_plane));
-            let (scratch, rounded) = (Shared::new(planes), Shared::new(rounded));
+        with_scratch(places * (left_plane + right_plane), |scratch| {
+            let scratch = Shared::new(scratch);
             // SAFETY: the buffer holds the planes of inputs and, behind them, those of products; the factors fit; the rows of
             // the output belong to this task.
             unsafe {
-                source.map(kernels, geometry, tiling, run.clone(), [0, left_plane], scratch);
+                source.map(
+                    kernels,
+                    geometry,
+                    tiling,
+                    run.clone(),
+                    [0, left_plane, left_row],
+                    precision,
+                    scratch,
+                );
                 for place in 0..places {
                     let left = scratch.pointer(place * left_plane);
-                    let mut paired = false;
                     for column in columns.clone().step_by(kernels.panel()) {
                         let panel_width = kernels.panel_at(column, outputs);
                         let target = scratch
                             .pointer(places * left_plane + place * right_plane + column - columns.start);
                         match factors.panel(place, column) {
                             Panel::Full(panel) => {
-                                let depth = geometry.inputs;
                                 let job = Product {
                                     left,
                                     left_stride: left_row,
@@ -273,17 +283,11 @@ pub(crate) fn forward(
                                 kernels.product(false, panel_width, &job);
                             }
                             Panel::Pairs(panel) => {
-                                if !paired {
-                                    let rows = scratch.slice(place * left_plane, tiles * left_row);
-                                    let pairs = rounded.slice(0, tiles * pair_stride);
-                                    pair_rows(rows, left_row, geometry.inputs, pairs, pair_stride);
-                                    paired = true;
-                                }
                                 let job = PairProduct {
-                                    left: rounded.pointer(0).cast(),
-                                    left_stride: pair_stride,
+                                    left: left.cast(),
+                                    left_stride: left_row,
                                     panel,
-                                    depth: geometry.inputs.div_ceil(2),
+                                    depth,
                                     target,
                                     target_stride: right_row,
                                     rows: tiles,
@@ -318,15 +322,6 @@ pub(crate) fn forward(
     };
     // SAFETY: strips and parts cover the output.
     unsafe { filled(length, cut.strips * cut.parts, task) }
-}
-
-/// Rounds rows of `depth` numbers, `stride` apart, to pairs in a buffer of the same kind.
-fn pair_rows(rows: &[f32], stride: usize, depth: usize, pairs: &mut [f32], pair_stride: usize) {
-    for (row, pairs) in rows.chunks_exact(stride).zip(pairs.chunks_exact_mut(pair_stride)) {
-        // SAFETY: f32 and u32 have one size and alignment, and every bit pattern is good for both.
-        let pairs = unsafe { std::slice::from_raw_parts_mut(pairs.as_mut_ptr().cast::<u32>(), pairs.len()) };
-        pair_row(&row[..depth], pairs);
-    }
 }
 
 /// Runs `task` for each of some rows of tiles, in pieces.

@@ -141,24 +141,31 @@ pub(crate) struct InputJob {
     pub pixel: usize,
     pub tiles: usize,
     pub channels: usize,
-    /// Product (y, x) of the first tile goes to `target + (y * A + x) * plane`, those of the next `tile` further.
+    /// Product (y, x) of the first tile goes to `target + (y * A + x) * plane`, those of the next `tile` further. Where they
+    /// are rounded to bf16, two neighbouring channels share a place.
     pub target: *mut f32,
     pub plane: usize,
     pub tile: usize,
 }
 
-/// Reads and writes whole vectors, up to a vector beyond the last channel of a pixel.
+/// Writes whole vectors, zeros beyond the last channel of a pixel.
 #[inline(always)]
-pub(crate) unsafe fn input_tiles<S: Simd, const A: usize, const M: usize>(job: &InputJob) {
+pub(crate) unsafe fn input_tiles<S: Simd, const A: usize, const M: usize, const ROUNDED: bool>(
+    job: &InputJob,
+) {
     unsafe {
         for tile in 0..job.tiles {
             let source = job.source.add(tile * M * job.pixel);
             let target = job.target.add(tile * job.tile);
             for channel in (0..job.channels).step_by(S::LANES) {
+                let valid = S::LANES.min(job.channels - channel);
+                let load = |source: *const f32| {
+                    if valid == S::LANES { S::load(source) } else { S::load_first(source, valid) }
+                };
                 let mut half = [[S::splat(0.0); A]; A];
                 for x in 0..A {
                     let column =
-                        std::array::from_fn(|y| S::load(source.add(y * job.row + x * job.pixel + channel)));
+                        std::array::from_fn(|y| load(source.add(y * job.row + x * job.pixel + channel)));
                     let column = input::<S, A>(column);
                     for (half, value) in half.iter_mut().zip(column) {
                         half[x] = value;
@@ -166,7 +173,12 @@ pub(crate) unsafe fn input_tiles<S: Simd, const A: usize, const M: usize>(job: &
                 }
                 for (y, row) in half.into_iter().enumerate() {
                     for (x, value) in input::<S, A>(row).into_iter().enumerate() {
-                        S::store(target.add((y * A + x) * job.plane + channel), value);
+                        let place = target.add((y * A + x) * job.plane);
+                        if ROUNDED {
+                            S::store_rounded(place.cast::<u16>().add(channel), value);
+                        } else {
+                            S::store(place.add(channel), value);
+                        }
                     }
                 }
             }
