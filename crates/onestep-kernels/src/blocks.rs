@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// again page by page, each page cleared at its first touch, which costs a tenth of a forward pass. Here they are kept, and on
 /// Linux they lie in huge pages where the kernel allows it.
 ///
-/// What is kept and what is in use never come to more than an eighth above the most that was in use at one time, so memory is
+/// What is kept and what is in use never come to more than half above the most that was in use at one time, so memory is
 /// bounded by what the program needs anyway.
 ///
 /// # Examples
@@ -94,7 +94,7 @@ impl Kept {
 
     /// Gives kept blocks back to the system, largest first, until all memory is within bounds.
     fn trim(&mut self) {
-        let bound = self.most + self.most / 8;
+        let bound = self.most + self.most / 2;
         let above = self.in_use + self.kept > bound;
         for index in (0..CLASSES).rev().filter(|_| above) {
             while self.in_use + self.kept > bound {
@@ -291,7 +291,7 @@ mod tests {
             {
                 let kept = blocks.kept();
                 assert_eq!(kept.most, most);
-                assert!(kept.in_use + kept.kept <= most + most / 8, "{kept:?}");
+                assert!(kept.in_use + kept.kept <= most + most / 2, "{kept:?}");
             }
             // A block that grows keeps what it holds.
             other.write_bytes(9, 2 * HUGE);
