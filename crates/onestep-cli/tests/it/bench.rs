@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use onestep::model::{Condition, Denoiser, NoiseRange, Preconditioned};
+use onestep::model::{Condition, Denoiser, NoiseRange, Precision, Preconditioned};
 use onestep::train::checkpoint::{Which, load_model};
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -138,6 +138,21 @@ fn a_written_case_is_what_its_model_makes() {
     let other = other.into_data().try_to_vec::<f32>().unwrap();
     let difference = other.iter().zip(&floats("output").1).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(difference > 1e-3, "the classes do not reach the output: {difference}");
+
+    // Another precision writes what that precision makes, not the exact output under its name.
+    bench(home, &["--what", "forward", "--dump", "rounded", "--precision", "bf16"]);
+    let bytes = std::fs::read(home.join("rounded/case.safetensors")).unwrap();
+    let rounded = SafeTensors::deserialize(&bytes).expect("a safetensors file");
+    assert_eq!(rounded.tensor("input").unwrap().data(), case.tensor("input").unwrap().data());
+    let rounded = rounded.tensor("output").unwrap().data().to_vec();
+    let model = model.with_precision(Precision::Bf16);
+    let labels = case.tensor("labels").unwrap();
+    let labels = labels.data().chunks(8).map(|bytes| i64::from_le_bytes(bytes.try_into().unwrap()) as usize);
+    let input = Tensor::<4>::from_data(TensorData::new(floats("input").1, [3, 32, 32, 3]), &device);
+    let output = model.denoise(input, &sigma, &Condition::classes(labels.collect())).unwrap();
+    let output: Vec<u8> = output.into_data().iter::<f32>().flat_map(f32::to_le_bytes).collect();
+    assert_eq!(output, rounded);
+    assert_ne!(rounded, case.tensor("output").unwrap().data());
 
     // The file is a network to measure like any other.
     let again = onestep(home, &["bench", "files/model.safetensors", "--what", "forward", "--seconds", "0"]);

@@ -1,6 +1,7 @@
 //! What a network is told besides the noisy image and its noise level.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
 
 use super::ModelError;
 use crate::noise::{Purpose, Stream};
@@ -96,13 +97,21 @@ impl DropoutKey {
         let per_sample = height * width * channels;
         let threshold = (rate * 4_294_967_296.0) as u64;
         let kept = (1.0 / (1.0 - rate)) as f32;
-        let mut mask = Vec::with_capacity(batch * per_sample);
-        for &sample in &self.samples {
-            let mut stream = Stream::with_lane(self.seed, Purpose::Dropout, self.step, sample, layer);
-            mask.extend(
-                (0..per_sample).map(|_| if u64::from(stream.next_u32()) < threshold { 0.0 } else { kept }),
-            );
-        }
+        // Whole blocks of the stream, so that the pieces can be drawn side by side.
+        const PIECE: usize = 16 * 1024;
+        let mut mask = vec![0.0; batch * per_sample];
+        let samples = mask.par_chunks_mut(per_sample.max(1)).zip(&self.samples);
+        samples.for_each(|(values, &sample)| {
+            let stream = Stream::with_lane(self.seed, Purpose::Dropout, self.step, sample, layer);
+            values.par_chunks_mut(PIECE).enumerate().for_each(|(piece, values)| {
+                let blocks = stream.blocks((piece * PIECE / 4) as u64);
+                for (values, words) in values.chunks_mut(4).zip(blocks) {
+                    for (value, word) in values.iter_mut().zip(words) {
+                        *value = if u64::from(word) < threshold { 0.0 } else { kept };
+                    }
+                }
+            });
+        });
         Tensor::from_data(TensorData::new(mask, shape), device)
     }
 }

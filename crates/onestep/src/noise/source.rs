@@ -60,6 +60,12 @@ impl Stream {
         Self { key: [second[0], second[1]], counter: [0, 0, second[2], second[3]], block: [0; 4], used: 4 }
     }
 
+    /// The words that a stream at its beginning is going to return, four at a time from block `first` on.
+    pub(crate) fn blocks(&self, first: u64) -> impl Iterator<Item = [u32; 4]> {
+        let &Self { key, counter: [_, _, third, fourth], .. } = self;
+        (first..).map(move |position| philox([position as u32, (position >> 32) as u32, third, fourth], key))
+    }
+
     /// The next 32 random bits.
     pub fn next_u32(&mut self) -> u32 {
         if self.used == 4 {
@@ -189,6 +195,15 @@ mod tests {
             philox([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
             [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
         );
+    }
+
+    #[test]
+    fn blocks_are_the_words_in_order() {
+        let stream = Stream::new(3, Purpose::Test, 1, 4);
+        let mut one_by_one = stream.clone();
+        let words: Vec<u32> = (0..40).map(|_| one_by_one.next_u32()).collect();
+        assert_eq!(stream.blocks(0).take(10).flatten().collect::<Vec<_>>(), words);
+        assert_eq!(stream.blocks(7).take(3).flatten().collect::<Vec<_>>(), words[28..]);
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
     let device = Device::flex();
     let batch = args.batch.map_or(BATCH, |batch| batch as usize);
     let mut subject = open(args, batch, &device)?;
+    subject.model = subject.model.with_precision(args.precision.precision());
+    subject.recipe.train.precision = args.precision.precision();
     let case = Case::new(&subject, batch, &device)?;
     if let Some(folder) = &args.dump {
         for file in dump(folder, &subject, &case)? {
@@ -54,9 +56,6 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
             }
         }
     }
-    // What is dumped is exact; what is measured is what was asked for.
-    subject.model = subject.model.with_precision(args.precision.precision());
-    subject.recipe.train.precision = args.precision.precision();
     let seconds = args.seconds.unwrap_or(SECONDS);
     let (conditions, passes) =
         Conditions::around(args.precision, seconds, || measure(args, seconds, &subject, &case, quiet))?;
