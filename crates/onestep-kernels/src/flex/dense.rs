@@ -5,7 +5,7 @@
     reason = "builds the jobs of the inner loop from checked slices, in buffers of its own"
 )]
 
-use super::elementwise::vectorised;
+use super::elementwise::{cut_off, vectorised};
 use super::kernels::Kernels;
 use super::memory::{SMALL, Shared, filled, with_scratch};
 use super::norm_act::Prologue;
@@ -164,33 +164,36 @@ fn finish(sums: &[f32], epilogue: &Epilogue, image: usize, columns: usize, at: u
     });
     let residual = epilogue.residual.map(|residual| &residual[at..at + sums.len()]);
     match (bias, residual) {
-        (None, None) => scale(sums, epilogue.factor, target),
-        (Some(bias), None) => add_scale(sums, bias, epilogue.factor, target),
-        (None, Some(residual)) => add_scale(sums, residual, epilogue.factor, target),
-        (Some(bias), Some(residual)) => add_both_scale(sums, bias, residual, epilogue.factor, target),
+        (None, None) => scale(sums, epilogue.factor, epilogue.bounds, target),
+        (Some(bias), None) => add_scale(sums, bias, epilogue.factor, epilogue.bounds, target),
+        (None, Some(residual)) => add_scale(sums, residual, epilogue.factor, epilogue.bounds, target),
+        (Some(bias), Some(residual)) => {
+            add_both_scale(sums, [bias, residual], epilogue.factor, epilogue.bounds, target)
+        }
     }
 }
 
 vectorised! {
-    fn scale(sums: &[f32], factor: f32, target: &mut [f32]) {
+    fn scale(sums: &[f32], factor: f32, bounds: [f32; 2], target: &mut [f32]) {
         for (target, sum) in target.iter_mut().zip(sums) {
-            *target = sum * factor;
+            *target = cut_off(sum * factor, bounds);
         }
     }
 }
 
 vectorised! {
-    fn add_scale(sums: &[f32], bias: &[f32], factor: f32, target: &mut [f32]) {
+    fn add_scale(sums: &[f32], bias: &[f32], factor: f32, bounds: [f32; 2], target: &mut [f32]) {
         for ((target, sum), bias) in target.iter_mut().zip(sums).zip(bias) {
-            *target = (sum + bias) * factor;
+            *target = cut_off((sum + bias) * factor, bounds);
         }
     }
 }
 
 vectorised! {
-    fn add_both_scale(sums: &[f32], bias: &[f32], residual: &[f32], factor: f32, target: &mut [f32]) {
-        for (((target, sum), bias), residual) in target.iter_mut().zip(sums).zip(bias).zip(residual) {
-            *target = (sum + bias + residual) * factor;
+    fn add_both_scale(sums: &[f32], added: [&[f32]; 2], factor: f32, bounds: [f32; 2], target: &mut [f32]) {
+        let added = added[0].iter().zip(added[1]);
+        for ((target, sum), (bias, residual)) in target.iter_mut().zip(sums).zip(added) {
+            *target = cut_off((sum + bias + residual) * factor, bounds);
         }
     }
 }
