@@ -77,15 +77,19 @@ pub(crate) fn depthwise_conv2d<B: Backend>(
     rectify::<B>(output, options.rectifier)
 }
 
+pub(crate) fn concat<B: Backend>(parts: Vec<FloatTensor<B>>) -> FloatTensor<B> {
+    B::float_cat(parts, 3)
+}
+
 pub(crate) fn pool2d<B: Backend>(input: FloatTensor<B>, options: PoolOptions) -> FloatTensor<B> {
-    let PoolOptions { pool, kernel, stride, padding } = options;
+    let PoolOptions { pool, kernel, stride, padding, rectifier } = options;
     let [kernel, stride, padding] = [kernel, stride, padding].map(|size| [size; 2]);
     let input = B::float_permute(input, &[0, 3, 1, 2]);
     let output = match pool {
         Pool::Max => B::max_pool2d(input, kernel, stride, padding, [1, 1], false),
         Pool::Mean => B::avg_pool2d(input, kernel, stride, padding, false, false),
     };
-    B::float_permute(output, &[0, 2, 3, 1])
+    rectify::<B>(B::float_permute(output, &[0, 2, 3, 1]), rectifier)
 }
 
 fn conv2d<B: Backend>(

@@ -84,6 +84,19 @@ pub trait KernelOps: Backend {
         composed::pool2d::<Self>(input, options)
     }
 
+    /// See [`concat()`](crate::concat()); those that are given come first.
+    fn concat(
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        #[extension_type] third: Optional<Self>,
+        #[extension_type] fourth: Optional<Self>,
+        #[extension_type] fifth: Optional<Self>,
+        #[extension_type] sixth: Optional<Self>,
+    ) -> FloatTensor<Self> {
+        let others = [third, fourth, fifth, sixth].into_iter().filter_map(Optional::into_option);
+        composed::concat::<Self>([first, second].into_iter().chain(others).collect())
+    }
+
     /// See [`norm_act()`](crate::norm_act()).
     fn norm_act(
         input: FloatTensor<Self>,

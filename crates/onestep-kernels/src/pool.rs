@@ -3,7 +3,7 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use crate::{Conv2dOptions, KernelOps};
+use crate::{Conv2dOptions, KernelOps, Rectifier};
 
 /// What becomes of the pixels under a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +25,8 @@ pub struct PoolOptions {
     pub stride: usize,
     /// How far windows reach beyond the image, on all sides.
     pub padding: usize,
+    /// Cuts the result off.
+    pub rectifier: Rectifier,
 }
 
 impl PoolOptions {

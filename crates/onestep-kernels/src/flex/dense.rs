@@ -33,6 +33,11 @@ const RUN: usize = 64;
 /// Inputs of a pass at most: so much of a panel stays in the first-level cache.
 const DEPTH: usize = 256;
 
+/// Inputs of a pass: as few passes as there can be, all of about one length.
+fn pass(depth: usize) -> usize {
+    depth.div_ceil(depth.div_ceil(DEPTH).max(1)).max(1)
+}
+
 /// The matrix, packed.
 #[derive(Clone, Copy)]
 pub(crate) enum Matrix<'a> {
@@ -80,7 +85,7 @@ pub(crate) fn dense(kernels: &Kernels, rows: &Rows, matrix: Matrix, epilogue: &E
             let (target, target_stride) = (right.as_mut_ptr(), right_row);
             match matrix {
                 Matrix::Full(panels) => {
-                    for k in (0..depth.max(1)).step_by(DEPTH) {
+                    for k in (0..depth.max(1)).step_by(pass(depth)) {
                         for column in range.clone().step_by(kernels.panel()) {
                             let width = kernels.panel_at(column, columns);
                             // SAFETY: the buffers hold `count` rows, those of the products up to the end of the last panel.
@@ -89,7 +94,7 @@ pub(crate) fn dense(kernels: &Kernels, rows: &Rows, matrix: Matrix, epilogue: &E
                                     left: left.as_ptr().add(k),
                                     left_stride: left_row,
                                     panel: panels.values.as_ptr().add(column * depth + k * width),
-                                    depth: DEPTH.min(depth - k),
+                                    depth: pass(depth).min(depth - k),
                                     target: target.add(column - range.start),
                                     target_stride,
                                     rows: count,
@@ -105,7 +110,7 @@ pub(crate) fn dense(kernels: &Kernels, rows: &Rows, matrix: Matrix, epilogue: &E
                     for row in left.chunks_exact_mut(left_row) {
                         round_in_place(kernels, &mut row[..panels.depth]);
                     }
-                    for k in (0..depth.max(1)).step_by(DEPTH) {
+                    for k in (0..depth.max(1)).step_by(pass(depth)) {
                         for column in range.clone().step_by(kernels.panel()) {
                             let width = kernels.panel_at(column, columns);
                             // SAFETY: as above; the pairs of a row take half of its place.
@@ -114,7 +119,7 @@ pub(crate) fn dense(kernels: &Kernels, rows: &Rows, matrix: Matrix, epilogue: &E
                                     left: left.as_ptr().cast::<u32>().add(k),
                                     left_stride: left_row,
                                     panel: panels.values.as_ptr().add(column * depth + k * width),
-                                    depth: DEPTH.min(depth - k),
+                                    depth: pass(depth).min(depth - k),
                                     target: target.add(column - range.start),
                                     target_stride,
                                     rows: count,

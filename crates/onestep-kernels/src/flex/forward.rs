@@ -5,6 +5,7 @@ use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 
 use super::attention;
+use super::concat;
 use super::convolution::{Convolution, layouts_for_rows};
 use super::depthwise::Depthwise;
 use super::kernels::Kernels;
@@ -60,6 +61,29 @@ impl KernelOps for Flex {
         let bias = bias.as_ref().map(Contiguous::new);
         let bias = bias.as_ref().map(Contiguous::as_slice);
         tensor(depthwise.forward(input.as_slice(), weight.as_slice(), bias), depthwise.output_shape())
+    }
+
+    fn concat(
+        first: FlexTensor,
+        second: FlexTensor,
+        third: Optional<Self>,
+        fourth: Optional<Self>,
+        fifth: Optional<Self>,
+        sixth: Optional<Self>,
+    ) -> FlexTensor {
+        let others = [third, fourth, fifth, sixth].into_iter().filter_map(Optional::into_option);
+        let parts: Vec<FlexTensor> = [first, second].into_iter().chain(others).collect();
+        if !is_f32(&parts) {
+            return composed::concat::<Self>(parts);
+        }
+        let channels: Vec<usize> = parts.iter().map(|part| dims::<4>(part)[3]).collect();
+        let [batch, height, width, _] = dims(&parts[0]);
+        let shape = [batch, height, width, channels.iter().sum()];
+        let _timed = profile::start(|| Operation::map("concat", &shape));
+        let parts: Vec<Contiguous> = parts.iter().map(Contiguous::new).collect();
+        let parts: Vec<(&[f32], usize)> =
+            parts.iter().zip(channels).map(|(part, channels)| (part.as_slice(), channels)).collect();
+        tensor(concat::concat(&parts, batch * height * width), shape)
     }
 
     fn pool2d(input: FlexTensor, options: PoolOptions) -> FlexTensor {

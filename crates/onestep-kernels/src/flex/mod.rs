@@ -8,6 +8,7 @@
 
 pub(crate) mod attention;
 mod autodiff;
+mod concat;
 pub(crate) mod conv2d;
 mod convolution;
 mod dense;

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "tasks write disjoint rows of the output")]
 
-use super::elementwise::vectorised;
+use super::elementwise::{cut_off, vectorised};
 use super::memory::{Shared, filled};
 use crate::pool::{Pool, PoolOptions};
 
@@ -38,7 +38,7 @@ vectorised! {
         output: &mut [f32],
     ) {
         let [height, width, channels] = size;
-        let rows = seen(y, &options, height);
+        let (rows, bounds) = (seen(y, &options, height), options.rectifier.bounds());
         for (x, output) in output.chunks_exact_mut(channels.max(1)).enumerate() {
             let columns = seen(x, &options, width);
             let count = (rows.len() * columns.len()) as f32;
@@ -63,10 +63,9 @@ vectorised! {
                     }
                 }
             }
-            if options.pool == Pool::Mean {
-                for sum in output {
-                    *sum /= count;
-                }
+            match options.pool {
+                Pool::Max => output.iter_mut().for_each(|value| *value = cut_off(*value, bounds)),
+                Pool::Mean => output.iter_mut().for_each(|value| *value = cut_off(*value / count, bounds)),
             }
         }
     }
@@ -75,6 +74,7 @@ vectorised! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Rectifier;
     use crate::plain::{assert_close, numbers};
 
     #[test]
@@ -85,8 +85,11 @@ mod tests {
             ([1, 1, 1, 3], 3, 1, 1),
             ([3, 6, 4, 1], 2, 2, 1),
         ] {
-            for pool in [Pool::Max, Pool::Mean] {
-                let options = PoolOptions { pool, kernel, stride, padding };
+            let cases =
+                [(Pool::Max, Rectifier::None), (Pool::Mean, Rectifier::None), (Pool::Mean, Rectifier::Relu)];
+            for (pool, rectifier) in cases {
+                let options = PoolOptions { pool, kernel, stride, padding, rectifier };
+                let [low, high] = rectifier.bounds().map(f64::from);
                 let [batch, height, width, channels] = shape;
                 let input = numbers(shape.iter().product(), 1);
                 let [_, out_height, out_width, _] = options.output_shape(shape);
@@ -105,10 +108,11 @@ mod tests {
                             values.push(input[pixel * channels + channel].into());
                         }
                     }
-                    expected.push(match pool {
+                    let pooled = match pool {
                         Pool::Max => values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
                         Pool::Mean => values.iter().sum::<f64>() / values.len() as f64,
-                    });
+                    };
+                    expected.push(pooled.clamp(low, high));
                 }
                 assert_close(
                     &pool2d(&input, shape, options),

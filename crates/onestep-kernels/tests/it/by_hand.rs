@@ -128,12 +128,23 @@ fn depthwise_convolutions_equal_their_composed_body() {
 }
 
 #[test]
+fn joining_equals_its_composed_body() {
+    for channels in [vec![3, 20], vec![1, 2, 3, 4, 5, 6], vec![8]] {
+        let lengths: Vec<usize> = channels.iter().map(|channels| 2 * 3 * 5 * channels).collect();
+        check(&format!("concat of {channels:?}"), &lengths, |tensors| {
+            let parts = tensors.iter().zip(&channels);
+            concat(parts.map(|(part, channels)| part.clone().reshape([2, 3, 5, *channels])).collect())
+        });
+    }
+}
+
+#[test]
 fn pooling_equals_its_composed_body() {
     for (shape, kernel, stride, padding) in
         [([2, 7, 6, 20], 3, 1, 1), ([1, 9, 8, 3], 3, 2, 0), ([2, 4, 4, 5], 2, 2, 0)]
     {
         for pool in [Pool::Max, Pool::Mean] {
-            let options = PoolOptions { pool, kernel, stride, padding };
+            let options = PoolOptions { pool, kernel, stride, padding, rectifier: Rectifier::Relu };
             check(&format!("{options:?}"), &[shape.iter().product()], |tensors| {
                 pool2d(tensors[0].clone().reshape(shape), options)
             });

@@ -65,7 +65,7 @@ fn everything(batch: usize) -> Vec<(String, Vec<u32>)> {
     let image = || x.clone().reshape([batch, 12, 12, 20]);
     record("upsample_nearest", upsample_nearest(image()).flatten(0, 3), &[&x]);
     record("fir_downsample", fir_downsample(image(), &[1.0, 3.0, 3.0, 1.0]).flatten(0, 3), &[&x]);
-    let pool = PoolOptions { pool: Pool::Mean, kernel: 3, stride: 1, padding: 1 };
+    let pool = PoolOptions { pool: Pool::Mean, kernel: 3, stride: 1, padding: 1, rectifier: Rectifier::Relu };
     record("pool2d", pool2d(image(), pool).flatten(0, 3), &[&x]);
     record("resize_bilinear", resize_bilinear(image(), 20, 7).flatten(0, 3), &[&x]);
 

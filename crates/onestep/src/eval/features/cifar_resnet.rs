@@ -1,7 +1,7 @@
 //! The small residual networks of CIFAR-10: a quick look at 32x32 images.
 
 use burn::tensor::{Device, Tensor};
-use onestep_kernels::{Conv2dOptions, Pool, PoolOptions, Rectifier, pool2d};
+use onestep_kernels::{Conv2dOptions, Pool, PoolOptions, Rectifier, concat, pool2d};
 
 use super::layers::{Arrays, Conv, Linear, batch, check_images, global_mean, weights_digest};
 use super::{Activations, FeatureNetwork, Widths};
@@ -22,7 +22,8 @@ const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const STD: [f32; 3] = [0.229, 0.224, 0.225];
 
 /// Every second pixel of every second row.
-const EVERY_SECOND: PoolOptions = PoolOptions { pool: Pool::Max, kernel: 1, stride: 2, padding: 0 };
+const EVERY_SECOND: PoolOptions =
+    PoolOptions { pool: Pool::Max, kernel: 1, stride: 2, padding: 0, rectifier: Rectifier::None };
 
 /// A ResNet-20, -32, -44, -56 or -110 with its weights.
 ///
@@ -131,7 +132,7 @@ impl Block {
                 let small = pool2d(input.clone(), EVERY_SECOND);
                 let [images, height, width, _] = small.dims();
                 let zeros = Tensor::zeros([images, height, width, channels], &small.device());
-                Tensor::cat(vec![zeros.clone(), small, zeros], 3)
+                concat(vec![zeros.clone(), small, zeros])
             }
         };
         self.convs[1].with_residual(self.convs[0].forward(input), Some(shortcut))

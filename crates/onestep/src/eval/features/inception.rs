@@ -6,7 +6,7 @@
 //! 3. The mean over the pixels is the features; a linear layer on top tells 1008 classes.
 
 use burn::tensor::{Device, Tensor};
-use onestep_kernels::{Conv2dOptions, Pool, PoolOptions, Rectifier, pool2d};
+use onestep_kernels::{Conv2dOptions, Pool, PoolOptions, Rectifier, concat, pool2d};
 
 use super::inception_names::{in_torchvision_names, is_inception};
 use super::layers::{Arrays, Conv, Linear, batch, check_images, global_mean, values, weights_digest};
@@ -33,7 +33,8 @@ const SPATIAL: (&str, usize, usize) = ("Mixed_6d", 7, 17);
 /// Szegedy et al. 2015 (arXiv:1512.00567) in the form of TensorFlow's graph of 2015-12-05, with the peculiarities that its
 /// distances depend on: mean pools inside the blocks do not count the padding, the last block takes the maximum where the
 /// others take means, batch norms have an epsilon of 1e-3 and no scale, and there are 1008 classes. Compared with pytorch-fid
-/// and torch-fidelity. One departure: batch norms are multiplied into the weights, in f64.
+/// and torch-fidelity. Departures: batch norms are multiplied into the weights, in f64; and where a mean pool stands before a
+/// convolution of single pixels, it comes after it, on fewer channels, which is the same but for rounding.
 ///
 /// The features of places (sFID) are the first 7 channels of the first branch of the third 17x17 block with seven-wide
 /// kernels, `mixed_6/conv` in TensorFlow's names. The logits are those of the Inception Score: without the bias.
@@ -59,8 +60,10 @@ enum Branch {
     Chain(Vec<Conv>),
     /// A pool alone.
     Pool(PoolOptions),
-    /// A pool and a convolution of single pixels.
-    PoolConv(PoolOptions, Conv),
+    /// A maximum and a convolution of single pixels.
+    MaxConv(PoolOptions, Conv),
+    /// A convolution of single pixels, and the mean of what comes out of it, cut off.
+    ConvMean(Conv, PoolOptions),
     /// Convolutions one after the other, then two side by side.
     Fork(Vec<Conv>, [Conv; 2]),
 }
@@ -71,7 +74,8 @@ impl Branch {
         match self {
             Self::Chain(convs) => joined.push(chain(convs)),
             Self::Pool(options) => joined.push(pool2d(input.clone(), *options)),
-            Self::PoolConv(options, conv) => joined.push(conv.forward(pool2d(input.clone(), *options))),
+            Self::MaxConv(options, conv) => joined.push(conv.forward(pool2d(input.clone(), *options))),
+            Self::ConvMean(conv, options) => joined.push(pool2d(conv.forward(input.clone()), *options)),
             Self::Fork(convs, ends) => {
                 let hidden = chain(convs);
                 joined.extend(ends.iter().map(|end| end.forward(hidden.clone())));
@@ -153,7 +157,7 @@ impl Inception {
                                 joined[0].clone().slice([0..n_images, 0..height, 0..width, 0..SPATIAL.1]);
                             seen.spatial.get_or_insert_default().extend(values(first));
                         }
-                        Tensor::cat(joined, 3)
+                        concat(joined)
                     }
                 };
                 on_stage(name, &hidden);
@@ -190,9 +194,10 @@ struct Parts<'a> {
 /// Which convolution: name, inputs, outputs, kernel.
 type Which<'a> = (&'a str, usize, usize, [usize; 2]);
 
-const SAME_MEAN: PoolOptions = PoolOptions { pool: Pool::Mean, kernel: 3, stride: 1, padding: 1 };
-const SAME_MAX: PoolOptions = PoolOptions { pool: Pool::Max, kernel: 3, stride: 1, padding: 1 };
-const HALF_MAX: PoolOptions = PoolOptions { pool: Pool::Max, kernel: 3, stride: 2, padding: 0 };
+const SAME_MEAN: PoolOptions =
+    PoolOptions { pool: Pool::Mean, kernel: 3, stride: 1, padding: 1, rectifier: Rectifier::Relu };
+const SAME_MAX: PoolOptions = PoolOptions { pool: Pool::Max, rectifier: Rectifier::None, ..SAME_MEAN };
+const HALF_MAX: PoolOptions = PoolOptions { stride: 2, padding: 0, ..SAME_MAX };
 
 impl Parts<'_> {
     fn all(&mut self) -> Result<(Vec<(&'static str, Stage)>, Linear), ModelError> {
@@ -213,7 +218,7 @@ impl Parts<'_> {
             ("Conv2d_3b_1x1", 64, 80, 1, valid(1)),
             ("Conv2d_4a_3x3", 80, 192, 3, valid(1)),
         ] {
-            let conv = self.conv((name, inputs, outputs, [kernel; 2]), options)?;
+            let conv = self.conv((name, inputs, outputs, [kernel; 2]), options, Rectifier::Relu)?;
             stages.push((name, Stage::Conv(conv)));
             match name {
                 "Conv2d_2b_3x3" => stages.push(("pool0", Stage::Pool(HALF_MAX))),
@@ -239,6 +244,7 @@ impl Parts<'_> {
         &mut self,
         (name, inputs, outputs, kernel): Which,
         options: Conv2dOptions,
+        rectifier: Rectifier,
     ) -> Result<Conv, ModelError> {
         let shape = [outputs, inputs, kernel[0], kernel[1]];
         let weight = self.arrays.take(&format!("{name}.conv.weight"), &shape)?;
@@ -246,7 +252,7 @@ impl Parts<'_> {
             ["weight", "bias", "running_mean", "running_var"].map(|part| format!("{name}.bn.{part}"));
         let norm = [Some(&*scale), Some(&*offset), Some(&*mean), Some(&*variance)];
         let affine = self.arrays.batch_norm(norm, outputs, EPSILON)?;
-        Ok(Conv::new(&weight, shape, &affine, (options, Rectifier::Relu), self.device))
+        Ok(Conv::new(&weight, shape, &affine, (options, rectifier), self.device))
     }
 
     /// Convolutions that keep height and width, each reading the one before.
@@ -254,7 +260,7 @@ impl Parts<'_> {
         let same = |&(name, inputs, outputs, kernel): &Which| {
             let [vertical, horizontal] = kernel.map(|kernel| kernel / 2);
             let options = Conv2dOptions::new(1, [vertical, vertical, horizontal, horizontal]);
-            self.conv((&format!("{block}.{name}"), inputs, outputs, kernel), options)
+            self.conv((&format!("{block}.{name}"), inputs, outputs, kernel), options, Rectifier::Relu)
         };
         which.iter().map(same).collect()
     }
@@ -264,7 +270,7 @@ impl Parts<'_> {
         let mut convs = self.chain(block, which)?;
         let (name, inputs, outputs, kernel) = last;
         let last = (&*format!("{block}.{name}"), inputs, outputs, kernel);
-        convs.push(self.conv(last, Conv2dOptions::new(2, [0; 4]))?);
+        convs.push(self.conv(last, Conv2dOptions::new(2, [0; 4]), Rectifier::Relu)?);
         Ok(Branch::Chain(convs))
     }
 
@@ -275,8 +281,13 @@ impl Parts<'_> {
         outputs: usize,
         pool: PoolOptions,
     ) -> Result<Branch, ModelError> {
-        let conv = self.chain(block, &[("branch_pool", inputs, outputs, [1, 1])])?.swap_remove(0);
-        Ok(Branch::PoolConv(pool, conv))
+        let name = format!("{block}.branch_pool");
+        let mut conv =
+            |rectifier| self.conv((&name, inputs, outputs, [1, 1]), Conv2dOptions::same(1), rectifier);
+        Ok(match pool.pool {
+            Pool::Max => Branch::MaxConv(pool, conv(Rectifier::Relu)?),
+            Pool::Mean => Branch::ConvMean(conv(Rectifier::None)?, pool),
+        })
     }
 
     fn block_35(&mut self, block: &str, inputs: usize, pooled: usize) -> Result<Vec<Branch>, ModelError> {

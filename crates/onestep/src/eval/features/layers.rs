@@ -5,6 +5,8 @@ use onestep_kernels::{
     Conv2dOptions, Convolution, DepthwiseOptions, Layouts, Rectifier, depthwise_conv2d, linear_with,
 };
 
+use rayon::prelude::*;
+
 use crate::data::Pixels;
 use crate::digest;
 use crate::eval::EvalError;
@@ -236,15 +238,14 @@ impl Linear {
 /// The mean over all pixels, in f64: `[images, height, width, channels]` to `[images, channels]`.
 pub(super) fn global_mean(input: Tensor<4>) -> Vec<f32> {
     let [_, height, width, channels] = input.dims();
-    let mut means = Vec::new();
-    for image in values(input).chunks_exact(height * width * channels) {
+    let of_image = |image: &[f32]| -> Vec<f32> {
         let mut sums = vec![0.0f64; channels];
         for pixel in image.chunks_exact(channels) {
             sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += f64::from(value));
         }
-        means.extend(sums.iter().map(|sum| (sum / (height * width) as f64) as f32));
-    }
-    means
+        sums.iter().map(|sum| (sum / (height * width) as f64) as f32).collect()
+    };
+    values(input).par_chunks_exact(height * width * channels).flat_map_iter(of_image).collect()
 }
 
 /// What a tensor holds.
@@ -257,10 +258,10 @@ pub(super) fn batch(
     images: &[Pixels],
     size: usize,
     device: &Device,
-    prepare: impl Fn(&Pixels) -> Vec<f32>,
+    prepare: impl Fn(&Pixels) -> Vec<f32> + Send + Sync,
 ) -> Tensor<4> {
-    let mut values = Vec::with_capacity(images.len() * size * size * 3);
-    images.iter().for_each(|image| values.extend(prepare(image)));
+    let each: Vec<Vec<f32>> = images.par_iter().map(prepare).collect();
+    let values = each.concat();
     Tensor::from_data(TensorData::new(values, [images.len(), size, size, 3]), device)
 }
 

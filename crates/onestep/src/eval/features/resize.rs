@@ -63,11 +63,29 @@ impl Resize {
         }
         let mut resized = vec![0.0; size * row];
         for (taps, line) in rows.iter().zip(resized.chunks_exact_mut(row)) {
-            for (place, value) in line.iter_mut().enumerate() {
-                *value = self.blend(taps, |tap| wide[(taps.first + tap) * row + place]);
-            }
+            self.blend_lines(taps, &wide[taps.first * row..][..taps.weights.len() * row], line);
         }
         resized
+    }
+
+    /// Blends whole lines of pixels, which lie one after the other.
+    fn blend_lines(self, taps: &Taps, lines: &[f32], blended: &mut [f32]) {
+        let (first, rest) = lines.split_at(blended.len());
+        match (self, &taps.weights[..]) {
+            (_, [_]) => blended.copy_from_slice(first),
+            (Self::PilBicubic, weights) => {
+                let mut sums = vec![0.0f64; blended.len()];
+                for (line, weight) in lines.chunks_exact(blended.len()).zip(weights) {
+                    sums.iter_mut().zip(line).for_each(|(sum, &value)| *sum += f64::from(value) * weight);
+                }
+                blended.iter_mut().zip(sums).for_each(|(value, sum)| *value = sum as f32);
+            }
+            _ => {
+                for ((value, &low), &high) in blended.iter_mut().zip(first).zip(rest) {
+                    *value = self.blend(taps, |tap| if tap == 0 { low } else { high });
+                }
+            }
+        }
     }
 
     #[inline(always)]
