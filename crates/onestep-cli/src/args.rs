@@ -282,6 +282,7 @@ impl PrecisionName {
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// `emoji`, `cifar10-ddpmpp`, `imagenet64-adm`, a recipe (built-in or TOML), a model file or run folder;
+    /// `inception`, with random weights, `effnet-lite0`, or a .pt or .pth file of a feature network;
     /// or `operators`, for a table of single operators.
     #[arg(value_name = "NETWORK", default_value = "emoji")]
     pub network: String,

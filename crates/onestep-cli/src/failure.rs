@@ -77,7 +77,7 @@ impl From<Error> for Failure {
             Error::Levels(_) => (code::USAGE, vec![]),
             Error::Model(_) => (code::DATA, vec![]),
             Error::Data(DataError::Write { source, .. }) => (write_code(source), vec![]),
-            Error::Data(_) => (code::DATA, vec![]),
+            Error::Data(_) | Error::Weights(_) | Error::Eval(_) => (code::DATA, vec![]),
             Error::Recipe(recipe) => (
                 code::USAGE,
                 match recipe {

@@ -6,9 +6,11 @@ use burn::backend::{Backend, DType, FloatDType, Shape, TensorData, TensorMetadat
 use burn::tensor::Slice;
 use burn::tensor::ops::ConvOptions;
 
-use crate::activation::Activation;
+use crate::activation::{Activation, Rectifier};
 use crate::conv2d::{Conv2dOptions, ConvolutionOptions};
+use crate::depthwise::DepthwiseOptions;
 use crate::norm_act::NormActOptions;
+use crate::pool::{Pool, PoolOptions};
 use crate::resample::LinearMap;
 use crate::update::AdamCoefficients;
 
@@ -42,7 +44,52 @@ pub(crate) fn convolution<B: Backend>(
     if let Some(residual) = residual {
         output = B::float_add(output, residual);
     }
-    if options.factor == 1.0 { output } else { B::float_mul_scalar(output, options.factor.into()) }
+    if options.factor != 1.0 {
+        output = B::float_mul_scalar(output, options.factor.into());
+    }
+    rectify::<B>(output, options.rectifier)
+}
+
+pub(crate) fn rectify<B: Backend>(input: FloatTensor<B>, rectifier: Rectifier) -> FloatTensor<B> {
+    match rectifier {
+        Rectifier::None => input,
+        Rectifier::Relu => B::float_clamp_min(input, 0.0f64.into()),
+        Rectifier::Relu6 => B::float_clamp(input, 0.0f64.into(), 6.0f64.into()),
+    }
+}
+
+pub(crate) fn depthwise_conv2d<B: Backend>(
+    input: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    bias: Option<FloatTensor<B>>,
+    options: DepthwiseOptions,
+) -> FloatTensor<B> {
+    let [kernel_h, kernel_w, channels] = [0, 1, 2].map(|axis| weight.shape()[axis]);
+    let [top, bottom, left, right] = options.conv.padding;
+    let input = B::float_permute(input, &[0, 3, 1, 2]);
+    let weight = B::float_reshape(
+        B::float_permute(weight, &[2, 0, 1]),
+        Shape::from([channels, 1, kernel_h, kernel_w]),
+    );
+    let stride = [options.conv.stride; 2];
+    let convolution = ConvOptions::new_with_padding(stride, [(top, bottom), (left, right)], [1, 1], channels);
+    let output = B::float_permute(B::conv2d(input, weight, bias, convolution), &[0, 2, 3, 1]);
+    rectify::<B>(output, options.rectifier)
+}
+
+pub(crate) fn concat<B: Backend>(parts: Vec<FloatTensor<B>>) -> FloatTensor<B> {
+    B::float_cat(parts, 3)
+}
+
+pub(crate) fn pool2d<B: Backend>(input: FloatTensor<B>, options: PoolOptions) -> FloatTensor<B> {
+    let PoolOptions { pool, kernel, stride, padding, rectifier } = options;
+    let [kernel, stride, padding] = [kernel, stride, padding].map(|size| [size; 2]);
+    let input = B::float_permute(input, &[0, 3, 1, 2]);
+    let output = match pool {
+        Pool::Max => B::max_pool2d(input, kernel, stride, padding, [1, 1], false),
+        Pool::Mean => B::avg_pool2d(input, kernel, stride, padding, false, false),
+    };
+    rectify::<B>(B::float_permute(output, &[0, 2, 3, 1]), rectifier)
 }
 
 fn conv2d<B: Backend>(

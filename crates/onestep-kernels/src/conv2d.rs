@@ -4,7 +4,7 @@ use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
 use crate::norm_act::NormActOptions;
-use crate::{KernelOps, Layouts, Optional};
+use crate::{KernelOps, Layouts, Optional, Rectifier};
 
 /// Stride and zero padding of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -95,7 +95,7 @@ pub enum Precision {
 
 /// A convolution with what stands before and after it in a residual block, computed in one go.
 ///
-/// factor · (conv2d(norm(input)) + bias + residual), where what is not given is left out. On the CPU the normalised input is
+/// rectifier(factor · (conv2d(norm(input)) + bias + residual)), where what is not given is left out. On the CPU the normalised input is
 /// never written to memory, neither forward nor kept for the gradients, which compute it again.
 ///
 /// # Shapes
@@ -118,6 +118,8 @@ pub struct Convolution {
     pub residual: Option<Tensor<4>>,
     /// Multiplies everything.
     pub factor: f64,
+    /// Cuts the result off.
+    pub rectifier: Rectifier,
     /// Stride and padding.
     pub options: Conv2dOptions,
     /// Arithmetic of the products.
@@ -149,6 +151,7 @@ impl Convolution {
             bias: None,
             residual: None,
             factor: 1.0,
+            rectifier: Rectifier::None,
             options,
             precision: Precision::F32,
             layouts: None,
@@ -161,7 +164,8 @@ impl Convolution {
     ///
     /// If the shapes disagree, the stride is 0, or the kernel is larger than the padded input.
     pub fn forward(self) -> Tensor<4> {
-        let Self { input, norm, weight, bias, residual, factor, options, precision, layouts } = self;
+        let Self { input, norm, weight, bias, residual, factor, rectifier, options, precision, layouts } =
+            self;
         let ([batch, height, width, channels], [kernel_h, kernel_w, inputs, outputs]) =
             (input.dims(), weight.dims());
         let fits = |bias: &Tensor<2>| [[1, outputs], [batch, outputs]].contains(&bias.dims());
@@ -195,7 +199,7 @@ impl Convolution {
             weight.into_dispatch(),
             Optional::from_tensor(bias),
             Optional::from_tensor(residual),
-            ConvolutionOptions { conv: options, norm: norm_options, factor, precision, layouts },
+            ConvolutionOptions { conv: options, norm: norm_options, factor, rectifier, precision, layouts },
         ))
     }
 }
@@ -209,6 +213,8 @@ pub struct ConvolutionOptions {
     pub norm: Option<NormActOptions>,
     /// Multiplies the result.
     pub factor: f64,
+    /// Cuts the result off.
+    pub rectifier: Rectifier,
     /// Arithmetic of the products.
     pub precision: Precision,
     /// Where layouts of the weight are kept.

@@ -6,7 +6,9 @@ use burn::tensor::Tensor;
 use crate::Layouts;
 use crate::composed;
 use crate::conv2d::ConvolutionOptions;
+use crate::depthwise::DepthwiseOptions;
 use crate::norm_act::NormActOptions;
+use crate::pool::PoolOptions;
 use crate::resample::LinearMap;
 use crate::update::AdamCoefficients;
 
@@ -65,6 +67,34 @@ pub trait KernelOps: Backend {
             norm.map(|((gain, offset), options)| composed::Norm { gain, offset, scale_shift, options });
         let (bias, residual) = (bias.into_option(), residual.into_option());
         composed::convolution::<Self>(input, norm, weight, bias, residual, &options)
+    }
+
+    /// See [`depthwise_conv2d()`](crate::depthwise_conv2d()).
+    fn depthwise_conv2d(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        #[extension_type] bias: Optional<Self>,
+        options: DepthwiseOptions,
+    ) -> FloatTensor<Self> {
+        composed::depthwise_conv2d::<Self>(input, weight, bias.into_option(), options)
+    }
+
+    /// See [`pool2d()`](crate::pool2d()).
+    fn pool2d(input: FloatTensor<Self>, options: PoolOptions) -> FloatTensor<Self> {
+        composed::pool2d::<Self>(input, options)
+    }
+
+    /// See [`concat()`](crate::concat()); those that are given come first.
+    fn concat(
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        #[extension_type] third: Optional<Self>,
+        #[extension_type] fourth: Optional<Self>,
+        #[extension_type] fifth: Optional<Self>,
+        #[extension_type] sixth: Optional<Self>,
+    ) -> FloatTensor<Self> {
+        let others = [third, fourth, fifth, sixth].into_iter().filter_map(Optional::into_option);
+        composed::concat::<Self>([first, second].into_iter().chain(others).collect())
     }
 
     /// See [`norm_act()`](crate::norm_act()).

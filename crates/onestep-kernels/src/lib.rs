@@ -17,7 +17,9 @@ pub mod attention;
 mod blocks;
 mod ceiling;
 mod composed;
+pub mod concat;
 pub mod conv2d;
+pub mod depthwise;
 mod extension;
 #[cfg(all(test, target_os = "linux"))]
 mod fence;
@@ -26,20 +28,24 @@ pub mod linear;
 pub mod norm_act;
 #[cfg(test)]
 mod plain;
+pub mod pool;
 pub mod profile;
 pub mod resample;
 pub mod update;
 
-pub use activation::{Activation, silu};
+pub use activation::{Activation, Rectifier, silu};
 pub use attention::attention;
 pub use blocks::Blocks;
 pub use ceiling::multiply_adds;
+pub use concat::concat;
 pub use conv2d::{Conv2dOptions, Convolution, ConvolutionOptions, Norm, Precision, conv2d};
+pub use depthwise::{DepthwiseOptions, depthwise_conv2d};
 pub use extension::{KernelOps, Optional};
 pub use flex::layouts::Layouts;
 pub use flex::simd::instructions;
 pub use linear::{linear, linear_with};
 pub use norm_act::NormActOptions;
 pub use norm_act::norm_act;
+pub use pool::{Pool, PoolOptions, pool2d};
 pub use resample::{downsample_mean, fir_downsample, fir_upsample, resize_bilinear, upsample_nearest};
 pub use update::{AdamCoefficients, RootDenominator, adam_update, ema_update};

@@ -10,6 +10,9 @@ pub enum Error {
     /// A model, network or condition that does not fit what it is used with.
     #[error(transparent)]
     Model(#[from] crate::model::ModelError),
+    /// A file of weights that cannot be read.
+    #[error(transparent)]
+    Weights(#[from] crate::interop::WeightsFileError),
     /// A data set that cannot be read.
     #[error(transparent)]
     Data(#[from] crate::data::DataError),

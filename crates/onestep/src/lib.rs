@@ -45,6 +45,7 @@ pub mod interop;
 pub mod model;
 pub mod noise;
 pub mod objective;
+mod pickle;
 pub mod sample;
 pub mod solver;
 pub mod train;

@@ -119,7 +119,7 @@ pub fn step(subject: &Subject, seconds: f64, device: &Device) -> Outcome<Measure
 }
 
 /// Runs `work` for so many seconds after a run to warm up, then again with the operators recorded.
-fn measure<P>(
+pub fn measure<P>(
     seconds: f64,
     mut prepare: impl FnMut() -> Outcome<P>,
     mut work: impl FnMut(P) -> Outcome,

@@ -27,7 +27,7 @@ use crate::norm_act::NormActOptions;
 use crate::profile::{self, Operation};
 use crate::resample::LinearMap;
 use crate::update::AdamCoefficients;
-use crate::{KernelOps, Optional, composed};
+use crate::{KernelOps, Optional, Rectifier, composed};
 
 type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
 
@@ -65,6 +65,13 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         residual: Optional<Self>,
         options: ConvolutionOptions,
     ) -> Tracked<C> {
+        if options.rectifier != Rectifier::None {
+            // An operation of its own, which knows its own gradient.
+            let rectifier = options.rectifier;
+            let options = ConvolutionOptions { rectifier: Rectifier::None, ..options };
+            let sum = Self::conv2d(input, gain, offset, scale, shift, weight, bias, residual, options);
+            return composed::rectify::<Self>(sum, rectifier);
+        }
         let [gain, offset, scale, shift] = [gain, offset, scale, shift].map(Optional::into_option);
         let (bias, residual) = (bias.into_option(), residual.into_option());
         let optional = [&gain, &offset, &scale, &shift, &bias, &residual].into_iter().flatten();

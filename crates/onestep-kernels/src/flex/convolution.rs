@@ -51,6 +51,7 @@ impl Convolution {
             bias: bias.as_ref().map(Contiguous::as_slice),
             residual: residual.as_ref().map(Contiguous::as_slice),
             factor: self.options.factor as f32,
+            bounds: self.options.rectifier.bounds(),
         };
         let layouts = self.options.layouts.as_ref().filter(|_| pays_to_keep(&geometry));
         let how = (self.options.precision, layouts);

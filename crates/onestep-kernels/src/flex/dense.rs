@@ -5,7 +5,7 @@
     reason = "builds the jobs of the inner loop from checked slices, in buffers of its own"
 )]
 
-use super::elementwise::vectorised;
+use super::elementwise::{cut_off, vectorised};
 use super::kernels::Kernels;
 use super::memory::{SMALL, Shared, filled, with_scratch};
 use super::norm_act::Prologue;
@@ -32,6 +32,11 @@ pub(crate) struct Rows<'a> {
 const RUN: usize = 64;
 /// Inputs of a pass at most: so much of a panel stays in the first-level cache.
 const DEPTH: usize = 256;
+
+/// Inputs of a pass: as few passes as there can be, all of about one length.
+fn pass(depth: usize) -> usize {
+    depth.div_ceil(depth.div_ceil(DEPTH).max(1)).max(1)
+}
 
 /// The matrix, packed.
 #[derive(Clone, Copy)]
@@ -80,7 +85,7 @@ pub(crate) fn dense(kernels: &Kernels, rows: &Rows, matrix: Matrix, epilogue: &E
             let (target, target_stride) = (right.as_mut_ptr(), right_row);
             match matrix {
                 Matrix::Full(panels) => {
-                    for k in (0..depth.max(1)).step_by(DEPTH) {
+                    for k in (0..depth.max(1)).step_by(pass(depth)) {
                         for column in range.clone().step_by(kernels.panel()) {
                             let width = kernels.panel_at(column, columns);
                             // SAFETY: the buffers hold `count` rows, those of the products up to the end of the last panel.
@@ -89,7 +94,7 @@ pub(crate) fn dense(kernels: &Kernels, rows: &Rows, matrix: Matrix, epilogue: &E
                                     left: left.as_ptr().add(k),
                                     left_stride: left_row,
                                     panel: panels.values.as_ptr().add(column * depth + k * width),
-                                    depth: DEPTH.min(depth - k),
+                                    depth: pass(depth).min(depth - k),
                                     target: target.add(column - range.start),
                                     target_stride,
                                     rows: count,
@@ -105,7 +110,7 @@ pub(crate) fn dense(kernels: &Kernels, rows: &Rows, matrix: Matrix, epilogue: &E
                     for row in left.chunks_exact_mut(left_row) {
                         round_in_place(kernels, &mut row[..panels.depth]);
                     }
-                    for k in (0..depth.max(1)).step_by(DEPTH) {
+                    for k in (0..depth.max(1)).step_by(pass(depth)) {
                         for column in range.clone().step_by(kernels.panel()) {
                             let width = kernels.panel_at(column, columns);
                             // SAFETY: as above; the pairs of a row take half of its place.
@@ -114,7 +119,7 @@ pub(crate) fn dense(kernels: &Kernels, rows: &Rows, matrix: Matrix, epilogue: &E
                                     left: left.as_ptr().cast::<u32>().add(k),
                                     left_stride: left_row,
                                     panel: panels.values.as_ptr().add(column * depth + k * width),
-                                    depth: DEPTH.min(depth - k),
+                                    depth: pass(depth).min(depth - k),
                                     target: target.add(column - range.start),
                                     target_stride,
                                     rows: count,
@@ -164,33 +169,36 @@ fn finish(sums: &[f32], epilogue: &Epilogue, image: usize, columns: usize, at: u
     });
     let residual = epilogue.residual.map(|residual| &residual[at..at + sums.len()]);
     match (bias, residual) {
-        (None, None) => scale(sums, epilogue.factor, target),
-        (Some(bias), None) => add_scale(sums, bias, epilogue.factor, target),
-        (None, Some(residual)) => add_scale(sums, residual, epilogue.factor, target),
-        (Some(bias), Some(residual)) => add_both_scale(sums, bias, residual, epilogue.factor, target),
+        (None, None) => scale(sums, epilogue.factor, epilogue.bounds, target),
+        (Some(bias), None) => add_scale(sums, bias, epilogue.factor, epilogue.bounds, target),
+        (None, Some(residual)) => add_scale(sums, residual, epilogue.factor, epilogue.bounds, target),
+        (Some(bias), Some(residual)) => {
+            add_both_scale(sums, [bias, residual], epilogue.factor, epilogue.bounds, target)
+        }
     }
 }
 
 vectorised! {
-    fn scale(sums: &[f32], factor: f32, target: &mut [f32]) {
+    fn scale(sums: &[f32], factor: f32, bounds: [f32; 2], target: &mut [f32]) {
         for (target, sum) in target.iter_mut().zip(sums) {
-            *target = sum * factor;
+            *target = cut_off(sum * factor, bounds);
         }
     }
 }
 
 vectorised! {
-    fn add_scale(sums: &[f32], bias: &[f32], factor: f32, target: &mut [f32]) {
+    fn add_scale(sums: &[f32], bias: &[f32], factor: f32, bounds: [f32; 2], target: &mut [f32]) {
         for ((target, sum), bias) in target.iter_mut().zip(sums).zip(bias) {
-            *target = (sum + bias) * factor;
+            *target = cut_off((sum + bias) * factor, bounds);
         }
     }
 }
 
 vectorised! {
-    fn add_both_scale(sums: &[f32], bias: &[f32], residual: &[f32], factor: f32, target: &mut [f32]) {
-        for (((target, sum), bias), residual) in target.iter_mut().zip(sums).zip(bias).zip(residual) {
-            *target = (sum + bias + residual) * factor;
+    fn add_both_scale(sums: &[f32], added: [&[f32]; 2], factor: f32, bounds: [f32; 2], target: &mut [f32]) {
+        let added = added[0].iter().zip(added[1]);
+        for ((target, sum), (bias, residual)) in target.iter_mut().zip(sums).zip(added) {
+            *target = cut_off((sum + bias + residual) * factor, bounds);
         }
     }
 }

@@ -42,6 +42,13 @@ macro_rules! vectorised {
 }
 pub(crate) use vectorised;
 
+/// The value, or the bound that it lies beyond; NaN stays.
+#[inline(always)]
+pub(crate) fn cut_off(value: f32, [low, high]: [f32; 2]) -> f32 {
+    let value = if low > value { low } else { value };
+    if high < value { high } else { value }
+}
+
 /// eˣ within 2e-7 relative, for any x; 0 below -87.3 and infinite above 88.7.
 ///
 /// Range reduction x = n ln 2 + r with |r| ≤ ln 2 / 2, then a polynomial for eʳ and 2ⁿ built from bits in two factors, so

@@ -5,16 +5,21 @@ use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 
 use super::attention;
+use super::concat;
 use super::convolution::{Convolution, layouts_for_rows};
+use super::depthwise::Depthwise;
 use super::kernels::Kernels;
 use super::layouts::Layouts;
 use super::linear;
 use super::memory::{Contiguous, dims, is_f32, like, tensor};
 use super::norm_act::Norm;
+use super::pool;
 use super::resample;
 use super::update;
 use crate::conv2d::ConvolutionOptions;
+use crate::depthwise::DepthwiseOptions;
 use crate::norm_act::NormActOptions;
+use crate::pool::PoolOptions;
 use crate::profile::{self, Operation};
 use crate::resample::LinearMap;
 use crate::update::AdamCoefficients;
@@ -38,6 +43,56 @@ impl KernelOps for Flex {
         let (bias, residual) = (bias.into_option(), residual.into_option());
         let convolution = Convolution { input, norm, weight, bias, residual, options };
         if convolution.is_f32() { convolution.forward().0 } else { composed_conv2d(convolution) }
+    }
+
+    fn depthwise_conv2d(
+        input: FlexTensor,
+        weight: FlexTensor,
+        bias: Optional<Self>,
+        options: DepthwiseOptions,
+    ) -> FlexTensor {
+        let bias = bias.into_option();
+        if !is_f32([&input, &weight].into_iter().chain(&bias)) {
+            return composed::depthwise_conv2d::<Self>(input, weight, bias, options);
+        }
+        let depthwise = Depthwise::new(dims(&input), dims(&weight), options);
+        let _timed = profile::start(|| depthwise.operation());
+        let [input, weight] = [&input, &weight].map(Contiguous::new);
+        let bias = bias.as_ref().map(Contiguous::new);
+        let bias = bias.as_ref().map(Contiguous::as_slice);
+        tensor(depthwise.forward(input.as_slice(), weight.as_slice(), bias), depthwise.output_shape())
+    }
+
+    fn concat(
+        first: FlexTensor,
+        second: FlexTensor,
+        third: Optional<Self>,
+        fourth: Optional<Self>,
+        fifth: Optional<Self>,
+        sixth: Optional<Self>,
+    ) -> FlexTensor {
+        let others = [third, fourth, fifth, sixth].into_iter().filter_map(Optional::into_option);
+        let parts: Vec<FlexTensor> = [first, second].into_iter().chain(others).collect();
+        if !is_f32(&parts) {
+            return composed::concat::<Self>(parts);
+        }
+        let channels: Vec<usize> = parts.iter().map(|part| dims::<4>(part)[3]).collect();
+        let [batch, height, width, _] = dims(&parts[0]);
+        let shape = [batch, height, width, channels.iter().sum()];
+        let _timed = profile::start(|| Operation::map("concat", &shape));
+        let parts: Vec<Contiguous> = parts.iter().map(Contiguous::new).collect();
+        let parts: Vec<(&[f32], usize)> =
+            parts.iter().zip(channels).map(|(part, channels)| (part.as_slice(), channels)).collect();
+        tensor(concat::concat(&parts, batch * height * width), shape)
+    }
+
+    fn pool2d(input: FlexTensor, options: PoolOptions) -> FlexTensor {
+        if !is_f32([&input]) {
+            return composed::pool2d::<Self>(input, options);
+        }
+        let shape = dims::<4>(&input);
+        let _timed = profile::start(|| Operation::map("pool2d", &shape));
+        tensor(pool::pool2d(Contiguous::new(&input).as_slice(), shape, options), options.output_shape(shape))
     }
 
     fn norm_act(

@@ -8,9 +8,11 @@
 
 pub(crate) mod attention;
 mod autodiff;
+mod concat;
 pub(crate) mod conv2d;
 mod convolution;
 mod dense;
+mod depthwise;
 mod elementwise;
 mod forward;
 mod kernels;
@@ -22,6 +24,7 @@ mod norm_loops;
 mod outer;
 mod pairs;
 mod panels;
+mod pool;
 mod product;
 mod resample;
 pub(crate) mod simd;

@@ -8,6 +8,7 @@ use super::kernels::Kernels;
 use super::memory::{SMALL, Shared, filled};
 use super::panels::Panels;
 use super::tile::{Gather, OUTSIDE, index};
+use crate::Rectifier;
 
 /// Where the rows of a product are read and written, for one image.
 pub(crate) struct RowTable {
@@ -45,7 +46,7 @@ impl RowTable {
     }
 }
 
-/// What is done to a sum before it is stored: factor · (sum + bias + residual).
+/// What is done to a sum before it is stored: factor · (sum + bias + residual), cut off at two bounds.
 #[derive(Clone, Copy)]
 pub(crate) struct Epilogue<'a> {
     /// `[columns]`, or `[images, columns]`.
@@ -53,11 +54,14 @@ pub(crate) struct Epilogue<'a> {
     /// Like the result.
     pub residual: Option<&'a [f32]>,
     pub factor: f32,
+    /// See [`Rectifier::bounds`].
+    pub bounds: [f32; 2],
 }
 
 impl<'a> Epilogue<'a> {
     /// The sums as they are.
-    pub(crate) const NONE: Epilogue<'static> = Epilogue { bias: None, residual: None, factor: 1.0 };
+    pub(crate) const NONE: Epilogue<'static> =
+        Epilogue { bias: None, residual: None, factor: 1.0, bounds: Rectifier::None.bounds() };
 
     pub(crate) fn bias(bias: Option<&'a [f32]>) -> Self {
         Self { bias, ..Epilogue::NONE }
@@ -136,6 +140,7 @@ pub(crate) fn gathered(
                     bias: epilogue.bias_of(image, columns, column),
                     residual: epilogue.residual_at(at),
                     factor: epilogue.factor,
+                    bounds: epilogue.bounds,
                     target: shared.pointer(at),
                     targets: table
                         .targets
@@ -184,6 +189,7 @@ pub(crate) fn product(
                 bias: std::ptr::null(),
                 residual: std::ptr::null(),
                 factor: 1.0,
+                bounds: Rectifier::None.bounds(),
                 target: target.as_mut_ptr().add(column),
                 targets: std::ptr::null(),
                 target_stride: columns,

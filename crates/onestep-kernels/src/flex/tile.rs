@@ -25,7 +25,7 @@ pub(crate) fn index(offset: usize) -> u32 {
 /// One panel of columns times a run of rows that are gathered from an image tap by tap.
 ///
 /// result\[row\]\[column\] = factor · (Σ over taps t and k < depth of image\[offsets\[t\]\[row\] + k\] · panel\[t\]\[k\]\[column\]
-/// + bias\[column\] + residual\[row\]\[column\])
+/// + bias\[column\] + residual\[row\]\[column\]), cut off at the bounds
 pub(crate) struct Gather {
     pub image: *const f32,
     /// `depth` zeros, read for taps outside the image.
@@ -47,6 +47,8 @@ pub(crate) struct Gather {
     pub residual: *const f32,
     /// Multiplies everything.
     pub factor: f32,
+    /// The smallest and the largest value of a result; NaN stays.
+    pub bounds: [f32; 2],
     pub rows: usize,
     /// Columns of the panel that exist; the rest is padding.
     pub columns: usize,
@@ -107,6 +109,7 @@ pub(super) unsafe fn gather<S: Simd, const R: usize, const V: usize>(job: &Gathe
     unsafe {
         let width = V * S::LANES;
         let factor = S::splat(job.factor);
+        let [low, high] = job.bounds.map(|bound| S::splat(bound));
         let mut bias = [S::splat(0.0); V];
         if !job.bias.is_null() {
             for (v, bias) in bias.iter_mut().enumerate() {
@@ -152,7 +155,7 @@ pub(super) unsafe fn gather<S: Simd, const R: usize, const V: usize>(job: &Gathe
                     if !job.residual.is_null() {
                         value = S::add(value, S::load_first(job.residual.add(at), valid));
                     }
-                    value = S::mul(value, factor);
+                    value = S::min(high, S::max(low, S::mul(value, factor)));
                     if valid == S::LANES {
                         S::store(job.target.add(at), value);
                     } else {

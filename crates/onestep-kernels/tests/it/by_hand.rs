@@ -85,6 +85,74 @@ fn conv2d_equals_its_composed_body() {
 }
 
 #[test]
+fn rectified_convolutions_equal_their_composed_body() {
+    // By Winograd's method, from rows in memory, and gathered.
+    for (size, inputs, kernel, outputs, options) in [
+        (16, 16, 3, 20, Conv2dOptions::same(3)),
+        (5, 12, 1, 40, Conv2dOptions::same(1)),
+        (7, 6, 3, 10, Conv2dOptions::new(2, [1; 4])),
+    ] {
+        for rectifier in [Rectifier::Relu, Rectifier::Relu6] {
+            let [out_height, out_width] = options.output_size([size; 2], [kernel; 2]);
+            let (input, output) = ([2, size, size, inputs], [2, out_height, out_width, outputs]);
+            let weight = [kernel, kernel, inputs, outputs];
+            let lengths = [input, weight, [1, 1, 1, outputs], output].map(|shape| shape.iter().product());
+            check(&format!("{rectifier:?} of {input:?} to {output:?}"), &lengths, |tensors| {
+                let [x, w, b, r] = [0, 1, 2, 3].map(|which| tensors[which].clone());
+                // The sums are large enough that there is something to cut off at 6.
+                let (x, w) = (x.reshape(input), w.reshape(weight));
+                let (bias, residual) = (Some(b.unsqueeze_dim(0)), Some(r.reshape(output)));
+                Convolution { bias, residual, rectifier, ..Convolution::new(x, w, options) }.forward()
+            });
+        }
+    }
+}
+
+#[test]
+fn depthwise_convolutions_equal_their_composed_body() {
+    for ([height, width], channels, [kernel_h, kernel_w], stride, padding) in [
+        ([8, 8], 20, [3, 3], 1, [1; 4]),
+        ([9, 6], 5, [5, 5], 2, [1, 2, 1, 2]),
+        ([4, 7], 33, [1, 3], 1, [0, 0, 1, 1]),
+    ] {
+        for rectifier in [Rectifier::None, Rectifier::Relu6] {
+            let options = DepthwiseOptions { conv: Conv2dOptions::new(stride, padding), rectifier };
+            let lengths = [2 * height * width * channels, kernel_h * kernel_w * channels, channels];
+            check(&format!("depthwise_conv2d {options:?}"), &lengths, |tensors| {
+                let [x, w, b] = [0, 1, 2].map(|which| tensors[which].clone() * 2.0);
+                let weight = w.reshape([kernel_h, kernel_w, channels]);
+                depthwise_conv2d(x.reshape([2, height, width, channels]), weight, Some(b), options)
+            });
+        }
+    }
+}
+
+#[test]
+fn joining_equals_its_composed_body() {
+    for channels in [vec![3, 20], vec![1, 2, 3, 4, 5, 6], vec![8]] {
+        let lengths: Vec<usize> = channels.iter().map(|channels| 2 * 3 * 5 * channels).collect();
+        check(&format!("concat of {channels:?}"), &lengths, |tensors| {
+            let parts = tensors.iter().zip(&channels);
+            concat(parts.map(|(part, channels)| part.clone().reshape([2, 3, 5, *channels])).collect())
+        });
+    }
+}
+
+#[test]
+fn pooling_equals_its_composed_body() {
+    for (shape, kernel, stride, padding) in
+        [([2, 7, 6, 20], 3, 1, 1), ([1, 9, 8, 3], 3, 2, 0), ([2, 4, 4, 5], 2, 2, 0)]
+    {
+        for pool in [Pool::Max, Pool::Mean] {
+            let options = PoolOptions { pool, kernel, stride, padding, rectifier: Rectifier::Relu };
+            check(&format!("{options:?}"), &[shape.iter().product()], |tensors| {
+                pool2d(tensors[0].clone().reshape(shape), options)
+            });
+        }
+    }
+}
+
+#[test]
 fn norm_act_equals_its_composed_body() {
     for (batch, size, channels, groups) in
         [(2, [3, 2], 4, 2), (1, [1, 1], 8, 2), (2, [16, 16], 64, 32), (3, [9, 7], 6, 1), (2, [2, 2], 5, 5)]

@@ -65,7 +65,15 @@ fn everything(batch: usize) -> Vec<(String, Vec<u32>)> {
     let image = || x.clone().reshape([batch, 12, 12, 20]);
     record("upsample_nearest", upsample_nearest(image()).flatten(0, 3), &[&x]);
     record("fir_downsample", fir_downsample(image(), &[1.0, 3.0, 3.0, 1.0]).flatten(0, 3), &[&x]);
+    let pool = PoolOptions { pool: Pool::Mean, kernel: 3, stride: 1, padding: 1, rectifier: Rectifier::Relu };
+    record("pool2d", pool2d(image(), pool).flatten(0, 3), &[&x]);
     record("resize_bilinear", resize_bilinear(image(), 20, 7).flatten(0, 3), &[&x]);
+
+    let (x, w, b) = (input(&[batch, 14, 14, 48]), input(&[5, 5, 48]), input(&[48]));
+    let options = DepthwiseOptions { conv: Conv2dOptions::same(5), rectifier: Rectifier::Relu6 };
+    let (image, weight) = (x.clone().reshape([batch, 14, 14, 48]), w.clone().reshape([5, 5, 48]));
+    let output = depthwise_conv2d(image, weight, Some(b.clone()), options).flatten(0, 3);
+    record("depthwise_conv2d", output, &[&x, &w, &b]);
 
     let [p, g, m, v] = [0; 4].map(|_| input(&[50_000]).inner());
     let (p, m, v) = adam_update(p, g, m, v.abs(), AdamCoefficients::radam(0.01, [0.9, 0.999], 1e-8, 9));

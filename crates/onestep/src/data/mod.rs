@@ -31,7 +31,6 @@ pub mod npz;
 mod open;
 mod output;
 mod pickle;
-mod pickle_stack;
 pub mod picture;
 mod sheet;
 mod table;

@@ -18,6 +18,33 @@ pub enum EvalError {
         /// What it must be, and what it was.
         reason: String,
     },
+    /// Weights that are not where they were looked for.
+    #[error("there is no {}: {remedy}", path.display())]
+    Missing {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Where to get it and where to put it.
+        remedy: String,
+    },
+    /// A file of weights of no network that is known here.
+    #[error("{name} holds weights of no feature network that is known here: {reason}")]
+    Unknown {
+        /// The file.
+        name: String,
+        /// Which are known.
+        reason: String,
+    },
+    /// A file of weights that cannot be read.
+    #[error(transparent)]
+    Weights(#[from] crate::interop::WeightsFileError),
+    /// Weights that do not fit the network that they are for.
+    #[error("{name}: {source}")]
+    Network {
+        /// The file.
+        name: String,
+        /// What does not fit.
+        source: crate::model::ModelError,
+    },
     /// Data that cannot be read.
     #[error(transparent)]
     Data(#[from] crate::data::DataError),

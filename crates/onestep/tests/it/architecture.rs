@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("noise", &[]),
     ("digest", &[]),
-    ("data", &["digest"]),
+    ("pickle", &[]),
+    ("data", &["digest", "pickle"]),
     ("model", &["noise"]),
-    ("interop", &["model"]),
+    ("interop", &["model", "pickle"]),
     ("eval", &["data", "digest", "interop", "model", "noise", "sample", "solver"]),
     ("solver", &["model"]),
     ("objective", &["model", "solver"]),

@@ -3,7 +3,9 @@
 mod architecture;
 mod checkpoint;
 mod data;
+mod eval;
 mod golden;
+mod interop;
 mod networks;
 mod objectives;
 mod optimizer;

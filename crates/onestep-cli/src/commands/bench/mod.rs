@@ -1,6 +1,7 @@
 //! `onestep bench`: how fast a network runs and trains here, beside the most that this processor can do.
 
 mod conditions;
+mod features;
 mod operators;
 mod report;
 
@@ -43,6 +44,10 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
         operators::run(args, quiet)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if features::is_feature_network(&args.network) {
+        features::run(args, quiet)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let device = Device::flex();
     let batch = args.batch.map_or(BATCH, |batch| batch as usize);
     let mut subject = open(args, batch, &device)?;
@@ -74,7 +79,8 @@ fn open(args: &BenchArgs, batch: usize, device: &Device) -> Outcome<Subject> {
             return failure;
         }
         let names: Vec<&str> = NETWORKS.iter().map(|(name, ..)| *name).collect();
-        failure.hint(format!("{}, `operators` and model files work too", names.join(", ")))
+        let names = names.into_iter().chain(features::NAMES).collect::<Vec<_>>().join(", ");
+        failure.hint(format!("{names}, `operators` and model files work too"))
     })
 }
 

@@ -112,7 +112,7 @@ impl Report<'_> {
 }
 
 /// Rows of one run of a pass.
-fn table(text: &mut String, title: &str, rows: &[Row], pass: &Measured, ceiling: f64) {
+pub fn table(text: &mut String, title: &str, rows: &[Row], pass: &Measured, ceiling: f64) {
     let labels: Vec<String> =
         rows.iter().map(|row| format!("{:<27} {}", row.name, row.shape).trim_end().to_string()).collect();
     let width = labels.iter().map(|label| label.chars().count()).chain([title.len()]).max().unwrap_or(0);
@@ -142,7 +142,7 @@ fn table(text: &mut String, title: &str, rows: &[Row], pass: &Measured, ceiling:
 }
 
 /// The rows that matter, and one for all others.
-fn without_small(rows: Vec<Row>, total: f64) -> Vec<Row> {
+pub fn without_small(rows: Vec<Row>, total: f64) -> Vec<Row> {
     let (mut large, mut small): (Vec<Row>, Vec<Row>) =
         rows.into_iter().partition(|row| row.seconds >= SMALL * total || row.calls == 0);
     if small.len() == 1 {

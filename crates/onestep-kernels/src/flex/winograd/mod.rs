@@ -310,6 +310,7 @@ pub(crate) fn forward(
                         bias: epilogue.bias_of(image, outputs, columns.start),
                         residual: epilogue.residual_at(at),
                         factor: epilogue.factor,
+                        bounds: epilogue.bounds,
                         target: shared.pointer(at),
                         row: width * outputs,
                         pixel: outputs,

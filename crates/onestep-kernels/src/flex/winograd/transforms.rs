@@ -199,6 +199,8 @@ pub(crate) struct OutputJob {
     /// Like the output, or null.
     pub residual: *const f32,
     pub factor: f32,
+    /// The smallest and the largest output; NaN stays.
+    pub bounds: [f32; 2],
     /// The first output pixel; pixels are `pixel` apart, rows `row`.
     pub target: *mut f32,
     pub row: usize,
@@ -231,6 +233,7 @@ pub(crate) unsafe fn output_tiles<S: Simd, const A: usize, const M: usize>(job: 
                 }
                 let bias = if job.bias.is_null() { S::splat(0.0) } else { load(job.bias.add(channel)) };
                 let factor = S::splat(job.factor);
+                let [low, high] = job.bounds.map(|bound| S::splat(bound));
                 for (y, row) in half.into_iter().enumerate().take(height) {
                     let row = output::<S, A, M>(row);
                     for (x, mut value) in row.into_iter().enumerate().take(width) {
@@ -239,7 +242,7 @@ pub(crate) unsafe fn output_tiles<S: Simd, const A: usize, const M: usize>(job: 
                         if !job.residual.is_null() {
                             value = S::add(value, load(job.residual.add(at)));
                         }
-                        value = S::mul(value, factor);
+                        value = S::min(high, S::max(low, S::mul(value, factor)));
                         if valid == S::LANES {
                             S::store(job.target.add(at), value);
                         } else {

@@ -81,7 +81,7 @@ pub fn arrays(file: &str) -> Option<BTreeMap<String, Array>> {
             Dtype::I64 => {
                 data.chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f64).collect()
             }
-            Dtype::U8 => data.iter().map(|&b| f64::from(b)).collect(),
+            Dtype::U8 | Dtype::BOOL => data.iter().map(|&b| f64::from(b)).collect(),
             other => panic!("{file}: `{name}` has type {other:?}"),
         };
         (name.to_string(), Array { shape: view.shape().to_vec(), values })

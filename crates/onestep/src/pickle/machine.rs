@@ -1,47 +1,33 @@
-//! The memory of the machine that reads pickles, and what it does instead of calling functions.
+//! The memory of the machine that reads pickles.
 
 use std::collections::HashMap;
 
+use super::{Dialect, NodeOf};
+
 /// A place in the machine's memory. Values refer to each other by number, so a pickle that ties
 /// knots makes a knot of numbers, not one of pointers.
-pub(super) type Id = usize;
+pub(crate) type Id = usize;
 
-#[derive(Debug, Clone)]
-pub(super) enum Node {
+/// A value.
+#[derive(Debug)]
+pub(crate) enum Node<Name, Object> {
+    /// Nothing, or a number that counts nothing.
     Other,
+    Bool(bool),
     Int(i64),
     Bytes(Vec<u8>),
+    /// A tuple or a list.
     Sequence(Vec<Id>),
     Dict(Vec<(Id, Id)>),
-    Known(Known),
-    Dtype { is_byte: bool },
-    Array { shape: Vec<usize>, bytes: Vec<u8> },
+    Name(Name),
+    Object(Object),
 }
 
-/// The names a pickle may ask for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Known {
-    Reconstruct,
-    NdArray,
-    Dtype,
-    Encode,
-}
-
-impl Known {
-    pub(super) fn find(module: &str, name: &str) -> Result<Self, String> {
-        match (module, name) {
-            ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Ok(Self::Reconstruct),
-            ("numpy", "ndarray") => Ok(Self::NdArray),
-            ("numpy", "dtype") => Ok(Self::Dtype),
-            ("_codecs", "encode") => Ok(Self::Encode),
-            _ => Err(format!("it asks for `{module}.{name}`, which data has no need of")),
-        }
-    }
-}
-
-pub(super) struct Machine<'a> {
+/// A machine that runs one pickle, or several one after the other.
+#[derive(Debug)]
+pub(crate) struct Machine<'a, D: Dialect> {
     rest: &'a [u8],
-    pub(super) nodes: Vec<Node>,
+    pub(crate) nodes: Vec<NodeOf<D>>,
     pub(super) stack: Vec<Id>,
     pub(super) marks: Vec<usize>,
     pub(super) memo: HashMap<u32, Id>,
@@ -49,8 +35,8 @@ pub(super) struct Machine<'a> {
     budget: usize,
 }
 
-impl<'a> Machine<'a> {
-    pub(super) fn new(pickle: &'a [u8]) -> Self {
+impl<'a, D: Dialect> Machine<'a, D> {
+    pub(crate) fn new(pickle: &'a [u8]) -> Self {
         Self {
             rest: pickle,
             nodes: Vec::new(),
@@ -60,81 +46,76 @@ impl<'a> Machine<'a> {
             budget: pickle.len().saturating_mul(4),
         }
     }
+
+    /// What follows the pickle.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Counts bytes that a dialect copies.
+    pub(crate) fn spend(&mut self, n_bytes: usize) -> Result<(), String> {
+        self.budget = self.budget.checked_sub(n_bytes).ok_or(TOO_LARGE)?;
+        Ok(())
+    }
+
+    /// The items of a tuple or list.
+    pub(crate) fn sequence(&self, id: Id) -> Option<&[Id]> {
+        match &self.nodes[id] {
+            Node::Sequence(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// A whole number.
+    pub(crate) fn int(&self, id: Id) -> Option<i64> {
+        match self.nodes[id] {
+            Node::Int(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The extents of an array.
+    pub(crate) fn extents(&self, id: Id) -> Option<Vec<usize>> {
+        let extent = |&id: &Id| usize::try_from(self.int(id)?).ok();
+        self.sequence(id).filter(|items| items.len() <= MOST_ITEMS)?.iter().map(extent).collect()
+    }
+
     /// Stands in for a call of one of the known names.
     pub(super) fn reduce(&mut self) -> Result<(), String> {
         let arguments = self.pop()?;
         let callable = self.pop()?;
-        let Node::Known(callable) = self.nodes[callable] else {
+        let Node::Name(callable) = self.nodes[callable] else {
             return Err("it calls something that is no function".to_owned());
         };
-        let Node::Sequence(arguments) = &self.nodes[arguments] else {
+        let Some(arguments) = self.sequence(arguments) else {
             return Err("it calls a function without arguments".to_owned());
         };
-        let arguments: Vec<&Node> = arguments.iter().map(|&id| &self.nodes[id]).collect();
-        let node = match (callable, &arguments[..]) {
-            (Known::Reconstruct, [Node::Known(Known::NdArray), Node::Sequence(_), Node::Bytes(_)]) => {
-                Node::Array { shape: vec![0], bytes: Vec::new() }
-            }
-            (Known::Dtype, [Node::Bytes(name), ..]) => {
-                Node::Dtype { is_byte: matches!(&name[..], b"u1" | b"|u1" | b"uint8") }
-            }
-            // Python 3 writes the bytes of an old protocol as text that is to be encoded.
-            (Known::Encode, [Node::Bytes(text), Node::Bytes(codec)])
-                if matches!(&codec[..], b"latin1" | b"latin-1") =>
-            {
-                let latin1 = std::str::from_utf8(text)
-                    .ok()
-                    .and_then(|text| text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect())
-                    .ok_or("its Latin-1 text is none")?;
-                self.budget = self.budget.checked_sub(text.len()).ok_or(TOO_LARGE)?;
-                Node::Bytes(latin1)
-            }
-            _ => return Err("it calls a numpy function with unknown arguments".to_owned()),
-        };
+        if arguments.len() > MOST_ITEMS {
+            return Err("it calls a function with more arguments than any takes".to_owned());
+        }
+        let arguments = arguments.to_vec();
+        let node = D::call(self, callable, &arguments)?;
         self.push(node)
     }
 
-    /// Fills an array with its state, `(version, shape, dtype, column-major, bytes)`.
+    /// Fills an object with its state.
     pub(super) fn build(&mut self) -> Result<(), String> {
         let state = self.pop()?;
         let target = *self.stack.last().ok_or(UNDERFLOW)?;
-        match (&self.nodes[target], &self.nodes[state]) {
-            // The state of a dtype is its byte order, and bytes have none.
-            (Node::Dtype { .. }, _) => Ok(()),
-            (Node::Array { .. }, Node::Sequence(state)) => {
-                let state: Vec<&Node> = state.iter().map(|&id| &self.nodes[id]).collect();
-                let [
-                    Node::Int(_),
-                    Node::Sequence(shape),
-                    Node::Dtype { is_byte: true },
-                    _,
-                    Node::Bytes(bytes),
-                ] = state[..]
-                else {
-                    return Err("it holds an array that is not of plain uint8".to_owned());
-                };
-                let extent = |&id: &Id| match self.nodes[id] {
-                    Node::Int(extent) => usize::try_from(extent).ok(),
-                    _ => None,
-                };
-                let shape: Option<Vec<usize>> = shape.iter().map(extent).collect();
-                let shape = shape.ok_or("it holds an array with a bad shape")?;
-                let n_values = shape.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent));
-                if n_values != Some(bytes.len()) {
-                    return Err(format!("an array of shape {shape:?} has {} bytes", bytes.len()));
-                }
-                self.budget = self.budget.checked_sub(bytes.len()).ok_or(TOO_LARGE)?;
-                self.nodes[target] = Node::Array { shape, bytes: bytes.clone() };
-                Ok(())
-            }
-            _ => Err("it gives a state to something that has none".to_owned()),
-        }
+        D::set_state(self, target, state)
     }
 
-    pub(super) fn push(&mut self, node: Node) -> Result<(), String> {
+    pub(super) fn push(&mut self, node: NodeOf<D>) -> Result<(), String> {
         self.stack.push(self.nodes.len());
         self.nodes.push(node);
         Ok(())
+    }
+
+    pub(super) fn push_name(&mut self, module: &str, name: &str) -> Result<(), String> {
+        let found = D::find(module, name);
+        let found =
+            found.ok_or_else(|| format!("it asks for `{module}.{name}`, which data has no need of"))?;
+        self.push(Node::Name(found))
     }
 
     pub(super) fn push_int(&mut self, n_bytes: usize) -> Result<(), String> {
@@ -234,5 +215,8 @@ impl<'a> Machine<'a> {
     }
 }
 
+/// Arguments of a call and axes of an array at most. They are gone through each time, and a pickle may name one list a
+/// million times.
+const MOST_ITEMS: usize = 64;
 pub(super) const UNDERFLOW: &str = "it takes from an empty stack";
-pub(super) const TOO_LARGE: &str = "it makes more of itself than its size allows";
+const TOO_LARGE: &str = "it makes more of itself than its size allows";

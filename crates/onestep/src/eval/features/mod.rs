@@ -1,4 +1,21 @@
 //! What networks see in images.
+//!
+//! A [`FeatureNetwork`] is a trained classifier whose last layers are taken for what an image is about. [`EfficientNetLite0`]
+//! comes with the library; [`Inception`], which FID is defined by, and [`CifarResNet`] take their weights from files.
+
+mod cifar_resnet;
+mod efficientnet_lite;
+mod inception;
+mod inception_names;
+mod layers;
+mod open;
+mod resize;
+
+pub use cifar_resnet::CifarResNet;
+pub use efficientnet_lite::EfficientNetLite0;
+pub use inception::Inception;
+pub use open::{BUILTIN, INCEPTION, INCEPTION_FILES, OpenOptions, open};
+pub use resize::Resize;
 
 use super::EvalError;
 use crate::data::Pixels;

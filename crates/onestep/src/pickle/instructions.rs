@@ -1,0 +1,140 @@
+//! The instructions of a pickle.
+
+use super::Dialect;
+use super::machine::{Id, Machine, Node, UNDERFLOW};
+
+/// More instructions than any pickle of a published set or model has; with them, memory is bounded too.
+const MAX_STEPS: usize = 4 << 20;
+
+impl<D: Dialect> Machine<'_, D> {
+    /// Follows the instructions of one pickle to its end and returns what it came to.
+    pub(crate) fn run(&mut self) -> Result<Id, String> {
+        for _ in 0..MAX_STEPS {
+            let opcode = self.take(1)?[0];
+            if opcode == b'.' {
+                return self.pop();
+            }
+            self.step(opcode)?;
+        }
+        Err(format!("it has over {MAX_STEPS} instructions"))
+    }
+
+    fn step(&mut self, opcode: u8) -> Result<(), String> {
+        match opcode {
+            // Protocol number and frame length say nothing that the rest does not.
+            0x80 => self.take(1).map(drop),
+            0x95 => self.take(8).map(drop),
+            b'(' => {
+                self.marks.push(self.stack.len());
+                Ok(())
+            }
+            b'0' => self.pop().map(drop),
+            b'1' => self.pop_to_mark().map(drop),
+            b'2' => {
+                let top = *self.stack.last().ok_or(UNDERFLOW)?;
+                self.stack.push(top);
+                Ok(())
+            }
+            b'N' => self.push(Node::Other),
+            0x88 | 0x89 => self.push(Node::Bool(opcode == 0x88)),
+            b'G' => {
+                self.take(8)?;
+                self.push(Node::Other)
+            }
+            b'K' => self.push_int(1),
+            b'M' => self.push_int(2),
+            b'J' => {
+                let bytes = self.array::<4>()?;
+                self.push(Node::Int(i64::from(i32::from_le_bytes(bytes))))
+            }
+            0x8a => {
+                let length = self.length(1)?;
+                let bytes = self.take(length)?;
+                // Longer numbers exist, but none that counts anything.
+                let node = if length <= 8 { Node::Int(signed(bytes)) } else { Node::Other };
+                self.push(node)
+            }
+            // Byte strings and text, with lengths of one, four or eight bytes.
+            b'U' | b'C' | 0x8c => self.push_bytes(1),
+            b'T' | b'B' | b'X' => self.push_bytes(4),
+            0x8e | 0x8d => self.push_bytes(8),
+            b']' | b')' => self.push(Node::Sequence(Vec::new())),
+            b'}' => self.push(Node::Dict(Vec::new())),
+            b'l' | b't' => {
+                let items = self.pop_to_mark()?;
+                self.push(Node::Sequence(items))
+            }
+            0x85..=0x87 => {
+                let n_items = usize::from(opcode - 0x84);
+                let start = self.stack.len().checked_sub(n_items).ok_or(UNDERFLOW)?;
+                let items = self.stack.split_off(start);
+                self.push(Node::Sequence(items))
+            }
+            b'd' => {
+                let items = self.pop_to_mark()?;
+                self.push(Node::Dict(Vec::new()))?;
+                self.extend_dict(items)
+            }
+            b'a' => {
+                let item = self.pop()?;
+                self.extend_list(vec![item])
+            }
+            b'e' => {
+                let items = self.pop_to_mark()?;
+                self.extend_list(items)
+            }
+            b's' => {
+                let value = self.pop()?;
+                let key = self.pop()?;
+                self.extend_dict(vec![key, value])
+            }
+            b'u' => {
+                let items = self.pop_to_mark()?;
+                self.extend_dict(items)
+            }
+            b'q' => {
+                let key = u32::from(self.take(1)?[0]);
+                self.remember(key)
+            }
+            b'r' => {
+                let key = u32::from_le_bytes(self.array()?);
+                self.remember(key)
+            }
+            0x94 => self.remember(self.memo.len() as u32),
+            b'h' => {
+                let key = u32::from(self.take(1)?[0]);
+                self.recall(key)
+            }
+            b'j' => {
+                let key = u32::from_le_bytes(self.array()?);
+                self.recall(key)
+            }
+            b'c' => {
+                let module = self.line()?;
+                let name = self.line()?;
+                self.push_name(&module, &name)
+            }
+            0x93 => {
+                let name = self.pop_text()?;
+                let module = self.pop_text()?;
+                self.push_name(&module, &name)
+            }
+            // A call, and one that makes an object of a class.
+            b'R' | 0x81 => self.reduce(),
+            b'Q' => {
+                let reference = self.pop()?;
+                let node = D::persistent(self, reference)?;
+                self.push(node)
+            }
+            b'b' => self.build(),
+            _ => Err(format!("it holds the instruction {opcode:#04x}, which data has no need of")),
+        }
+    }
+}
+
+fn signed(bytes: &[u8]) -> i64 {
+    let negative = bytes.last().is_some_and(|&last| last >= 0x80);
+    let mut wide = [if negative { 0xff } else { 0 }; 8];
+    wide[..bytes.len()].copy_from_slice(bytes);
+    i64::from_le_bytes(wide)
+}

@@ -1,0 +1,4 @@
+//! Files of other programs.
+
+mod files;
+mod torchscript;
