@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 /// What can be wrong with an evaluation, each with the thing it concerns and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -22,7 +24,7 @@ pub enum EvalError {
     #[error("there is no {}: {remedy}", path.display())]
     Missing {
         /// The file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// Where to get it and where to put it.
         remedy: String,
     },
@@ -44,6 +46,38 @@ pub enum EvalError {
         name: String,
         /// What does not fit.
         source: crate::model::ModelError,
+    },
+    /// Parts that are not of one whole, overlap, or leave gaps.
+    #[error("these statistics do not add up: {reason}")]
+    Parts {
+        /// What does not fit.
+        reason: String,
+    },
+    /// A file that holds no statistics, or not the ones asked for.
+    #[error("{reason}: `{path}`")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A metric that needs what a side does not have.
+    #[error("{metric} {reason}")]
+    Metric {
+        /// The metric.
+        metric: String,
+        /// What it needs, and where to get it.
+        reason: String,
+    },
+    /// Fewer images than a published number is computed from.
+    #[error("the protocol `{protocol}` takes {needed} images, here are {found}")]
+    TooFew {
+        /// The protocol.
+        protocol: &'static str,
+        /// Images that it takes.
+        needed: usize,
+        /// Images that there are.
+        found: usize,
     },
     /// Data that cannot be read.
     #[error(transparent)]

@@ -1,0 +1,277 @@
+//! Collections as files: parts to be added up later, and references that need not be computed again.
+//!
+//! A safetensors file with one metadata entry `onestep`, which holds the subject and the blocks that are in. An exact sum
+//! is two 64-bit words, the low one first. Equal collections give equal files.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+
+use super::EvalError;
+use super::collection::{Collection, Subject};
+use super::fixed_point::is_plausible;
+use super::moments::{Moments, triangle};
+use crate::data::{DataError, write_whole};
+
+const METADATA_KEY: &str = "onestep";
+
+/// What the one metadata entry holds.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    tool: String,
+    /// Tells these files from models.
+    statistics: u32,
+    subject: Subject,
+    /// Runs of blocks that are in: first, and one past the last.
+    done: Vec<[usize; 2]>,
+    /// Images and blocks in each half.
+    counts: Vec<[u64; 2]>,
+    /// Images in each split of the Inception Score.
+    split_counts: Vec<u64>,
+}
+
+/// One array of the file.
+struct Array<'a> {
+    name: String,
+    shape: Vec<usize>,
+    values: Values<'a>,
+}
+
+enum Values<'a> {
+    Sums(&'a [i128]),
+    Rows(Vec<&'a [f32]>),
+}
+
+/// Version of the layout.
+const VERSION: u32 = 1;
+
+impl Collection {
+    /// Writes everything into a file, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Write`].
+    pub fn save(&self, path: &Path) -> Result<(), EvalError> {
+        let header = Header {
+            tool: crate::TOOL.into(),
+            statistics: VERSION,
+            subject: self.subject.clone(),
+            done: runs(&self.done),
+            counts: self.all_moments().map(|(_, moments)| [moments.count, moments.n_blocks]).collect(),
+            split_counts: self.scores.as_ref().map(|scores| scores.counts.clone()).unwrap_or_default(),
+        };
+        Ok(write_whole(path, |file| write(file, &serde_json::to_string(&header)?, &self.arrays()))?)
+    }
+
+    /// Whether a file is one of these, by its beginning.
+    pub fn is_in(path: &Path) -> bool {
+        let start = std::fs::File::open(path).and_then(|file| {
+            let mut start = Vec::new();
+            io::Read::read_to_end(&mut io::Read::take(file, 4096), &mut start)?;
+            Ok(start)
+        });
+        // The version stands near the front of the header, which is text inside text.
+        start.is_ok_and(|start| String::from_utf8_lossy(&start).contains(r#"\"statistics\":"#))
+    }
+
+    /// Reads a file that [`Collection::save`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Read`], and [`EvalError::File`] for a file that is none, is damaged, or contradicts itself.
+    pub fn load(path: &Path) -> Result<Self, EvalError> {
+        let bytes =
+            std::fs::read(path).map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
+        parse(&bytes).map_err(|reason| EvalError::File { path: path.to_path_buf(), reason })
+    }
+
+    /// The moments by name, in the order of the header's counts.
+    fn all_moments(&self) -> impl Iterator<Item = (String, &Moments)> {
+        let halves = ["even", "odd"];
+        let pooled =
+            self.pooled.iter().zip(halves).map(|(moments, half)| (format!("pooled.{half}"), moments));
+        let spatial = self.spatial.iter().flatten().zip(halves);
+        pooled.chain(spatial.map(|(moments, half)| (format!("spatial.{half}"), moments)))
+    }
+
+    fn arrays(&self) -> Vec<Array<'_>> {
+        let mut arrays = Vec::new();
+        let mut sums = |name: String, shape: &[usize], values| {
+            let shape = [shape, &[2]].concat();
+            arrays.push(Array { name, shape, values: Values::Sums(values) });
+        };
+        for (name, moments) in self.all_moments() {
+            sums(format!("{name}.sums"), &[moments.width], &moments.sums);
+            sums(format!("{name}.products"), &[triangle(moments.width)], &moments.products);
+        }
+        if let Some(scores) = &self.scores {
+            sums("scores.information".into(), &[scores.counts.len()], &scores.information);
+            let shape = [scores.counts.len(), scores.n_classes];
+            sums("scores.probabilities".into(), &shape, &scores.probabilities);
+        }
+        if self.subject.kept > 0 {
+            let rows: Vec<&[f32]> = self.kept.values().map(Vec::as_slice).collect();
+            let n = rows.iter().map(|rows| rows.len()).sum::<usize>() / self.subject.pooled;
+            let shape = vec![n, self.subject.pooled];
+            arrays.push(Array { name: "kept".into(), shape, values: Values::Rows(rows) });
+        }
+        arrays
+    }
+}
+
+fn write(file: &mut dyn Write, header: &str, arrays: &[Array<'_>]) -> io::Result<()> {
+    let mut layout = serde_json::Map::new();
+    layout.insert("__metadata__".into(), serde_json::json!({ METADATA_KEY: header }));
+    let mut start = 0;
+    for array in arrays {
+        let (dtype, n_bytes) = match &array.values {
+            Values::Sums(sums) => ("I64", 16 * sums.len()),
+            Values::Rows(rows) => ("F32", 4 * rows.iter().map(|rows| rows.len()).sum::<usize>()),
+        };
+        let end = start + n_bytes;
+        let entry = serde_json::json!({ "dtype": dtype, "shape": array.shape, "data_offsets": [start, end] });
+        layout.insert(array.name.clone(), entry);
+        start = end;
+    }
+    let mut layout = serde_json::to_string(&layout)?;
+    layout.extend(std::iter::repeat_n(' ', layout.len().next_multiple_of(8) - layout.len()));
+    file.write_all(&(layout.len() as u64).to_le_bytes())?;
+    file.write_all(layout.as_bytes())?;
+    for array in arrays {
+        match &array.values {
+            Values::Sums(sums) => sums.iter().try_for_each(|sum| file.write_all(&sum.to_le_bytes()))?,
+            Values::Rows(rows) => {
+                rows.iter().copied().flatten().try_for_each(|value| file.write_all(&value.to_le_bytes()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn parse(bytes: &[u8]) -> Result<Collection, String> {
+    let not_ours =
+        || "this file holds no statistics; `onestep eval` writes them with --stats-out".to_string();
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|_| not_ours())?;
+    let text = metadata.metadata().as_ref().and_then(|map| map.get(METADATA_KEY)).ok_or_else(not_ours)?;
+    let header: Header = serde_json::from_str(text).map_err(|_| not_ours())?;
+    if header.statistics != VERSION {
+        return Err(format!("these statistics have the layout {}, {VERSION} is read", header.statistics));
+    }
+    let tensors =
+        SafeTensors::deserialize(bytes).map_err(|error| format!("the file is damaged ({error})"))?;
+    // Before anything is made as large as the header says, the file must hold as much.
+    let pooled =
+        tensors.tensor("pooled.even.sums").map_err(|_| "`pooled.even.sums` is missing".to_string())?;
+    if pooled.shape() != [header.subject.pooled, 2] || header.subject.kept > header.subject.n {
+        return Err("the header contradicts the statistics".into());
+    }
+    for (width, name) in
+        [(header.subject.spatial, "spatial.even.sums"), (header.subject.logits, "scores.probabilities")]
+    {
+        let found =
+            width.map(|_| tensors.tensor(name).map_err(|_| format!("`{name}` is missing"))).transpose()?;
+        let found = found.and_then(|found| found.shape().iter().rev().nth(1).copied());
+        if found != width {
+            return Err("the header contradicts the statistics".into());
+        }
+    }
+    let mut collection = Collection::new(header.subject).map_err(|error| error.to_string())?;
+    for [first, end] in header.done {
+        let run = collection.done.get_mut(first..end).ok_or("its blocks are not those of its images")?;
+        run.fill(true);
+    }
+    fill(&mut collection, &tensors, &header.counts, &header.split_counts)?;
+    Ok(collection)
+}
+
+/// Reads all arrays into their places.
+fn fill(
+    collection: &mut Collection,
+    tensors: &SafeTensors<'_>,
+    counts: &[[u64; 2]],
+    split_counts: &[u64],
+) -> Result<(), String> {
+    let expected: u64 = collection.n_done() as u64;
+    let n_blocks = collection.done.iter().filter(|done| **done).count() as u64;
+    let names: Vec<String> = collection.all_moments().map(|(name, _)| name).collect();
+    let all = collection.pooled.iter_mut().chain(collection.spatial.iter_mut().flatten());
+    if counts.len() != names.len() || counts.chunks(2).any(|halves| halves[0][0] + halves[1][0] != expected) {
+        return Err("its counts are not those of its blocks".into());
+    }
+    for ((moments, name), &[count, blocks]) in all.zip(&names).zip(counts) {
+        // A block of a single image has no odd one.
+        if count > expected || blocks > n_blocks {
+            return Err(format!("`{name}` has other counts than its blocks"));
+        }
+        (moments.count, moments.n_blocks) = (count, blocks);
+        sums(tensors, &format!("{name}.sums"), &mut moments.sums, blocks)?;
+        sums(tensors, &format!("{name}.products"), &mut moments.products, blocks)?;
+    }
+    if let Some(scores) = &mut collection.scores {
+        if split_counts.len() != scores.counts.len() || split_counts.iter().sum::<u64>() != expected {
+            return Err("its splits are not those of its images".into());
+        }
+        scores.counts.copy_from_slice(split_counts);
+        sums(tensors, "scores.information", &mut scores.information, n_blocks)?;
+        sums(tensors, "scores.probabilities", &mut scores.probabilities, n_blocks)?;
+    }
+    if collection.subject.kept > 0 {
+        fill_kept(collection, tensors)?;
+    }
+    Ok(())
+}
+
+fn fill_kept(collection: &mut Collection, tensors: &SafeTensors<'_>) -> Result<(), String> {
+    let view = tensors.tensor("kept").map_err(|_| "`kept` is missing".to_string())?;
+    let width = collection.subject.pooled;
+    if view.dtype() != Dtype::F32 {
+        return Err("`kept` is not F32".into());
+    }
+    let values =
+        view.data().chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
+    let values: Vec<f32> = values.collect();
+    if !values.iter().all(|value| value.is_finite()) {
+        return Err("`kept` holds a number that is not finite".into());
+    }
+    let mut rest = values.as_slice();
+    for block in (0..collection.done.len()).filter(|&block| collection.done[block]) {
+        let images = collection.subject.block(block);
+        let n_kept = collection.subject.kept.saturating_sub(images.start).min(images.len());
+        let (rows, others) = rest.split_at_checked(n_kept * width).ok_or("`kept` is too short")?;
+        if n_kept > 0 {
+            collection.kept.insert(block, rows.to_vec());
+        }
+        rest = others;
+    }
+    if rest.is_empty() { Ok(()) } else { Err("`kept` is too long".into()) }
+}
+
+/// Reads exact sums into their place.
+fn sums(tensors: &SafeTensors<'_>, name: &str, into: &mut [i128], n_addends: u64) -> Result<(), String> {
+    let view = tensors.tensor(name).map_err(|_| format!("`{name}` is missing"))?;
+    if view.dtype() != Dtype::I64 || view.data().len() != 16 * into.len() {
+        return Err(format!("`{name}` has another size or type than its place"));
+    }
+    for (sum, words) in into.iter_mut().zip(view.data().as_chunks::<16>().0) {
+        *sum = i128::from_le_bytes(*words);
+        if !is_plausible(*sum, n_addends) {
+            return Err(format!("`{name}` holds a sum that no images have"));
+        }
+    }
+    Ok(())
+}
+
+/// Runs of true, as first and one past the last.
+fn runs(done: &[bool]) -> Vec<[usize; 2]> {
+    let mut runs: Vec<[usize; 2]> = Vec::new();
+    for block in (0..done.len()).filter(|&block| done[block]) {
+        match runs.last_mut().filter(|run| run[1] == block) {
+            Some(run) => run[1] = block + 1,
+            None => runs.push([block, block + 1]),
+        }
+    }
+    runs
+}
