@@ -1,7 +1,8 @@
 //! Batches of images as numpy archives: what published samplers write and evaluators read.
 //!
 //! `arr_0` holds `uint8` images, `[n, height, width, channels]` or `[n, height, width]`, and
-//! `arr_1`, if present, one integer label for each.
+//! `arr_1`, if present, one integer label for each. [`read_numbers`] reads what else lies in such files: the
+//! means and covariances that published distances are taken to.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -31,6 +32,9 @@ pub(super) fn open(path: &Path) -> Result<Pictures, DataError> {
     let (header, bytes) = read_array(&archive, images, |header| {
         if !matches!(header.descr.as_str(), "|u1" | "<u1") {
             return Err(format!("images must be uint8, these are `{}`", header.descr));
+        }
+        if header.fortran_order && header.shape.len() > 1 {
+            return Err("column-major arrays are not read; save it with `numpy.ascontiguousarray`".into());
         }
         images_shape(&header.shape).map(|_| 1)
     })?;
@@ -86,6 +90,113 @@ fn read_labels(archive: &Archive, entry: &Entry) -> Result<Vec<usize>, DataError
     bytes.chunks_exact(width).map(label).collect()
 }
 
+/// An array of floating-point numbers, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Numbers {
+    /// The extents.
+    pub shape: Vec<usize>,
+    /// The numbers; their count follows from the extents.
+    pub values: Vec<f64>,
+}
+
+/// Reads named arrays of floating-point numbers; none in the place of those that are not there.
+///
+/// # Errors
+///
+/// - What a zip archive of images is refused for.
+/// - [`DataError::Unsupported`] if an array holds other than f32 or f64, [`DataError::Damaged`] if it does not hold what its
+///   header promises, [`DataError::Refused`] if it is over 4 GiB or would have to be run.
+///
+/// # Examples
+///
+/// ```no_run
+/// let arrays = onestep::data::npz::read_numbers("cifar10-32x32.npz".as_ref(), &["mu", "sigma"])?;
+/// # Ok::<(), onestep::Error>(())
+/// ```
+pub fn read_numbers(path: &Path, names: &[&str]) -> Result<Vec<Option<Numbers>>, DataError> {
+    let archive = Archive::open(path)?;
+    let read = |name: &&str| {
+        let entry = archive.find(&format!("{name}.npy"));
+        entry.map(|entry| read_floats(&archive, entry)).transpose()
+    };
+    names.iter().map(read).collect()
+}
+
+/// Whether there are images in an archive, under the name they are read from.
+///
+/// # Errors
+///
+/// What a zip archive of images is refused for.
+pub fn has_images(path: &Path) -> Result<bool, DataError> {
+    Ok(Archive::open(path)?.find("arr_0.npy").is_some())
+}
+
+fn read_floats(archive: &Archive, entry: &Entry) -> Result<Numbers, DataError> {
+    let (header, bytes) = read_array(archive, entry, |header| match header.descr.as_str() {
+        "<f4" => Ok(4),
+        "<f8" => Ok(8),
+        descr => Err(format!("float32 or float64 is needed, this is `{descr}`")),
+    })?;
+    let mut values: Vec<f64> = if header.descr == "<f4" {
+        bytes.as_chunks().0.iter().map(|&bytes| f64::from(f32::from_le_bytes(bytes))).collect()
+    } else {
+        bytes.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()
+    };
+    match header.shape[..] {
+        [rows, columns] if header.fortran_order => {
+            let at = |index: usize| values[index % columns * rows + index / columns];
+            values = (0..rows * columns).map(at).collect();
+        }
+        [_, _, _, ..] if header.fortran_order => {
+            let reason = "column-major arrays of three axes or more are not read";
+            return Err(DataError::unsupported(archive.full_name(entry), reason));
+        }
+        _ => {}
+    }
+    Ok(Numbers { shape: header.shape, values })
+}
+
+/// Writes named arrays of f64, whole or not at all.
+///
+/// The archive is not compressed and holds no times, so equal arrays give equal files.
+///
+/// # Errors
+///
+/// - [`DataError::Setting`] if an array does not have the numbers its shape promises.
+/// - [`DataError::Write`] if the file cannot be written.
+pub fn write_numbers(path: &Path, arrays: &[(&str, &Numbers)]) -> Result<(), DataError> {
+    if let Some((name, array)) =
+        arrays.iter().find(|(_, array)| array.shape.iter().product::<usize>() != array.values.len())
+    {
+        let reason = format!("of `{name}` need the numbers of {:?}, got {}", array.shape, array.values.len());
+        return Err(DataError::Setting { setting: "arrays", reason });
+    }
+    write_whole(path, |file| {
+        let mut archive = ZipWriter::new(file);
+        for (name, array) in arrays {
+            archive.start_file(format!("{name}.npy"), entry_options(8 * array.values.len()))?;
+            let header = NpyHeader { descr: "<f8".into(), fortran_order: false, shape: array.shape.clone() }
+                .to_bytes();
+            io::Write::write_all(&mut archive, &header)?;
+            for value in &array.values {
+                io::Write::write_all(&mut archive, &value.to_le_bytes())?;
+            }
+        }
+        archive.finish()?;
+        Ok(())
+    })
+}
+
+/// An entry that is not compressed and has no time.
+fn entry_options(n_bytes: usize) -> SimpleFileOptions {
+    SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .last_modified_time(DateTime::default())
+        .unix_permissions(0o644)
+        // `large_file` from 4 GiB on needs another header layout, so it is asked for only then.
+        .large_file(n_bytes >= u32::MAX as usize - (64 << 10))
+}
+
 /// Reads one array; `item_size` looks at the header first, and refuses it or sizes its elements.
 fn read_array(
     archive: &Archive,
@@ -104,10 +215,6 @@ fn read_array(
             Ok(item_size) => item_size,
             Err(reason) => return Ok(Err(DataError::unsupported(name, reason))),
         };
-        if header.fortran_order && header.shape.len() > 1 {
-            let reason = "column-major arrays are not read; save it with `numpy.ascontiguousarray`";
-            return Ok(Err(DataError::unsupported(name, reason)));
-        }
         let n_bytes = header.shape.iter().try_fold(item_size, |n, &axis| n.checked_mul(axis));
         let Some(n_bytes) = n_bytes.filter(|&n_bytes| n_bytes <= MAX_BYTES) else {
             let reason = format!("an array of shape {:?} is over {} GiB", header.shape, MAX_BYTES >> 30);
@@ -154,12 +261,7 @@ pub fn write(path: &Path, pixels: &[u8], shape: ImageShape, labels: Option<&[i64
     let ImageShape { height, width, channels } = shape;
     write_whole(path, |file| {
         let mut archive = ZipWriter::new(file);
-        // `large_file` from 4 GiB on needs another header layout, so it is asked for only then.
-        let options = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Stored)
-            .last_modified_time(DateTime::default())
-            .unix_permissions(0o644)
-            .large_file(pixels.len() >= u32::MAX as usize - (64 << 10));
+        let options = entry_options(pixels.len());
         archive.start_file("arr_0.npy", options)?;
         io::Write::write_all(&mut archive, &array("|u1", vec![n_images, height, width, channels]))?;
         io::Write::write_all(&mut archive, pixels)?;

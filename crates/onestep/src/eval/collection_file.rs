@@ -14,6 +14,7 @@ use super::collection::{Collection, Subject};
 use super::fixed_point::is_plausible;
 use super::moments::{Moments, triangle};
 use crate::data::{DataError, write_whole};
+use crate::digest::Digesting;
 
 const METADATA_KEY: &str = "onestep";
 
@@ -31,6 +32,8 @@ struct Header {
     counts: Vec<[u64; 2]>,
     /// Images in each split of the Inception Score.
     split_counts: Vec<u64>,
+    /// SHA-256 of all that follows the header.
+    sha256: String,
 }
 
 /// One array of the file.
@@ -45,6 +48,22 @@ enum Values<'a> {
     Rows(Vec<&'a [f32]>),
 }
 
+impl Array<'_> {
+    /// The numbers, little endian, some thousand at a time.
+    fn write(&self, file: &mut dyn Write) -> io::Result<()> {
+        match &self.values {
+            Values::Sums(sums) => sums.chunks(4096).try_for_each(|sums| {
+                let bytes: Vec<u8> = sums.iter().flat_map(|sum| sum.to_le_bytes()).collect();
+                file.write_all(&bytes)
+            }),
+            Values::Rows(rows) => rows.iter().try_for_each(|rows| {
+                let bytes: Vec<u8> = rows.iter().flat_map(|value| value.to_le_bytes()).collect();
+                file.write_all(&bytes)
+            }),
+        }
+    }
+}
+
 /// Version of the layout.
 const VERSION: u32 = 1;
 
@@ -55,6 +74,10 @@ impl Collection {
     ///
     /// [`DataError::Write`].
     pub fn save(&self, path: &Path) -> Result<(), EvalError> {
+        let arrays = self.arrays();
+        let digest_failed = |source| DataError::Write { path: path.to_path_buf(), source };
+        let mut digest = Digesting::new(io::sink());
+        arrays.iter().try_for_each(|array| array.write(&mut digest)).map_err(digest_failed)?;
         let header = Header {
             tool: crate::TOOL.into(),
             statistics: VERSION,
@@ -62,8 +85,9 @@ impl Collection {
             done: runs(&self.done),
             counts: self.all_moments().map(|(_, moments)| [moments.count, moments.n_blocks]).collect(),
             split_counts: self.scores.as_ref().map(|scores| scores.counts.clone()).unwrap_or_default(),
+            sha256: digest.hex(),
         };
-        Ok(write_whole(path, |file| write(file, &serde_json::to_string(&header)?, &self.arrays()))?)
+        Ok(write_whole(path, |file| write(file, &serde_json::to_string(&header)?, &arrays))?)
     }
 
     /// Whether a file is one of these, by its beginning.
@@ -140,21 +164,13 @@ fn write(file: &mut dyn Write, header: &str, arrays: &[Array<'_>]) -> io::Result
     layout.extend(std::iter::repeat_n(' ', layout.len().next_multiple_of(8) - layout.len()));
     file.write_all(&(layout.len() as u64).to_le_bytes())?;
     file.write_all(layout.as_bytes())?;
-    for array in arrays {
-        match &array.values {
-            Values::Sums(sums) => sums.iter().try_for_each(|sum| file.write_all(&sum.to_le_bytes()))?,
-            Values::Rows(rows) => {
-                rows.iter().copied().flatten().try_for_each(|value| file.write_all(&value.to_le_bytes()))?;
-            }
-        }
-    }
-    Ok(())
+    arrays.iter().try_for_each(|array| array.write(file))
 }
 
 fn parse(bytes: &[u8]) -> Result<Collection, String> {
     let not_ours =
         || "this file holds no statistics; `onestep eval` writes them with --stats-out".to_string();
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|_| not_ours())?;
+    let (n_header, metadata) = SafeTensors::read_metadata(bytes).map_err(|_| not_ours())?;
     let text = metadata.metadata().as_ref().and_then(|map| map.get(METADATA_KEY)).ok_or_else(not_ours)?;
     let header: Header = serde_json::from_str(text).map_err(|_| not_ours())?;
     if header.statistics != VERSION {
@@ -162,6 +178,9 @@ fn parse(bytes: &[u8]) -> Result<Collection, String> {
     }
     let tensors =
         SafeTensors::deserialize(bytes).map_err(|error| format!("the file is damaged ({error})"))?;
+    if crate::digest::hex(&bytes[8 + n_header..]) != header.sha256 {
+        return Err("the file is damaged: its numbers are not those that were written".into());
+    }
     // Before anything is made as large as the header says, the file must hold as much.
     let pooled =
         tensors.tensor("pooled.even.sums").map_err(|_| "`pooled.even.sums` is missing".to_string())?;

@@ -71,7 +71,7 @@ impl Moments {
                 format!("come as at most {BLOCK} rows of {}, got {} numbers", self.width, rows.len());
             return Err(EvalError::Setting { setting: "activations", reason });
         }
-        if let Some(bad) = rows.iter().find(|x| !(x.abs() <= LARGEST_ACTIVATION)) {
+        if let Some(bad) = rows.iter().find(|x| x.is_nan() || x.abs() > LARGEST_ACTIVATION) {
             let reason = format!("must be finite and at most {LARGEST_ACTIVATION} in size, got {bad}");
             return Err(EvalError::Setting { setting: "activations", reason });
         }

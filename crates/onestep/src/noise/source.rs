@@ -28,6 +28,8 @@ pub enum Purpose {
     Data = 9,
     /// Tests and tools.
     Test = 10,
+    /// Likelihoods; sample = the number of the image. Step 0: where in its cell a byte lies; from 1 on: probes.
+    Likelihood = 11,
 }
 
 /// One stream of random numbers: Philox4x32-10 with the place of use as its counter.

@@ -293,7 +293,7 @@ fn the_kernel_distance_is_unbiased() {
     let same = kernel_distance(&a, &b, &subsets(2000, 2000, 40, 200)).unwrap();
     // Subsets overlap little (a tenth of each set), so their mean is off by about std/√40; five times that.
     assert!(same.mean.abs() < 5.0 * same.std / 40f64.sqrt(), "{same:?}");
-    let far = normal_rows(3, 2000, &vec![0.6; 16], &std);
+    let far = normal_rows(3, 2000, &[0.6; 16], &std);
     let different = kernel_distance(&a, &far, &subsets(2000, 2000, 40, 200)).unwrap();
     assert!(different.mean > 5.0 * different.std, "{different:?}");
     assert_eq!((different.n_subsets, different.subset_size), (40, 200));

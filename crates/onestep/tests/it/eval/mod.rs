@@ -1,12 +1,19 @@
 //! Evaluation: metrics and networks against the numbers of the original implementations, and what they promise.
 
+mod collections;
 mod features;
+mod likelihood;
 mod metrics;
+mod references;
 mod weight_rule;
 
-use onestep::eval::{BLOCK, Moments, Rows};
+use onestep::data::{ImageShape, Pixels};
+use onestep::eval::{Activations, BLOCK, EvalError, FeatureNetwork, Moments, Rows, Widths};
+
+use onestep::model::network::SongConfig;
 
 use crate::golden::Array;
+use crate::networks::small::small_song;
 
 /// An array as activations.
 pub fn rows(array: &Array) -> Rows {
@@ -20,4 +27,47 @@ pub fn moments(rows: &Rows) -> Moments {
         moments.add_block(block).expect("finite rows");
     }
     moments
+}
+
+/// A U-Net of 8x8 pixels in color and three classes.
+pub fn small_unet() -> SongConfig {
+    SongConfig {
+        image_size: 8,
+        in_channels: 3,
+        out_channels: 3,
+        attention_resolutions: vec![4],
+        augment_dim: 0,
+        ..small_song()
+    }
+}
+
+/// A network that needs no training: the mean of each channel over each quarter of the image.
+pub struct Quarters;
+
+impl FeatureNetwork for Quarters {
+    fn name(&self) -> &str {
+        "Quarters (for tests)"
+    }
+
+    fn widths(&self) -> Widths {
+        Widths { pooled: 12, spatial: Some(3), logits: Some(4) }
+    }
+
+    fn activations(&self, images: &[Pixels]) -> Result<Activations, EvalError> {
+        let (mut pooled, mut spatial, mut logits) = (Vec::new(), Vec::new(), Vec::new());
+        for image in images {
+            let ImageShape { height, width, channels } = image.shape();
+            let mut sums = [0.0f32; 12];
+            for (index, &byte) in image.bytes().iter().enumerate() {
+                let (pixel, channel) = (index / channels, index % channels);
+                let quarter =
+                    usize::from(pixel / width * 2 >= height) * 2 + usize::from(pixel % width * 2 >= width);
+                sums[quarter * 3 + channel] += f32::from(byte) / (255 * height * width / 4) as f32;
+            }
+            pooled.extend(sums);
+            spatial.extend(&sums[..3]);
+            logits.extend(sums.chunks_exact(3).map(|quarter| 9.0 * quarter[0]));
+        }
+        Ok(Activations { pooled, spatial: Some(spatial), logits: Some(logits) })
+    }
 }

@@ -1,0 +1,125 @@
+//! Images to be judged, wherever they come from, and how a network gets to see them.
+
+use std::ops::Range;
+
+use burn::tensor::Device;
+use rayon::prelude::*;
+
+use super::collection::Collection;
+use super::{Activations, EvalError, FeatureNetwork};
+use crate::Result;
+use crate::data::{Dataset, Pixels, Rounding};
+use crate::model::Preconditioned;
+use crate::sample::{Plan, generate};
+
+/// A numbered set of images in bytes.
+pub trait Images {
+    /// Some of them, in order, in RGB.
+    ///
+    /// # Errors
+    ///
+    /// Whatever reading or making them meets.
+    fn pixels(&self, range: Range<usize>) -> Result<Vec<Pixels>>;
+}
+
+/// The images of a data set: bytes, as they are in its files.
+pub struct Stored<'a>(pub &'a dyn Dataset);
+
+impl Images for Stored<'_> {
+    fn pixels(&self, range: Range<usize>) -> Result<Vec<Pixels>> {
+        let image = |index| {
+            let values = self.0.sample(index)?.values;
+            // Values that come from bytes are nearest to them.
+            Ok(Pixels::from_values(&values, self.0.shape(), Rounding::Edm)?.into_rgb())
+        };
+        range.into_par_iter().map(image).collect()
+    }
+}
+
+/// Images drawn from a model as they are needed, one a seed: a seed is an image, whatever is drawn beside it.
+pub struct Generated<'a> {
+    /// The model.
+    pub model: &'a Preconditioned,
+    /// The sampler.
+    pub plan: &'a Plan,
+    /// One seed an image.
+    pub seeds: &'a [u64],
+    /// One class an image; without them, class-conditional models draw one from each seed.
+    pub labels: Option<&'a [usize]>,
+    /// How values become bytes.
+    pub rounding: Rounding,
+    /// Images drawn together; does not change them.
+    pub batch: usize,
+    /// Where to compute.
+    pub device: &'a Device,
+}
+
+impl Images for Generated<'_> {
+    fn pixels(&self, range: Range<usize>) -> Result<Vec<Pixels>> {
+        let labels = self.labels.map(|labels| &labels[range.clone()]);
+        let seeds = &self.seeds[range];
+        let samples = generate(self.model, self.plan, seeds, labels, self.batch, self.device, &mut |_| true)?;
+        let images = samples.values.chunks_exact(samples.shape.n_values());
+        images
+            .map(|values| Ok(Pixels::from_values(values, samples.shape, self.rounding)?.into_rgb()))
+            .collect()
+    }
+}
+
+/// What happened while images were collected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The images of a block are there, so many of them.
+    Images(usize),
+    /// The network has seen a block of so many images, and they are in the collection.
+    Seen(usize),
+}
+
+/// Lets a network see those images of some blocks that a collection does not have yet.
+///
+/// `batch` images are seen together, which does not change what is seen. After each stage of a block `watch` is told; when it
+/// answers false, the blocks so far are in the collection and the rest can be collected another time.
+///
+/// # Errors
+///
+/// What the images or the network meet, and as [`Collection::add`].
+pub fn collect(
+    images: &dyn Images,
+    network: &dyn FeatureNetwork,
+    collection: &mut Collection,
+    blocks: Range<usize>,
+    batch: usize,
+    watch: &mut dyn FnMut(Progress, &Collection) -> Result<bool>,
+) -> Result<()> {
+    for block in blocks {
+        if collection.has(block) {
+            continue;
+        }
+        let range = collection.subject().block(block);
+        let n = range.len();
+        let pixels = images.pixels(range)?;
+        if !watch(Progress::Images(n), collection)? {
+            break;
+        }
+        collection.add(block, &see(network, &pixels, batch)?)?;
+        if !watch(Progress::Seen(n), collection)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What the network says of some images, a batch at a time.
+fn see(network: &dyn FeatureNetwork, images: &[Pixels], batch: usize) -> Result<Activations, EvalError> {
+    let mut all = Activations::default();
+    for images in images.chunks(batch.max(1)) {
+        let Activations { pooled, spatial, logits } = network.activations(images)?;
+        all.pooled.extend(pooled);
+        for (all, more) in [(&mut all.spatial, spatial), (&mut all.logits, logits)] {
+            if let Some(more) = more {
+                all.get_or_insert_default().extend(more);
+            }
+        }
+    }
+    Ok(all)
+}

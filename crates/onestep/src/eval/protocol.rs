@@ -1,0 +1,127 @@
+//! Protocols: all that changes a number besides the images and the network.
+
+use super::EvalError;
+use super::inception_score::Splits;
+use super::statistics::Divisor;
+use crate::data::Rounding;
+
+/// How images are brought to the size that the Inception network looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resize {
+    /// The bilinear resize of TensorFlow 1, with its corner: what the graph of 2015 does itself.
+    Tf1,
+    /// PyTorch's bilinear resize, pixel centers aligned.
+    PyTorch,
+}
+
+/// Named choices under which numbers can be compared; numbers of two protocols cannot.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Protocol {
+    /// What it is called.
+    pub name: &'static str,
+    /// Whose numbers it makes.
+    pub about: &'static str,
+    /// How images get to Inception's size; other networks have one way of their own.
+    pub resize: Resize,
+    /// How generated values become bytes; images from files are bytes already.
+    pub rounding: Rounding,
+    /// By what the covariance is divided.
+    pub divisor: Divisor,
+    /// The number of generated images of published numbers; none where it takes any.
+    pub n_images: Option<usize>,
+    /// How the Inception Score is cut.
+    pub splits: Splits,
+    /// Neighbors of precision and recall.
+    pub neighbors: usize,
+    /// Images, at most, that metrics compare one by one: precision and recall, and the kernel distance.
+    pub kept: usize,
+    /// Subsets of the kernel distance.
+    pub n_subsets: usize,
+    /// Images in each of them.
+    pub subset_size: usize,
+}
+
+/// The plain one: what is common to the others, with any number of images.
+const PLAIN: Protocol = Protocol {
+    name: "plain",
+    about: "any number of images; not the protocol of any published number",
+    resize: Resize::Tf1,
+    rounding: Rounding::Edm,
+    divisor: Divisor::Unbiased,
+    n_images: None,
+    splits: Splits::InOrder(10),
+    neighbors: 3,
+    // As many as a published reference holds images; memory and time grow with it.
+    kept: 10_000,
+    n_subsets: 100,
+    subset_size: 1000,
+};
+
+impl Protocol {
+    /// All of them, the plain one first.
+    pub const ALL: [Self; 7] = [
+        PLAIN,
+        Self {
+            name: "openai-adm",
+            about: "OpenAI's evaluator for ADM and the consistency models of ImageNet and LSUN",
+            rounding: Rounding::Truncate,
+            n_images: Some(50_000),
+            splits: Splits::OfSize(5000),
+            kept: usize::MAX,
+            ..PLAIN
+        },
+        Self { name: "edm", about: "`fid.py` of EDM, with its fid-refs", n_images: Some(50_000), ..PLAIN },
+        Self {
+            name: "ect",
+            about: "ECT: as EDM, with the covariance divided by n",
+            divisor: Divisor::Population,
+            n_images: Some(50_000),
+            ..PLAIN
+        },
+        Self {
+            name: "clean-fid-legacy-tf",
+            about: "clean-fid in its mode legacy_tensorflow: the consistency models of CIFAR-10",
+            rounding: Rounding::Truncate,
+            n_images: Some(50_000),
+            ..PLAIN
+        },
+        Self {
+            name: "pytorch-fid",
+            about: "pytorch-fid, with PyTorch's resize",
+            resize: Resize::PyTorch,
+            ..PLAIN
+        },
+        Self {
+            name: "torch-fidelity",
+            about: "torch-fidelity with its default settings, subsets and splits",
+            splits: Splits::Shuffled(10),
+            kept: usize::MAX,
+            ..PLAIN
+        },
+    ];
+
+    /// The protocol of a name.
+    ///
+    /// # Errors
+    ///
+    /// [`EvalError::Setting`], which lists the names.
+    pub fn named(name: &str) -> Result<Self, EvalError> {
+        Self::ALL.into_iter().find(|protocol| protocol.name == name).ok_or_else(|| {
+            let names: Vec<&str> = Self::ALL.iter().map(|protocol| protocol.name).collect();
+            let reason = format!("`{name}` is unknown; there are {}", names.join(", "));
+            EvalError::Setting { setting: "protocol", reason }
+        })
+    }
+
+    /// Refuses fewer images than the protocol's numbers are computed from.
+    ///
+    /// # Errors
+    ///
+    /// [`EvalError::TooFew`].
+    pub fn check_count(&self, found: usize) -> Result<(), EvalError> {
+        match self.n_images {
+            Some(needed) if found < needed => Err(EvalError::TooFew { protocol: self.name, needed, found }),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What samples are compared with: published statistics, images, or what was collected of them earlier.
+
+use std::path::Path;
+
+use super::EvalError;
+use super::collection::Collection;
+use super::frechet::FrechetReference;
+use super::protocol::Protocol;
+use super::rows::Rows;
+use super::statistics::Statistics;
+use crate::data::{self, DataSpec, Dataset, npz};
+
+/// Where a comparison's other side comes from.
+pub enum Source {
+    /// Means and covariances that somebody published.
+    Published(Box<Published>),
+    /// What [`Collection::save`] wrote.
+    Collected(Box<Collection>),
+    /// Images that a network has yet to see.
+    Images(Box<dyn Dataset>),
+}
+
+/// Published statistics.
+pub struct Published {
+    /// Of the pooled features.
+    pub pooled: Statistics,
+    /// Of the features that know where.
+    pub spatial: Option<Statistics>,
+    /// Some of the images, for precision and recall.
+    pub images: Option<Box<dyn Dataset>>,
+}
+
+/// The other side of a comparison, as far as it is known.
+#[derive(Debug, Clone, Default)]
+pub struct Reference {
+    /// Of the pooled features.
+    pub pooled: Option<FrechetReference>,
+    /// Of the features that know where.
+    pub spatial: Option<FrechetReference>,
+    /// Features one by one.
+    pub rows: Option<Rows>,
+    /// Number of images behind the statistics, where it is known.
+    pub n: Option<u64>,
+    /// Of each half, where the images are at hand.
+    pub halves: Option<[Statistics; 2]>,
+}
+
+impl Reference {
+    /// Published statistics, and the features of those images that lie beside them, if they were collected.
+    ///
+    /// # Errors
+    ///
+    /// As [`FrechetReference::new`].
+    pub fn published(published: &Published, images: Option<&Collection>) -> Result<Self, EvalError> {
+        Ok(Self {
+            pooled: Some(FrechetReference::new(&published.pooled)?),
+            spatial: published.spatial.as_ref().map(FrechetReference::new).transpose()?,
+            rows: images.map(Collection::rows).transpose()?.filter(|rows| rows.n() > 0),
+            n: published.pooled.n(),
+            halves: None,
+        })
+    }
+
+    /// All that was collected of some images.
+    ///
+    /// # Errors
+    ///
+    /// As [`Collection::statistics`].
+    pub fn collected(collection: &Collection, protocol: &Protocol) -> Result<Self, EvalError> {
+        collection.check_whole()?;
+        let statistics = collection.statistics(protocol.divisor)?;
+        let spatial = collection.spatial_statistics(protocol.divisor)?;
+        let halves =
+            if collection.subject().n >= 4 { Some(collection.halves(protocol.divisor)?) } else { None };
+        Ok(Self {
+            pooled: Some(FrechetReference::new(&statistics)?),
+            spatial: spatial.as_ref().map(FrechetReference::new).transpose()?,
+            rows: Some(collection.rows()?).filter(|rows| rows.n() > 0),
+            n: statistics.n(),
+            halves,
+        })
+    }
+
+    /// The Fréchet distance between the halves of the reference, each of half its images: what two sets of real images of
+    /// that number are apart, which samples cannot be expected to beat.
+    ///
+    /// # Errors
+    ///
+    /// As [`FrechetReference::distance`].
+    pub fn floor(&self) -> Result<Option<f64>, EvalError> {
+        let Some([even, odd]) = &self.halves else { return Ok(None) };
+        FrechetReference::new(even)?.distance(odd).map(Some)
+    }
+}
+
+/// Finds out what a reference is and opens it.
+///
+/// - An npz with `mu` and `sigma` (EDM's), perhaps `mu_s`, `sigma_s` and images in `arr_0` (OpenAI's `VIRTUAL_...`).
+/// - A file of ours, from `--stats-out`.
+/// - Anything that [`data::open`] reads: `spec.source` is the path, the rest says how to look at its images.
+///
+/// # Errors
+///
+/// - [`EvalError::File`] for statistics that cannot be any.
+/// - As [`Collection::load`], [`npz::read_numbers`] and [`data::open`].
+pub fn open(spec: &DataSpec) -> Result<Source, EvalError> {
+    let path = Path::new(&spec.source);
+    if path.is_file() {
+        if Collection::is_in(path) {
+            return Ok(Source::Collected(Box::new(Collection::load(path)?)));
+        }
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz")) {
+            let arrays = npz::read_numbers(path, &["mu", "sigma", "mu_s", "sigma_s"])?;
+            let [mu, sigma, mu_s, sigma_s] = <[_; 4]>::try_from(arrays).expect("one for each name");
+            if let (Some(mu), Some(sigma)) = (mu, sigma) {
+                let spatial = mu_s.zip(sigma_s).map(|(mu, sigma)| statistics(path, mu, sigma)).transpose()?;
+                let images = npz::has_images(path)?.then(|| data::open(spec)).transpose()?;
+                let pooled = statistics(path, mu, sigma)?;
+                return Ok(Source::Published(Box::new(Published { pooled, spatial, images })));
+            }
+        }
+    }
+    Ok(Source::Images(data::open(spec)?))
+}
+
+/// Writes mean and covariance as EDM's reference files have them: `mu` and `sigma`.
+///
+/// # Errors
+///
+/// As [`npz::write_numbers`].
+pub fn write_npz(path: &Path, statistics: &Statistics) -> Result<(), EvalError> {
+    let width = statistics.width();
+    let mean = npz::Numbers { shape: vec![width], values: statistics.mean().to_vec() };
+    let covariance = npz::Numbers { shape: vec![width, width], values: statistics.covariance().to_vec() };
+    Ok(npz::write_numbers(path, &[("mu", &mean), ("sigma", &covariance)])?)
+}
+
+fn statistics(path: &Path, mu: npz::Numbers, sigma: npz::Numbers) -> Result<Statistics, EvalError> {
+    let file_error = |reason| EvalError::File { path: path.to_path_buf(), reason };
+    // The covariance of one feature may be written as a number.
+    let fits = mu.shape.len() == 1 && sigma.values.len() == mu.values.len().pow(2);
+    if !fits {
+        let reason =
+            format!("`mu` {:?} and `sigma` {:?} are no mean and its covariance", mu.shape, sigma.shape);
+        return Err(file_error(reason));
+    }
+    Statistics::new(mu.values, sigma.values, None).map_err(|error| file_error(error.to_string()))
+}

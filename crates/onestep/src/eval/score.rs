@@ -1,0 +1,166 @@
+//! Metrics by name: one side beside another, and what is to be said with each number.
+
+use super::EvalError;
+use super::collection::Collection;
+use super::kernel::{kernel_distance, subsets};
+use super::precision_recall::precision_recall;
+use super::protocol::Protocol;
+use super::reference::Reference;
+use super::rows::Rows;
+
+/// How the names of the network begin that FID, KID and IS are defined by.
+const INCEPTION: &str = "Inception-v3 of 2015";
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// Fréchet distance of the pooled features.
+    Frechet,
+    /// Fréchet distance of the features that know where.
+    SpatialFrechet,
+    /// Kernel distance.
+    Kernel,
+    /// Inception Score.
+    InceptionScore,
+    /// Precision, recall, density and coverage.
+    PrecisionRecall,
+}
+
+impl Metric {
+    /// All of them, as they are typed.
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("fd", Self::Frechet),
+        ("sfd", Self::SpatialFrechet),
+        ("kid", Self::Kernel),
+        ("is", Self::InceptionScore),
+        ("pr", Self::PrecisionRecall),
+    ];
+
+    /// Whether it compares images one by one, and so needs their features kept.
+    pub fn needs_rows(self) -> bool {
+        matches!(self, Self::Kernel | Self::PrecisionRecall)
+    }
+
+    /// What to call it when a network computed it: FID, KID and IS are those of the Inception of 2015 and of nothing else.
+    pub fn label(self, network: &str) -> String {
+        let short = network.split_whitespace().next().unwrap_or(network);
+        let inception = network.starts_with(INCEPTION);
+        let name = match self {
+            Self::Frechet if inception => "FID",
+            Self::SpatialFrechet if inception => "sFID",
+            Self::Kernel if inception => "KID",
+            Self::InceptionScore if inception => "IS",
+            Self::Frechet => "FD",
+            Self::SpatialFrechet => "sFD",
+            Self::Kernel => "KD",
+            Self::InceptionScore => "CS",
+            Self::PrecisionRecall => "precision and recall",
+        };
+        if inception { name.into() } else { format!("{name}-{short}") }
+    }
+}
+
+/// One number, and what must be said with it.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Score {
+    /// What to call it.
+    pub metric: String,
+    /// The number.
+    pub value: f64,
+    /// Its spread over subsets or splits, where it has one.
+    pub error: Option<f64>,
+    /// Samples it was computed from.
+    pub n: usize,
+    /// Images of the other side, where there is one and their number is known.
+    pub n_reference: Option<u64>,
+}
+
+/// Measures what is asked of samples that are all collected.
+///
+/// # Errors
+///
+/// [`EvalError::Parts`] if samples are missing, [`EvalError::Metric`] if a side does not have what a metric needs, and what
+/// the metrics refuse.
+pub fn score(
+    metrics: &[Metric],
+    samples: &Collection,
+    reference: &Reference,
+    protocol: &Protocol,
+) -> Result<Vec<Score>, EvalError> {
+    samples.check_whole()?;
+    let network = &samples.subject().network;
+    let mut scores = Vec::new();
+    for &metric in metrics {
+        let label = metric.label(network);
+        let lacks = |reason: &str| EvalError::Metric { metric: label.clone(), reason: reason.into() };
+        let one = |value, error, n_reference| Score {
+            metric: label.clone(),
+            value,
+            error,
+            n: samples.subject().n,
+            n_reference,
+        };
+        match metric {
+            Metric::Frechet => {
+                let side = reference.pooled.as_ref().ok_or_else(|| lacks("needs a reference"))?;
+                let distance = side.distance(&samples.statistics(protocol.divisor)?)?;
+                scores.push(one(distance, None, reference.n));
+            }
+            Metric::SpatialFrechet => {
+                let statistics = samples.spatial_statistics(protocol.divisor)?;
+                let statistics =
+                    statistics.ok_or_else(|| lacks("needs a network that tells where: Inception"))?;
+                let side = reference.spatial.as_ref();
+                let side =
+                    side.ok_or_else(|| lacks("needs `mu_s` and `sigma_s`, which this reference has not"))?;
+                scores.push(one(side.distance(&statistics)?, None, reference.n));
+            }
+            Metric::InceptionScore => {
+                let score = samples.score()?.ok_or_else(|| lacks("needs a network that tells classes"))?;
+                scores.push(one(score.mean, Some(score.std), None));
+            }
+            Metric::Kernel => {
+                let (made, real) = both_rows(samples, reference, protocol, &lacks)?;
+                let subsets = subsets(made.n(), real.n(), protocol.n_subsets, protocol.subset_size);
+                let distance = kernel_distance(&made, &real, &subsets)?;
+                let (n, n_reference) = (made.n(), Some(real.n() as u64));
+                scores.push(Score { n, ..one(distance.mean, Some(distance.std), n_reference) });
+            }
+            Metric::PrecisionRecall => {
+                let (made, real) = both_rows(samples, reference, protocol, &lacks)?;
+                let found = precision_recall(&made, &real, protocol.neighbors)?;
+                let suffix = label.strip_prefix("precision and recall").unwrap_or_default();
+                for (name, value) in [
+                    ("precision", found.precision),
+                    ("recall", found.recall),
+                    ("density", found.density),
+                    ("coverage", found.coverage),
+                ] {
+                    scores.push(Score {
+                        metric: format!("{name}{suffix}"),
+                        n: made.n(),
+                        ..one(value, None, Some(real.n() as u64))
+                    });
+                }
+            }
+        }
+    }
+    Ok(scores)
+}
+
+/// The features of both sides one by one, as many as the protocol looks at.
+fn both_rows(
+    samples: &Collection,
+    reference: &Reference,
+    protocol: &Protocol,
+    lacks: &dyn Fn(&str) -> EvalError,
+) -> Result<(Rows, Rows), EvalError> {
+    let made = samples.rows()?;
+    if made.n() == 0 {
+        return Err(lacks("needs the samples' features one by one, which these statistics do not hold"));
+    }
+    let real = reference.rows.as_ref();
+    let real =
+        real.ok_or_else(|| lacks("needs the reference's images, or statistics that hold their features"))?;
+    Ok((made.first(protocol.kept), real.first(protocol.kept)))
+}
