@@ -1,5 +1,7 @@
 //! What can be typed: types only, no logic.
 
+mod eval;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -7,6 +9,8 @@ use onestep::model::Precision;
 use serde::{Deserialize, Serialize};
 
 use crate::lists::{Classes, Indices, Levels, Seeds};
+
+pub use eval::{CurveArgs, EvalArgs, EvalCommand, LikelihoodArgs, MergeArgs, MetricName};
 
 /// Consistency models: images in one network evaluation.
 ///
@@ -38,6 +42,8 @@ pub enum Command {
     /// Look at a data set.
     #[command(subcommand)]
     Data(DataCommand),
+    /// Judge images, or those that a model draws, beside real ones.
+    Eval(Box<EvalArgs>),
     /// Measure how fast a network runs and trains here, beside the most that this processor can do.
     Bench(BenchArgs),
     /// Show what this program finds on this machine, and try it.
@@ -106,18 +112,9 @@ pub enum SamplerName {
     Ancestral,
 }
 
-/// Options of `sample`.
-#[derive(Debug, Args)]
-pub struct SampleArgs {
-    /// A model file, a step folder or a run folder.
-    #[arg(value_name = "MODEL", required_unless_present = "from")]
-    pub model: Option<PathBuf>,
-    /// Make a picture again: reads model, seeds and everything else out of it.
-    #[arg(long, value_name = "PICTURE", conflicts_with_all = ["seeds", "steps", "levels", "indices", "classes", "sampler", "weights", "precision"])]
-    pub from: Option<PathBuf>,
-    /// Seeds, one image each, for example 0-63 or 3,17,20-29.
-    #[arg(short, long, value_name = "LIST", default_value = "0-63")]
-    pub seeds: Seeds,
+/// How a model draws, whatever becomes of the images.
+#[derive(Debug, Clone, Args)]
+pub struct SamplerArgs {
     /// Number of steps: network evaluations of a consistency model (default 1), levels of an ODE sampler
     /// (default 18).
     #[arg(long, value_name = "N", conflicts_with_all = ["levels", "indices"], value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -143,6 +140,29 @@ pub struct SampleArgs {
     /// Which weights: best, raw, target, or the label of an average.
     #[arg(long, value_name = "WHICH", default_value = "best")]
     pub weights: String,
+    /// Images computed together; does not change them.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub batch: u32,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    pub device: DeviceName,
+}
+
+/// Options of `sample`.
+#[derive(Debug, Args)]
+pub struct SampleArgs {
+    /// A model file, a step folder or a run folder.
+    #[arg(value_name = "MODEL", required_unless_present = "from")]
+    pub model: Option<PathBuf>,
+    /// Make a picture again: reads model, seeds and everything else out of it.
+    #[arg(long, value_name = "PICTURE", conflicts_with_all = ["seeds", "steps", "levels", "indices", "classes", "sampler", "weights", "precision"])]
+    pub from: Option<PathBuf>,
+    /// Seeds, one image each, for example 0-63 or 3,17,20-29.
+    #[arg(short, long, value_name = "LIST", default_value = "0-63")]
+    pub seeds: Seeds,
+    /// How they are drawn.
+    #[command(flatten)]
+    pub sampler: SamplerArgs,
     /// A .png (all images in one grid), a .npz, or a folder (one PNG an image).
     #[arg(short, long, value_name = "PATH", default_value = "samples.png")]
     pub out: PathBuf,
@@ -152,12 +172,6 @@ pub struct SampleArgs {
     /// Enlarge every pixel this many times; by default grids of small images are made large enough to see.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
     pub scale: Option<u32>,
-    /// Images computed together; does not change them.
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    pub batch: u32,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value_t)]
-    pub device: DeviceName,
 }
 
 /// Options of `info`.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use onestep::Error;
 use onestep::data::DataError;
+use onestep::eval::EvalError;
 use onestep::train::checkpoint::ErrorClass;
 use onestep::train::{RecipeError, TrainError};
 
@@ -77,7 +78,16 @@ impl From<Error> for Failure {
             Error::Levels(_) => (code::USAGE, vec![]),
             Error::Model(_) => (code::DATA, vec![]),
             Error::Data(DataError::Write { source, .. }) => (write_code(source), vec![]),
-            Error::Data(_) | Error::Weights(_) | Error::Eval(_) => (code::DATA, vec![]),
+            Error::Data(_) | Error::Weights(_) => (code::DATA, vec![]),
+            Error::Eval(EvalError::Data(DataError::Write { source, .. })) => (write_code(source), vec![]),
+            Error::Eval(eval) => match eval {
+                EvalError::Setting { .. } => (code::USAGE, vec![]),
+                EvalError::TooFew { .. } => (
+                    code::USAGE,
+                    vec!["draw more with --num-samples, or take what there is with --fewer; the number of images is printed beside the score".into()],
+                ),
+                _ => (code::DATA, vec![]),
+            },
             Error::Recipe(recipe) => (
                 code::USAGE,
                 match recipe {
@@ -126,6 +136,7 @@ macro_rules! from_library {
 
 from_library!(
     DataError,
+    EvalError,
     onestep::model::ModelError,
     onestep::noise::LevelsError,
     onestep::train::checkpoint::CheckpointError,

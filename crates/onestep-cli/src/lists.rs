@@ -1,5 +1,6 @@
 //! Lists as people type them: seeds, levels, indices, classes.
 
+use std::fmt;
 use std::str::FromStr;
 
 /// Most seeds one command takes; more are better drawn in several.
@@ -35,6 +36,62 @@ impl FromStr for Seeds {
             }
         }
         Ok(Self(seeds))
+    }
+}
+
+impl fmt::Display for Seeds {
+    /// As it could have been typed: runs as ranges.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0.as_slice();
+        while let Some(&first) = rest.first() {
+            let n = rest.iter().zip(first..).take_while(|(seed, expected)| **seed == *expected).count();
+            match n {
+                1 => write!(f, "{first}")?,
+                n => write!(f, "{first}-{}", rest[n - 1])?,
+            }
+            rest = &rest[n..];
+            if !rest.is_empty() {
+                f.write_str(",")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `1,2,4`: numbers of steps, at least 1 each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counts(pub Vec<u32>);
+
+impl FromStr for Counts {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let count = |part: &str| match part.trim().parse() {
+            Ok(count @ 1..=10_000) => Ok(count),
+            _ => Err(format!("`{part}` is not a whole number from 1 to 10000")),
+        };
+        Ok(Self(text.split(',').map(count).collect::<Result<_, _>>()?))
+    }
+}
+
+/// `2/8`: the second of eight parts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shard {
+    /// Number of the part, from 0.
+    pub index: usize,
+    /// Number of parts.
+    pub n: usize,
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |part: &str| part.trim().parse::<usize>().ok();
+        match text.split_once('/').map(|(index, n)| (number(index), number(n))) {
+            Some((Some(index), Some(n))) if 1 <= index && index <= n => Ok(Self { index: index - 1, n }),
+            _ => Err(format!("`{text}` is no part; write 1/8 for the first of eight, 8/8 for the last")),
+        }
     }
 }
 
@@ -146,6 +203,24 @@ mod tests {
         assert!("".parse::<Seeds>().is_err());
         assert!("-1".parse::<Seeds>().is_err());
         assert!("0-99999999999".parse::<Seeds>().is_err());
+    }
+
+    #[test]
+    fn seeds_are_written_as_they_could_be_typed() {
+        for text in ["0-49999", "3,17,20-22", "7", "5-6,5-6", "9,3"] {
+            assert_eq!(text.parse::<Seeds>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn shards_count_from_one() {
+        assert_eq!("1/8".parse::<Shard>().unwrap(), Shard { index: 0, n: 8 });
+        assert_eq!("8/8".parse::<Shard>().unwrap().index, 7);
+        for wrong in ["0/8", "9/8", "8", "a/b", "1/0"] {
+            assert!(wrong.parse::<Shard>().unwrap_err().contains("1/8"), "{wrong}");
+        }
+        assert_eq!("1,2,4".parse::<Counts>().unwrap().0, [1, 2, 4]);
+        assert!("1,0".parse::<Counts>().is_err());
     }
 
     #[test]

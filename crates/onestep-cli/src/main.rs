@@ -4,10 +4,12 @@ mod args;
 mod commands;
 mod device;
 mod failure;
+mod features;
 mod lists;
 mod measure;
 mod model;
 mod progress;
+mod sampling;
 mod signals;
 
 use std::process::ExitCode;
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Command::Info(args) => commands::info::run(&args),
         Command::Recipe(command) => commands::recipe::run(command),
         Command::Data(command) => commands::data::run(&command, cli.quiet),
+        Command::Eval(args) => commands::eval::run(*args, cli.quiet),
         Command::Bench(args) => commands::bench::run(&args, cli.quiet),
         Command::Doctor(args) => commands::doctor::run(&args),
     };

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod data;
 pub mod doctor;
+pub mod eval;
 pub mod info;
 pub mod recipe;
 pub mod sample;

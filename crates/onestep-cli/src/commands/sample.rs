@@ -6,19 +6,15 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use onestep::data::{Rounding, Sheet, image, npz, picture, write_whole};
-use onestep::model::Preconditioning;
-use onestep::noise::SamplingLevels;
-use onestep::sample::{Churn, OdeMethod, OdeOptions, Plan, Samples, default_levels, generate};
+use onestep::sample::{Plan, Samples, generate};
 use serde::{Deserialize, Serialize};
 
-use crate::args::{PrecisionName, SampleArgs, SamplerName};
+use crate::args::{PrecisionName, SampleArgs};
 use crate::failure::{Failure, Outcome, code, io_failure};
 use crate::model::Opened;
 use crate::progress::bar;
+use crate::sampling::{self, Sampling};
 use crate::{device, model};
-
-/// Levels of an ODE sampler where nobody chose: EDM's setting for 32x32 images.
-const ODE_LEVELS: usize = 18;
 
 /// Everything needed to make a picture again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,14 +51,14 @@ pub struct Parameters {
 
 /// Runs the command.
 pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
-    let device = device::open(args.device)?;
+    let device = device::open(args.sampler.device)?;
     let known = args.from.as_deref().map(read_parameters).transpose()?;
     let path = match (&args.model, &known) {
         (Some(model), _) => model.clone(),
         (None, Some(known)) => known.model.clone(),
         (None, None) => return Err(Failure::usage("name a model, or a picture to make again with --from")),
     };
-    let weights = known.as_ref().map_or(args.weights.as_str(), |known| known.weights.as_str());
+    let weights = known.as_ref().map_or(args.sampler.weights.as_str(), |known| known.weights.as_str());
     let opened = model::open(&path, &model::which(weights), &device)?;
     if let Some(known) = known.as_ref().filter(|known| known.model_sha256 != opened.sha256) {
         return Err(Failure::new(
@@ -84,7 +80,7 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
         &plan,
         &parameters.seeds,
         parameters.classes.as_deref(),
-        args.batch as usize,
+        args.sampler.batch as usize,
         &device,
         &mut |done| {
             bar.set_position(done as u64);
@@ -112,61 +108,19 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
 
 /// What was typed, made definite by what the model's header says.
 fn parameters(args: &SampleArgs, opened: &Opened) -> Outcome<Parameters> {
-    let header = &opened.header;
-    let diffusion = header.preconditioning == Preconditioning::Edm;
-    let sampler = args.sampler.unwrap_or(if diffusion { SamplerName::Heun } else { SamplerName::Multistep });
-    if diffusion && sampler == SamplerName::Multistep {
-        return Err(Failure::usage("this is a diffusion model: it cannot jump to the image in a few steps")
-            .hint(
-                "leave --sampler out, or distill the model first: onestep train emoji-cd --teacher MODEL ...",
-            ));
-    }
-    if !diffusion && sampler != SamplerName::Multistep {
-        return Err(Failure::usage("this is a consistency model: it does not follow an ODE step by step")
-            .hint("leave --sampler out, and choose how many jumps with --steps"));
-    }
-    let range = opened.model.range();
-    let grid = |n| SamplingLevels::karras(n, range.sigma_min, range.sigma_max, header.rho);
-    let levels = match (&args.levels, &args.indices, args.steps.map(|n| n as usize)) {
-        (Some(levels), _, _) => SamplingLevels::new(levels.0.clone())?,
-        (_, Some(list), _) => SamplingLevels::from_indices(
-            &list.indices,
-            list.n_levels,
-            range.sigma_min,
-            range.sigma_max,
-            header.rho,
-        )?,
-        (_, _, steps) if sampler != SamplerName::Multistep => grid(steps.unwrap_or(ODE_LEVELS).max(2))?,
-        // A searched list, where the model carries one of the length asked for.
-        (_, _, steps) => match &header.sampling_levels {
-            Some(found) if steps.is_none_or(|n| n == found.len()) => SamplingLevels::new(found.clone())?,
-            _ => default_levels(steps.unwrap_or(1), &range, header.rho)?,
-        },
-    };
-    let n_classes = opened.model.network().n_classes();
-    let classes = match (&args.classes, n_classes) {
-        (None, _) => None,
-        (Some(_), None) => return Err(Failure::usage("this model is unconditional and takes no --classes")),
-        (Some(list), Some(n_classes)) => {
-            let wanted = list.numbers(&header.class_names, n_classes).map_err(Failure::usage)?;
-            Some((0..args.seeds.0.len()).map(|i| wanted[i % wanted.len()]).collect())
-        }
-    };
-    if !(args.churn >= 0.0 && args.churn.is_finite()) {
-        return Err(Failure::usage(format!("--churn must be zero or more, not {}", args.churn)));
-    }
+    let Sampling { sampler, levels, churn } = Sampling::choose(&args.sampler, opened)?;
     let mut parameters = Parameters {
         tool: onestep::TOOL.into(),
         model: opened.file.clone(),
         model_sha256: opened.sha256.clone(),
-        weights: args.weights.clone(),
-        precision: args.precision,
-        sampler: format!("{sampler:?}").to_lowercase(),
-        levels: levels.as_slice().to_vec(),
-        churn: args.churn,
+        weights: args.sampler.weights.clone(),
+        precision: args.sampler.precision,
+        sampler,
+        levels,
+        churn,
         nfe: 0,
         seeds: args.seeds.0.clone(),
-        classes,
+        classes: sampling::classes(&args.sampler, opened, args.seeds.0.len())?,
         columns: args.columns,
         scale: args.scale.map(|scale| scale as usize),
     };
@@ -175,19 +129,8 @@ fn parameters(args: &SampleArgs, opened: &Opened) -> Outcome<Parameters> {
 }
 
 fn plan(parameters: &Parameters) -> Outcome<Plan> {
-    let levels = SamplingLevels::new(parameters.levels.clone())?;
-    let method = match parameters.sampler.as_str() {
-        "multistep" => return Ok(Plan::Multistep(levels)),
-        "heun" => OdeMethod::Heun,
-        "euler" => OdeMethod::Euler,
-        "dpm2" => OdeMethod::Dpm2,
-        "ancestral" => OdeMethod::Ancestral,
-        other => {
-            return Err(Failure::new(code::DATA, format!("the picture names an unknown sampler `{other}`")));
-        }
-    };
-    let churn = Churn { amount: parameters.churn, ..Churn::default() };
-    Ok(Plan::Ode { levels, options: OdeOptions { method, churn, ..OdeOptions::default() } })
+    let Parameters { sampler, levels, churn, .. } = parameters.clone();
+    Sampling { sampler, levels, churn }.plan()
 }
 
 /// The parameters inside a picture, or in the json beside anything else.

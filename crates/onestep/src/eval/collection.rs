@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::fixed_point::MOST_ADDENDS;
 use super::inception_score::{InceptionScore, ScoreSums, Splits};
 use super::moments::{BLOCK, LARGEST_ACTIVATION, Moments};
+use super::protocol::Protocol;
 use super::rows::Rows;
 use super::statistics::{Divisor, Statistics};
 use super::{Activations, EvalError, FeatureNetwork};
@@ -33,7 +35,9 @@ pub struct Subject {
     pub spatial: Option<usize>,
     /// Number of logits, if the Inception Score's sums are kept.
     pub logits: Option<usize>,
-    /// How those are cut.
+    /// The protocol that images became bytes by.
+    pub protocol: String,
+    /// How the logits are cut.
     pub splits: Splits,
     /// The features of so many first images are kept one by one.
     pub kept: usize,
@@ -41,7 +45,13 @@ pub struct Subject {
 
 impl Subject {
     /// Everything that `network` says of `n` images, with the features of the first `kept` one by one.
-    pub fn new(network: &dyn FeatureNetwork, images: String, n: usize, splits: Splits, kept: usize) -> Self {
+    pub fn new(
+        network: &dyn FeatureNetwork,
+        images: String,
+        n: usize,
+        protocol: &Protocol,
+        kept: usize,
+    ) -> Self {
         let widths = network.widths();
         Self {
             network: network.name().to_owned(),
@@ -50,7 +60,8 @@ impl Subject {
             pooled: widths.pooled,
             spatial: widths.spatial,
             logits: widths.logits,
-            splits,
+            protocol: protocol.name.to_owned(),
+            splits: protocol.splits,
             kept: kept.min(n),
         }
     }
@@ -320,12 +331,23 @@ fn check(rows: &[f32], width: usize, n: usize) -> Result<&[f32], EvalError> {
 
 /// In what two subjects differ, in words.
 fn difference(a: &Subject, b: &Subject) -> String {
-    let (a, b) = (serde_json::to_value(a).unwrap_or_default(), serde_json::to_value(b).unwrap_or_default());
-    let (Some(a), Some(b)) = (a.as_object(), b.as_object()) else {
-        return "they are of different images".into();
+    let value = |subject| serde_json::to_value(subject).unwrap_or_default();
+    let (key, a, b) = first_difference("subject", value(a), value(b));
+    format!("they are not parts of one set: `{key}` is {a} here and {b} there")
+}
+
+/// The innermost field that differs; texts that hold fields of their own are looked into.
+fn first_difference(key: &str, a: Value, b: Value) -> (String, Value, Value) {
+    let fields = |value: &Value| match value {
+        Value::Object(fields) => Some(fields.clone()),
+        Value::String(text) => serde_json::from_str::<Map<String, Value>>(text).ok(),
+        _ => None,
     };
-    let field = a.iter().find(|(key, value)| b.get(*key) != Some(value));
-    field.map_or_else(String::new, |(key, value)| {
-        format!("they are not parts of one set: `{key}` is {value} here and {} there", b[key])
-    })
+    if let (Some(a), Some(b)) = (fields(&a), fields(&b)) {
+        let other = |key: &String| b.get(key).cloned().unwrap_or_default();
+        if let Some((key, value)) = a.iter().find(|(key, value)| **value != other(key)) {
+            return first_difference(key, value.clone(), other(key));
+        }
+    }
+    (key.to_owned(), a, b)
 }

@@ -22,15 +22,21 @@ pub trait Images {
     fn pixels(&self, range: Range<usize>) -> Result<Vec<Pixels>>;
 }
 
-/// The images of a data set: bytes, as they are in its files.
-pub struct Stored<'a>(pub &'a dyn Dataset);
+/// Images of a data set: bytes, as they are in its files.
+pub struct Stored<'a> {
+    /// The data set.
+    pub set: &'a dyn Dataset,
+    /// Which of its images, by number; all of them if not given.
+    pub numbers: Option<&'a [u64]>,
+}
 
 impl Images for Stored<'_> {
     fn pixels(&self, range: Range<usize>) -> Result<Vec<Pixels>> {
-        let image = |index| {
-            let values = self.0.sample(index)?.values;
+        let image = |place: usize| {
+            let index = self.numbers.map_or(place, |numbers| numbers[place] as usize);
+            let values = self.set.sample(index)?.values;
             // Values that come from bytes are nearest to them.
-            Ok(Pixels::from_values(&values, self.0.shape(), Rounding::Edm)?.into_rgb())
+            Ok(Pixels::from_values(&values, self.set.shape(), Rounding::Edm)?.into_rgb())
         };
         range.into_par_iter().map(image).collect()
     }

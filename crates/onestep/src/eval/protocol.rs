@@ -1,18 +1,10 @@
 //! Protocols: all that changes a number besides the images and the network.
 
 use super::EvalError;
+use super::features::Resize;
 use super::inception_score::Splits;
 use super::statistics::Divisor;
 use crate::data::Rounding;
-
-/// How images are brought to the size that the Inception network looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resize {
-    /// The bilinear resize of TensorFlow 1, with its corner: what the graph of 2015 does itself.
-    Tf1,
-    /// PyTorch's bilinear resize, pixel centers aligned.
-    PyTorch,
-}
 
 /// Named choices under which numbers can be compared; numbers of two protocols cannot.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,7 +51,7 @@ const PLAIN: Protocol = Protocol {
 
 impl Protocol {
     /// All of them, the plain one first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         PLAIN,
         Self {
             name: "openai-adm",
@@ -82,6 +74,13 @@ impl Protocol {
             name: "clean-fid-legacy-tf",
             about: "clean-fid in its mode legacy_tensorflow: the consistency models of CIFAR-10",
             rounding: Rounding::Truncate,
+            n_images: Some(50_000),
+            ..PLAIN
+        },
+        Self {
+            name: "clean-fid",
+            about: "clean-fid in its mode clean, with Pillow's antialiased resize",
+            resize: Resize::PilBicubic,
             n_images: Some(50_000),
             ..PLAIN
         },

@@ -1,15 +1,18 @@
 //! Metrics by name: one side beside another, and what is to be said with each number.
 
-use super::EvalError;
 use super::collection::Collection;
 use super::kernel::{kernel_distance, subsets};
 use super::precision_recall::precision_recall;
 use super::protocol::Protocol;
 use super::reference::Reference;
 use super::rows::Rows;
+use super::{EvalError, Widths};
 
 /// How the names of the network begin that FID, KID and IS are defined by.
 const INCEPTION: &str = "Inception-v3 of 2015";
+
+const NEEDS_SPATIAL: &str = "needs a network that tells where: Inception";
+const NEEDS_LOGITS: &str = "needs a network that tells classes";
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +78,31 @@ pub struct Score {
     pub n_reference: Option<u64>,
 }
 
+/// Refuses metrics that cannot come of it, before images are drawn for them.
+///
+/// # Errors
+///
+/// [`EvalError::Metric`] if the network does not tell what a metric needs, or there are too few samples for it.
+pub fn check_metrics(
+    metrics: &[Metric],
+    network: &str,
+    widths: Widths,
+    n: usize,
+    k: usize,
+) -> Result<(), EvalError> {
+    for &metric in metrics {
+        let lacks = match metric {
+            Metric::SpatialFrechet if widths.spatial.is_none() => NEEDS_SPATIAL,
+            Metric::InceptionScore if widths.logits.is_none() => NEEDS_LOGITS,
+            Metric::PrecisionRecall if n <= k => "needs more images than neighbors",
+            Metric::Frechet | Metric::SpatialFrechet | Metric::Kernel if n < 2 => "needs at least two images",
+            _ => continue,
+        };
+        return Err(EvalError::Metric { metric: metric.label(network), reason: lacks.into() });
+    }
+    Ok(())
+}
+
 /// Measures what is asked of samples that are all collected.
 ///
 /// # Errors
@@ -88,6 +116,11 @@ pub fn score(
     protocol: &Protocol,
 ) -> Result<Vec<Score>, EvalError> {
     samples.check_whole()?;
+    if samples.subject().protocol != protocol.name {
+        let reason =
+            format!("must be `{}`, by which these images were collected", samples.subject().protocol);
+        return Err(EvalError::Setting { setting: "the protocol", reason });
+    }
     let network = &samples.subject().network;
     let mut scores = Vec::new();
     for &metric in metrics {
@@ -108,15 +141,14 @@ pub fn score(
             }
             Metric::SpatialFrechet => {
                 let statistics = samples.spatial_statistics(protocol.divisor)?;
-                let statistics =
-                    statistics.ok_or_else(|| lacks("needs a network that tells where: Inception"))?;
+                let statistics = statistics.ok_or_else(|| lacks(NEEDS_SPATIAL))?;
                 let side = reference.spatial.as_ref();
                 let side =
                     side.ok_or_else(|| lacks("needs `mu_s` and `sigma_s`, which this reference has not"))?;
                 scores.push(one(side.distance(&statistics)?, None, reference.n));
             }
             Metric::InceptionScore => {
-                let score = samples.score()?.ok_or_else(|| lacks("needs a network that tells classes"))?;
+                let score = samples.score()?.ok_or_else(|| lacks(NEEDS_LOGITS))?;
                 scores.push(one(score.mean, Some(score.std), None));
             }
             Metric::Kernel => {
@@ -124,7 +156,9 @@ pub fn score(
                 let subsets = subsets(made.n(), real.n(), protocol.n_subsets, protocol.subset_size);
                 let distance = kernel_distance(&made, &real, &subsets)?;
                 let (n, n_reference) = (made.n(), Some(real.n() as u64));
-                scores.push(Score { n, ..one(distance.mean, Some(distance.std), n_reference) });
+                // Subsets that are all of both sides do not tell how far one may be off.
+                let error = Some(distance.std).filter(|_| distance.subset_size < n.max(real.n()));
+                scores.push(Score { n, ..one(distance.mean, error, n_reference) });
             }
             Metric::PrecisionRecall => {
                 let (made, real) = both_rows(samples, reference, protocol, &lacks)?;

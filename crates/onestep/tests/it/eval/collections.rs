@@ -6,8 +6,8 @@ use burn::tensor::Device;
 use onestep::Result;
 use onestep::data::{Pixels, Rounding, open};
 use onestep::eval::{
-    BLOCK, Collection, EvalError, FeatureNetwork, Generated, Images, Progress, Protocol, Splits, Stored,
-    Subject, collect,
+    BLOCK, Collection, EvalError, FeatureNetwork, Generated, Images, Progress, Protocol, Stored, Subject,
+    collect,
 };
 use onestep::model::{Architecture, NoiseRange, Preconditioned, Preconditioning, Weights};
 use onestep::noise::SamplingLevels;
@@ -28,7 +28,7 @@ impl Images for Made {
 }
 
 fn subject() -> Subject {
-    Subject::new(&Quarters, "made".into(), N, Splits::InOrder(3), BLOCK + 5)
+    Subject::new(&Quarters, "made".into(), N, &Protocol::ALL[0], BLOCK + 5)
 }
 
 /// The collection of some blocks.
@@ -166,7 +166,7 @@ fn generated_images_do_not_depend_on_batches_and_shards() {
             batch,
             device: &device,
         };
-        let subject = Subject::new(&Quarters, "drawn".into(), seeds.len(), Splits::InOrder(2), 10);
+        let subject = Subject::new(&Quarters, "drawn".into(), seeds.len(), &Protocol::ALL[0], 10);
         let mut merged = Collection::new(subject.clone()).unwrap();
         for blocks in shards {
             let mut part = Collection::new(subject.clone()).unwrap();
@@ -187,10 +187,12 @@ fn stored_images_are_seen_as_they_are() {
     let set =
         open(&onestep::data::DataSpec { limit: Some(3), ..onestep::data::DataSpec::new("builtin:emoji") })
             .unwrap();
-    let pixels = Stored(&*set).pixels(0..3).unwrap();
+    let pixels = Stored { set: &*set, numbers: None }.pixels(0..3).unwrap();
     for (index, pixels) in pixels.iter().enumerate() {
         assert_eq!(pixels.values(), set.sample(index).unwrap().values);
     }
+    let some = Stored { set: &*set, numbers: Some(&[2, 0]) }.pixels(0..2).unwrap();
+    assert_eq!(some, [pixels[2].clone(), pixels[0].clone()]);
     let shape = onestep::data::ImageShape { height: 16, width: 16, channels: 1 };
     let every_byte = Pixels::new(shape, (0..=255).collect()).unwrap();
     assert_eq!(Pixels::from_values(&every_byte.values(), shape, Rounding::Edm).unwrap(), every_byte);

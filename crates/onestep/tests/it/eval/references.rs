@@ -32,20 +32,13 @@ fn open_reference(path: &Path) -> Result<Source, EvalError> {
 
 /// The first emoji, collected.
 fn emoji(range: std::ops::Range<usize>, kept: usize, protocol: &Protocol) -> Collection {
-    struct Some<'a>(Stored<'a>, usize);
-    impl onestep::eval::Images for Some<'_> {
-        fn pixels(&self, range: std::ops::Range<usize>) -> onestep::Result<Vec<onestep::data::Pixels>> {
-            self.0.pixels(range.start + self.1..range.end + self.1)
-        }
-    }
-    let set =
-        open(&DataSpec { limit: std::option::Option::Some(range.end), ..DataSpec::new("builtin:emoji") })
-            .unwrap();
-    let subject = Subject::new(&Quarters, format!("{range:?}"), range.len(), protocol.splits, kept);
+    let set = open(&DataSpec { limit: Some(range.end), ..DataSpec::new("builtin:emoji") }).unwrap();
+    let numbers: Vec<u64> = range.clone().map(|number| number as u64).collect();
+    let images = Stored { set: &*set, numbers: Some(&numbers) };
+    let subject = Subject::new(&Quarters, format!("{range:?}"), range.len(), protocol, kept);
     let mut collection = Collection::new(subject).unwrap();
     let blocks = 0..collection.subject().n_blocks();
-    collect(&Some(Stored(&*set), range.start), &Quarters, &mut collection, blocks, 16, &mut |_, _| Ok(true))
-        .unwrap();
+    collect(&images, &Quarters, &mut collection, blocks, 16, &mut |_, _| Ok(true)).unwrap();
     collection
 }
 
@@ -163,6 +156,9 @@ fn every_metric_says_what_it_lacks() {
         let message = score(&[metric], &samples, &bare, &protocol).unwrap_err().to_string();
         assert!(message.contains(lacks), "{message}");
     }
+    let edm = Protocol::named("edm").unwrap();
+    let message = score(&[Metric::Frechet], &samples, &reference, &edm).unwrap_err().to_string();
+    assert!(message.contains("must be `plain`"), "{message}");
     let without_rows = emoji(0..200, 0, &protocol);
     let message = score(&[Metric::Kernel], &without_rows, &reference, &protocol).unwrap_err().to_string();
     assert!(message.contains("samples' features"), "{message}");
