@@ -6,7 +6,7 @@ use super::super::memory::{Shared, filled, with_scratch};
 use super::super::threads::each;
 use super::super::tile::Product;
 use super::transforms::{GradientJob, TapsJob};
-use super::{Source, Tiling, for_runs, spread};
+use super::{Planes, Source, Tiling, for_runs, spread};
 use crate::Precision;
 
 /// The gradient of the weights, `[3, 3, inputs, outputs]`.
@@ -48,15 +48,9 @@ pub(crate) fn weight_gradient(
                 // SAFETY: the rows of this run belong to this task, left and right.
                 unsafe {
                     let at = run.start * per_row * left_row;
-                    source.map(
-                        kernels,
-                        geometry,
-                        tiling,
-                        global,
-                        [at, left_plane, left_row],
-                        Precision::F32,
-                        scratch,
-                    );
+                    let precision = Precision::F32;
+                    let planes = Planes { target: at, plane: left_plane, tile: left_row, precision };
+                    source.map(kernels, geometry, tiling, global, planes, scratch);
                     for row in run {
                         let (image, y) = (
                             (first + row) / tiling.tiles[0],

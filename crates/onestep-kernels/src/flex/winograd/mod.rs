@@ -91,6 +91,16 @@ pub(super) fn spread(length: usize) -> usize {
     (length.div_ceil(16) | 1) * 16
 }
 
+/// Where the mapped tiles of a run go in a buffer: the first place of the first tile, then from one place to the next and
+/// from one tile to the next.
+#[derive(Clone, Copy)]
+struct Planes {
+    target: usize,
+    plane: usize,
+    tile: usize,
+    precision: Precision,
+}
+
 /// The images a convolution reads.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
@@ -132,20 +142,18 @@ impl Source<'_> {
         }
     }
 
-    /// Maps a run of rows of tiles, counted through the batch, to products at `target`, in f32 or rounded to pairs.
+    /// Maps a run of rows of tiles, counted through the batch, to products in `shared`, in f32 or rounded to pairs.
     ///
     /// # Safety
     ///
-    /// `target` is valid for [`Tiling::places`] planes of the run's tiles, `tile` apart: [`spread`] over the inputs, or over
-    /// their pairs.
+    /// The buffer holds [`Tiling::places`] planes of the run's tiles, which are [`spread`] over the inputs, or over their pairs.
     unsafe fn map(
         &self,
         kernels: &Kernels,
         geometry: &Geometry,
         tiling: &Tiling,
         run: std::ops::Range<usize>,
-        [target, plane, tile]: [usize; 3],
-        precision: Precision,
+        Planes { target, plane, tile, precision }: Planes,
         shared: Shared,
     ) {
         let depth = geometry.inputs;
@@ -253,15 +261,8 @@ pub(crate) fn forward(
             // SAFETY: the buffer holds the planes of inputs and, behind them, those of products; the factors fit; the rows of
             // the output belong to this task.
             unsafe {
-                source.map(
-                    kernels,
-                    geometry,
-                    tiling,
-                    run.clone(),
-                    [0, left_plane, left_row],
-                    precision,
-                    scratch,
-                );
+                let planes = Planes { target: 0, plane: left_plane, tile: left_row, precision };
+                source.map(kernels, geometry, tiling, run.clone(), planes, scratch);
                 for place in 0..places {
                     let left = scratch.pointer(place * left_plane);
                     for column in columns.clone().step_by(kernels.panel()) {
