@@ -42,14 +42,17 @@ const SPATIAL: (&str, usize, usize) = ("Mixed_6d", 7, 17);
 pub struct Inception {
     name: String,
     resize: Resize,
-    stages: Vec<(&'static str, Stage)>,
+    stages: Stages,
     output: Linear,
     device: Device,
 }
 
+/// Stages by name, in order.
+type Stages = Vec<(&'static str, Stage)>;
+
 #[derive(Debug)]
 enum Stage {
-    Conv(Conv),
+    Conv(Box<Conv>),
     Pool(PoolOptions),
     Mixed(Vec<Branch>),
 }
@@ -61,11 +64,11 @@ enum Branch {
     /// A pool alone.
     Pool(PoolOptions),
     /// A maximum and a convolution of single pixels.
-    MaxConv(PoolOptions, Conv),
+    MaxConv(PoolOptions, Box<Conv>),
     /// A convolution of single pixels, and the mean of what comes out of it, cut off.
-    ConvMean(Conv, PoolOptions),
+    ConvMean(Box<Conv>, PoolOptions),
     /// Convolutions one after the other, then two side by side.
-    Fork(Vec<Conv>, [Conv; 2]),
+    Fork(Vec<Conv>, Box<[Conv; 2]>),
 }
 
 impl Branch {
@@ -200,7 +203,7 @@ const SAME_MAX: PoolOptions = PoolOptions { pool: Pool::Max, rectifier: Rectifie
 const HALF_MAX: PoolOptions = PoolOptions { stride: 2, padding: 0, ..SAME_MAX };
 
 impl Parts<'_> {
-    fn all(&mut self) -> Result<(Vec<(&'static str, Stage)>, Linear), ModelError> {
+    fn all(&mut self) -> Result<(Stages, Linear), ModelError> {
         let stages = self.stages()?;
         let weight = self.arrays.take("fc.weight", &[CLASSES, FEATURES])?;
         // The bias has no part in what is computed, but belongs to the file.
@@ -208,7 +211,7 @@ impl Parts<'_> {
         Ok((stages, Linear::new(&weight, [CLASSES, FEATURES], None, self.device)))
     }
 
-    fn stages(&mut self) -> Result<Vec<(&'static str, Stage)>, ModelError> {
+    fn stages(&mut self) -> Result<Stages, ModelError> {
         let valid = |stride| Conv2dOptions::new(stride, [0; 4]);
         let mut stages = Vec::new();
         for (name, inputs, outputs, kernel, options) in [
@@ -219,7 +222,7 @@ impl Parts<'_> {
             ("Conv2d_4a_3x3", 80, 192, 3, valid(1)),
         ] {
             let conv = self.conv((name, inputs, outputs, [kernel; 2]), options, Rectifier::Relu)?;
-            stages.push((name, Stage::Conv(conv)));
+            stages.push((name, Stage::Conv(conv.into())));
             match name {
                 "Conv2d_2b_3x3" => stages.push(("pool0", Stage::Pool(HALF_MAX))),
                 "Conv2d_4a_3x3" => stages.push(("pool1", Stage::Pool(HALF_MAX))),
@@ -285,8 +288,8 @@ impl Parts<'_> {
         let mut conv =
             |rectifier| self.conv((&name, inputs, outputs, [1, 1]), Conv2dOptions::same(1), rectifier);
         Ok(match pool.pool {
-            Pool::Max => Branch::MaxConv(pool, conv(Rectifier::Relu)?),
-            Pool::Mean => Branch::ConvMean(conv(Rectifier::None)?, pool),
+            Pool::Max => Branch::MaxConv(pool, conv(Rectifier::Relu)?.into()),
+            Pool::Mean => Branch::ConvMean(conv(Rectifier::None)?.into(), pool),
         })
     }
 
@@ -360,7 +363,7 @@ impl Parts<'_> {
             let convs = self.chain(block, which)?;
             let wide = self.chain(block, &[(wide, 384, 384, [1, 3])])?.swap_remove(0);
             let high = self.chain(block, &[(high, 384, 384, [3, 1])])?.swap_remove(0);
-            Ok(Branch::Fork(convs, [wide, high]))
+            Ok(Branch::Fork(convs, [wide, high].into()))
         };
         let single = fork(&[("branch3x3_1", inputs, 384, [1, 1])], "branch3x3_2a", "branch3x3_2b")?;
         let double = [("branch3x3dbl_1", inputs, 448, [1, 1]), ("branch3x3dbl_2", 448, 384, [3, 3])];

@@ -3,8 +3,11 @@
 
 use crate::interop::NamedArrays;
 
-/// Layers outside of blocks: TensorFlow's name, torchvision's name.
-const STEM: &[(&str, &str)] = &[
+/// TensorFlow's names and torchvision's.
+type Names = &'static [(&'static str, &'static str)];
+
+/// Layers outside of blocks.
+const STEM: Names = &[
     ("conv", "Conv2d_1a_3x3"),
     ("conv_1", "Conv2d_2a_3x3"),
     ("conv_2", "Conv2d_2b_3x3"),
@@ -12,8 +15,8 @@ const STEM: &[(&str, &str)] = &[
     ("conv_4", "Conv2d_4a_3x3"),
 ];
 
-/// Blocks: the same, and the names inside.
-const BLOCKS: &[(&str, &str, &[(&str, &str)])] = &[
+/// Blocks, and the names inside.
+const BLOCKS: &[(&str, &str, Names)] = &[
     ("mixed", "Mixed_5b", BLOCK_35),
     ("mixed_1", "Mixed_5c", BLOCK_35),
     ("mixed_2", "Mixed_5d", BLOCK_35),
@@ -27,7 +30,7 @@ const BLOCKS: &[(&str, &str, &[(&str, &str)])] = &[
     ("mixed_10", "Mixed_7c", BLOCK_8),
 ];
 
-const BLOCK_35: &[(&str, &str)] = &[
+const BLOCK_35: Names = &[
     ("conv", "branch1x1"),
     ("tower.conv", "branch5x5_1"),
     ("tower.conv_1", "branch5x5_2"),
@@ -37,14 +40,14 @@ const BLOCK_35: &[(&str, &str)] = &[
     ("tower_2.conv", "branch_pool"),
 ];
 
-const BLOCK_35_TO_17: &[(&str, &str)] = &[
+const BLOCK_35_TO_17: Names = &[
     ("conv", "branch3x3"),
     ("tower.conv", "branch3x3dbl_1"),
     ("tower.conv_1", "branch3x3dbl_2"),
     ("tower.conv_2", "branch3x3dbl_3"),
 ];
 
-const BLOCK_17: &[(&str, &str)] = &[
+const BLOCK_17: Names = &[
     ("conv", "branch1x1"),
     ("tower.conv", "branch7x7_1"),
     ("tower.conv_1", "branch7x7_2"),
@@ -57,7 +60,7 @@ const BLOCK_17: &[(&str, &str)] = &[
     ("tower_2.conv", "branch_pool"),
 ];
 
-const BLOCK_17_TO_8: &[(&str, &str)] = &[
+const BLOCK_17_TO_8: Names = &[
     ("tower.conv", "branch3x3_1"),
     ("tower.conv_1", "branch3x3_2"),
     ("tower_1.conv", "branch7x7x3_1"),
@@ -66,7 +69,7 @@ const BLOCK_17_TO_8: &[(&str, &str)] = &[
     ("tower_1.conv_3", "branch7x7x3_4"),
 ];
 
-const BLOCK_8: &[(&str, &str)] = &[
+const BLOCK_8: Names = &[
     ("conv", "branch1x1"),
     ("tower_conv", "branch3x3_1"),
     ("tower_mixed_conv", "branch3x3_2a"),
@@ -79,7 +82,7 @@ const BLOCK_8: &[(&str, &str)] = &[
 ];
 
 /// What a layer holds.
-const PARTS: &[(&str, &str)] =
+const PARTS: Names =
     &[("weight", "conv.weight"), ("beta", "bn.bias"), ("mean", "bn.running_mean"), ("var", "bn.running_var")];
 
 /// Whether the arrays are those of an Inception-v3, by two names of one of the namings.
@@ -117,9 +120,8 @@ fn from_tensorflow(name: &str) -> Option<String> {
     if let Some(part) = name.strip_prefix("output.") {
         return Some(format!("fc.{part}"));
     }
-    let find = |list: &[(&'static str, &'static str)], name: &str| {
-        list.iter().find(|(theirs, _)| *theirs == name).map(|(_, ours)| *ours)
-    };
+    let find =
+        |list: Names, name: &str| list.iter().find(|(theirs, _)| *theirs == name).map(|(_, ours)| *ours);
     let (layer, part) = name.strip_prefix("layers.")?.rsplit_once('.')?;
     let part = find(PARTS, part)?;
     if let Some(stem) = find(STEM, layer) {
