@@ -206,6 +206,6 @@ mod tests {
     fn ticks_are_round() {
         assert_eq!(log_ticks(0.9, 40.0), [1.0, 2.0, 5.0, 10.0, 20.0]);
         assert_eq!([nice_step(0.13), nice_step(3.0), nice_step(10.0)], [0.2, 5.0, 10.0]);
-        assert_eq!([plain(0.0), plain(0.05), plain(35.0), plain(1234.5)], ["0", "0.05", "35", "1235"]);
+        assert_eq!([plain(0.0), plain(0.05), plain(35.0), plain(1234.56)], ["0", "0.05", "35", "1235"]);
     }
 }
