@@ -17,6 +17,9 @@ use crate::model::Opened;
 use crate::progress::bar;
 use crate::{device, model};
 
+/// What the header of a model of progressive distillation names as its method.
+const PROGRESSIVE: &str = "pd";
+
 /// Levels of an ODE sampler where nobody chose: EDM's setting for 32x32 images.
 const ODE_LEVELS: usize = 18;
 
@@ -114,7 +117,21 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
 fn parameters(args: &SampleArgs, opened: &Opened) -> Outcome<Parameters> {
     let header = &opened.header;
     let diffusion = header.preconditioning == Preconditioning::Edm;
-    let sampler = args.sampler.unwrap_or(if diffusion { SamplerName::Heun } else { SamplerName::Multistep });
+    let progressive = header.method == PROGRESSIVE;
+    let sampler = args.sampler.unwrap_or(match (progressive, diffusion) {
+        (true, _) => SamplerName::Progressive,
+        (false, true) => SamplerName::Heun,
+        (false, false) => SamplerName::Multistep,
+    });
+    if progressive != (sampler == SamplerName::Progressive) {
+        return Err(match progressive {
+            true => {
+                Failure::usage("this model of progressive distillation knows the steps it was made for only")
+            }
+            false => Failure::usage("this model was not made by progressive distillation"),
+        }
+        .hint("leave --sampler out"));
+    }
     if diffusion && sampler == SamplerName::Multistep {
         return Err(Failure::usage("this is a diffusion model: it cannot jump to the image in a few steps")
             .hint(
@@ -136,6 +153,11 @@ fn parameters(args: &SampleArgs, opened: &Opened) -> Outcome<Parameters> {
             range.sigma_max,
             header.rho,
         )?,
+        (_, _, steps) if progressive => match (steps, &header.sampling_levels) {
+            (None, Some(made_for)) => SamplingLevels::new(made_for.clone())?,
+            // n steps lie between n + 1 levels.
+            (steps, _) => grid(steps.unwrap_or(1) + 1)?,
+        },
         (_, _, steps) if sampler != SamplerName::Multistep => grid(steps.unwrap_or(ODE_LEVELS).max(2))?,
         // A searched list, where the model carries one of the length asked for.
         (_, _, steps) => match &header.sampling_levels {
@@ -178,6 +200,7 @@ fn plan(parameters: &Parameters) -> Outcome<Plan> {
     let levels = SamplingLevels::new(parameters.levels.clone())?;
     let method = match parameters.sampler.as_str() {
         "multistep" => return Ok(Plan::Multistep(levels)),
+        "progressive" => return Ok(Plan::progressive(levels)),
         "heun" => OdeMethod::Heun,
         "euler" => OdeMethod::Euler,
         "dpm2" => OdeMethod::Dpm2,
