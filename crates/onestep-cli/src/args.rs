@@ -110,6 +110,8 @@ pub enum SamplerName {
     Dpm2,
     /// Diffusion models: Euler's method with fresh noise at every step.
     Ancestral,
+    /// Models of progressive distillation: Euler's method on the levels they were made for.
+    Progressive,
 }
 
 /// How a model draws, whatever becomes of the images.

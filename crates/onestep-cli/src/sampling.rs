@@ -12,6 +12,9 @@ use crate::model::Opened;
 /// Levels of an ODE sampler where nobody chose: EDM's setting for 32x32 images.
 const ODE_LEVELS: usize = 18;
 
+/// What the header of a model of progressive distillation names as its method.
+const PROGRESSIVE: &str = "pd";
+
 /// A sampler with its levels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sampling {
@@ -28,8 +31,19 @@ impl Sampling {
     pub fn choose(args: &SamplerArgs, opened: &Opened) -> Outcome<Self> {
         let header = &opened.header;
         let diffusion = header.preconditioning == Preconditioning::Edm;
-        let sampler =
-            args.sampler.unwrap_or(if diffusion { SamplerName::Heun } else { SamplerName::Multistep });
+        let progressive = header.method == PROGRESSIVE;
+        let sampler = args.sampler.unwrap_or(match (progressive, diffusion) {
+            (true, _) => SamplerName::Progressive,
+            (false, true) => SamplerName::Heun,
+            (false, false) => SamplerName::Multistep,
+        });
+        if progressive != (sampler == SamplerName::Progressive) {
+            let message = match progressive {
+                true => "this model of progressive distillation knows the steps it was made for only",
+                false => "this model was not made by progressive distillation",
+            };
+            return Err(Failure::usage(message).hint("leave --sampler out"));
+        }
         if diffusion && sampler == SamplerName::Multistep {
             return Err(Failure::usage(
                 "this is a diffusion model: it cannot jump to the image in a few steps",
@@ -55,6 +69,11 @@ impl Sampling {
                 range.sigma_max,
                 header.rho,
             )?,
+            (_, _, steps) if progressive => match (steps, &header.sampling_levels) {
+                (None, Some(made_for)) => SamplingLevels::new(made_for.clone())?,
+                // n steps lie between n + 1 levels.
+                (steps, _) => grid(steps.unwrap_or(1) + 1)?,
+            },
             (_, _, steps) if sampler != SamplerName::Multistep => grid(steps.unwrap_or(ODE_LEVELS).max(2))?,
             // A searched list, where the model carries one of the length asked for.
             (_, _, steps) => match &header.sampling_levels {
@@ -74,6 +93,7 @@ impl Sampling {
         let levels = SamplingLevels::new(self.levels.clone())?;
         let method = match self.sampler.as_str() {
             "multistep" => return Ok(Plan::Multistep(levels)),
+            "progressive" => return Ok(Plan::progressive(levels)),
             "heun" => OdeMethod::Heun,
             "euler" => OdeMethod::Euler,
             "dpm2" => OdeMethod::Dpm2,

@@ -93,6 +93,47 @@ fn a_newcomer_trains_distills_samples_and_looks() {
     assert!(stdout(&info).contains("\"nfe\": 2"), "{}", stdout(&info));
 }
 
+/// What a model is sampled with where nobody says: its own file knows.
+#[test]
+fn models_know_how_they_are_sampled() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    expect(&train(home, "toy2d-edm", "edm", 20, &[]), 0);
+    let stages = ["--teacher", "edm", "--set", "objective.steps_per_stage=5"];
+    expect(&train(home, "toy2d-pd", "pd", 40, &stages), 0);
+    expect(&train(home, "toy2d-pd", "pd-unfinished", 15, &stages), 0);
+    expect(&train(home, "toy2d-ect", "ect", 20, &["--teacher", "edm"]), 0);
+    expect(&train(home, "toy2d-ict", "ict", 20, &[]), 0);
+    for (run, more, sampler, nfe) in [
+        ("pd", &[] as &[&str], "progressive", 1),
+        ("pd", &["--steps", "2"], "progressive", 2),
+        ("pd-unfinished", &[], "progressive", 8),
+        ("ect", &[], "multistep", 2),
+        ("ect", &["--steps", "1"], "multistep", 1),
+        ("ict", &[], "multistep", 1),
+    ] {
+        let mut arguments = vec!["sample", run, "--seeds", "0-9", "--out", "points.png"];
+        arguments.extend(more);
+        expect(&onestep(home, &arguments), 0);
+        let info = stdout(&onestep(home, &["info", "points.png"]));
+        let report: serde_json::Value = serde_json::from_str(&info).expect("JSON");
+        assert_eq!(
+            (report["sampler"].as_str(), report["nfe"].as_u64()),
+            (Some(sampler), Some(nfe)),
+            "{run} {more:?}"
+        );
+        expect(&onestep(home, &["sample", "--from", "points.png", "--out", "again.png"]), 0);
+    }
+    for (arguments, hint) in [
+        (["sample", "pd", "--sampler", "heun"], "the steps it was made for"),
+        (["sample", "edm", "--sampler", "progressive"], "was not made by progressive distillation"),
+    ] {
+        let refused = onestep(home, &arguments);
+        expect(&refused, 2);
+        assert!(stderr(&refused).contains(hint), "{}", stderr(&refused));
+    }
+}
+
 #[test]
 fn a_picture_is_made_again_from_itself() {
     let home = TempDir::new().unwrap();
@@ -172,11 +213,17 @@ fn stopped_by_a_signal_and_resumed_equals_not_stopping() {
     let home = TempDir::new().unwrap();
     let home = home.path();
     expect(&train(home, "toy2d-edm", "edm", 300, &[]), 0);
-    for method in ["edm", "cd", "ct"] {
+    for method in ["edm", "cd", "ct", "ict", "ect", "pd"] {
         let recipe = format!("toy2d-{method}");
-        let teacher: &[&str] = if method == "cd" { &["--teacher", "edm"] } else { &[] };
+        // Stages short enough to go through several of them.
+        let more: &[&str] = match method {
+            "cd" => &["--teacher", "edm"],
+            "ect" => &["--teacher", "edm", "--set", "objective.images_per_stage=1500"],
+            "pd" => &["--teacher", "edm", "--set", "objective.steps_per_stage=40"],
+            _ => &[],
+        };
         let (whole, parts) = (format!("{method}-whole"), format!("{method}-parts"));
-        expect(&train(home, &recipe, &whole, 300, teacher), 0);
+        expect(&train(home, &recipe, &whole, 300, more), 0);
         let mut arguments = vec![
             "train",
             &recipe,
@@ -189,7 +236,7 @@ fn stopped_by_a_signal_and_resumed_equals_not_stopping() {
             "--set",
             "train.preview_every=0",
         ];
-        arguments.extend(teacher);
+        arguments.extend(more);
         let mut child =
             command(home, &arguments).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
         // Wait until it trains, then ask it to stop.

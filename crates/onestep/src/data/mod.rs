@@ -35,6 +35,7 @@ pub mod picture;
 mod sheet;
 mod table;
 mod toy;
+mod warp;
 mod zip;
 
 use std::fmt;
@@ -46,6 +47,7 @@ pub use image::{Fit, Pixels, Rounding, flip_horizontal};
 pub use open::{DataSpec, Split, open};
 pub use output::write_whole;
 pub use sheet::Sheet;
+pub use warp::{Affine, warp};
 
 /// A finite set of images of one shape, addressed by number.
 ///

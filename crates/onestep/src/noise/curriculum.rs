@@ -68,14 +68,7 @@ impl Curriculum {
                 start.saturating_mul(1usize << stage).min(end_intervals)
             }
             Self::Halving { start_intervals, steps_per_stage } => {
-                let stage = step / steps_per_stage.max(1);
-                // The first stage whose halved count would be 2 or less; from there 2, 2, 1, 1, 1, ...
-                let first_of_two = (0..64u64).find(|&s| start_intervals >> s <= 2).unwrap_or(64);
-                match stage.checked_sub(first_of_two) {
-                    None => start_intervals >> stage,
-                    Some(0 | 1) => 2,
-                    Some(_) => 1,
-                }
+                HalvingStage::at(start_intervals, steps_per_stage, step).n_intervals
             }
         }
     }
@@ -83,6 +76,50 @@ impl Curriculum {
     /// Number of levels N = intervals + 1.
     pub fn n_levels(&self, step: u64, total_steps: u64) -> usize {
         self.n_intervals(step, total_steps) + 1
+    }
+}
+
+/// One stage of progressive distillation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HalvingStage {
+    /// Its number, from 0.
+    pub number: u64,
+    /// The training step it begins with.
+    pub first_step: u64,
+    /// Training steps it lasts.
+    pub n_steps: u64,
+    /// Steps in which its student samples: intervals of the grid.
+    pub n_intervals: usize,
+}
+
+impl HalvingStage {
+    /// The stage of a training step under [`Curriculum::Halving`]; the last one lasts for ever.
+    ///
+    /// # Source
+    ///
+    /// The progdist mode of `create_ema_and_scales_fn` in openai/consistency_models.
+    pub fn at(start_intervals: usize, steps_per_stage: u64, step: u64) -> Self {
+        let length = steps_per_stage.max(1);
+        // The first stage whose halved count would be 2 or less; it and the one after it last twice as long.
+        let of_two = (0..64u64).find(|&number| start_intervals >> number <= 2).unwrap_or(64);
+        let long =
+            |number, first_step, n_intervals| Self { number, first_step, n_steps: 2 * length, n_intervals };
+        match step / length {
+            number if number < of_two => Self {
+                number,
+                first_step: number * length,
+                n_steps: length,
+                n_intervals: start_intervals >> number,
+            },
+            number if number < of_two + 2 => long(of_two, of_two * length, 2),
+            _ => long(of_two + 1, (of_two + 2) * length, 1),
+        }
+    }
+
+    /// Training steps of all stages together.
+    pub fn total(start_intervals: usize, steps_per_stage: u64) -> u64 {
+        let last = Self::at(start_intervals, steps_per_stage, u64::MAX);
+        last.first_step + last.n_steps
     }
 }
 

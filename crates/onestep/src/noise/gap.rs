@@ -31,12 +31,12 @@ impl Gap {
     ///
     /// # Units
     ///
-    /// Standard deviation of noise, as `sigma`.
+    /// Standard deviation of noise, as `sigma`. Stages are counted from 0; in a recipe they are counted in images.
     pub fn partner(&self, sigma: f64, stage: u32) -> f64 {
         let (shrink, factor) = match *self {
             Self::Constant { shrink } => (shrink, 1.0),
             Self::Sigmoid { shrink, k, b } => (shrink, 1.0 + k / (1.0 + (b * sigma).exp())),
         };
-        (sigma * (1.0 - factor / shrink.powi(stage as i32 + 1))).max(0.0)
+        (sigma * (1.0 - factor / shrink.powi((stage as i32).saturating_add(1)))).max(0.0)
     }
 }

@@ -15,7 +15,7 @@ mod proposal;
 mod source;
 mod trig;
 
-pub use curriculum::{AdaptiveExponent, Curriculum, TargetRate};
+pub use curriculum::{AdaptiveExponent, Curriculum, HalvingStage, TargetRate};
 pub use gap::Gap;
 pub use levels::{LevelsError, SamplingLevels, TrainingLevels, karras_levels};
 pub use proposal::{LogNormal, Proposal};

@@ -45,14 +45,14 @@ pub enum Path<'a> {
 pub struct Consistency {
     /// Distance between the two estimates.
     pub distance: Distance,
-    /// Weight of a pair, taken at its noisier level.
+    /// Weight of a pair.
     pub weighting: Weighting,
     /// Standard deviation of the data.
     pub sigma_data: f64,
 }
 
 impl Consistency {
-    /// λ(σ_high)·d(student(x_high, σ_high), target(x_low, σ_low)), one number a sample.
+    /// λ·d(student(x_high, σ_high), target(x_low, σ_low)), one number a sample.
     ///
     /// # Shapes
     ///
@@ -71,6 +71,9 @@ impl Consistency {
     /// Song et al. 2023 (arXiv:2303.01469), Algorithms 2 and 3; compared with `consistency_losses` in
     /// openai/consistency_models. There, CT takes an Euler step with the image in the teacher's place; the
     /// point it reaches is clean + σ_low·noise, which is what is computed here.
+    /// With inverse-gap weighting and pseudo-Huber distance: improved consistency training (arXiv:2310.14189),
+    /// and, at levels drawn freely, easy consistency tuning (arXiv:2406.14548), whose released code also
+    /// replaces NaN in the target's estimate by zero; here such an update is not made.
     pub fn loss(
         &self,
         student: &dyn Denoiser,
@@ -96,7 +99,8 @@ impl Consistency {
         let reference =
             self.target_estimate(target, noisy_low, &batch.clean, &pairs.low, &batch.condition)?;
         let estimate = student.denoise(noisy_high, &pairs.high, &batch.condition)?;
-        let weights = pairs.high.iter().map(|&sigma| self.weighting.at(sigma, self.sigma_data));
+        let weights = pairs.low.iter().zip(&pairs.high);
+        let weights = weights.map(|(&low, &high)| self.weighting.at_pair(low, high, self.sigma_data));
         let weights = per_sample(weights, &batch.clean).reshape([n]);
         Ok(self.distance.between(estimate, reference) * weights)
     }
@@ -112,6 +116,9 @@ impl Consistency {
     ) -> Result<Tensor<4>, ModelError> {
         if low.iter().all(|&sigma| sigma > 0.0) {
             return Ok(target.denoise(noisy_low, low, condition)?.inner());
+        }
+        if low.iter().all(|&sigma| sigma == 0.0) {
+            return Ok(clean.clone().inner());
         }
         // A network cannot be asked about σ = 0; it is asked about σ_min and the answer is not used.
         let asked: Vec<f64> = low.iter().map(|&s| if s > 0.0 { s } else { target.sigma_min() }).collect();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// λ as a function of the larger of the two levels of a pair.
+/// λ as a function of the levels of a pair.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Weighting {
@@ -17,16 +17,24 @@ pub enum Weighting {
     Karras,
     /// λ = max(σ⁻², 1).
     TruncatedSnr,
+    /// λ = 1/(σ_high - σ_low), one over the distance of the pair: iCT and ECT.
+    InverseGap,
 }
 
 impl Weighting {
-    /// λ at `sigma`.
+    /// λ of a single level: that of its pair with the clean image.
+    pub fn at(self, sigma: f64, sigma_data: f64) -> f64 {
+        self.at_pair(0.0, sigma, sigma_data)
+    }
+
+    /// λ of a pair of levels; all but [`Weighting::InverseGap`] look at the higher one alone.
     ///
     /// # Source
     ///
     /// `get_weightings` in openai/consistency_models. EDM writes the Karras weighting as
-    /// (σ² + σ_data²)/(σ·σ_data)², which is the same number.
-    pub fn at(self, sigma: f64, sigma_data: f64) -> f64 {
+    /// (σ² + σ_data²)/(σ·σ_data)², which is the same number. Inverse gap: improved consistency training
+    /// (arXiv:2310.14189), section 3.2, and easy consistency tuning (arXiv:2406.14548), section 3.3.
+    pub fn at_pair(self, low: f64, sigma: f64, sigma_data: f64) -> f64 {
         let snr = sigma.powi(-2);
         match self {
             Self::Uniform => 1.0,
@@ -34,6 +42,7 @@ impl Weighting {
             Self::SnrPlusOne => snr + 1.0,
             Self::Karras => snr + sigma_data.powi(-2),
             Self::TruncatedSnr => snr.max(1.0),
+            Self::InverseGap => 1.0 / (sigma - low),
         }
     }
 }

@@ -30,7 +30,8 @@ use crate::noise::{NoiseSource, SamplingLevels};
 ///
 /// Song et al. 2023 (arXiv:2303.01469), Algorithm 1. Compared with `stochastic_iterative_sampler` in
 /// openai/consistency_models, which takes indices into a Karras schedule where this takes the levels
-/// themselves, and which adds noise of scale zero after the last jump.
+/// themselves, and which adds noise of scale zero after the last jump. The generator of locuslab/ect adds noise of
+/// the full σ; with its σ_min of 0.003 that is 7e-6 of the noise at σ = 0.821.
 pub fn sample_multistep(
     model: &dyn Denoiser,
     levels: &SamplingLevels,

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 
-use super::{OdeOptions, Request, sample_multistep, sample_ode};
+use super::{OdeEnd, OdeMethod, OdeOptions, Request, sample_multistep, sample_ode};
 use crate::Result;
 use crate::data::ImageShape;
 use crate::model::{Condition, NoiseRange, Preconditioned};
@@ -23,6 +23,14 @@ pub enum Plan {
 }
 
 impl Plan {
+    /// How a model of progressive distillation samples: one Euler step from each level to the next, the last of which is
+    /// not evaluated.
+    pub fn progressive(levels: SamplingLevels) -> Self {
+        let options =
+            OdeOptions { method: OdeMethod::Euler, end: OdeEnd::LastLevel, ..OdeOptions::default() };
+        Self::Ode { levels, options }
+    }
+
     /// Network evaluations a sample.
     pub fn nfe(&self) -> usize {
         match self {

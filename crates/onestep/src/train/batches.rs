@@ -2,10 +2,11 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::Augmentation;
 use super::recipe::{Objective, Recipe};
 use crate::data::{DataError, Dataset, flip_horizontal};
 use crate::model::{Condition, DropoutKey};
-use crate::noise::{LevelsError, LogNormal, Purpose, Stream, TrainingLevels};
+use crate::noise::{HalvingStage, LevelsError, LogNormal, Proposal, Purpose, Stream, TrainingLevels};
 use crate::objective::{Batch, LevelPairs};
 
 /// The noise levels of a batch.
@@ -38,6 +39,26 @@ impl Levels {
     }
 }
 
+/// The stage of easy tuning that sample `number` of a run belongs to: a function of the images seen alone.
+pub(super) fn gap_stage(number: u64, images_per_stage: u64) -> u32 {
+    (number / images_per_stage.max(1)).min(1000) as u32
+}
+
+/// Pairs of neighboring levels of the recipe's grid of `n_levels`, in the intervals that `draw` picks.
+fn neighbors(
+    recipe: &Recipe,
+    n_levels: usize,
+    draw: impl FnOnce(&TrainingLevels) -> Vec<usize>,
+) -> Result<Levels, LevelsError> {
+    let noise = &recipe.noise;
+    let grid = TrainingLevels::karras(n_levels, noise.sigma_min, noise.sigma_max, noise.rho)?;
+    let intervals = draw(&grid);
+    Ok(Levels::Pairs(LevelPairs {
+        low: intervals.iter().map(|&i| grid.as_slice()[i]).collect(),
+        high: intervals.iter().map(|&i| grid.as_slice()[i + 1]).collect(),
+    }))
+}
+
 /// Draws batches from a data set.
 ///
 /// # Randomness
@@ -49,6 +70,7 @@ pub struct Batches {
     data: Box<dyn Dataset>,
     seed: u64,
     flip: bool,
+    augment: Option<Augmentation>,
     labels: bool,
     epoch: Option<(u64, Vec<u32>)>,
 }
@@ -56,7 +78,8 @@ pub struct Batches {
 impl Batches {
     /// Batches of `data` as `recipe` asks.
     pub fn new(recipe: &Recipe, data: Box<dyn Dataset>, labels: bool) -> Self {
-        Self { data, seed: recipe.train.seed, flip: recipe.data.flip, labels, epoch: None }
+        let (flip, augment) = (recipe.data.flip, recipe.train.augment);
+        Self { data, seed: recipe.train.seed, flip, augment, labels, epoch: None }
     }
 
     /// The data set.
@@ -78,12 +101,16 @@ impl Batches {
         let mut clean = Vec::with_capacity(n * shape.n_values());
         let mut noise = Vec::with_capacity(n * shape.n_values());
         let mut labels = Vec::with_capacity(n);
+        let mut changes = Vec::new();
         let samples: Vec<u64> = (first..first + n as u64).collect();
         for &number in &samples {
             let index = self.index(number);
             let mut sample = self.data.sample(index)?;
             if self.flip && Stream::new(self.seed, Purpose::Augment, 0, number).next_u32() & 1 == 1 {
                 flip_horizontal(&mut sample.values, shape);
+            }
+            if let Some(augment) = &self.augment {
+                changes.push(augment.apply(&mut sample.values, shape, self.seed, number));
             }
             clean.extend(sample.values);
             noise.extend(
@@ -95,7 +122,7 @@ impl Batches {
         let tensor = |values| Tensor::from_data(TensorData::new(values, extents), device);
         let condition = Condition {
             labels: self.labels.then_some(labels),
-            augment: None,
+            augment: self.augment.is_some().then_some(changes),
             dropout: Some(DropoutKey { seed: self.seed, step, samples }),
         };
         Ok(Batch { clean: tensor(clean), noise: tensor(noise), condition })
@@ -115,14 +142,23 @@ impl Batches {
                 Ok(Levels::Single(numbers.map(|number| proposal.draw(&mut stream(number))).collect()))
             }
             Objective::Consistency { curriculum, proposal, .. } => {
-                let noise = &recipe.noise;
                 let n_levels = curriculum.n_levels(step, recipe.train.steps);
-                let grid = TrainingLevels::karras(n_levels, noise.sigma_min, noise.sigma_max, noise.rho)?;
-                let intervals = proposal.draw(&grid, numbers.map(stream));
-                Ok(Levels::Pairs(LevelPairs {
-                    low: intervals.iter().map(|&i| grid.as_slice()[i]).collect(),
-                    high: intervals.iter().map(|&i| grid.as_slice()[i + 1]).collect(),
-                }))
+                neighbors(recipe, n_levels, |grid| proposal.draw(grid, numbers.map(stream)))
+            }
+            Objective::Tuning { p_mean, p_std, gap, images_per_stage, .. } => {
+                let proposal = LogNormal { p_mean: *p_mean, p_std: *p_std };
+                let high: Vec<f64> =
+                    numbers.clone().map(|number| proposal.draw(&mut stream(number))).collect();
+                let low = numbers.zip(&high);
+                let low =
+                    low.map(|(number, &sigma)| gap.partner(sigma, gap_stage(number, *images_per_stage)));
+                Ok(Levels::Pairs(LevelPairs { low: low.collect(), high }))
+            }
+            Objective::ProgressiveDistillation { start_intervals, steps_per_stage, .. } => {
+                let stage = HalvingStage::at(*start_intervals, *steps_per_stage, step);
+                neighbors(recipe, stage.n_intervals + 1, |grid| {
+                    Proposal::Uniform.draw(grid, numbers.map(stream))
+                })
             }
         }
     }

@@ -1,6 +1,6 @@
 //! How much memory a run will need, before it is started.
 
-use super::recipe::Recipe;
+use super::recipe::{Objective, Recipe};
 use crate::model::Network;
 
 /// Bytes that a training run holds at its peak.
@@ -23,10 +23,15 @@ impl MemoryForecast {
         let values: u64 = network.parameters().iter().map(|spec| spec.n_values() as u64).sum();
         let size = 4 * values;
         let train = &recipe.train;
-        let saved = 3 + train.averages.len() as u64 + u64::from(recipe.keeps_target());
+        let makes_teachers = matches!(recipe.objective, Objective::ProgressiveDistillation { .. });
+        let saved =
+            3 + train.averages.len() as u64 + u64::from(recipe.keeps_target()) + u64::from(makes_teachers);
         // Saved are the student, two moments, averages and target; in memory also the gradient, the new
         // weights while the old ones are still there, and the teacher.
-        let held = saved + 2 + u64::from(recipe.distills()) + u64::from(train.microbatch.is_some());
+        let held = saved
+            + 2
+            + u64::from(recipe.distills() && !makes_teachers)
+            + u64::from(train.microbatch.is_some());
         let micro = train.microbatch.unwrap_or(train.batch) as u64;
         Self {
             weights: held * size,

@@ -6,6 +6,7 @@
 //!    averages are what one samples from.
 //! 4. [`checkpoint`] keeps all of it on disk, whole or not at all, so that a run continues to the bit.
 
+mod augment;
 mod batches;
 mod builtin;
 pub mod checkpoint;
@@ -17,8 +18,11 @@ mod observer;
 mod optimizer;
 mod preview;
 mod recipe;
+mod recipe_check;
+mod start;
 mod trainer;
 
+pub use augment::Augmentation;
 pub use batches::{Batches, Levels};
 pub use builtin::{builtin_recipe, builtin_recipes};
 pub use ema::{Average, AverageConfig, AverageError, blend};
@@ -27,5 +31,5 @@ pub use forecast::MemoryForecast;
 pub use learning_rate::{Decay, LearningRate};
 pub use observer::{Event, Flow, LevelLoss, Observer};
 pub use optimizer::{AdamConfig, NamedArrays, Optimizer, OptimizerConfig, OptimizerError, RadamConfig};
-pub use recipe::{Noise, Objective, PathConfig, Recipe, RecipeError, Start, Train};
+pub use recipe::{Noise, Objective, PathConfig, Recipe, RecipeError, Sampling, Start, Train};
 pub use trainer::Trainer;

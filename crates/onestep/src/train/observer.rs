@@ -38,6 +38,9 @@ pub enum Event {
         /// Rate of the target μ(k), for consistency objectives.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         target_rate: Option<f64>,
+        /// Stage, counted from 0, for objectives that have stages.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stage: Option<u64>,
         /// Mean loss of the batch's quarters by noise level, from the cleanest to the noisiest.
         loss_by_level: Vec<LevelLoss>,
     },

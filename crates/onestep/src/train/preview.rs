@@ -37,9 +37,15 @@ pub fn write(
             let levels = SamplingLevels::karras(HEUN_LEVELS, noise.sigma_min, noise.sigma_max, noise.rho)?;
             vec![Plan::Ode { levels, options: OdeOptions::default() }]
         }
-        Objective::Consistency { .. } => [1, 2, 4]
+        Objective::ProgressiveDistillation { .. } => {
+            recipe.sampling_levels(step)?.map(Plan::progressive).into_iter().collect()
+        }
+        Objective::Consistency { .. } | Objective::Tuning { .. } => [1, 2, 4]
             .into_iter()
-            .map(|n| default_levels(n, &noise.range(), noise.rho).map(Plan::Multistep))
+            .map(|n| match recipe.sampling_levels(step)? {
+                Some(levels) if levels.as_slice().len() == n => Ok(Plan::Multistep(levels)),
+                _ => default_levels(n, &noise.range(), noise.rho).map(Plan::Multistep),
+            })
             .collect::<Result<_, _>>()?,
     };
     let [height, width, _] = model.network().image();

@@ -5,11 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AverageConfig, LearningRate, OptimizerConfig};
+use super::{Augmentation, AverageConfig, LearningRate, OptimizerConfig, recipe_check};
 use crate::data::DataSpec;
 use crate::model::network::Architecture;
 use crate::model::{NoiseRange, Precision, Preconditioning};
-use crate::noise::{Curriculum, LevelsError, Proposal, TargetRate, karras_levels};
+use crate::noise::{Curriculum, Gap, HalvingStage, LevelsError, Proposal, SamplingLevels, TargetRate};
 use crate::objective::{Distance, Weighting};
 use crate::solver::Solver;
 
@@ -32,6 +32,17 @@ pub struct Recipe {
     pub network: Architecture,
     /// How it is trained.
     pub train: Train,
+    /// How it is sampled from, where that was published or searched for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
+}
+
+/// How a trained model is sampled from, unless somebody asks for something else.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sampling {
+    /// Descending noise levels of multistep sampling; the model's file carries them.
+    pub levels: Vec<f64>,
 }
 
 /// The range of noise and the scale of the data.
@@ -92,6 +103,40 @@ pub enum Objective {
         /// How the target follows the student.
         target: TargetRate,
     },
+    /// The consistency loss at levels drawn freely, each with a partner at a gap that shrinks in stages: easy consistency
+    /// tuning (ECT). The target is the student itself with gradients stopped; the student is trained in the form of a
+    /// diffusion model, which a gap to the clean image ties down, and used in the consistency form.
+    Tuning {
+        /// Mean of ln σ of the training levels.
+        p_mean: f64,
+        /// Deviation of ln σ.
+        p_std: f64,
+        /// How far below a level its partner lies.
+        gap: Gap,
+        /// Images of one stage.
+        images_per_stage: u64,
+        /// Distance between the two estimates.
+        distance: Distance,
+        /// Weight of a pair.
+        weighting: Weighting,
+    },
+    /// Two Euler steps of a teacher in one, and again with the student as teacher, until one step is left: progressive
+    /// distillation (PD). Every stage begins with a new optimizer and goes through the learning rate's schedule.
+    ProgressiveDistillation {
+        /// Steps of the student of the first stage, a power of 2; its teacher takes twice as many.
+        start_intervals: usize,
+        /// Updates of a stage; the stages of 2 steps and of 1 take twice as many.
+        steps_per_stage: u64,
+        /// Distance between the two estimates.
+        distance: Distance,
+        /// Weight of a level.
+        #[serde(default = "truncated_snr")]
+        weighting: Weighting,
+    },
+}
+
+fn truncated_snr() -> Weighting {
+    Weighting::TruncatedSnr
 }
 
 fn karras() -> Weighting {
@@ -154,6 +199,9 @@ pub struct Train {
     pub clip_gradient: Option<f64>,
     /// Averages of the weights, for sampling; the first is the one used.
     pub averages: Vec<AverageConfig>,
+    /// Turn, stretch and move images at random, and tell the network (its `augment_dim` is 9 then).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augment: Option<Augmentation>,
     /// Arithmetic of the network's products: "f32", or "bf16", which keeps weights, norms, losses and the optimizer in f32.
     #[serde(default, with = "PrecisionName", skip_serializing_if = "is_f32")]
     pub precision: Precision,
@@ -251,12 +299,16 @@ impl Recipe {
         toml::to_string(self).expect("a recipe holds nothing that TOML cannot express")
     }
 
-    /// `edm`, `cd` or `ct`: the field's name for what this recipe does.
+    /// The field's name for what this recipe does: `edm`, `cd`, `ct`, `ict` (training in isolation with the doubling
+    /// curriculum of improved consistency training), `ect` or `pd`.
     pub fn method(&self) -> &'static str {
         match &self.objective {
             Objective::Denoising { .. } => "edm",
             Objective::Consistency { path: PathConfig::Teacher { .. }, .. } => "cd",
+            Objective::Consistency { curriculum: Curriculum::Doubling { .. }, .. } => "ict",
             Objective::Consistency { path: PathConfig::Data, .. } => "ct",
+            Objective::Tuning { .. } => "ect",
+            Objective::ProgressiveDistillation { .. } => "pd",
         }
     }
 
@@ -272,6 +324,7 @@ impl Recipe {
         decisive.train.checkpoint_every = 1;
         decisive.train.keep = 1;
         decisive.train.preview_every = 0;
+        decisive.sampling = None;
         crate::digest::hex(decisive.to_toml().as_bytes())
     }
 
@@ -282,7 +335,11 @@ impl Recipe {
 
     /// Whether the loss asks a teacher.
     pub fn distills(&self) -> bool {
-        matches!(self.objective, Objective::Consistency { path: PathConfig::Teacher { .. }, .. })
+        matches!(
+            self.objective,
+            Objective::Consistency { path: PathConfig::Teacher { .. }, .. }
+                | Objective::ProgressiveDistillation { .. }
+        )
     }
 
     /// Whether a target with weights of its own is kept beside the student (μ > 0).
@@ -293,8 +350,58 @@ impl Recipe {
     /// How the trained model's output is put together: consistency models get the boundary form.
     pub fn preconditioning(&self) -> Preconditioning {
         match self.objective {
-            Objective::Denoising { .. } => Preconditioning::Edm,
-            Objective::Consistency { .. } => Preconditioning::Boundary,
+            Objective::Denoising { .. } | Objective::ProgressiveDistillation { .. } => Preconditioning::Edm,
+            Objective::Consistency { .. } | Objective::Tuning { .. } => Preconditioning::Boundary,
+        }
+    }
+
+    /// How the student's output is put together while it is trained: as afterwards, but for easy tuning.
+    ///
+    /// # Source
+    ///
+    /// `ECMPrecond` of locuslab/ect.
+    pub fn training_preconditioning(&self) -> Preconditioning {
+        match self.objective {
+            Objective::Tuning { .. } => Preconditioning::Edm,
+            _ => self.preconditioning(),
+        }
+    }
+
+    /// The stage of progressive distillation that a step belongs to; none for other methods.
+    pub fn stage(&self, step: u64) -> Option<HalvingStage> {
+        match self.objective {
+            Objective::ProgressiveDistillation { start_intervals, steps_per_stage, .. } => {
+                Some(HalvingStage::at(start_intervals, steps_per_stage, step))
+            }
+            _ => None,
+        }
+    }
+
+    /// The learning rate of the update that follows `step` updates; in progressive distillation every stage has the
+    /// whole schedule.
+    pub fn learning_rate_at(&self, step: u64) -> f64 {
+        let batch = self.train.batch as u64;
+        let (done, all) = match self.stage(step) {
+            Some(stage) => (step - stage.first_step, stage.n_steps),
+            None => (step, self.train.steps),
+        };
+        self.train.learning_rate.at(done * batch, all * batch)
+    }
+
+    /// The levels that the model trained for `steps` updates samples best with, where the recipe knows: those of
+    /// [`Sampling`], or the grid that a student of progressive distillation was made for, down to σ_min.
+    ///
+    /// # Errors
+    ///
+    /// [`LevelsError`] if they are no levels.
+    pub fn sampling_levels(&self, steps: u64) -> Result<Option<SamplingLevels>, LevelsError> {
+        let Noise { sigma_min, sigma_max, rho, .. } = self.noise;
+        match (self.stage(steps.saturating_sub(1)), &self.sampling) {
+            (Some(stage), _) => {
+                SamplingLevels::karras(stage.n_intervals + 1, sigma_min, sigma_max, rho).map(Some)
+            }
+            (None, Some(sampling)) => SamplingLevels::new(sampling.levels.clone()).map(Some),
+            (None, None) => Ok(None),
         }
     }
 
@@ -304,91 +411,7 @@ impl Recipe {
     ///
     /// [`RecipeError::Value`] with the key and the remedy.
     pub fn check(&self) -> Result<(), RecipeError> {
-        let bad = |key, reason: String| Err(RecipeError::Value { key, reason });
-        let positive = |key, value: f64| {
-            if value > 0.0 && value.is_finite() {
-                Ok(())
-            } else {
-                Err(RecipeError::Value { key, reason: format!("must be a positive number, not {value}") })
-            }
-        };
-        let Noise { sigma_min, sigma_max, sigma_data, rho } = self.noise;
-        positive("noise.sigma_data", sigma_data)?;
-        karras_levels(2, sigma_min, sigma_max, rho)
-            .map_err(|error: LevelsError| RecipeError::Value { key: "noise", reason: error.to_string() })?;
-        let train = &self.train;
-        if train.steps == 0 {
-            return bad("train.steps", "must be at least 1".into());
-        }
-        if train.batch == 0 {
-            return bad("train.batch", "must be at least 1".into());
-        }
-        if let Some(microbatch) = train.microbatch
-            && (microbatch == 0 || microbatch > train.batch)
-        {
-            return bad("train.microbatch", format!("must be between 1 and the batch of {}", train.batch));
-        }
-        if train.checkpoint_every == 0 {
-            return bad("train.checkpoint_every", "must be at least 1".into());
-        }
-        if train.keep == 0 {
-            return bad("train.keep", "must be at least 1, or no checkpoint would remain".into());
-        }
-        if let Some(clip) = train.clip_gradient {
-            positive("train.clip_gradient", clip)?;
-        }
-        positive("train.learning_rate.peak", train.learning_rate.peak)?;
-        train
-            .optimizer
-            .check()
-            .map_err(|error| RecipeError::Value { key: "train.optimizer", reason: error.to_string() })?;
-        match &self.objective {
-            Objective::Denoising { p_mean, p_std, .. } => {
-                positive("objective.p_std", *p_std)?;
-                if !p_mean.is_finite() {
-                    return bad("objective.p_mean", format!("must be a number, not {p_mean}"));
-                }
-            }
-            Objective::Consistency { curriculum, target, distance, .. } => {
-                match *curriculum {
-                    Curriculum::Fixed { n_levels } if n_levels < 2 => {
-                        return bad(
-                            "objective.curriculum.n_levels",
-                            "must be at least 2: one level bounds no interval".into(),
-                        );
-                    }
-                    Curriculum::Progressive { start_intervals, end_intervals }
-                    | Curriculum::Doubling { start_intervals, end_intervals }
-                        if start_intervals == 0 || end_intervals < start_intervals =>
-                    {
-                        return bad(
-                            "objective.curriculum",
-                            format!(
-                                "must grow from at least 1 interval, not from {start_intervals} to {end_intervals}"
-                            ),
-                        );
-                    }
-                    Curriculum::Halving { .. } => {
-                        return bad(
-                            "objective.curriculum",
-                            "`halving` belongs to progressive distillation".into(),
-                        );
-                    }
-                    _ => {}
-                }
-                let rate = match *target {
-                    TargetRate::Fixed { rate } => rate,
-                    TargetRate::Adaptive { initial_rate, .. } => initial_rate,
-                };
-                if !(0.0..1.0).contains(&rate) {
-                    return bad("objective.target", format!("needs a rate from 0 to below 1, not {rate}"));
-                }
-                if let Distance::PseudoHuber { huber_c: Some(huber_c) } = *distance {
-                    positive("objective.distance.huber_c", huber_c)?;
-                }
-            }
-        }
-        Ok(())
+        recipe_check::check(self)
     }
 }
 

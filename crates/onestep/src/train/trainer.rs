@@ -1,6 +1,6 @@
 //! The trainer: one training step, and the loop around it.
 //!
-//! One step, whatever the method:
+//! One step, whatever the method (progressive distillation begins some of them with a new stage):
 //!
 //! 1. images, noise and levels of the samples that are next ([`Batches`]);
 //! 2. the loss of the student, and its gradient;
@@ -8,18 +8,18 @@
 //!    as skipped, and three in a row end the run;
 //! 4. the observer is told.
 
-use std::sync::Arc;
-
 use burn::tensor::{Device, Tensor};
 
-use super::batches::{Batches, Levels};
+use super::batches::{Batches, Levels, gap_stage};
 use super::checkpoint::{Checkpoint, Damaged, Format, ModelHeader, RunFolder, TrainState};
 use super::observer::{Event, Flow, Observer, loss_by_level};
 use super::recipe::{Objective, PathConfig, Recipe, Start};
+use super::start::{check_data, check_teacher, copy_weights};
 use super::{Average, Optimizer, TrainError, blend, preview};
 use crate::data::Dataset;
-use crate::model::{Denoiser, ModelError, ParameterSpec, Preconditioned, Weights};
-use crate::objective::{self, Batch, Consistency};
+use crate::model::{Denoiser, ModelError, Preconditioned, Weights};
+use crate::noise::HalvingStage;
+use crate::objective::{self, Batch, Consistency, ProgressiveDistillation};
 use crate::{Result, TOOL};
 
 /// Skipped updates in a row that end a run.
@@ -30,7 +30,7 @@ pub struct Trainer {
     recipe: Recipe,
     batches: Batches,
     student: Preconditioned,
-    /// None where the target is the student itself (μ = 0, and denoising, which has no target).
+    /// None where the target is the student itself (μ = 0), and where there is no target.
     target: Option<Weights>,
     averages: Vec<Average>,
     teacher: Option<Preconditioned>,
@@ -58,20 +58,8 @@ impl Trainer {
     ) -> Result<Self> {
         recipe.check()?;
         let network = recipe.network.build()?;
-        check_data(network.image(), network.n_classes(), data.as_ref())?;
-        if recipe.needs_teacher() && teacher.is_none() {
-            return Err(TrainError::TeacherNeeded.into());
-        }
-        if let Some(teacher) = &teacher
-            && recipe.distills()
-            && (teacher.network().image() != network.image()
-                || teacher.network().n_classes() != network.n_classes())
-        {
-            return Err(TrainError::TeacherDiffers {
-                reason: "it makes images of another shape, or knows other classes".into(),
-            }
-            .into());
-        }
+        check_data(network.as_ref(), data.as_ref())?;
+        check_teacher(&recipe, network.as_ref(), teacher.as_ref())?;
         let weights = match (recipe.train.start, &teacher) {
             (Start::Teacher, Some(teacher)) => copy_weights(teacher.weights(), network.parameters())?,
             _ => Weights::initialize(network.parameters(), recipe.train.seed, device),
@@ -91,8 +79,13 @@ impl Trainer {
             target: recipe.keeps_target().then(|| weights.clone()),
             averages: recipe.train.averages.iter().map(|config| Average::new(*config, &weights)).collect(),
             optimizer: Optimizer::new(recipe.train.optimizer, &weights),
-            student: Preconditioned::new(network, weights, recipe.preconditioning(), recipe.noise.range())
-                .with_precision(recipe.train.precision),
+            student: Preconditioned::new(
+                network,
+                weights,
+                recipe.training_preconditioning(),
+                recipe.noise.range(),
+            )
+            .with_precision(recipe.train.precision),
             // A loss that never asks the teacher must not hold it in memory (bug A7 of the reference).
             teacher: teacher
                 .filter(|_| recipe.distills())
@@ -121,10 +114,14 @@ impl Trainer {
 
     /// The model to sample from: the first average, or the student where none is kept.
     pub fn best(&self) -> Preconditioned {
-        match self.averages.first() {
-            Some(average) => self.student.with_weights(average.weights.clone()),
-            None => self.student.clone(),
-        }
+        let weights = self.averages.first().map_or(self.student.weights(), |average| &average.weights);
+        Preconditioned::new(
+            self.student.network().clone(),
+            weights.clone(),
+            self.recipe.preconditioning(),
+            self.recipe.noise.range(),
+        )
+        .with_precision(self.recipe.train.precision)
     }
 
     /// Makes one update.
@@ -138,6 +135,7 @@ impl Trainer {
     /// An image that cannot be read; [`TrainError::NotFinite`] after three skipped updates in a row, with
     /// step and levels.
     pub fn step(&mut self) -> Result<Event> {
+        self.turn_stage();
         let TrainState { step, images_seen, .. } = self.state;
         let n = self.recipe.train.batch;
         let levels = Batches::levels(&self.recipe, step, images_seen, n)?;
@@ -150,14 +148,20 @@ impl Trainer {
             return self.skip(loss, &levels);
         }
         self.state.consecutive_bad = 0;
-        let learning_rate =
-            self.recipe.train.learning_rate.at(images_seen, self.recipe.train.steps * n as u64);
+        let learning_rate = self.recipe.learning_rate_at(step);
         self.update(gradients, gradient_norm, learning_rate, step, images_seen);
-        let (n_levels, target_rate) = match &self.recipe.objective {
-            Objective::Denoising { .. } => (None, None),
+        let (n_levels, target_rate, stage) = match &self.recipe.objective {
+            Objective::Denoising { .. } => (None, None, None),
             Objective::Consistency { curriculum, target, .. } => {
                 let total = self.recipe.train.steps;
-                (Some(curriculum.n_levels(step, total)), Some(target.rate(curriculum, step, total)))
+                (Some(curriculum.n_levels(step, total)), Some(target.rate(curriculum, step, total)), None)
+            }
+            Objective::Tuning { images_per_stage, .. } => {
+                (None, None, Some(gap_stage(images_seen, *images_per_stage).into()))
+            }
+            Objective::ProgressiveDistillation { .. } => {
+                let stage = self.recipe.stage(step);
+                (stage.map(|stage| stage.n_intervals + 1), None, stage.map(|stage| stage.number))
             }
         };
         Ok(Event::Step {
@@ -168,6 +172,7 @@ impl Trainer {
             learning_rate,
             n_levels,
             target_rate,
+            stage,
             loss_by_level: loss_by_level(levels.high(), &losses),
         })
     }
@@ -191,7 +196,7 @@ impl Trainer {
         let mut trainer = Self::new(recipe, data, teacher, device)?;
         let specs = trainer.student.network().parameters().clone();
         let Some(restored) = folder.load(&specs, device)? else { return Ok((trainer, Vec::new())) };
-        let Checkpoint { header, weights, averages, target, optimizer, state } = restored.checkpoint;
+        let Checkpoint { header, weights, averages, target, teacher, optimizer, state } = restored.checkpoint;
         if header.architecture != trainer.recipe.network || state.recipe_digest != trainer.state.recipe_digest
         {
             return Err(TrainError::RecipeDiffers { folder: folder.path().into() }.into());
@@ -201,6 +206,9 @@ impl Trainer {
         }
         trainer.student = trainer.student.with_weights(weights);
         trainer.target = target;
+        if let Some(weights) = teacher {
+            trainer.teacher = Some(trainer.student.with_weights(weights));
+        }
         // Their settings are the recipe's, whose text keeps every digit of a rate.
         for (own, saved) in trainer.averages.iter_mut().zip(averages) {
             own.weights = saved.weights;
@@ -231,11 +239,22 @@ impl Trainer {
                 images_seen: self.state.images_seen,
                 step: self.state.step,
                 tool: TOOL.into(),
-                sampling_levels: None,
+                // The recipe has been checked, its levels with it.
+                sampling_levels: self
+                    .recipe
+                    .sampling_levels(self.state.step)
+                    .ok()
+                    .flatten()
+                    .map(|levels| levels.as_slice().to_vec()),
             },
             weights: self.student.weights().clone(),
             averages: self.averages.clone(),
             target: self.target.clone(),
+            // After the first stage of progressive distillation nothing else knows the teacher any more.
+            teacher: match (self.recipe.stage(self.state.step), &self.teacher) {
+                (Some(stage), Some(teacher)) if stage.number > 0 => Some(teacher.weights().clone()),
+                _ => None,
+            },
             optimizer: self.optimizer.clone(),
             state: self.state.clone(),
         }
@@ -277,6 +296,26 @@ impl Trainer {
         let finished = self.state.step >= steps;
         stop_asked(observer, &Event::End { step: self.state.step, finished });
         Ok(finished)
+    }
+
+    /// Begins the next stage of progressive distillation where one is due: the model of the finished stage becomes the
+    /// teacher, and a copy of it the student, with an optimizer that remembers nothing.
+    ///
+    /// A checkpoint at the end of a stage is taken before this, so it holds the finished model of that stage.
+    fn turn_stage(&mut self) {
+        let due =
+            |stage: &crate::noise::HalvingStage| stage.number > 0 && stage.first_step == self.state.step;
+        if self.recipe.stage(self.state.step).filter(due).is_none() {
+            return;
+        }
+        let finished = self.best();
+        let weights = finished.weights().clone();
+        self.optimizer = Optimizer::new(self.recipe.train.optimizer, &weights);
+        for average in &mut self.averages {
+            average.weights = weights.clone();
+        }
+        self.student = self.student.with_weights(weights);
+        self.teacher = Some(finished);
     }
 
     /// Loss of every sample and gradient of their mean, over microbatches.
@@ -323,6 +362,17 @@ impl Trainer {
                     _ => objective::Path::Data,
                 };
                 objective.loss(student, target, path, batch, pairs)
+            }
+            (Objective::Tuning { distance, weighting, .. }, Levels::Pairs(pairs)) => {
+                let objective = Consistency { distance: *distance, weighting: *weighting, sigma_data };
+                objective.loss(student, &self.student, objective::Path::Data, batch, pairs)
+            }
+            (Objective::ProgressiveDistillation { distance, weighting, .. }, Levels::Pairs(steps)) => {
+                let (distance, weighting, rho) = (*distance, *weighting, self.recipe.noise.rho);
+                let objective = ProgressiveDistillation { distance, weighting, sigma_data, rho };
+                // A run without a teacher was refused at its beginning.
+                let teacher = self.teacher.as_ref().unwrap_or(&self.student);
+                objective.loss(student, teacher, batch, steps)
             }
             _ => unreachable!("levels are drawn for the recipe's own objective"),
         }
@@ -380,44 +430,4 @@ fn norm(gradients: &[Tensor<1>]) -> f64 {
 /// Tells the observer and says whether it wants to stop.
 fn stop_asked(observer: &mut dyn Observer, event: &Event) -> bool {
     observer.observe(event) == Flow::Stop
-}
-
-/// Refuses data whose images or classes the network is not made for.
-fn check_data(image: [usize; 3], n_classes: Option<usize>, data: &dyn Dataset) -> Result<(), TrainError> {
-    let shape = data.shape();
-    if image != [shape.height, shape.width, shape.channels] {
-        let [height, width, channels] = image;
-        return Err(TrainError::DataDiffers {
-            reason: format!(
-                "the network makes images of {width}x{height} with {channels} channels, the data are {}x{} with {}",
-                shape.width, shape.height, shape.channels
-            ),
-        });
-    }
-    let n_names = data.class_names().len();
-    match n_classes {
-        Some(n_classes) if n_names != n_classes => Err(TrainError::DataDiffers {
-            reason: match n_names {
-                0 => format!("the network knows {n_classes} classes, the data have no labels"),
-                n => format!("the network knows {n_classes} classes, the data have {n}"),
-            },
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// The teacher's weights as the student's start; both must be the same network.
-fn copy_weights(teacher: &Weights, specs: &Arc<[ParameterSpec]>) -> Result<Weights, TrainError> {
-    for spec in specs.iter() {
-        let same = |other: &&ParameterSpec| other.name == spec.name && other.shape == spec.shape;
-        if teacher.specs().iter().find(same).is_none() {
-            return Err(TrainError::TeacherDiffers {
-                reason: format!("it has no tensor `{}` of shape {:?} to start from", spec.name, spec.shape),
-            });
-        }
-    }
-    if teacher.specs().len() != specs.len() {
-        return Err(TrainError::TeacherDiffers { reason: "it has more tensors than the student".into() });
-    }
-    Ok(Weights::from_values(specs, teacher.values().to_vec()))
 }

@@ -2,8 +2,11 @@
 
 use burn::tensor::{Device, Tensor};
 use onestep::model::{Condition, Denoiser, Preconditioned, Preconditioning, Weights};
-use onestep::noise::{AdaptiveExponent, Curriculum, SamplingLevels, TargetRate};
-use onestep::objective::{Batch, Consistency, Distance, LevelPairs, Path, Weighting, denoising};
+use onestep::noise::{AdaptiveExponent, Curriculum, Gap, LogNormal, SamplingLevels, TargetRate};
+use onestep::objective::{
+    Batch, Consistency, Distance, LevelPairs, Path, ProgressiveDistillation, Weighting, denoising,
+    huber_c_for,
+};
 use onestep::solver::Solver;
 use onestep::train::{Optimizer, OptimizerConfig, RadamConfig, blend};
 
@@ -119,6 +122,105 @@ fn golden_consistency_training() {
 #[test]
 fn golden_consistency_weightings() {
     consistency_case("consistency_ct_weights", false);
+}
+
+#[test]
+fn golden_progressive_distillation() {
+    let Some(case) = golden::case("progdist") else { return };
+    let (Some(student), Some(teacher)) = (
+        golden_model(&case, Some("student"), Preconditioning::Edm),
+        golden_model(&case, Some("teacher"), Preconditioning::Edm),
+    ) else {
+        return;
+    };
+    let batch = batch(&case, "");
+    // This case counts intervals, the others levels.
+    let steps = pairs(&case, "indices", case.number("num_scales") as usize + 1);
+    for key in case.json["results"].as_object().expect("results").keys() {
+        let (norm, weight) = key.split_once('.').expect("LOSSNORM.WEIGHTING");
+        let objective = ProgressiveDistillation {
+            distance: distance(norm),
+            weighting: weighting(weight),
+            sigma_data: case.number("diffusion.sigma_data"),
+            rho: case.number("diffusion.rho"),
+        };
+        let tracked = student.weights().tracked();
+        let losses =
+            objective.loss(&student.with_weights(tracked.clone()), &teacher, &batch, &steps).unwrap();
+        check_loss(&case, key, &student, &tracked, losses);
+    }
+}
+
+#[test]
+fn golden_easy_tuning() {
+    let Some(case) = golden::case("ect_loss") else { return };
+    let Some(model) = golden_model(&case, None, Preconditioning::Edm) else { return };
+    let image = |key: &str| case.array(key).channels_last().tensor(&device());
+    let batch = Batch { clean: image("images"), noise: image("eps"), condition: Condition::default() };
+    let proposal = LogNormal { p_mean: case.number("P_mean"), p_std: case.number("P_std") };
+    let high = case.array("t").values.clone();
+    let drawn: Vec<f64> = case.array("normal_for_t").values.iter().map(|&z| proposal.level(z)).collect();
+    check_values(&case.name, "t", &drawn, &high, |t| 1e-5 * t);
+    for (key, result) in case.json["results"].as_object().expect("results") {
+        let number = |name: &str| result[name].as_f64().unwrap_or_else(|| panic!("{key}: no `{name}`"));
+        let gap = match result["adj"].as_str() {
+            Some("const") => Gap::Constant { shrink: number("q") },
+            Some("sigmoid") => Gap::Sigmoid { shrink: number("q"), k: case.number("k"), b: case.number("b") },
+            other => panic!("{key}: adjustment {other:?}"),
+        };
+        let low: Vec<f64> = high.iter().map(|&t| gap.partner(t, number("stage") as u32)).collect();
+        let expected = &case.array(&format!("{key}.r")).values;
+        check_values(&case.name, &format!("{key} r"), &low, expected, |r| 1e-6 + 1e-5 * r.abs());
+        let objective = Consistency {
+            distance: Distance::PseudoHuber { huber_c: Some(number("c")) },
+            weighting: Weighting::InverseGap,
+            sigma_data: model.range().sigma_data,
+        };
+        let pairs = LevelPairs { low, high: high.clone() };
+        let tracked = model.weights().tracked();
+        let losses =
+            objective.loss(&model.with_weights(tracked.clone()), &model, Path::Data, &batch, &pairs).unwrap();
+        check_loss(&case, key, &model, &tracked, losses);
+    }
+}
+
+/// The two forms of easy tuning: that of a diffusion model in training, the consistency form afterwards.
+#[test]
+fn golden_easy_tuning_network() {
+    let Some(case) = golden::case("ect_net") else { return };
+    for (key, preconditioning) in
+        [("denoised_train", Preconditioning::Edm), ("denoised_eval", Preconditioning::Boundary)]
+    {
+        let Some(model) = golden_model(&case, None, preconditioning) else { return };
+        let noisy = case.array("x").channels_last();
+        let sigma = &case.array("sigma").values;
+        let got = model.denoise(noisy.tensor(&device()), sigma, &Condition::default()).unwrap();
+        case.check(key, &Array::from_tensor(got), &case.array(key).channels_last());
+    }
+}
+
+#[test]
+fn golden_pseudo_huber() {
+    let Some(case) = golden::case("schedules") else { return };
+    for block in case.blocks("pseudo_huber_constant") {
+        let n_values = block["shape"].as_array().expect("a shape").iter();
+        let n_values: u64 = n_values.map(|n| n.as_u64().expect("a size")).product();
+        let expected = block["c"].as_f64().expect("a number");
+        check_values("schedules", "pseudo-Huber c", &[huber_c_for(n_values as usize)], &[expected], |c| {
+            1e-12 * c
+        });
+    }
+    let Some(example) = case.json.get("pseudo_huber_example") else { return };
+    let rows = |key: &str| {
+        let rows: Vec<Vec<f32>> = serde_json::from_value(example[key].clone()).expect("rows");
+        let shape = [rows.len(), 1, 1, rows[0].len()];
+        Tensor::<4>::from_data(burn::tensor::TensorData::new(rows.concat(), shape), &device())
+    };
+    let distance = Distance::PseudoHuber { huber_c: example["c"].as_f64() };
+    let got = Array::from_tensor(distance.between(rows("a"), rows("b"))).values;
+    let expected: Vec<f64> = serde_json::from_value(example["per_row"].clone()).expect("a row each");
+    // f32 against f64.
+    check_values("schedules", "pseudo-Huber", &got, &expected, |d| 1e-6 * d.abs());
 }
 
 #[test]

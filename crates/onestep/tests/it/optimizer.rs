@@ -201,13 +201,45 @@ fn averages_have_stable_names() {
         label(r#"{"half_life_images": 500000, "ramp_up_ratio": 0.05}"#),
         "ema-half-life-500000-ramp-up-0.05"
     );
+    assert_eq!(label(r#"{"relative_std": 0.1}"#), "ema-power-0.1");
+}
+
+/// The share of each past update in a power-function average has the deviation in its name, and the published power.
+#[test]
+fn power_function_averages_have_the_deviation_they_promise() {
+    for (relative_std, power) in [(0.05, 16.97), (0.1, 6.94)] {
+        let config = AverageConfig::Power { relative_std };
+        let (n, batch) = (20_000u64, 10u64);
+        // Averages of the time and of its square, followed like a weight.
+        let (mut mean, mut square) = (0.0, 0.0);
+        for update in 0..n {
+            let rate = config.rate_at(update * batch, batch);
+            let time = (update + 1) as f64 / n as f64;
+            mean = rate * mean + (1.0 - rate) * time;
+            square = rate * square + (1.0 - rate) * time * time;
+        }
+        let std = (square - mean * mean).sqrt();
+        assert!((std / relative_std - 1.0).abs() < 1e-2, "{relative_std}: deviation {std}");
+        // The profile t^power on [0, 1] has the mean (power + 1)/(power + 2).
+        let expected = (power + 1.0) / (power + 2.0);
+        assert!((mean - expected).abs() < 1e-3, "{relative_std}: mean {mean}, expected {expected}");
+    }
+    assert_eq!(
+        AverageConfig::Power { relative_std: 0.1 }.rate_at(0, 128),
+        0.0,
+        "the first update is taken whole"
+    );
 }
 
 #[test]
 fn averages_that_make_no_sense_are_refused() {
     for (text, message) in [
-        ("{}", "needs either `rate` or `half_life_images`"),
-        (r#"{"rate": 0.9, "half_life_images": 5}"#, "needs either `rate` or `half_life_images`"),
+        ("{}", "needs one of `rate`, `half_life_images` and `relative_std`"),
+        (r#"{"rate": 0.9, "half_life_images": 5}"#, "and only one of them"),
+        (r#"{"rate": 0.9, "relative_std": 0.1}"#, "and only one of them"),
+        (r#"{"relative_std": 0.3}"#, "above 0 and below 0.2886, got 0.3"),
+        (r#"{"relative_std": 0}"#, "above 0"),
+        (r#"{"relative_std": 0.1, "ramp_up_ratio": 1}"#, "`ramp_up_ratio` belongs to `half_life_images`"),
         (r#"{"rate": 0.9, "ramp_up_ratio": 0.05}"#, "`ramp_up_ratio` belongs to `half_life_images`"),
         (r#"{"rate": 1.0}"#, "at least 0 and below 1, got 1"),
         (r#"{"rate": -0.5}"#, "got -0.5"),

@@ -4,17 +4,20 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use onestep::data::{DataError, Dataset, ImageShape, Sample, open};
+use onestep::model::network::SongConfig;
 use onestep::model::{
-    Condition, Denoiser, DropoutKey, GaussianMixture, Preconditioned, Preconditioning, Weights,
+    Architecture, Condition, Denoiser, DropoutKey, GaussianMixture, Preconditioned, Preconditioning, Weights,
 };
-use onestep::noise::{Purpose, Stream, TrainingLevels};
-use onestep::objective::{Batch, Consistency, Distance, LevelPairs, Path as OdePath, Weighting};
+use onestep::noise::{Curriculum, Gap, Proposal, Purpose, Stream, TrainingLevels};
+use onestep::objective::{
+    Batch, Consistency, Distance, LevelPairs, Path as OdePath, ProgressiveDistillation, Weighting,
+};
 use onestep::sample::{Plan, default_levels, generate};
 use onestep::solver::Solver;
 use onestep::train::checkpoint::RunFolder;
 use onestep::train::{
-    Event, Flow, LearningRate, Optimizer, OptimizerConfig, RadamConfig, Recipe, Trainer, builtin_recipe,
-    builtin_recipes,
+    Augmentation, AverageConfig, Batches, Event, Flow, LearningRate, Levels, Objective, Optimizer,
+    OptimizerConfig, PathConfig, RadamConfig, Recipe, Trainer, builtin_recipe, builtin_recipes,
 };
 
 use crate::golden::Array;
@@ -23,7 +26,8 @@ fn device() -> Device {
     Device::flex()
 }
 
-/// A small convolutional run on 8x8 emoji with dropout, flips, classes, an average and (CT) an adaptive target.
+/// A small convolutional run on 8x8 emoji with dropout, flips, classes, (but for PD) an average and (CT) an adaptive target;
+/// easy tuning and progressive distillation go through several stages.
 fn tiny(method: &str, settings: &[&str]) -> Recipe {
     let mut all: Vec<String> = [
         "data.image_size=8",
@@ -43,9 +47,14 @@ fn tiny(method: &str, settings: &[&str]) -> Recipe {
     .chain(settings)
     .map(ToString::to_string)
     .collect();
-    if method == "ct" {
-        all.push("objective.target={ kind = \"adaptive\", initial_rate = 0.9 }".into());
-    }
+    let own: &[&str] = match method {
+        "ct" => &["objective.target={ kind = \"adaptive\", initial_rate = 0.9 }"],
+        "ect" => &["objective.images_per_stage=14"],
+        "pd" => &["objective.start_intervals=4", "objective.steps_per_stage=2"],
+        _ => &[],
+    };
+    // What the test asks for wins.
+    all.splice(0..0, own.iter().map(ToString::to_string));
     Recipe::parse(builtin_recipe(&format!("emoji-{method}")).unwrap(), &all).unwrap()
 }
 
@@ -73,10 +82,12 @@ fn files(run: &Path, step: u64) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// 3 + 3 steps are 6 steps, to the bit, for every method: weights, averages, target, optimizer, data order, noise, dropout.
+/// 2 + 4 steps are 6 steps, to the bit, for every method: weights, averages, target, optimizer, data order, noise, dropout.
+/// Progressive distillation is stopped within its first stage, between two stages, and within the second.
 #[test]
 fn resume_equals_not_stopping() {
-    for method in ["edm", "cd", "ct"] {
+    let stops = [("edm", 2), ("cd", 2), ("ct", 2), ("ict", 2), ("ect", 2), ("pd", 1), ("pd", 2), ("pd", 3)];
+    for (method, stop) in stops {
         let recipe = tiny(method, &[]);
         let whole = tempfile::tempdir().unwrap();
         let folder = RunFolder::open(whole.path(), 9).unwrap();
@@ -84,17 +95,17 @@ fn resume_equals_not_stopping() {
 
         let parts = tempfile::tempdir().unwrap();
         let folder = RunFolder::open(parts.path(), 9).unwrap();
-        // The observer asks to stop during step 2, as a signal would: the step is finished and saved.
-        let mut stop_at_two = |event: &Event| match event {
-            Event::Step { step: 2.., .. } => Flow::Stop,
+        // The observer asks to stop during a step, as a signal would: the step is finished and saved.
+        let mut stop_there = |event: &Event| match event {
+            Event::Step { step, .. } if *step >= stop => Flow::Stop,
             _ => Flow::Continue,
         };
-        assert!(!trainer(&recipe).run(&folder, &mut stop_at_two).unwrap());
+        assert!(!trainer(&recipe).run(&folder, &mut stop_there).unwrap());
         let data = open(&recipe.data).unwrap();
         let (mut resumed, damaged) =
             Trainer::resume(recipe.clone(), data, teacher(&recipe), &folder, &device()).unwrap();
         assert!(damaged.is_empty());
-        assert_eq!(resumed.state().step, 2);
+        assert_eq!(resumed.state().step, stop);
         assert!(resumed.run(&folder, &mut |_: &Event| Flow::Continue).unwrap());
         let (whole, parts) = (files(whole.path(), 6), files(parts.path(), 6));
         assert_eq!(whole.len(), parts.len());
@@ -103,8 +114,207 @@ fn resume_equals_not_stopping() {
             assert!(a == b, "{method}: {name} differs after resuming");
         }
         let expected = if method == "ct" { 5 } else { 4 };
-        assert_eq!(whole.len(), expected, "{method}: model, average, optimizer, state and, for CT, target");
+        assert_eq!(
+            whole.len(),
+            expected,
+            "{method}: model, average (PD: teacher), optimizer, state and, for CT, target"
+        );
     }
+}
+
+/// Bug A2 of the reference: progressive distillation cannot start, and divides by the steps of a decay that is off.
+#[test]
+fn progressive_distillation_goes_through_its_stages() {
+    for decay in ["linear", "constant"] {
+        let decay_setting = format!("train.learning_rate.decay={decay}");
+        let settings = [
+            "train.steps=10",
+            "train.checkpoint_every=1",
+            "train.keep=20",
+            "network.dropout=0.0",
+            &decay_setting,
+        ];
+        let recipe = tiny("pd", &settings);
+        let run = tempfile::tempdir().unwrap();
+        let folder = RunFolder::open(run.path(), 20).unwrap();
+        let mut seen = Vec::new();
+        let mut watch = |event: &Event| {
+            if let Event::Step { n_levels, stage, learning_rate, .. } = event {
+                seen.push((n_levels.unwrap() - 1, stage.unwrap(), *learning_rate));
+            }
+            Flow::Continue
+        };
+        let mut run_of_it = trainer(&recipe);
+        assert!(run_of_it.run(&folder, &mut watch).unwrap());
+        let intervals: Vec<usize> = seen.iter().map(|&(intervals, ..)| intervals).collect();
+        assert_eq!(intervals, [4, 4, 2, 2, 2, 2, 1, 1, 1, 1]);
+        let stages: Vec<u64> = seen.iter().map(|&(_, stage, _)| stage).collect();
+        assert_eq!(stages, [0, 0, 1, 1, 1, 1, 2, 2, 2, 2]);
+        let peak = recipe.train.learning_rate.peak;
+        let shares: Vec<f64> = seen.iter().map(|&(.., rate)| rate / peak).collect();
+        let expected = match decay {
+            "linear" => [1.0, 0.5, 1.0, 0.75, 0.5, 0.25, 1.0, 0.75, 0.5, 0.25],
+            _ => [1.0; 10],
+        };
+        assert_eq!(shares, expected, "the rate's schedule begins with every stage");
+
+        let array = |step: u64, file: &str| {
+            let path = run.path().join(format!("ckpt/step-{step:08}/{file}.safetensors"));
+            std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        };
+        // The numbers alone: headers say at which step they were written.
+        let numbers = |bytes: Vec<u8>| {
+            bytes[8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize..].to_vec()
+        };
+        for (stage_end, within) in [(2, 3), (6, 7), (6, 10)] {
+            assert!(
+                numbers(array(stage_end, "model")) == numbers(array(within, "teacher")),
+                "the student of step {stage_end} is the teacher at step {within}"
+            );
+        }
+        let optimizer_step = |step: u64| {
+            let (_, header) = safetensors::SafeTensors::read_metadata(&array(step, "optim")).unwrap();
+            let header = header.metadata().clone().unwrap_or_default();
+            header
+                .values()
+                .find_map(|text| serde_json::from_str::<serde_json::Value>(text).ok()?["step"].as_u64())
+        };
+        assert_eq!(
+            [2, 3, 6, 7].map(optimizer_step),
+            [Some(2), Some(1), Some(4), Some(1)],
+            "a new optimizer each"
+        );
+    }
+}
+
+/// What a finished model says about its sampling, without being asked.
+#[test]
+fn headers_carry_the_levels_to_sample_at() {
+    let levels = |method: &str, settings: &[&str], steps: usize| {
+        let mut trainer = trainer(&tiny(method, settings));
+        (0..steps).for_each(|_| drop(trainer.step().unwrap()));
+        let header = trainer.checkpoint().header;
+        (header.preconditioning, header.sampling_levels.map(|levels| levels.len()))
+    };
+    assert_eq!(levels("ct", &[], 1), (Preconditioning::Boundary, None));
+    assert_eq!(levels("ect", &[], 1), (Preconditioning::Boundary, Some(2)));
+    // Four steps lie between five levels; the model of a stage is that of its last step.
+    assert_eq!(levels("pd", &[], 2), (Preconditioning::Edm, Some(5)));
+    assert_eq!(levels("pd", &[], 3), (Preconditioning::Edm, Some(3)));
+}
+
+/// Easy tuning trains in the form of a diffusion model, and what it makes is the identity at the smallest level.
+#[test]
+fn easy_tuning_is_used_in_the_consistency_form() {
+    let recipe = tiny("ect", &[]);
+    let mut run = trainer(&recipe);
+    run.step().unwrap();
+    assert_eq!(run.student().preconditioning(), Preconditioning::Edm);
+    let batch = batch_of(&recipe, 2);
+    let noisy = batch.clean + batch.noise * recipe.noise.sigma_min;
+    let sigma = [recipe.noise.sigma_min; 2];
+    let got = run.best().denoise(noisy.clone(), &sigma, &batch.condition).unwrap();
+    assert_eq!(Array::from_tensor(got).values, Array::from_tensor(noisy).values);
+}
+
+/// Bug B5 of another implementation: the schedule of its gap depends on how often it reports.
+#[test]
+fn the_gap_is_a_function_of_images_seen() {
+    let low = |batch: usize, first: u64| {
+        let recipe = tiny("ect", &[&format!("train.batch={batch}")]);
+        match Batches::levels(&recipe, first / batch as u64, first, batch).unwrap() {
+            Levels::Pairs(pairs) => pairs.low,
+            other => panic!("{other:?}"),
+        }
+    };
+    let whole = low(28, 0);
+    let parts: Vec<f64> = [0, 7, 14, 21].into_iter().flat_map(|first| low(7, first)).collect();
+    assert_eq!(whole, parts);
+}
+
+/// A denoiser that remembers whether it was told to drop out.
+struct Listening<'a>(&'a Preconditioned, std::cell::RefCell<Vec<bool>>);
+
+impl Denoiser for Listening<'_> {
+    fn denoise(
+        &self,
+        noisy: Tensor<4>,
+        sigma: &[f64],
+        condition: &Condition,
+    ) -> Result<Tensor<4>, onestep::model::ModelError> {
+        self.1.borrow_mut().push(condition.dropout.is_some());
+        self.0.denoise(noisy, sigma, condition)
+    }
+    fn sigma_min(&self) -> f64 {
+        self.0.sigma_min()
+    }
+}
+
+#[test]
+fn teachers_never_drop_out() {
+    let recipe = tiny("cd", &[]);
+    let (model, mut batch) = (random_model(&recipe), batch_of(&recipe, 2));
+    batch.condition.dropout = Some(DropoutKey { seed: 1, step: 0, samples: vec![0, 1] });
+    let listen = || Listening(&model, Vec::new().into());
+    let pairs = LevelPairs { low: vec![1.0; 2], high: vec![2.0; 2] };
+    let (distance, weighting, sigma_data) = (Distance::L2, Weighting::Uniform, 0.5);
+
+    let (student, target, teacher) = (listen(), listen(), listen());
+    let path = OdePath::Teacher { teacher: &teacher, solver: Solver::Heun };
+    Consistency { distance, weighting, sigma_data }.loss(&student, &target, path, &batch, &pairs).unwrap();
+    assert_eq!((student.1.into_inner(), target.1.into_inner()), (vec![true], vec![true]));
+    assert_eq!(teacher.1.into_inner(), [false; 2]);
+
+    let (student, teacher) = (listen(), listen());
+    let objective = ProgressiveDistillation { distance, weighting, sigma_data, rho: 7.0 };
+    objective.loss(&student, &teacher, &batch, &pairs).unwrap();
+    assert_eq!((student.1.into_inner(), teacher.1.into_inner()), (vec![true], vec![false; 2]));
+}
+
+#[test]
+fn augmentation_tells_the_network_what_it_did() {
+    let shape = ImageShape { height: 8, width: 8, channels: 3 };
+    let image: Vec<f32> = (0..shape.n_values()).map(|i| (i % 13) as f32 / 13.0).collect();
+    let apply = |probability: f64, sample: u64| {
+        let mut values = image.clone();
+        let labels = Augmentation { probability }.apply(&mut values, shape, 4, sample);
+        (values, labels)
+    };
+    let (mut unchanged, mut mirrored, n) = (0, 0, 2000);
+    for sample in 0..n {
+        let (values, labels) = apply(0.12, sample);
+        assert_eq!((values.clone(), labels.clone()), apply(0.12, sample), "a place of the run is a change");
+        if labels.iter().all(|&label| label == 0.0) {
+            assert_eq!(values, image, "labels of 0 say that nothing was done");
+            unchanged += 1;
+        }
+        mirrored += usize::from(labels[0] == 1.0);
+    }
+    // No horizontal flip, no vertical one, and none of four changes. Five standard deviations of a binomial share.
+    for (count, p) in [(unchanged, 0.5 * 0.94 * 0.88f64.powi(4)), (mirrored, 0.5)] {
+        let share = count as f64 / n as f64;
+        assert!((share - p).abs() < 5.0 * (p * (1.0 - p) / n as f64).sqrt(), "{share} instead of {p}");
+    }
+    let only_flips = (0..100).map(|sample| apply(0.0, sample).1);
+    assert!(only_flips.clone().all(|labels| labels[1..].iter().all(|&label| label == 0.0)));
+
+    // A run with it moves the weights of the labels, and one whose network is not told is refused.
+    let recipe =
+        tiny("edm", &["train.augment={ probability = 1.0 }", "network.augment_dim=9", "train.batch=16"]);
+    let mut run = trainer(&recipe);
+    let labels = |run: &Trainer| {
+        let (_, value) =
+            run.student().weights().iter().find(|(spec, _)| spec.name.contains("map_augment")).unwrap();
+        Array::from_tensor(value.clone()).values
+    };
+    let before = labels(&run);
+    // The first update of networks whose last layer starts at zero reaches that layer alone.
+    (0..3).for_each(|_| drop(run.step().unwrap()));
+    assert_ne!(before, labels(&run));
+    let text = builtin_recipe("emoji-edm").unwrap();
+    let message =
+        Recipe::parse(text, &["train.augment={ probability = 0.12 }".into()]).unwrap_err().to_string();
+    assert!(message.contains("augment_dim = 9"), "{message}");
 }
 
 #[test]
@@ -475,7 +685,7 @@ fn recipes_parse_describe_themselves_and_come_back_from_toml() {
         assert_eq!(recipe.name, *name);
         assert!(recipe.about.len() > 20, "{name}");
         assert_eq!(Recipe::parse(&recipe.to_toml(), &[]).unwrap(), recipe, "{name}");
-        assert!(name.ends_with(recipe.method()), "{name}");
+        assert_eq!(name.split('-').nth(1), Some(recipe.method()), "{name}");
         recipe.network.build().unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }
@@ -483,7 +693,7 @@ fn recipes_parse_describe_themselves_and_come_back_from_toml() {
 /// The numbers of the published runs (bugs A7, A13, B2: launch scripts, configurations and paper disagree).
 #[test]
 fn published_recipes_have_the_published_numbers() {
-    let rows: [(&str, u64, usize, f64, &str); 9] = [
+    let rows: [(&str, u64, usize, f64, &str); 20] = [
         ("cifar10-edm", 400_000, 512, 1e-3, "random"),
         ("cifar10-cd", 800_000, 512, 4e-4, "teacher"),
         ("cifar10-ct", 800_000, 512, 4e-4, "random"),
@@ -493,12 +703,131 @@ fn published_recipes_have_the_published_numbers() {
         ("lsun256-edm", 600_000, 256, 1e-4, "random"),
         ("lsun256-cd", 600_000, 2048, 1e-5, "teacher"),
         ("lsun256-ct", 1_000_000, 2048, 5e-5, "random"),
+        ("cifar10-cd-l1", 800_000, 512, 2e-4, "teacher"),
+        ("cifar10-pd", 750_000, 512, 5e-5, "teacher"),
+        ("cifar10-edm-ddpmpp", 390_625, 512, 1e-3, "random"),
+        ("cifar10-ict", 400_000, 1024, 1e-4, "random"),
+        ("cifar10-ict-deep", 400_000, 1024, 1e-4, "random"),
+        ("imagenet64-ict", 800_000, 4096, 1e-4, "random"),
+        ("imagenet64-ict-deep", 800_000, 4096, 1e-4, "random"),
+        ("cifar10-ect", 200_000, 128, 1e-4, "teacher"),
+        ("cifar10-ect-1h", 8_000, 128, 1e-4, "teacher"),
+        ("imagenet64-ect", 100_000, 128, 1e-4, "teacher"),
+        ("emoji-ect", 1_000, 16, 5e-4, "teacher"),
     ];
+    // No large recipe without its row.
+    for (name, _) in
+        builtin_recipes().iter().filter(|(name, _)| !name.starts_with("toy") && !name.starts_with("emoji"))
+    {
+        assert!(rows.iter().any(|row| row.0 == *name), "{name} has no row");
+    }
     for (name, steps, batch, rate, start) in rows {
         let train = Recipe::parse(builtin_recipe(name).unwrap(), &[]).unwrap().train;
         assert_eq!((train.steps, train.batch, train.learning_rate.peak), (steps, batch, rate), "{name}");
         assert_eq!(format!("{:?}", train.start).to_lowercase(), start, "{name}");
     }
+}
+
+/// What makes a published run what it is, beyond length and rate.
+#[test]
+fn published_recipes_have_the_published_objectives() {
+    let recipe = |name: &str| Recipe::parse(builtin_recipe(name).unwrap(), &[]).unwrap();
+    let song = |name: &str| match recipe(name).network {
+        Architecture::Song(config) => config,
+        other => panic!("{name}: {other:?}"),
+    };
+    for (name, rate) in [
+        ("cifar10-ict", 0.99993),
+        ("cifar10-ict-deep", 0.99993),
+        ("imagenet64-ict", 0.99997),
+        ("imagenet64-ict-deep", 0.99997),
+    ] {
+        let ict = recipe(name);
+        let Objective::Consistency { path, curriculum, proposal, distance, weighting, target } =
+            ict.objective
+        else {
+            panic!("{name}")
+        };
+        assert_eq!(path, PathConfig::Data);
+        assert_eq!(curriculum, Curriculum::Doubling { start_intervals: 10, end_intervals: 1280 });
+        assert_eq!(proposal, Proposal::LogNormal { p_mean: -1.1, p_std: 2.0 });
+        assert_eq!(distance, Distance::PseudoHuber { huber_c: None });
+        assert_eq!(weighting, Weighting::InverseGap);
+        assert!(target.is_student());
+        assert_eq!(ict.train.averages, [AverageConfig::Rate { rate }]);
+    }
+    let [small, deep] = ["cifar10-ict", "cifar10-ict-deep"].map(song);
+    assert_eq!((small.fourier_scale, small.dropout), (0.02, 0.3));
+    assert_eq!(deep.num_blocks, 2 * small.num_blocks);
+
+    for (name, shrink, stages, huber_c, weighting, middle, dropout) in [
+        ("cifar10-ect", 2.0, 8, 0.0, Weighting::InverseGap, 0.821, Some(0.2)),
+        ("cifar10-ect-1h", 256.0, 1, 0.0, Weighting::InverseGap, 0.821, Some(0.2)),
+        ("imagenet64-ect", 4.0, 4, 0.06, Weighting::Karras, 1.526, None),
+    ] {
+        let ect = recipe(name);
+        let Objective::Tuning { p_mean, p_std, gap, images_per_stage, distance, weighting: own } =
+            ect.objective
+        else {
+            panic!("{name}")
+        };
+        assert_eq!((p_mean, p_std, own), (-1.1, 2.0, weighting));
+        assert_eq!(gap, Gap::Sigmoid { shrink, k: 8.0, b: 1.0 });
+        assert_eq!((ect.train.steps * ect.train.batch as u64).div_ceil(images_per_stage), stages, "{name}");
+        assert_eq!(distance, Distance::PseudoHuber { huber_c: Some(huber_c) });
+        assert_eq!(ect.noise.sigma_min, 0.003);
+        assert_eq!(ect.sampling.unwrap().levels, [80.0, middle]);
+        assert!(dropout.is_none_or(|dropout| song(name).dropout == dropout), "{name}");
+    }
+    // The teacher of easy tuning is the network that is tuned.
+    let (teacher, student) = (song("cifar10-edm-ddpmpp"), song("cifar10-ect"));
+    assert_eq!(SongConfig { dropout: 0.2, ..teacher }, student);
+    assert_eq!(SongConfig { dropout: 0.2, ..SongConfig::cifar10_ddpmpp() }, student);
+
+    let pd = recipe("cifar10-pd");
+    let stage = |step| pd.stage(step).unwrap().n_intervals;
+    assert_eq!(
+        [0, 49_999, 50_000, 549_999, 550_000, 649_999, 650_000, 749_999].map(stage),
+        [4096, 4096, 2048, 4, 2, 2, 1, 1]
+    );
+    assert_eq!((pd.train.clip_gradient, pd.train.averages.len()), (Some(1.0), 0));
+    assert_eq!((pd.learning_rate_at(50_000), pd.learning_rate_at(75_000)), (5e-5, 2.5e-5));
+    for (name, _) in builtin_recipes() {
+        let clips = recipe(name).train.clip_gradient.is_some();
+        assert_eq!(clips, recipe(name).method() == "pd", "{name}: clipping is off elsewhere");
+    }
+}
+
+#[test]
+fn objectives_that_cannot_be_are_refused() {
+    for (name, bad, part) in [
+        ("toy2d-pd", "train.start=\"random\"", "begins with a copy"),
+        ("toy2d-pd", "objective.start_intervals=12", "power of 2"),
+        ("toy2d-pd", "objective.start_intervals=1", "power of 2"),
+        ("toy2d-pd", "objective.steps_per_stage=10", "last stage, which ends after 80 steps"),
+        ("toy2d-pd", "objective.weighting=\"inverse-gap\"", "pairs of levels"),
+        ("toy2d-edm", "objective.weighting=\"inverse-gap\"", "pairs of levels"),
+        ("toy2d-ect", "objective.gap.shrink=1.0", "above 1"),
+        ("toy2d-ect", "objective.images_per_stage=0", "at least 1"),
+        ("toy2d-ect", "objective.images_per_stage=1000", "more images"),
+        ("toy2d-ect", "objective.distance.huber_c=-1.0", "positive number or 0"),
+        ("toy2d-ect", "sampling.levels=[0.821, 80.0]", "must descend"),
+        ("toy2d-ict", "objective.curriculum.end_intervals=5", "must grow"),
+        ("toy2d-ict", "train.averages=[{ relative_std = 0.5 }]", "relative_std"),
+    ] {
+        let message = Recipe::parse(builtin_recipe(name).unwrap(), &[bad.into()]).expect_err(bad).to_string();
+        assert!(message.contains(part), "{name} {bad}: {message}");
+    }
+}
+
+#[test]
+fn a_consistency_model_is_no_teacher() {
+    let recipe = tiny("pd", &[]);
+    let data = || open(&recipe.data).unwrap();
+    let Err(error) = Trainer::new(recipe.clone(), data(), Some(random_model(&recipe)), &device()) else {
+        panic!("a consistency model has no steps to distill")
+    };
+    assert!(error.to_string().contains("only a diffusion model"), "{error}");
 }
 
 #[test]

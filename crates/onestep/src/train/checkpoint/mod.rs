@@ -44,6 +44,8 @@ pub struct Checkpoint {
     pub averages: Vec<Average>,
     /// The target of a consistency loss, where it is a network of its own.
     pub target: Option<Weights>,
+    /// The teacher, where the run itself has made it: after the first stage of progressive distillation.
+    pub teacher: Option<Weights>,
     /// The optimizer with its moments.
     pub optimizer: Optimizer,
     /// The place in the run.
@@ -56,7 +58,10 @@ impl Checkpoint {
         /// Name, shape and place of a tensor in a header.
         const ENTRY: u64 = 160;
         let specs = self.weights.specs();
-        let sets = 1 + self.averages.len() as u64 + u64::from(self.target.is_some());
+        let sets = 1
+            + self.averages.len() as u64
+            + u64::from(self.target.is_some())
+            + u64::from(self.teacher.is_some());
         let n_values: u64 = specs.iter().map(|spec| spec.n_values() as u64).sum();
         let n_trained = self.weights.n_parameters() as u64;
         let n_entries = specs.len() as u64 * (sets + 2);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 
 use super::header::{Format, Manifest, OptimizerHeader, parse, render};
-use super::layout::{self, MODEL, OPTIMIZER, STATE, TARGET};
+use super::layout::{self, MODEL, OPTIMIZER, STATE, TARGET, TEACHER};
 use super::model::{read_arrays, read_manifest, weights_from};
 use super::tensors::NamedTensor;
 use super::writer::Writer;
@@ -22,7 +22,7 @@ pub(super) fn write_step(
     folder: &Path,
     needed: u64,
 ) -> Result<Manifest, CheckpointError> {
-    let Checkpoint { header, weights, averages, target, optimizer, state } = checkpoint;
+    let Checkpoint { header, weights, averages, target, teacher, optimizer, state } = checkpoint;
     let mut labels = BTreeSet::new();
     for label in averages.iter().map(|average| average.config.label()) {
         if !labels.insert(label.clone()) {
@@ -35,8 +35,10 @@ pub(super) fn write_step(
     for average in averages {
         writer.model(&layout::weights_file(&average.config.label()), &header, &average.weights)?;
     }
-    if let Some(target) = target {
-        writer.model(TARGET, &header, target)?;
+    for (name, weights) in [(TARGET, target), (TEACHER, teacher)] {
+        if let Some(weights) = weights {
+            writer.model(name, &header, weights)?;
+        }
     }
     let moments = optimizer.named_moments(weights);
     let moments = moments
@@ -64,6 +66,7 @@ pub(super) struct Parts {
     weights: NamedArrays,
     averages: Vec<NamedArrays>,
     target: Option<NamedArrays>,
+    teacher: Option<NamedArrays>,
     optimizer: (OptimizerHeader, NamedArrays),
 }
 
@@ -85,11 +88,13 @@ pub(super) fn read_step(folder: &Path) -> Result<Parts, CheckpointError> {
         .iter()
         .map(|average| Ok(read(&layout::weights_file(&average.label()))?.1))
         .collect::<Result<_, CheckpointError>>()?;
-    let target =
-        manifest.files.contains_key(TARGET).then(|| read(TARGET)).transpose()?.map(|(_, arrays)| arrays);
+    let read_if_there = |name: &str| -> Result<Option<NamedArrays>, CheckpointError> {
+        Ok(manifest.files.contains_key(name).then(|| read(name)).transpose()?.map(|(_, arrays)| arrays))
+    };
+    let (target, teacher) = (read_if_there(TARGET)?, read_if_there(TEACHER)?);
     let (metadata, moments) = read(OPTIMIZER)?;
     let optimizer = (parse("optimizer header", &folder.join(OPTIMIZER), &metadata)?, moments);
-    Ok(Parts { manifest, header, weights, averages, target, optimizer })
+    Ok(Parts { manifest, header, weights, averages, target, teacher, optimizer })
 }
 
 impl Parts {
@@ -112,6 +117,7 @@ impl Parts {
             })
             .collect::<Result<_, CheckpointError>>()?;
         let target = self.target.map(|arrays| fit(TARGET, arrays)).transpose()?;
+        let teacher = self.teacher.map(|arrays| fit(TEACHER, arrays)).transpose()?;
         let (OptimizerHeader { optimizer, step, .. }, moments) = self.optimizer;
         let optimizer = Optimizer::restore(optimizer, step, moments, &weights, device)
             .map_err(|reason| CheckpointError::WrongOptimizer { path: folder.join(OPTIMIZER), reason })?;
@@ -120,6 +126,7 @@ impl Parts {
             weights,
             averages,
             target,
+            teacher,
             optimizer,
             state: self.manifest.state,
         })

@@ -47,6 +47,7 @@ fn a_run_is_saved_and_continued_to_the_bit() {
             "ckpt/step-00001200/optim.safetensors",
             "ckpt/step-00001200/state.json",
             "ckpt/step-00001200/target.safetensors",
+            "ckpt/step-00001200/teacher.safetensors",
             "latest",
         ]
     );

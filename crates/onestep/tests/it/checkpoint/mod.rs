@@ -61,6 +61,7 @@ pub fn checkpoint_at(step: u64, seed: u64) -> Checkpoint {
         header: header(),
         averages: configs.into_iter().map(average).collect(),
         target: Some(Weights::initialize(&specs, seed + 1000 * step + 2, &device)),
+        teacher: Some(Weights::initialize(&specs, seed + 1000 * step + 3, &device)),
         optimizer,
         weights,
         state: TrainState {
@@ -89,6 +90,7 @@ pub fn numbers(checkpoint: &Checkpoint) -> Vec<Vec<f32>> {
     let mut all = of(&checkpoint.weights);
     all.extend(checkpoint.averages.iter().flat_map(|average| of(&average.weights)));
     all.extend(checkpoint.target.iter().flat_map(of));
+    all.extend(checkpoint.teacher.iter().flat_map(of));
     all.extend(checkpoint.optimizer.state(&checkpoint.weights).into_values().map(|(_, values)| values));
     all
 }

@@ -18,7 +18,7 @@ pub fn golden_model(
     who: Option<&str>,
     preconditioning: Preconditioning,
 ) -> Option<Preconditioned> {
-    let name = user.text("network");
+    let name = user.json["network"].as_str().unwrap_or(&user.name);
     let case = case(name)?;
     let file = match who {
         Some(who) => format!("{name}.{who}.weights.safetensors"),
@@ -34,10 +34,11 @@ pub fn golden_model(
     let named = interop::from_torch(&architecture, named).unwrap();
     let weights = Weights::from_named(network.parameters(), named, &Device::flex()).unwrap();
     let usual = NoiseRange::default();
+    let setting = |key, usual| user.noise_setting(key).or(case.noise_setting(key)).unwrap_or(usual);
     let range = NoiseRange {
-        sigma_min: user.noise_setting("sigma_min").unwrap_or(usual.sigma_min),
-        sigma_max: user.noise_setting("sigma_max").unwrap_or(usual.sigma_max),
-        sigma_data: user.noise_setting("sigma_data").unwrap_or(usual.sigma_data),
+        sigma_min: setting("sigma_min", usual.sigma_min),
+        sigma_max: setting("sigma_max", usual.sigma_max),
+        sigma_data: setting("sigma_data", usual.sigma_data),
     };
     Some(Preconditioned::new(network, weights, preconditioning, range))
 }
