@@ -27,6 +27,7 @@ pub use adm::{AdmConfig, AdmHeads, AdmResample, AdmUNet};
 pub(crate) use dhariwal::heads as dhariwal_heads;
 pub use dhariwal::{DhariwalConfig, DhariwalUNet};
 pub use dual::{Dual, NoiseCode};
+pub(crate) use embedding::fourier;
 pub use mlp::{Mlp, MlpConfig};
 pub use song::{NoiseEmbedding, SongConfig, SongUNet};
 pub use unet::{Decoder, Encoder};
