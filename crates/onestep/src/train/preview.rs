@@ -9,7 +9,7 @@ use crate::Result;
 use crate::data::Sheet;
 use crate::model::Preconditioned;
 use crate::noise::SamplingLevels;
-use crate::sample::{OdeOptions, Plan, default_levels, generate};
+use crate::sample::{OdeOptions, Plan, default_levels, generate, trig_levels};
 
 /// Levels of the teacher's preview: EDM's setting for 32x32 images.
 const HEUN_LEVELS: usize = 18;
@@ -37,6 +37,10 @@ pub fn write(
             let levels = SamplingLevels::karras(HEUN_LEVELS, noise.sigma_min, noise.sigma_max, noise.rho)?;
             vec![Plan::Ode { levels, options: OdeOptions::default() }]
         }
+        Objective::Continuous { .. } => [1, 2, 4]
+            .into_iter()
+            .map(|n| trig_levels(n, &noise.range()).map(Plan::Multistep))
+            .collect::<Result<_, _>>()?,
         Objective::Consistency { .. } => [1, 2, 4]
             .into_iter()
             .map(|n| default_levels(n, &noise.range(), noise.rho).map(Plan::Multistep))

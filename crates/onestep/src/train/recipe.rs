@@ -10,7 +10,7 @@ use crate::data::DataSpec;
 use crate::model::network::Architecture;
 use crate::model::{NoiseRange, Precision, Preconditioning};
 use crate::noise::{Curriculum, LevelsError, Proposal, TargetRate, karras_levels};
-use crate::objective::{Distance, Weighting};
+use crate::objective::{Distance, RateWeighting, TangentNormalization, Weighting};
 use crate::solver::Solver;
 
 /// A complete description of a training run.
@@ -74,6 +74,9 @@ pub enum Objective {
         /// Weight of a level.
         #[serde(default = "karras")]
         weighting: Weighting,
+        /// How the output is put together: EDM's form, or TrigFlow's.
+        #[serde(default = "edm", skip_serializing_if = "is_edm")]
+        preconditioning: Preconditioning,
     },
     /// The consistency loss: distillation (CD) or training in isolation (CT).
     Consistency {
@@ -92,6 +95,54 @@ pub enum Objective {
         /// How the target follows the student.
         target: TargetRate,
     },
+    /// The continuous-time consistency loss: sCD, sCT, and the continuous-time CD and CT of 2023.
+    Continuous {
+        /// Where the path through a noisy point leads.
+        path: DirectionConfig,
+        /// TrigFlow's form, or that of an EDM model to start from.
+        #[serde(default = "trig")]
+        preconditioning: Preconditioning,
+        /// Which levels are trained on: log-normal, or evenly spaced in σ^(1/ρ).
+        proposal: Proposal,
+        /// What the tangent is put through.
+        #[serde(default)]
+        normalization: TangentNormalization,
+        /// Steps over which the unstable part of the tangent comes in; 0 for all of it from the start.
+        #[serde(default)]
+        warm_up_steps: u64,
+        /// Weight of a level.
+        #[serde(default)]
+        weighting: RateWeighting,
+        /// Whether a weighting of levels is learned along with the model.
+        #[serde(default = "yes")]
+        adaptive: bool,
+    },
+}
+
+fn edm() -> Preconditioning {
+    Preconditioning::Edm
+}
+
+fn is_edm(preconditioning: &Preconditioning) -> bool {
+    *preconditioning == Preconditioning::Edm
+}
+
+fn trig() -> Preconditioning {
+    Preconditioning::Trig
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Where the path through a noisy point leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DirectionConfig {
+    /// Along a diffusion model's ODE: distillation.
+    Teacher,
+    /// From the image towards its noise: no teacher is needed, or loaded.
+    Data,
 }
 
 fn karras() -> Weighting {
@@ -251,10 +302,17 @@ impl Recipe {
         toml::to_string(self).expect("a recipe holds nothing that TOML cannot express")
     }
 
-    /// `edm`, `cd` or `ct`: the field's name for what this recipe does.
+    /// `edm`, `trigflow`, `cd`, `ct`, `scd`, `sct`, ...: the field's name for what this recipe does.
     pub fn method(&self) -> &'static str {
         match &self.objective {
+            Objective::Denoising { preconditioning: Preconditioning::Trig, .. } => "trigflow",
             Objective::Denoising { .. } => "edm",
+            Objective::Continuous { path, weighting, .. } => match (path, weighting) {
+                (DirectionConfig::Teacher, RateWeighting::Prior) => "scd",
+                (DirectionConfig::Data, RateWeighting::Prior) => "sct",
+                (DirectionConfig::Teacher, RateWeighting::Sigma) => "cd-continuous",
+                (DirectionConfig::Data, RateWeighting::Sigma) => "ct-continuous",
+            },
             Objective::Consistency { path: PathConfig::Teacher { .. }, .. } => "cd",
             Objective::Consistency { path: PathConfig::Data, .. } => "ct",
         }
@@ -282,7 +340,11 @@ impl Recipe {
 
     /// Whether the loss asks a teacher.
     pub fn distills(&self) -> bool {
-        matches!(self.objective, Objective::Consistency { path: PathConfig::Teacher { .. }, .. })
+        matches!(
+            self.objective,
+            Objective::Consistency { path: PathConfig::Teacher { .. }, .. }
+                | Objective::Continuous { path: DirectionConfig::Teacher, .. }
+        )
     }
 
     /// Whether a target with weights of its own is kept beside the student (μ > 0).
@@ -290,10 +352,17 @@ impl Recipe {
         matches!(&self.objective, Objective::Consistency { target, .. } if !target.is_student())
     }
 
+    /// Whether a weighting of levels is learned along with the model.
+    pub fn learns_weighting(&self) -> bool {
+        matches!(self.objective, Objective::Continuous { adaptive: true, .. })
+    }
+
     /// How the trained model's output is put together: consistency models get the boundary form.
     pub fn preconditioning(&self) -> Preconditioning {
         match self.objective {
-            Objective::Denoising { .. } => Preconditioning::Edm,
+            Objective::Denoising { preconditioning, .. } | Objective::Continuous { preconditioning, .. } => {
+                preconditioning
+            }
             Objective::Consistency { .. } => Preconditioning::Boundary,
         }
     }
@@ -343,10 +412,34 @@ impl Recipe {
             .check()
             .map_err(|error| RecipeError::Value { key: "train.optimizer", reason: error.to_string() })?;
         match &self.objective {
-            Objective::Denoising { p_mean, p_std, .. } => {
+            Objective::Denoising { p_mean, p_std, preconditioning, .. } => {
                 positive("objective.p_std", *p_std)?;
                 if !p_mean.is_finite() {
                     return bad("objective.p_mean", format!("must be a number, not {p_mean}"));
+                }
+                if !matches!(preconditioning, Preconditioning::Edm | Preconditioning::Trig) {
+                    return bad(
+                        "objective.preconditioning",
+                        "of a diffusion model is \"edm\" or \"trig\"".into(),
+                    );
+                }
+            }
+            Objective::Continuous { preconditioning, proposal, normalization, .. } => {
+                if !matches!(preconditioning, Preconditioning::Trig | Preconditioning::TrigEdm) {
+                    return bad(
+                        "objective.preconditioning",
+                        "of a continuous-time model is \"trig\", or \"trig-edm\" to start from an EDM model"
+                            .into(),
+                    );
+                }
+                if let Proposal::LogNormal { p_mean, p_std } = *proposal {
+                    positive("objective.proposal.p_std", p_std)?;
+                    if !p_mean.is_finite() {
+                        return bad("objective.proposal.p_mean", format!("must be a number, not {p_mean}"));
+                    }
+                }
+                if let TangentNormalization::Norm { c } = *normalization {
+                    positive("objective.normalization.c", c)?;
                 }
             }
             Objective::Consistency { curriculum, target, distance, .. } => {

@@ -62,6 +62,7 @@ pub fn checkpoint_at(step: u64, seed: u64) -> Checkpoint {
         averages: configs.into_iter().map(average).collect(),
         target: Some(Weights::initialize(&specs, seed + 1000 * step + 2, &device)),
         optimizer,
+        weighting: None,
         weights,
         state: TrainState {
             step,
