@@ -2,7 +2,7 @@
 
 use onestep::model::Preconditioning;
 use onestep::noise::SamplingLevels;
-use onestep::sample::{Churn, OdeMethod, OdeOptions, Plan, default_levels};
+use onestep::sample::{Churn, OdeMethod, OdeOptions, Plan, default_levels, trig_levels};
 use serde::{Deserialize, Serialize};
 
 use crate::args::{SamplerArgs, SamplerName};
@@ -30,7 +30,7 @@ impl Sampling {
     /// What was typed, made definite by the model.
     pub fn choose(args: &SamplerArgs, opened: &Opened) -> Outcome<Self> {
         let header = &opened.header;
-        let diffusion = header.preconditioning == Preconditioning::Edm;
+        let diffusion = header.is_diffusion();
         let progressive = header.method == PROGRESSIVE;
         let sampler = args.sampler.unwrap_or(match (progressive, diffusion) {
             (true, _) => SamplerName::Progressive,
@@ -78,7 +78,14 @@ impl Sampling {
             // A searched list, where the model carries one of the length asked for.
             (_, _, steps) => match &header.sampling_levels {
                 Some(found) if steps.is_none_or(|n| n == found.len()) => SamplingLevels::new(found.clone())?,
-                _ => default_levels(steps.unwrap_or(1), &range, header.rho)?,
+                _ => match header.preconditioning {
+                    Preconditioning::Trig | Preconditioning::TrigEdm => {
+                        trig_levels(steps.unwrap_or(1), &range)?
+                    }
+                    Preconditioning::Edm | Preconditioning::Boundary => {
+                        default_levels(steps.unwrap_or(1), &range, header.rho)?
+                    }
+                },
             },
         };
         if !(args.churn >= 0.0 && args.churn.is_finite()) {

@@ -140,6 +140,58 @@ pub(crate) fn norm_act<B: Backend>(
     to_dtype::<B>(output, dtype)
 }
 
+/// The tangent of [`norm_act`]: with n the normalised input, n' = (x' − mean x' − n · mean of n x') / deviation.
+pub(crate) fn norm_act_tangent<B: Backend>(
+    [input, tangent]: [FloatTensor<B>; 2],
+    [gain, offset]: [FloatTensor<B>; 2],
+    scale_shift: Option<(FloatTensor<B>, FloatTensor<B>)>,
+    tangents: Option<(FloatTensor<B>, FloatTensor<B>)>,
+    options: NormActOptions,
+) -> FloatTensor<B> {
+    let (shape, dtype) = (input.shape(), input.dtype());
+    let [batch, height, width, channels] = [0, 1, 2, 3].map(|axis| shape[axis]);
+    let per_group = height * width * channels / options.groups;
+    let channelwise = |tensor| B::float_reshape(in_full::<B>(tensor), Shape::from([1, 1, 1, channels]));
+    let samplewise = |tensor| B::float_reshape(in_full::<B>(tensor), Shape::from([batch, 1, 1, channels]));
+    let grouped = Shape::from([batch, height * width, options.groups, channels / options.groups]);
+    let [input, tangent] =
+        [input, tangent].map(|tensor| B::float_reshape(in_full::<B>(tensor), grouped.clone()));
+    let mean = |tensor| {
+        let sum = B::float_sum_dim(B::float_sum_dim(tensor, 3), 1);
+        B::float_div_scalar(sum, per_group.into())
+    };
+    let centred = B::float_sub(input.clone(), mean(input));
+    let variance = mean(B::float_mul(centred.clone(), centred.clone()));
+    let deviation = B::float_sqrt(B::float_add_scalar(variance, options.epsilon.into()));
+    let normalised = B::float_div(centred, deviation.clone());
+    let along = mean(B::float_mul(normalised.clone(), tangent.clone()));
+    let slope = B::float_sub(tangent.clone(), mean(tangent));
+    let slope = B::float_sub(slope, B::float_mul(normalised.clone(), along));
+    let slope = B::float_reshape(B::float_div(slope, deviation), shape.clone());
+
+    let gain = channelwise(gain);
+    let mut slope = B::float_mul(slope, gain.clone());
+    let mut z = B::float_mul(B::float_reshape(normalised, shape), gain);
+    z = B::float_add(z, channelwise(offset));
+    if let Some((scale, shift)) = scale_shift {
+        let factor = B::float_add_scalar(samplewise(scale), 1.0f64.into());
+        slope = B::float_mul(slope, factor.clone());
+        if let Some((scale, shift)) = tangents {
+            slope = B::float_add(slope, B::float_mul(z.clone(), samplewise(scale)));
+            slope = B::float_add(slope, samplewise(shift));
+        }
+        z = B::float_add(B::float_mul(z, factor), samplewise(shift));
+    }
+    if options.activation == Activation::Silu {
+        // s + z s (1 − s)
+        let s = B::sigmoid(z.clone());
+        let rest = B::float_add_scalar(B::float_neg(s.clone()), 1.0f64.into());
+        let of_silu = B::float_add(s.clone(), B::float_mul(B::float_mul(z, s), rest));
+        slope = B::float_mul(slope, of_silu);
+    }
+    to_dtype::<B>(slope, dtype)
+}
+
 pub(crate) fn attention<B: Backend>(qkv: FloatTensor<B>, heads: usize) -> FloatTensor<B> {
     let (shape, dtype) = (qkv.shape(), qkv.dtype());
     let [batch, tokens, width] = [shape[0], shape[1], shape[2] / (3 * heads)];

@@ -110,6 +110,24 @@ pub trait KernelOps: Backend {
         composed::norm_act::<Self>(input, gain, offset, scale_shift, options)
     }
 
+    /// See [`norm_act_tangent()`](crate::norm_act_tangent()).
+    #[allow(clippy::too_many_arguments, reason = "the extension takes tensors one by one")]
+    fn norm_act_tangent(
+        input: FloatTensor<Self>,
+        tangent: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        offset: FloatTensor<Self>,
+        #[extension_type] scale: Optional<Self>,
+        #[extension_type] shift: Optional<Self>,
+        #[extension_type] scale_tangent: Optional<Self>,
+        #[extension_type] shift_tangent: Optional<Self>,
+        options: NormActOptions,
+    ) -> FloatTensor<Self> {
+        let scale_shift = scale.into_option().zip(shift.into_option());
+        let tangents = scale_tangent.into_option().zip(shift_tangent.into_option());
+        composed::norm_act_tangent::<Self>([input, tangent], [gain, offset], scale_shift, tangents, options)
+    }
+
     /// See [`attention()`](crate::attention()).
     fn attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
         composed::attention::<Self>(qkv, heads)

@@ -45,7 +45,7 @@ pub use flex::layouts::Layouts;
 pub use flex::simd::instructions;
 pub use linear::{linear, linear_with};
 pub use norm_act::NormActOptions;
-pub use norm_act::norm_act;
+pub use norm_act::{norm_act, norm_act_tangent};
 pub use pool::{Pool, PoolOptions, pool2d};
 pub use resample::{downsample_mean, fir_downsample, fir_upsample, resize_bilinear, upsample_nearest};
 pub use update::{AdamCoefficients, RootDenominator, adam_update, ema_update};

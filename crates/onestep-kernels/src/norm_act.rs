@@ -51,6 +51,47 @@ pub fn norm_act(
     ))
 }
 
+/// The derivative of [`norm_act()`] along one direction of its input, and of its scale and shift where they have one.
+///
+/// In closed form, from the statistics of the input. Nothing is differentiable here: gradients do not pass through it.
+///
+/// # Shapes
+///
+/// As [`norm_act()`]; `tangent` is like `input`, `scale_shift_tangent` like `scale_shift`, without which it is not used.
+///
+/// # Panics
+///
+/// If the shapes disagree or `groups` does not divide the number of channels.
+pub fn norm_act_tangent(
+    [input, tangent]: [Tensor<4>; 2],
+    norm: Norm,
+    scale_shift_tangent: Option<(Tensor<2>, Tensor<2>)>,
+) -> Tensor<4> {
+    norm.check(input.dims());
+    assert_eq!(input.dims(), tangent.dims(), "norm_act_tangent: input and tangent");
+    let samples = [input.dims()[0], input.dims()[3]];
+    assert!(
+        scale_shift_tangent.iter().all(|(scale, shift)| [scale.dims(), shift.dims()] == [samples; 2]),
+        "norm_act_tangent: tangents of scale and shift do not fit the input {:?}",
+        input.dims()
+    );
+    let [input, tangent] = [input, tangent].map(|tensor| tensor.inner().into_dispatch());
+    let still = |tensor: Option<Tensor<2>>| Optional::from_tensor(tensor.map(Tensor::inner));
+    let (scale, shift) = norm.scale_shift.unzip();
+    let (scale_tangent, shift_tangent) = scale_shift_tangent.unzip();
+    Tensor::from_dispatch(<Dispatch as KernelOps>::norm_act_tangent(
+        input,
+        tangent,
+        norm.gain.inner().into_dispatch(),
+        norm.offset.inner().into_dispatch(),
+        still(scale),
+        still(shift),
+        still(scale_tangent),
+        still(shift_tangent),
+        norm.options,
+    ))
+}
+
 impl Norm {
     /// Panics unless everything fits an input of this shape.
     pub(crate) fn check(&self, input: [usize; 4]) {

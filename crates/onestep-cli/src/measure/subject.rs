@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use onestep::model::{Init, ParameterSpec, Preconditioned, Weights};
+use onestep::model::{Init, ParameterSpec, Preconditioned, Preconditioning, Weights};
 use onestep::objective::Weighting;
 use onestep::train::checkpoint::{Format, ModelHeader, Which};
 use onestep::train::{Noise, Objective, Recipe, Start, builtin_recipe};
@@ -83,7 +83,12 @@ impl Subject {
 /// A recipe of the same network that needs no teacher and takes its batch in one piece.
 fn trainable(mut recipe: Recipe, settings: &[String], batch: usize) -> Outcome<Recipe> {
     if !matches!(recipe.objective, Objective::Denoising { .. }) {
-        recipe.objective = Objective::Denoising { p_mean: -1.2, p_std: 1.2, weighting: Weighting::Karras };
+        recipe.objective = Objective::Denoising {
+            p_mean: -1.2,
+            p_std: 1.2,
+            weighting: Weighting::Karras,
+            preconditioning: Preconditioning::Edm,
+        };
     }
     recipe.train.start = Start::Random;
     recipe.train.teacher = None;

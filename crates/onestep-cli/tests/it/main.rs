@@ -213,11 +213,11 @@ fn stopped_by_a_signal_and_resumed_equals_not_stopping() {
     let home = TempDir::new().unwrap();
     let home = home.path();
     expect(&train(home, "toy2d-edm", "edm", 300, &[]), 0);
-    for method in ["edm", "cd", "ct", "ict", "ect", "pd"] {
+    for method in ["edm", "cd", "ct", "ict", "ect", "pd", "scd", "sct"] {
         let recipe = format!("toy2d-{method}");
         // Stages short enough to go through several of them.
         let more: &[&str] = match method {
-            "cd" => &["--teacher", "edm"],
+            "cd" | "scd" | "sct" => &["--teacher", "edm"],
             "ect" => &["--teacher", "edm", "--set", "objective.images_per_stage=1500"],
             "pd" => &["--teacher", "edm", "--set", "objective.steps_per_stage=40"],
             _ => &[],
@@ -255,6 +255,12 @@ fn stopped_by_a_signal_and_resumed_equals_not_stopping() {
         expect(&onestep(home, &["train", "--resume", "--out", &parts]), 0);
         assert!(checkpoint(&home.join(&whole)) == checkpoint(&home.join(&parts)), "{method} differs");
     }
+    // A continuous-time model samples at its own levels: where σ = 80, and at the angle 1.1.
+    expect(&onestep(home, &["sample", "scd-whole", "--seeds", "0-3", "--steps", "2", "--out", "scd.png"]), 0);
+    let beside = std::fs::read_to_string(home.join("scd.json")).unwrap();
+    let levels = serde_json::from_str::<serde_json::Value>(&beside).unwrap()["levels"].clone();
+    assert_eq!(levels[0], 80.0);
+    assert!((levels[1].as_f64().unwrap() - 0.982_38).abs() < 1e-5, "{levels}");
 }
 
 #[test]

@@ -112,6 +112,43 @@ impl KernelOps for Flex {
         tensors.with(&input, |norm| tensor(norm.forward(&norm.affine()), dims::<4>(&input)))
     }
 
+    fn norm_act_tangent(
+        input: FlexTensor,
+        tangent: FlexTensor,
+        gain: FlexTensor,
+        offset: FlexTensor,
+        scale: Optional<Self>,
+        shift: Optional<Self>,
+        scale_tangent: Optional<Self>,
+        shift_tangent: Optional<Self>,
+        options: NormActOptions,
+    ) -> FlexTensor {
+        let [scale, shift, scale_tangent, shift_tangent] =
+            [scale, shift, scale_tangent, shift_tangent].map(Optional::into_option);
+        let given = [&input, &tangent, &gain, &offset].into_iter();
+        let others = [&scale, &shift, &scale_tangent, &shift_tangent].into_iter().flatten();
+        if !is_f32(given.chain(others)) {
+            let tangents = scale_tangent.zip(shift_tangent);
+            let both = [input, tangent];
+            return composed::norm_act_tangent::<Self>(
+                both,
+                [gain, offset],
+                scale.zip(shift),
+                tangents,
+                options,
+            );
+        }
+        let _timed = profile::start(|| Operation::map("norm_act tangent", &input.shape()));
+        let along = Contiguous::new(&tangent);
+        let tangents = scale_tangent.zip(shift_tangent);
+        let tangents = tangents.as_ref().map(|(scale, shift)| [scale, shift].map(Contiguous::new));
+        let tangents = tangents.as_ref().map(|both| both.each_ref().map(Contiguous::as_slice));
+        let tensors = NormTensors { gain, offset, scale, shift, options };
+        tensors.with(&input, |norm| {
+            tensor(norm.tangent(&norm.affine(), along.as_slice(), tangents), dims::<4>(&input))
+        })
+    }
+
     fn attention(qkv: FlexTensor, heads: usize) -> FlexTensor {
         if !is_f32([&qkv]) {
             return composed::attention::<Self>(qkv, heads);

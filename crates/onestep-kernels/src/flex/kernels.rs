@@ -204,6 +204,20 @@ macro_rules! kernels {
                 unsafe { norm_loops::input::<$simd>(input, affine, slopes) }
             }
 
+            $(#[$attribute])*
+            unsafe fn along(data: [&[f32]; 2], affine: [&[f32]; 2], sums: [&mut [f32]; 2]) {
+                unsafe { norm_loops::along::<$simd>(data, affine, sums) }
+            }
+
+            $(#[$attribute])*
+            unsafe fn tangent_of<const SILU: bool>(
+                data: [&[f32]; 2],
+                affine: [&[f32]; 5],
+                output: &mut [f32],
+            ) {
+                unsafe { norm_loops::tangent::<$simd, SILU>(data, affine, output) }
+            }
+
             const fn winograd_of<const A: usize, const M: usize>() -> Winograd {
                 Winograd {
                     input: [input_of::<A, M, false>, input_of::<A, M, true>],
@@ -236,6 +250,8 @@ macro_rules! kernels {
                     apply: [apply_of::<false>, apply_of::<true>],
                     slopes: [slopes_of::<false>, slopes_of::<true>],
                     input: input_gradient,
+                    along,
+                    tangent: [tangent_of::<false>, tangent_of::<true>],
                 },
             };
         }

@@ -166,6 +166,59 @@ impl Norm<'_> {
         Prologue { affine, activation: self.options.activation, channels: self.channels }
     }
 
+    /// The tangent of the output, from the tangents of the input and of scale and shift.
+    ///
+    /// With n the normalised input and means over the group: n' = inverse · (x' − mean of x' − n · mean of n x'), and the
+    /// argument of the activation moves by n' · gain · (1 + scale) + (n · gain + offset) · scale' + shift'.
+    pub(crate) fn tangent(
+        &self,
+        affine: &Affine,
+        tangent: &[f32],
+        scale_shift_tangent: Option<[&[f32]; 2]>,
+    ) -> Vec<f32> {
+        let (channels, runs) = (self.channels, self.runs());
+        let sums = self.per_run(2 * channels, |image, range, row| {
+            let at = image * channels..(image + 1) * channels;
+            let affine = [&affine.mean[at.clone()], &affine.inverse[at]];
+            let data = [&self.input[range.clone()], &tangent[range]];
+            // SAFETY: the loops are those of this machine; they check their slices.
+            unsafe { (Kernels::best().norm.along)(data, affine, row.split_at_mut(channels).into()) }
+        });
+        let [mut slope, mut constant] = [0; 2].map(|_| vec![0.0f32; self.batch * channels]);
+        let per_group = self.per_group();
+        let count = (self.pixels * per_group).max(1) as f64;
+        for image in 0..self.batch {
+            let rows = &sums[image * runs * 2 * channels..][..runs * 2 * channels];
+            for group in 0..self.options.groups {
+                let members = group * per_group..(group + 1) * per_group;
+                let mut means = [0.0f64; 2];
+                for row in rows.chunks_exact(2 * channels) {
+                    for channel in members.clone() {
+                        means[0] += f64::from(row[channel]) / count;
+                        means[1] += f64::from(row[channels + channel]) / count;
+                    }
+                }
+                for channel in members {
+                    let at = image * channels + channel;
+                    let [inverse, factor] = [affine.inverse[at], affine.factor[at]].map(f64::from);
+                    let [scale, shift] =
+                        scale_shift_tangent.map_or([0.0; 2], |both| both.map(|values| f64::from(values[at])));
+                    let [gain, offset] = [self.gain[channel], self.offset[channel]].map(f64::from);
+                    slope[at] = (inverse * (gain * scale - factor * means[1])) as f32;
+                    constant[at] = (offset * scale + shift - factor * means[0]) as f32;
+                }
+            }
+        }
+        self.per_pixel(|image, range, output| {
+            let at = image * channels..(image + 1) * channels;
+            let affine = [&affine.mean, &affine.factor, &affine.term, &slope, &constant]
+                .map(|values| &values[at.clone()]);
+            let data = [&self.input[range.clone()], &tangent[range]];
+            // SAFETY: the loops are those of this machine; they check their slices.
+            unsafe { (Kernels::best().norm.tangent[which(self.options.activation)])(data, affine, output) }
+        })
+    }
+
     /// The gradients, from the gradient of the output.
     ///
     /// With z the argument of the activation, n the normalised input and N the elements of a group:

@@ -7,6 +7,7 @@
 use super::simd::Simd;
 
 type Apply = unsafe fn(&[f32], [&[f32]; 3], &mut [f32]);
+type Tangent = unsafe fn([&[f32]; 2], [&[f32]; 5], &mut [f32]);
 type Slopes = unsafe fn([&[f32]; 2], [&[f32]; 4], &mut [f32], [&mut [f32]; 2]);
 
 /// The loops of one instruction set.
@@ -21,6 +22,11 @@ pub(crate) struct NormLoops {
     pub slopes: [Slopes; 2],
     /// Turns dz into the gradient of the input: dz · factor − constant − (x − mean) · slope, per channel.
     pub input: unsafe fn(&[f32], [&[f32]; 4], &mut [f32]),
+    /// Per channel, the sums of a tangent and of the tangent times the normalised input, by mean and inverse deviation.
+    pub along: unsafe fn([&[f32]; 2], [&[f32]; 2], [&mut [f32]; 2]),
+    /// The tangent of the activation's result: (tangent · factor + (x − mean) · slope + constant) · activation'(z) with
+    /// z = (x − mean) · factor + term, by mean, factor, term, slope and constant; without and with SiLU.
+    pub tangent: [Tangent; 2],
 }
 
 /// Calls `body(first channel, valid channels of this vector)` for vectors that cover all channels.
@@ -169,6 +175,60 @@ pub(crate) unsafe fn input<S: Simd>(input: &[f32], affine: [&[f32]; 4], slopes: 
             let dz = load::<S>(slopes.as_ptr().add(at), valid);
             let rest = S::mul_add(centred, slope, constant);
             store::<S>(slopes.as_mut_ptr().add(at), S::sub(S::mul(dz, factor), rest), valid);
+        }
+    });
+}
+
+#[inline(always)]
+pub(crate) unsafe fn along<S: Simd>(
+    [input, tangent]: [&[f32]; 2],
+    affine: [&[f32]; 2],
+    [plain, weighted]: [&mut [f32]; 2],
+) {
+    let channels = affine[0].len();
+    assert!(affine[1].len() == channels && [plain.len(), weighted.len()] == [channels; 2]);
+    assert!(input.len().is_multiple_of(channels) && tangent.len() == input.len());
+    // SAFETY: as above.
+    vectors::<S>(channels, |first, valid| unsafe {
+        let [mean, inverse] = affine.map(|values| load::<S>(values.as_ptr().add(first), valid));
+        let mut sums = [S::splat(0.0); 2];
+        for pixel in 0..input.len() / channels {
+            let at = pixel * channels + first;
+            let centred = S::sub(load::<S>(input.as_ptr().add(at), valid), mean);
+            let tangent = load::<S>(tangent.as_ptr().add(at), valid);
+            sums[0] = S::add(sums[0], tangent);
+            sums[1] = S::mul_add(tangent, S::mul(centred, inverse), sums[1]);
+        }
+        store::<S>(plain.as_mut_ptr().add(first), sums[0], valid);
+        store::<S>(weighted.as_mut_ptr().add(first), sums[1], valid);
+    });
+}
+
+#[inline(always)]
+pub(crate) unsafe fn tangent<S: Simd, const SILU: bool>(
+    [input, tangent]: [&[f32]; 2],
+    affine: [&[f32]; 5],
+    output: &mut [f32],
+) {
+    let channels = affine[0].len();
+    assert!(affine.iter().all(|values| values.len() == channels) && input.len().is_multiple_of(channels));
+    assert!([tangent.len(), output.len()] == [input.len(); 2]);
+    // SAFETY: as above.
+    vectors::<S>(channels, |first, valid| unsafe {
+        let [mean, factor, term, slope, constant] =
+            affine.map(|values| load::<S>(values.as_ptr().add(first), valid));
+        for pixel in 0..input.len() / channels {
+            let at = pixel * channels + first;
+            let centred = S::sub(load::<S>(input.as_ptr().add(at), valid), mean);
+            let tangent = load::<S>(tangent.as_ptr().add(at), valid);
+            let mut dz = S::mul_add(tangent, factor, S::mul_add(centred, slope, constant));
+            if SILU {
+                let z = S::mul_add(centred, factor, term);
+                let s = sigmoid::<S>(z);
+                // s + z s (1 − s)
+                dz = S::mul(dz, S::mul_add(S::mul(z, s), S::sub(S::splat(1.0), s), s));
+            }
+            store::<S>(output.as_mut_ptr().add(at), dz, valid);
         }
     });
 }

@@ -96,3 +96,38 @@ fn resampling_gradients() {
     }
     check("resize_bilinear", &length, |inputs| resize_bilinear(inputs[0].clone().reshape(shape), 7, 5));
 }
+
+/// The tangent of a norm against central differences in f64, and in f32 against f64.
+#[test]
+fn norm_act_tangents() {
+    let device = Device::flex();
+    for (groups, activation, modulated) in
+        [(1, Activation::None, false), (2, Activation::Silu, false), (3, Activation::Silu, true)]
+    {
+        let (shape, samples) = ([2, 5, 3, 6], [2, 6]);
+        let at = |dtype, step: f64| {
+            let image = |seed| tensor(shape, seed, dtype, &device);
+            let sample = |seed| tensor(samples, seed, dtype, &device);
+            let norm = |step: f64| Norm {
+                gain: tensor([6], 3, dtype, &device),
+                offset: tensor([6], 4, dtype, &device),
+                scale_shift: modulated.then(|| (sample(5) + sample(7) * step, sample(6) + sample(8) * step)),
+                options: NormActOptions { groups, epsilon: 1e-5, activation },
+            };
+            let tangent =
+                norm_act_tangent([image(1), image(2)], norm(0.0), modulated.then(|| (sample(7), sample(8))));
+            let moved = |step: f64| {
+                let Norm { gain, offset, scale_shift, options } = norm(step);
+                let input = image(1) + image(2) * step;
+                values(&norm_act(input, groups, options.epsilon, gain, offset, scale_shift, activation))
+            };
+            let slopes = moved(step).iter().zip(moved(-step)).map(|(a, b)| (a - b) / (2.0 * step)).collect();
+            (values(&tangent), slopes)
+        };
+        let what = format!("norm_act tangent, {groups} groups, {activation:?}, modulated: {modulated}");
+        let (double, slopes): (_, Vec<f64>) = at(DType::F64, 1e-5);
+        assert_close(&double, &slopes, 1e-7, &what);
+        // f32 through sums over some twenty pixels.
+        assert_close(&at(DType::F32, 1.0).0, &double, 1e-5, &what);
+    }
+}

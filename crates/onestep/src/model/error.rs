@@ -93,4 +93,9 @@ pub enum ModelError {
         /// Which settings it contradicts.
         reason: String,
     },
+    /// A model in the boundary form was asked for TrigFlow's velocity.
+    #[error(
+        "a consistency model in the boundary form has no velocity in TrigFlow; give a diffusion model, or one trained by sCD or sCT"
+    )]
+    NoVelocity,
 }

@@ -3,7 +3,8 @@
 //! 1. A [`Network`] is a structure, [`Weights`] are its numbers.
 //! 2. [`Preconditioning`] gives the four coefficients around it.
 //! 3. [`Preconditioned`] is the three together: a [`Denoiser`].
-//! 4. [`GaussianMixture`] is a denoiser that needs no network at all.
+//! 4. [`TrigFlow`] is the same model seen on TrigFlow's clock, with its exact derivative along a path.
+//! 5. [`GaussianMixture`] is a denoiser that needs no network at all.
 
 mod closed_form;
 mod condition;
@@ -12,6 +13,7 @@ mod error;
 pub mod network;
 mod precondition;
 mod preconditioned;
+mod trigflow;
 mod weights;
 
 pub use closed_form::{Component, GaussianMixture};
@@ -21,6 +23,7 @@ pub use denoiser::{Denoiser, per_sample};
 pub use error::ModelError;
 pub use network::{Architecture, Network};
 pub use onestep_kernels::Precision;
-pub use precondition::{Coefficients, Preconditioning};
+pub use precondition::{Coefficients, Preconditioning, VelocityCoefficients};
 pub use preconditioned::{NoiseRange, Preconditioned};
+pub use trigflow::{TrigFlow, Velocity};
 pub use weights::{Builder, Init, ParameterId, ParameterSpec, Weights, n_parameters};

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::noise::{sigma_from_trig, trig_from_sigma};
+
 /// The choice of the four coefficients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -12,6 +14,25 @@ pub enum Preconditioning {
     Edm,
     /// The consistency form, shifted so that f(x, σ_min) = x exactly, whatever the network says.
     Boundary,
+    /// TrigFlow: EDM's denoiser with the network's output negated, which is told the angle arctan(σ/σ_data). Identity
+    /// at σ = 0.
+    Trig,
+    /// A consistency model in the form of [`Self::Edm`], to continue from a network that was trained in it: TrigFlow with
+    /// EDM's sign and noise code. Identity at σ = 0.
+    TrigEdm,
+}
+
+/// How TrigFlow's velocity v = σ_data·F is put together at one angle: v = output·F(input·x, code).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VelocityCoefficients {
+    /// Scale of the network's output: σ_data, with the sign of its convention.
+    pub output: f64,
+    /// Scale of the network's input: 1/σ_data.
+    pub input: f64,
+    /// What the network is told about the angle.
+    pub code: f64,
+    /// Derivative of the code by the angle, times cos·sin of the angle: finite at both ends.
+    pub code_slope: f64,
 }
 
 /// The coefficients at one noise level.
@@ -23,7 +44,7 @@ pub struct Coefficients {
     pub c_out: f64,
     /// Scale of the network's input: gives it unit variance.
     pub c_in: f64,
-    /// What the network is told about σ: ln(σ)/4.
+    /// What the network is told about σ: ln(σ)/4, or the angle.
     pub c_noise: f64,
 }
 
@@ -38,13 +59,20 @@ impl Preconditioning {
     ///
     /// EDM: Karras et al. 2022 (arXiv:2206.00364), table 1. Boundary: Song et al. 2023 (arXiv:2303.01469),
     /// appendix C. OpenAI's code feeds its network 1000·c_noise with a denormal added to σ; the factor
-    /// belongs to that network here, and the denormal keeps c_noise finite at σ = 0.
+    /// belongs to that network here, and the denormal keeps c_noise finite at σ = 0. TrigFlow: Lu and Song 2024
+    /// (arXiv:2410.11081), section 3, in EDM's variables: c_skip = cos² t and c_out = -σ_data·sin t.
     pub fn coefficients(self, sigma: f64, sigma_min: f64, sigma_data: f64) -> Coefficients {
         let variance = sigma.powi(2) + sigma_data.powi(2);
         let c_in = 1.0 / variance.sqrt();
-        let c_noise = 0.25 * (sigma + 1e-44).ln();
+        let c_noise = match self {
+            Self::Trig => trig_from_sigma(sigma, sigma_data),
+            Self::Edm | Self::TrigEdm | Self::Boundary => 0.25 * (sigma + 1e-44).ln(),
+        };
         let (c_skip, c_out) = match self {
-            Self::Edm => (sigma_data.powi(2) / variance, sigma * sigma_data / variance.sqrt()),
+            Self::Edm | Self::TrigEdm => {
+                (sigma_data.powi(2) / variance, sigma * sigma_data / variance.sqrt())
+            }
+            Self::Trig => (sigma_data.powi(2) / variance, -sigma * sigma_data / variance.sqrt()),
             Self::Boundary => {
                 let above = sigma - sigma_min;
                 (
@@ -54,5 +82,40 @@ impl Preconditioning {
             }
         };
         Coefficients { c_skip, c_out, c_in, c_noise }
+    }
+
+    /// The coefficients of TrigFlow's velocity at an angle; none for the boundary form, whose shift has no place there.
+    ///
+    /// # Units
+    ///
+    /// `angle`: arctan(σ/σ_data), above 0 and below π/2.
+    ///
+    /// # Source
+    ///
+    /// Lu and Song 2024 (arXiv:2410.11081), section 3 and appendix B. With x = cos t·clean + sin t·noise and
+    /// x_EDM = x/cos t, EDM's denoiser is cos t·x + σ_data·sin t·F_EDM(x/σ_data, ln(σ)/4), so F = -F_EDM.
+    pub fn velocity_coefficients(self, angle: f64, sigma_data: f64) -> Option<VelocityCoefficients> {
+        let input = 1.0 / sigma_data;
+        match self {
+            Self::Trig => Some(VelocityCoefficients {
+                output: sigma_data,
+                input,
+                code: angle,
+                code_slope: angle.cos() * angle.sin(),
+            }),
+            // The derivative of ln(σ)/4 by the angle is 1/(4·cos·sin).
+            Self::Edm | Self::TrigEdm => Some(VelocityCoefficients {
+                output: -sigma_data,
+                input,
+                code: 0.25 * (sigma_from_trig(angle, sigma_data) + 1e-44).ln(),
+                code_slope: 0.25,
+            }),
+            Self::Boundary => None,
+        }
+    }
+
+    /// Whether weights trained in this form start a model in the form `other` as the same function.
+    pub fn continues_as(self, other: Self) -> bool {
+        (self == Self::Trig) == (other == Self::Trig)
     }
 }

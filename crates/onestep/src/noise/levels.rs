@@ -57,6 +57,14 @@ pub fn karras_levels(
     Ok(levels)
 }
 
+/// The level at a `place` in [0, 1] of the Karras spacing: `sigma_min` at 0, `sigma_max` at 1, any level between.
+///
+/// The continuum that [`karras_levels`] takes points of.
+pub fn karras_level(place: f64, sigma_min: f64, sigma_max: f64, rho: f64) -> f64 {
+    let (low, high) = (sigma_min.powf(1.0 / rho), sigma_max.powf(1.0 / rho));
+    (low + place * (high - low)).powf(rho)
+}
+
 /// The levels a model is trained on: ascending from σ_min to σ_max, at least two.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingLevels(Vec<f64>);

@@ -17,7 +17,7 @@ mod trig;
 
 pub use curriculum::{AdaptiveExponent, Curriculum, HalvingStage, TargetRate};
 pub use gap::Gap;
-pub use levels::{LevelsError, SamplingLevels, TrainingLevels, karras_levels};
+pub use levels::{LevelsError, SamplingLevels, TrainingLevels, karras_level, karras_levels};
 pub use proposal::{LogNormal, Proposal};
 pub use source::{NoiseSource, Purpose, SeedNoise, Stream};
 pub use trig::{sigma_from_trig, trig_from_sigma};

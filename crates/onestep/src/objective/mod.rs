@@ -8,15 +8,22 @@
 //! 2. the path between them: a step of the teacher's ODE, or the data itself ([`Path`]);
 //! 3. a [`Distance`] between the two estimates;
 //! 4. a [`Weighting`] of the levels.
+//!
+//! [`Continuous`] is the same with the two points infinitely close together: sCD and sCT, and the continuous-time losses of
+//! 2023.
 
 mod consistency;
+mod continuous;
 mod denoising;
 mod distance;
+mod level_weighting;
 mod progressive;
 mod weighting;
 
 pub use consistency::{Batch, Consistency, LevelPairs, Path};
+pub use continuous::{Continuous, Direction, RateWeighting, TangentNormalization};
 pub use denoising::denoising;
 pub use distance::{Distance, huber_c_for};
+pub use level_weighting::LevelWeighting;
 pub use progressive::ProgressiveDistillation;
 pub use weighting::Weighting;

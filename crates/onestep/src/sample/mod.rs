@@ -11,7 +11,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 
 pub use multistep::sample_multistep;
 pub use ode::{Churn, OdeEnd, OdeMethod, OdeOptions, sample_ode};
-pub use plan::{Plan, Samples, class_of_seed, default_levels, generate};
+pub use plan::{Plan, Samples, class_of_seed, default_levels, generate, trig_levels};
 
 use crate::model::{Condition, Denoiser, ModelError};
 use crate::noise::NoiseSource;

@@ -6,7 +6,7 @@ use super::{OdeEnd, OdeMethod, OdeOptions, Request, sample_multistep, sample_ode
 use crate::Result;
 use crate::data::ImageShape;
 use crate::model::{Condition, NoiseRange, Preconditioned};
-use crate::noise::{LevelsError, Purpose, SamplingLevels, SeedNoise, Stream};
+use crate::noise::{LevelsError, Purpose, SamplingLevels, SeedNoise, Stream, sigma_from_trig};
 
 /// How images are drawn.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +48,26 @@ impl Plan {
 pub fn default_levels(n: usize, range: &NoiseRange, rho: f64) -> Result<SamplingLevels, LevelsError> {
     let grid = SamplingLevels::karras(n + 1, range.sigma_min, range.sigma_max, rho)?;
     SamplingLevels::new(grid.as_slice()[..n].to_vec())
+}
+
+/// The angle of the second of two steps.
+const SECOND_ANGLE: f64 = 1.1;
+
+/// `n` levels for sampling from a continuous-time model: σ_max, then angles from 1.1 down in even steps.
+///
+/// Two are the published pair; for more none were published.
+///
+/// # Errors
+///
+/// [`LevelsError`] if `n` is zero or the range does not reach so far.
+///
+/// # Source
+///
+/// Lu and Song 2024 (arXiv:2410.11081), appendix G: t = arctan(σ_max/σ_data), then 1.1.
+pub fn trig_levels(n: usize, range: &NoiseRange) -> Result<SamplingLevels, LevelsError> {
+    let angles = (1..n).map(|i| SECOND_ANGLE * (n - i) as f64 / (n - 1) as f64);
+    let rest = angles.map(|angle| sigma_from_trig(angle, range.sigma_data));
+    SamplingLevels::new([range.sigma_max].into_iter().take(n).chain(rest).collect())
 }
 
 /// Samples in the order of their seeds.

@@ -6,13 +6,15 @@ use super::Augmentation;
 use super::recipe::{Objective, Recipe};
 use crate::data::{DataError, Dataset, flip_horizontal};
 use crate::model::{Condition, DropoutKey};
-use crate::noise::{HalvingStage, LevelsError, LogNormal, Proposal, Purpose, Stream, TrainingLevels};
+use crate::noise::{
+    HalvingStage, LevelsError, LogNormal, Proposal, Purpose, Stream, TrainingLevels, karras_level,
+};
 use crate::objective::{Batch, LevelPairs};
 
 /// The noise levels of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Levels {
-    /// One a sample: denoising.
+    /// One a sample: denoising, and consistency in continuous time.
     Single(Vec<f64>),
     /// Two a sample: consistency.
     Pairs(LevelPairs),
@@ -140,6 +142,19 @@ impl Batches {
             Objective::Denoising { p_mean, p_std, .. } => {
                 let proposal = LogNormal { p_mean: *p_mean, p_std: *p_std };
                 Ok(Levels::Single(numbers.map(|number| proposal.draw(&mut stream(number))).collect()))
+            }
+            Objective::Continuous { proposal, .. } => {
+                let noise = &recipe.noise;
+                let level = |number| match *proposal {
+                    Proposal::LogNormal { p_mean, p_std } => {
+                        LogNormal { p_mean, p_std }.draw(&mut stream(number))
+                    }
+                    Proposal::Uniform => {
+                        let place = stream(number).uniform();
+                        karras_level(place, noise.sigma_min, noise.sigma_max, noise.rho)
+                    }
+                };
+                Ok(Levels::Single(numbers.map(level).collect()))
             }
             Objective::Consistency { curriculum, proposal, .. } => {
                 let n_levels = curriculum.n_levels(step, recipe.train.steps);

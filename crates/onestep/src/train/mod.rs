@@ -13,6 +13,7 @@ pub mod checkpoint;
 mod ema;
 mod error;
 mod forecast;
+mod learned_weighting;
 mod learning_rate;
 mod observer;
 mod optimizer;
@@ -28,8 +29,11 @@ pub use builtin::{builtin_recipe, builtin_recipes};
 pub use ema::{Average, AverageConfig, AverageError, blend};
 pub use error::TrainError;
 pub use forecast::MemoryForecast;
+pub use learned_weighting::LearnedWeighting;
 pub use learning_rate::{Decay, LearningRate};
 pub use observer::{Event, Flow, LevelLoss, Observer};
 pub use optimizer::{AdamConfig, NamedArrays, Optimizer, OptimizerConfig, OptimizerError, RadamConfig};
-pub use recipe::{Noise, Objective, PathConfig, Recipe, RecipeError, Sampling, Start, Train};
+pub use recipe::{
+    DirectionConfig, Noise, Objective, PathConfig, Recipe, RecipeError, Sampling, Start, Train,
+};
 pub use trainer::Trainer;

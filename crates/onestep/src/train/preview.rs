@@ -9,7 +9,7 @@ use crate::Result;
 use crate::data::Sheet;
 use crate::model::Preconditioned;
 use crate::noise::SamplingLevels;
-use crate::sample::{OdeOptions, Plan, default_levels, generate};
+use crate::sample::{OdeOptions, Plan, default_levels, generate, trig_levels};
 
 /// Levels of the teacher's preview: EDM's setting for 32x32 images.
 const HEUN_LEVELS: usize = 18;
@@ -40,6 +40,10 @@ pub fn write(
         Objective::ProgressiveDistillation { .. } => {
             recipe.sampling_levels(step)?.map(Plan::progressive).into_iter().collect()
         }
+        Objective::Continuous { .. } => [1, 2, 4]
+            .into_iter()
+            .map(|n| trig_levels(n, &noise.range()).map(Plan::Multistep))
+            .collect::<Result<_, _>>()?,
         Objective::Consistency { .. } | Objective::Tuning { .. } => [1, 2, 4]
             .into_iter()
             .map(|n| match recipe.sampling_levels(step)? {

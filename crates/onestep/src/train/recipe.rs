@@ -10,7 +10,7 @@ use crate::data::DataSpec;
 use crate::model::network::Architecture;
 use crate::model::{NoiseRange, Precision, Preconditioning};
 use crate::noise::{Curriculum, Gap, HalvingStage, LevelsError, Proposal, SamplingLevels, TargetRate};
-use crate::objective::{Distance, Weighting};
+use crate::objective::{Distance, RateWeighting, TangentNormalization, Weighting};
 use crate::solver::Solver;
 
 /// A complete description of a training run.
@@ -85,6 +85,9 @@ pub enum Objective {
         /// Weight of a level.
         #[serde(default = "karras")]
         weighting: Weighting,
+        /// How the output is put together: EDM's form, or TrigFlow's.
+        #[serde(default = "edm", skip_serializing_if = "is_edm")]
+        preconditioning: Preconditioning,
     },
     /// The consistency loss: distillation (CD) or training in isolation (CT).
     Consistency {
@@ -133,10 +136,58 @@ pub enum Objective {
         #[serde(default = "truncated_snr")]
         weighting: Weighting,
     },
+    /// The continuous-time consistency loss: sCD, sCT, and the continuous-time CD and CT of 2023.
+    Continuous {
+        /// Where the path through a noisy point leads.
+        path: DirectionConfig,
+        /// TrigFlow's form, or that of an EDM model to start from.
+        #[serde(default = "trig")]
+        preconditioning: Preconditioning,
+        /// Which levels are trained on: log-normal, or evenly spaced in σ^(1/ρ).
+        proposal: Proposal,
+        /// What the tangent is put through.
+        #[serde(default)]
+        normalization: TangentNormalization,
+        /// Steps over which the unstable part of the tangent comes in; 0 for all of it from the start.
+        #[serde(default)]
+        warm_up_steps: u64,
+        /// Weight of a level.
+        #[serde(default)]
+        weighting: RateWeighting,
+        /// Whether a weighting of levels is learned along with the model.
+        #[serde(default = "yes")]
+        adaptive: bool,
+    },
 }
 
 fn truncated_snr() -> Weighting {
     Weighting::TruncatedSnr
+}
+
+fn edm() -> Preconditioning {
+    Preconditioning::Edm
+}
+
+fn is_edm(preconditioning: &Preconditioning) -> bool {
+    *preconditioning == Preconditioning::Edm
+}
+
+fn trig() -> Preconditioning {
+    Preconditioning::Trig
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Where the path through a noisy point leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DirectionConfig {
+    /// Along a diffusion model's ODE: distillation.
+    Teacher,
+    /// From the image towards its noise: no teacher is needed, or loaded.
+    Data,
 }
 
 fn karras() -> Weighting {
@@ -299,11 +350,18 @@ impl Recipe {
         toml::to_string(self).expect("a recipe holds nothing that TOML cannot express")
     }
 
-    /// The field's name for what this recipe does: `edm`, `cd`, `ct`, `ict` (training in isolation with the doubling
-    /// curriculum of improved consistency training), `ect` or `pd`.
+    /// The field's name for what this recipe does: `edm`, `trigflow`, `cd`, `ct`, `ict` (training in isolation with the
+    /// doubling curriculum of improved consistency training), `ect`, `pd`, `scd`, `sct`, ...
     pub fn method(&self) -> &'static str {
         match &self.objective {
+            Objective::Denoising { preconditioning: Preconditioning::Trig, .. } => "trigflow",
             Objective::Denoising { .. } => "edm",
+            Objective::Continuous { path, weighting, .. } => match (path, weighting) {
+                (DirectionConfig::Teacher, RateWeighting::Prior) => "scd",
+                (DirectionConfig::Data, RateWeighting::Prior) => "sct",
+                (DirectionConfig::Teacher, RateWeighting::Sigma) => "cd-continuous",
+                (DirectionConfig::Data, RateWeighting::Sigma) => "ct-continuous",
+            },
             Objective::Consistency { path: PathConfig::Teacher { .. }, .. } => "cd",
             Objective::Consistency { curriculum: Curriculum::Doubling { .. }, .. } => "ict",
             Objective::Consistency { path: PathConfig::Data, .. } => "ct",
@@ -339,6 +397,7 @@ impl Recipe {
             self.objective,
             Objective::Consistency { path: PathConfig::Teacher { .. }, .. }
                 | Objective::ProgressiveDistillation { .. }
+                | Objective::Continuous { path: DirectionConfig::Teacher, .. }
         )
     }
 
@@ -347,10 +406,18 @@ impl Recipe {
         matches!(&self.objective, Objective::Consistency { target, .. } if !target.is_student())
     }
 
+    /// Whether a weighting of levels is learned along with the model.
+    pub fn learns_weighting(&self) -> bool {
+        matches!(self.objective, Objective::Continuous { adaptive: true, .. })
+    }
+
     /// How the trained model's output is put together: consistency models get the boundary form.
     pub fn preconditioning(&self) -> Preconditioning {
         match self.objective {
-            Objective::Denoising { .. } | Objective::ProgressiveDistillation { .. } => Preconditioning::Edm,
+            Objective::Denoising { preconditioning, .. } | Objective::Continuous { preconditioning, .. } => {
+                preconditioning
+            }
+            Objective::ProgressiveDistillation { .. } => Preconditioning::Edm,
             Objective::Consistency { .. } | Objective::Tuning { .. } => Preconditioning::Boundary,
         }
     }

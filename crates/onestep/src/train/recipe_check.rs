@@ -2,9 +2,9 @@
 
 use super::Augmentation;
 use super::recipe::{Noise, Objective, Recipe, RecipeError, Start};
-use crate::model::Architecture;
-use crate::noise::{Curriculum, Gap, HalvingStage, LevelsError, TargetRate, karras_levels};
-use crate::objective::{Distance, Weighting};
+use crate::model::{Architecture, Preconditioning};
+use crate::noise::{Curriculum, Gap, HalvingStage, LevelsError, Proposal, TargetRate, karras_levels};
+use crate::objective::{Distance, TangentNormalization, Weighting};
 
 /// The smallest gap of a pair, relative to its level, at which two estimates in f32 still differ by more than rounding.
 const SMALLEST_GAP: f64 = 1e-6;
@@ -17,10 +17,34 @@ pub(super) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
         .map_err(|error: LevelsError| RecipeError::Value { key: "noise", reason: error.to_string() })?;
     check_train(recipe)?;
     match &recipe.objective {
-        Objective::Denoising { p_mean, p_std, weighting } => {
+        Objective::Denoising { p_mean, p_std, weighting, preconditioning } => {
             log_normal(*p_mean, *p_std)?;
+            if !matches!(preconditioning, Preconditioning::Edm | Preconditioning::Trig) {
+                return bad(
+                    "objective.preconditioning",
+                    "of a diffusion model is \"edm\" or \"trig\"".into(),
+                );
+            }
             if *weighting == Weighting::InverseGap {
                 return bad("objective.weighting", "`inverse-gap` belongs to pairs of levels".into());
+            }
+        }
+        Objective::Continuous { preconditioning, proposal, normalization, .. } => {
+            if !matches!(preconditioning, Preconditioning::Trig | Preconditioning::TrigEdm) {
+                return bad(
+                    "objective.preconditioning",
+                    "of a continuous-time model is \"trig\", or \"trig-edm\" to start from an EDM model"
+                        .into(),
+                );
+            }
+            if let Proposal::LogNormal { p_mean, p_std } = *proposal {
+                positive("objective.proposal.p_std", p_std)?;
+                if !p_mean.is_finite() {
+                    return bad("objective.proposal.p_mean", format!("must be a number, not {p_mean}"));
+                }
+            }
+            if let TangentNormalization::Norm { c } = *normalization {
+                positive("objective.normalization.c", c)?;
             }
         }
         Objective::Consistency { curriculum, target, distance, .. } => {

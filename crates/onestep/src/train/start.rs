@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::TrainError;
-use super::recipe::Recipe;
+use super::recipe::{Objective, Recipe, Start};
 use crate::data::Dataset;
 use crate::model::{Network, ParameterSpec, Preconditioned, Preconditioning, Weights};
 
@@ -46,9 +46,30 @@ pub(super) fn check_teacher(
                 return differs("it makes images of another shape, or knows other classes");
             }
             if teacher.preconditioning() == Preconditioning::Boundary {
-                return differs("it is a consistency model, and only a diffusion model has steps to distill");
+                return differs(
+                    "it is a consistency model in the boundary form, which has no ODE to follow; give a diffusion model",
+                );
             }
-            Ok(())
+        }
+        _ => {}
+    }
+    // Whose weights cannot start a model of the recipe's form as the same function.
+    match teacher.map(Preconditioned::preconditioning) {
+        Some(form)
+            if recipe.train.start == Start::Teacher && !form.continues_as(recipe.preconditioning()) =>
+        {
+            let continuous = matches!(recipe.objective, Objective::Continuous { .. });
+            differs(match (continuous, form) {
+                (true, Preconditioning::Trig) => {
+                    "it is told the angle, and a student that starts from it must be too: set objective.preconditioning to \"trig\""
+                }
+                (true, _) => {
+                    "it is told ln(σ)/4, and a student that starts from it must be too: set objective.preconditioning to \"trig-edm\""
+                }
+                (false, _) => {
+                    "it is a TrigFlow model, from whose weights this recipe cannot start; give an EDM model"
+                }
+            })
         }
         _ => Ok(()),
     }

@@ -13,13 +13,13 @@ use burn::tensor::{Device, Tensor};
 use super::batches::{Batches, Levels, gap_stage};
 use super::checkpoint::{Checkpoint, Damaged, Format, ModelHeader, RunFolder, TrainState};
 use super::observer::{Event, Flow, Observer, loss_by_level};
-use super::recipe::{Objective, PathConfig, Recipe, Start};
+use super::recipe::{DirectionConfig, Objective, PathConfig, Recipe, Start};
 use super::start::{check_data, check_teacher, copy_weights};
-use super::{Average, Optimizer, TrainError, blend, preview};
+use super::{Average, LearnedWeighting, Optimizer, TrainError, blend, preview};
 use crate::data::Dataset;
 use crate::model::{Denoiser, ModelError, Preconditioned, Weights};
 use crate::noise::HalvingStage;
-use crate::objective::{self, Batch, Consistency, ProgressiveDistillation};
+use crate::objective::{self, Batch, Consistency, Continuous, LevelWeighting, ProgressiveDistillation};
 use crate::{Result, TOOL};
 
 /// Skipped updates in a row that end a run.
@@ -35,6 +35,8 @@ pub struct Trainer {
     averages: Vec<Average>,
     teacher: Option<Preconditioned>,
     optimizer: Optimizer,
+    /// None where the objective learns no weighting of levels.
+    weighting: Option<LearnedWeighting>,
     state: TrainState,
     device: Device,
 }
@@ -79,6 +81,9 @@ impl Trainer {
             target: recipe.keeps_target().then(|| weights.clone()),
             averages: recipe.train.averages.iter().map(|config| Average::new(*config, &weights)).collect(),
             optimizer: Optimizer::new(recipe.train.optimizer, &weights),
+            weighting: recipe
+                .learns_weighting()
+                .then(|| LearnedWeighting::new(recipe.train.optimizer, recipe.train.seed, device)),
             student: Preconditioned::new(
                 network,
                 weights,
@@ -139,7 +144,7 @@ impl Trainer {
         let TrainState { step, images_seen, .. } = self.state;
         let n = self.recipe.train.batch;
         let levels = Batches::levels(&self.recipe, step, images_seen, n)?;
-        let (losses, gradients) = self.gradients(&levels)?;
+        let (losses, gradients, weighting_gradients) = self.gradients(&levels)?;
         let loss = losses.iter().sum::<f64>() / n as f64;
         let gradient_norm = norm(&gradients);
         self.state.step += 1;
@@ -150,8 +155,11 @@ impl Trainer {
         self.state.consecutive_bad = 0;
         let learning_rate = self.recipe.learning_rate_at(step);
         self.update(gradients, gradient_norm, learning_rate, step, images_seen);
+        if let Some(weighting) = &mut self.weighting {
+            weighting.update(&weighting_gradients, learning_rate);
+        }
         let (n_levels, target_rate, stage) = match &self.recipe.objective {
-            Objective::Denoising { .. } => (None, None, None),
+            Objective::Denoising { .. } | Objective::Continuous { .. } => (None, None, None),
             Objective::Consistency { curriculum, target, .. } => {
                 let total = self.recipe.train.steps;
                 (Some(curriculum.n_levels(step, total)), Some(target.rate(curriculum, step, total)), None)
@@ -196,7 +204,8 @@ impl Trainer {
         let mut trainer = Self::new(recipe, data, teacher, device)?;
         let specs = trainer.student.network().parameters().clone();
         let Some(restored) = folder.load(&specs, device)? else { return Ok((trainer, Vec::new())) };
-        let Checkpoint { header, weights, averages, target, teacher, optimizer, state } = restored.checkpoint;
+        let Checkpoint { header, weights, averages, target, teacher, optimizer, weighting, state } =
+            restored.checkpoint;
         if header.architecture != trainer.recipe.network || state.recipe_digest != trainer.state.recipe_digest
         {
             return Err(TrainError::RecipeDiffers { folder: folder.path().into() }.into());
@@ -214,6 +223,7 @@ impl Trainer {
             own.weights = saved.weights;
         }
         trainer.optimizer = optimizer;
+        trainer.weighting = weighting;
         trainer.state = state;
         Ok((trainer, restored.skipped))
     }
@@ -256,6 +266,7 @@ impl Trainer {
                 _ => None,
             },
             optimizer: self.optimizer.clone(),
+            weighting: self.weighting.clone(),
             state: self.state.clone(),
         }
     }
@@ -303,8 +314,7 @@ impl Trainer {
     ///
     /// A checkpoint at the end of a stage is taken before this, so it holds the finished model of that stage.
     fn turn_stage(&mut self) {
-        let due =
-            |stage: &crate::noise::HalvingStage| stage.number > 0 && stage.first_step == self.state.step;
+        let due = |stage: &HalvingStage| stage.number > 0 && stage.first_step == self.state.step;
         if self.recipe.stage(self.state.step).filter(due).is_none() {
             return;
         }
@@ -318,32 +328,47 @@ impl Trainer {
         self.teacher = Some(finished);
     }
 
-    /// Loss of every sample and gradient of their mean, over microbatches.
-    fn gradients(&mut self, levels: &Levels) -> Result<(Vec<f64>, Vec<Tensor<1>>)> {
+    /// Loss of every sample and gradients of their mean, over microbatches: of the student, and of the learned weighting.
+    fn gradients(&mut self, levels: &Levels) -> Result<(Vec<f64>, Vec<Tensor<1>>, Vec<Tensor<1>>)> {
         let n = self.recipe.train.batch;
         let micro = self.recipe.train.microbatch.unwrap_or(n);
         let TrainState { step, images_seen, .. } = self.state;
         let mut losses = Vec::with_capacity(n);
-        let mut sum: Option<Vec<Tensor<1>>> = None;
+        let mut sums = [None, None];
         for start in (0..n).step_by(micro) {
             let range = start..(start + micro).min(n);
             let batch = self.batches.batch(step, images_seen + start as u64, range.len(), &self.device)?;
             let tracked = self.student.weights().tracked_with(self.recipe.train.activation_checkpointing);
             let student = self.student.with_weights(tracked.clone());
-            let per_sample = self.loss(&student, &batch, &levels.select(range))?;
+            let weighting = self.weighting.as_ref().map(|weighting| weighting.weights.tracked());
+            let per_sample = self.loss(&student, weighting.as_ref(), &batch, &levels.select(range))?;
             losses.extend(per_sample.clone().inner().into_data().iter::<f64>());
             let mut graph = (per_sample.sum() / n as f64).backward();
-            let gradients = tracked.gradients(&mut graph);
-            sum = Some(match sum {
-                None => gradients,
-                Some(sum) => sum.into_iter().zip(gradients).map(|(a, b)| a + b).collect(),
-            });
+            let found = [Some(&tracked), weighting.as_ref()];
+            for (sum, weights) in sums.iter_mut().zip(found) {
+                let Some(weights) = weights else { continue };
+                let gradients = weights.gradients(&mut graph);
+                *sum = Some(match sum.take() {
+                    None => gradients,
+                    Some(sum) => {
+                        let pairs = Vec::into_iter(sum).zip(gradients);
+                        pairs.map(|(a, b): (Tensor<1>, Tensor<1>)| a + b).collect()
+                    }
+                });
+            }
         }
-        Ok((losses, sum.unwrap_or_default()))
+        let [student, weighting] = sums.map(Option::unwrap_or_default);
+        Ok((losses, student, weighting))
     }
 
     /// The recipe's objective for one microbatch, one number a sample.
-    fn loss(&self, student: &dyn Denoiser, batch: &Batch, levels: &Levels) -> Result<Tensor<1>, ModelError> {
+    fn loss(
+        &self,
+        student: &Preconditioned,
+        learned: Option<&Weights>,
+        batch: &Batch,
+        levels: &Levels,
+    ) -> Result<Tensor<1>, ModelError> {
         let sigma_data = self.recipe.noise.sigma_data;
         match (&self.recipe.objective, levels) {
             (Objective::Denoising { weighting, .. }, Levels::Single(sigma)) => {
@@ -373,6 +398,24 @@ impl Trainer {
                 // A run without a teacher was refused at its beginning.
                 let teacher = self.teacher.as_ref().unwrap_or(&self.student);
                 objective.loss(student, teacher, batch, steps)
+            }
+            (
+                Objective::Continuous { path, normalization, warm_up_steps, weighting, .. },
+                Levels::Single(sigma),
+            ) => {
+                let objective =
+                    Continuous { normalization: *normalization, weighting: *weighting, sigma_data };
+                let direction = match (path, &self.teacher) {
+                    (DirectionConfig::Teacher, Some(teacher)) => objective::Direction::Teacher(teacher),
+                    _ => objective::Direction::Data,
+                };
+                let ramp = match warm_up_steps {
+                    0 => 1.0,
+                    &steps => (self.state.step as f64 / steps as f64).min(1.0),
+                };
+                let network = LevelWeighting::new();
+                let adaptive = learned.map(|weights| (&network, weights));
+                objective.loss(student, direction, batch, sigma, ramp, adaptive)
             }
             _ => unreachable!("levels are drawn for the recipe's own objective"),
         }

@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("interop", &["model", "pickle"]),
     ("eval", &["data", "digest", "interop", "model", "noise", "sample", "solver"]),
     ("solver", &["model"]),
-    ("objective", &["model", "solver"]),
+    ("objective", &["model", "noise", "solver"]),
     ("sample", &["data", "model", "noise", "solver"]),
     ("train", &["data", "digest", "model", "noise", "objective", "sample", "solver"]),
 ];

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod checkpoint;
+mod continuous;
 mod data;
 mod eval;
 mod golden;

@@ -6,6 +6,7 @@ mod promises;
 mod refusals;
 pub mod settings;
 pub mod small;
+mod tangents;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

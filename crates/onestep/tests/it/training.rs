@@ -86,7 +86,18 @@ fn files(run: &Path, step: u64) -> Vec<(String, Vec<u8>)> {
 /// Progressive distillation is stopped within its first stage, between two stages, and within the second.
 #[test]
 fn resume_equals_not_stopping() {
-    let stops = [("edm", 2), ("cd", 2), ("ct", 2), ("ict", 2), ("ect", 2), ("pd", 1), ("pd", 2), ("pd", 3)];
+    let stops = [
+        ("edm", 2),
+        ("cd", 2),
+        ("ct", 2),
+        ("ict", 2),
+        ("ect", 2),
+        ("pd", 1),
+        ("pd", 2),
+        ("pd", 3),
+        ("scd", 2),
+        ("sct", 2),
+    ];
     for (method, stop) in stops {
         let recipe = tiny(method, &[]);
         let whole = tempfile::tempdir().unwrap();
@@ -113,11 +124,11 @@ fn resume_equals_not_stopping() {
             assert_eq!(name, other);
             assert!(a == b, "{method}: {name} differs after resuming");
         }
-        let expected = if method == "ct" { 5 } else { 4 };
+        let expected = if ["ct", "scd", "sct"].contains(&method) { 5 } else { 4 };
         assert_eq!(
             whole.len(),
             expected,
-            "{method}: model, average (PD: teacher), optimizer, state and, for CT, target"
+            "{method}: model, average (PD: teacher), optimizer, state; for CT the target, in continuous time the weighting"
         );
     }
 }
@@ -532,6 +543,26 @@ fn initialization_is_explicit_and_training_in_isolation_needs_no_teacher() {
     }
 }
 
+/// A teacher must have an ODE to follow, and whose weights are copied must be told the noise level in the same way.
+#[test]
+fn teachers_of_another_form_are_refused() {
+    let refusal = |settings: &[&str], form| {
+        let recipe = tiny("scd", settings);
+        let network = recipe.network.build().unwrap();
+        let weights = Weights::initialize(network.parameters(), 99, &device());
+        let teacher = Preconditioned::new(network, weights, form, recipe.noise.range());
+        let data = open(&recipe.data).unwrap();
+        Trainer::new(recipe, data, Some(teacher), &device()).err().map(|error| error.to_string())
+    };
+    let trig = "objective.preconditioning=\"trig\"";
+    assert!(refusal(&[], Preconditioning::Boundary).unwrap().contains("give a diffusion model"));
+    assert!(refusal(&[trig], Preconditioning::Edm).unwrap().contains("\"trig-edm\""));
+    assert!(refusal(&[], Preconditioning::Trig).unwrap().contains("to \"trig\""));
+    // Another form teaches all the same, where the student starts for itself.
+    assert_eq!(refusal(&[trig, "train.start=\"random\""], Preconditioning::Edm), None);
+    assert_eq!(refusal(&[trig], Preconditioning::Trig), None);
+}
+
 /// A run in bf16 is another run in the same direction: weights move, nearly as in f32, and stay f32.
 #[test]
 fn training_in_bf16_follows_training_in_f32() {
@@ -693,10 +724,18 @@ fn recipes_parse_describe_themselves_and_come_back_from_toml() {
 /// The numbers of the published runs (bugs A7, A13, B2: launch scripts, configurations and paper disagree).
 #[test]
 fn published_recipes_have_the_published_numbers() {
-    let rows: [(&str, u64, usize, f64, &str); 20] = [
+    let rows: [(&str, u64, usize, f64, &str); 28] = [
         ("cifar10-edm", 400_000, 512, 1e-3, "random"),
         ("cifar10-cd", 800_000, 512, 4e-4, "teacher"),
         ("cifar10-ct", 800_000, 512, 4e-4, "random"),
+        ("cifar10-scd", 400_000, 512, 1e-4, "teacher"),
+        ("cifar10-sct", 400_000, 512, 1e-4, "teacher"),
+        ("cifar10-cd-continuous", 800_000, 512, 5e-6, "teacher"),
+        ("cifar10-ct-continuous", 800_000, 512, 5e-6, "teacher"),
+        ("cifar10-trigflow", 400_000, 512, 1e-3, "random"),
+        ("imagenet64-trigflow", 400_000, 2048, 1e-4, "random"),
+        ("imagenet64-scd", 400_000, 2048, 1e-4, "teacher"),
+        ("imagenet64-sct", 400_000, 2048, 1e-4, "teacher"),
         ("imagenet64-edm", 600_000, 4096, 1e-4, "random"),
         ("imagenet64-cd", 600_000, 2048, 8e-6, "teacher"),
         ("imagenet64-ct", 800_000, 2048, 1e-4, "random"),

@@ -7,7 +7,6 @@ use burn::tensor::Device;
 use onestep::data::write_whole;
 use onestep::digest;
 use onestep::eval::{Generated, Metric, Protocol, Reference, Subject, score};
-use onestep::model::Preconditioning;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -127,7 +126,7 @@ fn open_model(name: &str, args: &CurveArgs, device: &Device) -> Outcome<Opened> 
 fn tasks<'a>(args: &CurveArgs, names: &'a [String], models: &'a [Opened]) -> Vec<Task<'a>> {
     let mut tasks = Vec::new();
     for (name, opened) in names.iter().zip(models) {
-        let diffusion = opened.header.preconditioning == Preconditioning::Edm;
+        let diffusion = opened.header.is_diffusion();
         let (samplers, steps) = if diffusion {
             (args.samplers.as_slice(), &args.ode_steps)
         } else {

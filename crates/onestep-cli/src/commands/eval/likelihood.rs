@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use onestep::data::{self, DataSpec, Pixels, Rounding, Split};
 use onestep::eval::{LikelihoodOptions, Trace, bits_per_dimension};
-use onestep::model::{Condition, Preconditioning};
+use onestep::model::Condition;
 use serde_json::json;
 
 use super::refuse_points;
@@ -19,7 +19,7 @@ pub fn run(args: &LikelihoodArgs, quiet: bool) -> Outcome<ExitCode> {
     let device = device::open(args.device)?;
     let stop = StopFlag::listen()?;
     let opened = model::open(&args.model, &model::which(&args.weights), &device)?;
-    if opened.header.preconditioning != Preconditioning::Edm {
+    if !opened.header.is_diffusion() {
         return Err(Failure::usage(
             "this is a consistency model: it has no ODE whose volume could be followed",
         )

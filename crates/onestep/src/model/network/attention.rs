@@ -1,10 +1,12 @@
 //! Self-attention over the pixels of a feature map.
 
 use burn::tensor::Tensor;
-use onestep_kernels::{Activation, Convolution};
+use burn::tensor::activation::softmax;
+use onestep_kernels::Activation;
 
 use super::block::BlockStyle;
-use super::layers::{Conv2d, GroupNorm};
+use super::dual::Dual;
+use super::layers::{Conv2d, ConvolutionOn, GroupNorm};
 use crate::model::{Builder, ModelError, Weights};
 
 /// Group norm, queries, keys and values by one 1x1 convolution, attention, a 1x1 convolution, residual sum.
@@ -58,20 +60,52 @@ impl SelfAttention {
     }
 
     /// `[batch, height, width, channels]` to the same shape.
-    pub fn forward(&self, weights: &Weights, input: Tensor<4>) -> Tensor<4> {
+    pub fn forward(&self, weights: &Weights, input: Dual<4>) -> Dual<4> {
         let [batch, height, width, channels] = input.dims();
-        let qkv = Convolution {
-            norm: Some(self.norm.norm(weights, None, Activation::None)),
-            ..self.qkv.convolution(weights, input.clone())
-        };
-        let qkv = qkv.forward().reshape([batch, height * width, 3 * channels]);
-        let attended = onestep_kernels::attention(qkv, self.heads).reshape([batch, height, width, channels]);
-        let projection = self.projection.convolution(weights, attended);
-        Convolution { residual: Some(input), factor: self.residual_scale, ..projection }.forward()
+        let norm = Some(self.norm.with(None, Activation::None));
+        let qkv = ConvolutionOn { norm, ..self.qkv.on(input.clone()) }.forward(weights);
+        let qkv = qkv.linear(|tensor| tensor.reshape([batch, height * width, 3 * channels]));
+        let tangent = qkv
+            .tangent
+            .map(|tangent| attention_tangent(qkv.value.clone().inner(), tangent, self.heads))
+            .map(|tangent| tangent.reshape([batch, height, width, channels]));
+        let value =
+            onestep_kernels::attention(qkv.value, self.heads).reshape([batch, height, width, channels]);
+        let projection = self.projection.on(Dual { value, tangent });
+        ConvolutionOn { residual: Some(input), factor: self.residual_scale, ..projection }.forward(weights)
     }
 }
 
+/// The tangent of softmax(S)·v with S = q·kᵀ/√width: P'·v + P·v', where P' = P∘(S' - P·S' summed over the keys).
+///
+/// # Shapes
+///
+/// - `qkv` and its tangent: `[batch, tokens, 3 · heads · width]`, as [`onestep_kernels::attention()`] takes them
+/// - returns: `[batch, tokens, heads · width]`
+///
+/// # Source
+///
+/// Lu and Song 2024 (arXiv:2410.11081), appendix F, with the matrix of tokens by tokens written out.
+fn attention_tangent(qkv: Tensor<3>, tangent: Tensor<3>, heads: usize) -> Tensor<3> {
+    let [batch, tokens, channels] = qkv.dims();
+    let width = channels / (3 * heads);
+    let split = |tensor: Tensor<3>| {
+        [0, 1, 2].map(|part| {
+            let part = tensor.clone().narrow(2, part * heads * width, heads * width);
+            part.reshape([batch, tokens, heads, width]).swap_dims(1, 2) // [batch, heads, tokens, width]
+        })
+    };
+    let ([q, k, v], [dq, dk, dv]) = (split(qkv), split(tangent));
+    let scale = 1.0 / (width as f64).sqrt();
+    let scores = |q: Tensor<4>, k: Tensor<4>| q.matmul(k.swap_dims(2, 3)) * scale; // [batch, heads, tokens, tokens]
+    let share = softmax(scores(q.clone(), k.clone()), 3);
+    let change = share.clone() * (scores(dq, k) + scores(q, dk));
+    let change = change.clone() - share.clone() * change.sum_dim(3);
+    let attended = change.matmul(v) + share.matmul(dv);
+    attended.swap_dims(1, 2).reshape([batch, tokens, heads * width])
+}
+
 /// A residual sum times its scale, where that is not 1.
-pub(super) fn scaled(sum: Tensor<4>, scale: f64) -> Tensor<4> {
+pub(super) fn scaled(sum: Dual<4>, scale: f64) -> Dual<4> {
     if scale == 1.0 { sum } else { sum * scale }
 }

@@ -1,9 +1,9 @@
 //! The residual block that every U-Net of this family is built of.
 
-use burn::tensor::Tensor;
-use onestep_kernels::{Activation, Convolution};
+use onestep_kernels::Activation;
 
-use super::layers::{Conv2d, Dropout, GroupNorm, Linear, Start};
+use super::dual::Dual;
+use super::layers::{Conv2d, ConvolutionOn, Dropout, GroupNorm, Linear, Start};
 use super::resample::Resampling;
 use crate::model::{Builder, Condition, ModelError, Weights};
 
@@ -137,38 +137,37 @@ impl ResidualBlock {
     pub fn forward(
         &self,
         weights: &Weights,
-        input: Tensor<4>,
-        embedding: &Tensor<2>,
+        input: Dual<4>,
+        embedding: &Dual<2>,
         condition: &Condition,
-    ) -> Tensor<4> {
+    ) -> Dual<4> {
         let mut first = match self.resampling {
-            Resampling::Keep => Convolution {
-                norm: Some(self.norm0.norm(weights, None, Activation::Silu)),
-                ..self.conv0.convolution(weights, input.clone())
+            Resampling::Keep => ConvolutionOn {
+                norm: Some(self.norm0.with(None, Activation::Silu)),
+                ..self.conv0.on(input.clone())
             },
             Resampling::Up | Resampling::Down => {
                 let hidden = self.norm0.forward(weights, input.clone(), None, Activation::Silu);
-                self.conv0.convolution(weights, self.resampling.apply(hidden, &self.filter))
+                self.conv0.on(self.resampling.apply(hidden, &self.filter))
             }
         };
         let mut modulation = Some(self.embedding.forward(weights, embedding.clone()));
         if !self.scale_shift {
-            // What is added to a whole channel is part of the bias.
-            first.bias = first.bias.zip(modulation.take()).map(|(bias, modulation)| modulation + bias);
+            first.shift = modulation.take();
         }
-        let hidden = first.forward();
+        let hidden = first.forward(weights);
         let channels = hidden.dims()[3];
         let scale_shift = modulation.map(|modulation| {
-            (modulation.clone().narrow(1, 0, channels), modulation.narrow(1, channels, channels))
+            [0, channels].map(|first| modulation.clone().linear(|both| both.narrow(1, first, channels)))
         });
 
         let second = if self.dropout.applies(condition) {
             let hidden = self.norm1.forward(weights, hidden, scale_shift, Activation::Silu);
-            self.conv1.convolution(weights, self.dropout.forward(hidden, condition))
+            self.conv1.on(self.dropout.forward(hidden, condition))
         } else {
-            Convolution {
-                norm: Some(self.norm1.norm(weights, scale_shift, Activation::Silu)),
-                ..self.conv1.convolution(weights, hidden)
+            ConvolutionOn {
+                norm: Some(self.norm1.with(scale_shift, Activation::Silu)),
+                ..self.conv1.on(hidden)
             }
         };
         let skip = self.resampling.apply(input, &self.filter);
@@ -176,6 +175,6 @@ impl ResidualBlock {
             Some(conv) => conv.forward(weights, skip),
             None => skip,
         };
-        Convolution { residual: Some(skip), factor: self.residual_scale, ..second }.forward()
+        ConvolutionOn { residual: Some(skip), factor: self.residual_scale, ..second }.forward(weights)
     }
 }

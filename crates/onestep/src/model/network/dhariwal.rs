@@ -7,11 +7,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
-use onestep_kernels::silu;
+use burn::tensor::{DType, Device};
 use serde::{Deserialize, Serialize};
 
 use super::block::BlockStyle;
+use super::dual::{Dual, NoiseCode};
 use super::embedding::{Order, Spacing, add_labels, augment_rows, class_rows, sinusoidal};
 use super::layers::{Linear, Start};
 use super::resample::BOX_FILTER;
@@ -197,19 +197,17 @@ impl DhariwalUNet {
     fn embed(
         &self,
         weights: &Weights,
-        input: &Tensor<4>,
-        noise_code: &[f64],
+        code: &NoiseCode,
         condition: &Condition,
-    ) -> Tensor<2> {
-        let device = input.device().inner();
-        let embedding =
-            sinusoidal(noise_code, self.n_noise, Order::CosSin, Spacing::WithoutEndpoint, &device);
-        let augment = augment_rows(condition, self.augment_dim, &device);
+        place: (&Device, DType),
+    ) -> Dual<2> {
+        let embedding = sinusoidal(code, self.n_noise, Order::CosSin, Spacing::WithoutEndpoint, place);
+        let augment = augment_rows(condition, self.augment_dim, place);
         let embedding = add_labels(weights, embedding, self.augment.as_ref(), augment);
-        let embedding = silu(self.map[0].forward(weights, embedding));
+        let embedding = self.map[0].forward(weights, embedding).silu();
         let embedding = self.map[1].forward(weights, embedding);
-        let classes = class_rows(condition, self.n_classes, 1.0, &device);
-        silu(add_labels(weights, embedding, self.label.as_ref(), classes))
+        let classes = class_rows(condition, self.n_classes, 1.0, place);
+        add_labels(weights, embedding, self.label.as_ref(), classes).silu()
     }
 }
 
@@ -230,15 +228,15 @@ impl Network for DhariwalUNet {
         self.unet.blocks()
     }
 
-    fn forward(
+    fn evaluate(
         &self,
         weights: &Weights,
-        input: Tensor<4>,
-        noise_code: &[f64],
+        input: Dual<4>,
+        code: &NoiseCode,
         condition: &Condition,
-    ) -> Result<Tensor<4>, ModelError> {
-        check_call(self, &input, noise_code, condition, self.augment_dim)?;
-        let embedding = self.embed(weights, &input, noise_code, condition);
+    ) -> Result<Dual<4>, ModelError> {
+        check_call(self, &input, code, condition, self.augment_dim)?;
+        let embedding = self.embed(weights, code, condition, (&input.device(), input.dtype()));
         Ok(self.unet.forward(weights, input, &embedding, condition))
     }
 }

@@ -1,7 +1,8 @@
 //! Embeddings of the noise code (sinusoids of fixed frequencies, and their published orders) and of labels.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
+use super::dual::{Dual, NoiseCode};
 use super::layers::Linear;
 use crate::model::{Condition, Weights};
 
@@ -23,7 +24,7 @@ pub enum Spacing {
     WithEndpoint,
 }
 
-/// The sinusoidal embedding of one number a sample, computed in f64.
+/// The sinusoidal embedding of one number a sample, computed in f64 and rounded once to `dtype`.
 ///
 /// # Shapes
 ///
@@ -33,25 +34,42 @@ pub enum Spacing {
 ///
 /// Vaswani et al. 2017 (arXiv:1706.03762); the orders and spacings of the families are the second silent
 /// trap of every import, hence the two arguments.
-pub fn sinusoidal(codes: &[f64], width: usize, order: Order, spacing: Spacing, device: &Device) -> Tensor<2> {
+pub fn sinusoidal(
+    code: &NoiseCode,
+    width: usize,
+    order: Order,
+    spacing: Spacing,
+    (device, dtype): (&Device, DType),
+) -> Dual<2> {
     let half = width / 2;
     let steps = match spacing {
         Spacing::WithoutEndpoint => half,
         Spacing::WithEndpoint => half.saturating_sub(1).max(1),
     } as f64;
-    let mut values = vec![0.0f32; codes.len() * width];
-    for (row, &code) in values.chunks_exact_mut(width.max(1)).zip(codes) {
-        for i in 0..half {
-            let (sin, cos) = (code * (-(10_000f64.ln()) * i as f64 / steps).exp()).sin_cos();
-            let (first, second) = match order {
-                Order::CosSin => (cos, sin),
-                Order::SinCos => (sin, cos),
-            };
-            row[i] = first as f32;
-            row[half + i] = second as f32;
+    let frequency = |i: usize| (-(10_000f64.ln()) * i as f64 / steps).exp();
+    let rows = |of: &dyn Fn(usize, usize) -> [f64; 2]| {
+        let mut values = vec![0.0; code.values.len() * width];
+        for (sample, row) in values.chunks_exact_mut(width.max(1)).enumerate() {
+            for i in 0..half {
+                let [sin, cos] = of(sample, i);
+                let (first, second) = match order {
+                    Order::CosSin => (cos, sin),
+                    Order::SinCos => (sin, cos),
+                };
+                (row[i], row[half + i]) = (first, second);
+            }
         }
-    }
-    Tensor::from_data(TensorData::new(values, [codes.len(), width]), device)
+        Tensor::from_data(TensorData::new(values, [code.values.len(), width]), (device, dtype))
+    };
+    let value = rows(&|sample, i| (code.values[sample] * frequency(i)).sin_cos().into());
+    let tangent = code.tangents.as_ref().map(|tangents| {
+        rows(&|sample, i| {
+            let (sin, cos) = (code.values[sample] * frequency(i)).sin_cos();
+            let speed = tangents[sample] * frequency(i);
+            [speed * cos, -speed * sin]
+        })
+    });
+    Dual { value, tangent }
 }
 
 /// Sinusoids of given frequencies, [sin ‖ cos] of 2π·frequency·code: the Fourier embedding of NCSN++.
@@ -63,13 +81,22 @@ pub fn sinusoidal(codes: &[f64], width: usize, order: Order, spacing: Spacing, d
 ///
 /// # Source
 ///
-/// Tancik et al. 2020 (arXiv:2006.10739), as in Song et al. 2021 (arXiv:2011.13456); computed in f32, as there.
-pub fn fourier(codes: &[f64], frequencies: Tensor<1>) -> Tensor<2> {
-    let (half, device) = (frequencies.dims()[0], frequencies.device());
-    let codes = codes.iter().map(|&code| code as f32).collect::<Vec<_>>();
-    let codes = Tensor::<2>::from_data(TensorData::new(codes.clone(), [codes.len(), 1]), &device);
-    let angles = codes * (frequencies * std::f64::consts::TAU).reshape([1, half]);
-    Tensor::cat(vec![angles.clone().sin(), angles.cos()], 1)
+/// Tancik et al. 2020 (arXiv:2006.10739), as in Song et al. 2021 (arXiv:2011.13456); computed in f32, as there,
+/// where the weights are f32.
+pub fn fourier(code: &NoiseCode, frequencies: Tensor<1>) -> Dual<2> {
+    let (half, device, dtype) = (frequencies.dims()[0], frequencies.device().inner(), frequencies.dtype());
+    let frequencies = (frequencies * std::f64::consts::TAU).reshape([1, half]);
+    let angles = |values: &[f64]| {
+        let column = TensorData::new(values.to_vec(), [values.len(), 1]);
+        Tensor::<2>::from_data(column, (&device, dtype)) * frequencies.clone()
+    };
+    let angle = angles(&code.values);
+    let (sin, cos) = (angle.clone().sin(), angle.cos());
+    let tangent = code.tangents.as_ref().map(|tangents| {
+        let speed = angles(tangents).inner();
+        Tensor::cat(vec![speed.clone() * cos.clone().inner(), speed.neg() * sin.clone().inner()], 1)
+    });
+    Dual { value: Tensor::cat(vec![sin, cos], 1), tangent }
 }
 
 /// `value` at each sample's class, zero elsewhere; none without classes.
@@ -81,14 +108,14 @@ pub fn class_rows(
     condition: &Condition,
     n_classes: Option<usize>,
     value: f64,
-    device: &Device,
+    (device, dtype): (&Device, DType),
 ) -> Option<Tensor<2>> {
     let (labels, n_classes) = condition.labels.as_ref().zip(n_classes)?;
-    let mut values = vec![0.0f32; labels.len() * n_classes];
+    let mut values = vec![0.0; labels.len() * n_classes];
     for (row, &label) in values.chunks_exact_mut(n_classes).zip(labels) {
-        row[label] = value as f32;
+        row[label] = value;
     }
-    Some(Tensor::from_data(TensorData::new(values, [labels.len(), n_classes]), device))
+    Some(Tensor::from_data(TensorData::new(values, [labels.len(), n_classes]), (device, dtype)))
 }
 
 /// Each sample's augmentation labels; none without augmentation, or for a network that takes none.
@@ -96,9 +123,13 @@ pub fn class_rows(
 /// # Shapes
 ///
 /// Returns `[batch, n_labels]`.
-pub fn augment_rows(condition: &Condition, n_labels: usize, device: &Device) -> Option<Tensor<2>> {
+pub fn augment_rows(
+    condition: &Condition,
+    n_labels: usize,
+    (device, dtype): (&Device, DType),
+) -> Option<Tensor<2>> {
     let labels = condition.augment.as_ref().filter(|_| n_labels > 0)?;
-    Some(Tensor::from_data(TensorData::new(labels.concat(), [labels.len(), n_labels]), device))
+    Some(Tensor::from_data(TensorData::new(labels.concat(), [labels.len(), n_labels]), (device, dtype)))
 }
 
 /// An embedding with what `layer` makes of a condition's rows added, where the network has the layer and the
@@ -110,12 +141,12 @@ pub fn augment_rows(condition: &Condition, n_labels: usize, device: &Device) -> 
 /// - `rows`: `[batch, n_labels]`
 pub fn add_labels(
     weights: &Weights,
-    embedding: Tensor<2>,
+    embedding: Dual<2>,
     layer: Option<&Linear>,
     rows: Option<Tensor<2>>,
-) -> Tensor<2> {
+) -> Dual<2> {
     match layer.zip(rows) {
-        Some((layer, rows)) => embedding + layer.forward(weights, rows),
+        Some((layer, rows)) => embedding + layer.forward(weights, rows.into()),
         None => embedding,
     }
 }

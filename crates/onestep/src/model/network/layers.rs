@@ -2,9 +2,10 @@
 //!
 //! The work itself is done by `onestep-kernels`.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 use onestep_kernels::{Activation, Conv2dOptions, Convolution, Norm, NormActOptions};
 
+use super::dual::Dual;
 use crate::model::{Builder, Condition, Init, ModelError, ParameterId, Weights};
 
 /// How the weight and the bias of a layer start.
@@ -77,18 +78,13 @@ impl Conv2d {
     }
 
     /// `[batch, height, width, n_in]` to `[batch, height / stride, width / stride, n_out]`.
-    pub fn forward(&self, weights: &Weights, input: Tensor<4>) -> Tensor<4> {
-        self.convolution(weights, input).forward()
+    pub fn forward(&self, weights: &Weights, input: Dual<4>) -> Dual<4> {
+        self.on(input).forward(weights)
     }
 
     /// The convolution to be computed, for callers that add what stands before and after it.
-    pub(super) fn convolution(&self, weights: &Weights, input: Tensor<4>) -> Convolution {
-        Convolution {
-            bias: Some(weights.get::<1>(self.bias).unsqueeze_dim(0)),
-            precision: weights.precision(),
-            layouts: weights.layouts(self.weight),
-            ..Convolution::new(input, weights.get(self.weight), self.options)
-        }
+    pub(super) fn on(&self, input: Dual<4>) -> ConvolutionOn<'_> {
+        ConvolutionOn { conv: self, input, norm: None, shift: None, residual: None, factor: 1.0 }
     }
 
     pub(super) fn weight(&self, weights: &Weights) -> Tensor<4> {
@@ -97,6 +93,64 @@ impl Conv2d {
 
     pub(super) fn bias(&self, weights: &Weights) -> Tensor<1> {
         weights.get(self.bias)
+    }
+}
+
+/// A convolution with its input and what stands before and after it: factor · (conv(norm(input)) + shift + residual).
+#[derive(Debug)]
+pub(super) struct ConvolutionOn<'a> {
+    /// The layer.
+    pub conv: &'a Conv2d,
+    /// What it is applied to.
+    pub input: Dual<4>,
+    /// The norm in front.
+    pub norm: Option<NormWith<'a>>,
+    /// Added to the bias, `[batch, n_out]`.
+    pub shift: Option<Dual<2>>,
+    /// Added to the result.
+    pub residual: Option<Dual<4>>,
+    /// Multiplies the sum.
+    pub factor: f64,
+}
+
+impl ConvolutionOn<'_> {
+    /// Computes it: the value in one operator, the tangent as the same convolution of the tangent of what it convolves.
+    pub fn forward(self, weights: &Weights) -> Dual<4> {
+        let Self { conv, input, norm, shift, residual, factor } = self;
+        let weight = conv.weight(weights);
+        let shift_tangent = shift.as_ref().and_then(|shift| shift.tangent.clone());
+        let residual_tangent = residual.as_ref().and_then(|residual| residual.tangent.clone());
+        let carries = input.tangent.is_some() || shift_tangent.is_some() || residual_tangent.is_some();
+        let tangent = carries.then(|| {
+            let tangent = match &norm {
+                Some(norm) => norm.tangent(weights, &input),
+                None => input.tangent.clone().unwrap_or_else(|| input.zeros()),
+            };
+            Convolution {
+                bias: shift_tangent,
+                residual: residual_tangent,
+                factor,
+                precision: weights.precision(),
+                layouts: weights.layouts(conv.weight),
+                ..Convolution::new(tangent, weight.clone().inner(), conv.options)
+            }
+            .forward()
+        });
+        let bias = conv.bias(weights).unsqueeze_dim(0);
+        let value = Convolution {
+            norm: norm.map(|norm| norm.operator(weights)),
+            // What is added to a whole channel is part of the bias.
+            bias: Some(match shift {
+                Some(shift) => shift.value + bias,
+                None => bias,
+            }),
+            residual: residual.map(|dual| dual.value),
+            factor,
+            precision: weights.precision(),
+            layouts: weights.layouts(conv.weight),
+            ..Convolution::new(input.value, weight, conv.options)
+        };
+        Dual { value: value.forward(), tangent }
     }
 }
 
@@ -122,9 +176,13 @@ impl Linear {
     }
 
     /// `[batch, n_in]` to `[batch, n_out]`.
-    pub fn forward(&self, weights: &Weights, input: Tensor<2>) -> Tensor<2> {
+    pub fn forward(&self, weights: &Weights, input: Dual<2>) -> Dual<2> {
+        let (weight, layouts) = (weights.get::<2>(self.weight), weights.layouts(self.weight));
         let bias = self.bias.map(|bias| weights.get(bias));
-        onestep_kernels::linear_with(input, weights.get(self.weight), bias, weights.layouts(self.weight))
+        let tangent = input.tangent.map(|tangent| {
+            onestep_kernels::linear_with(tangent, weight.clone().inner(), None, layouts.clone())
+        });
+        Dual { value: onestep_kernels::linear_with(input.value, weight, bias, layouts), tangent }
     }
 }
 
@@ -167,27 +225,64 @@ impl GroupNorm {
         })
     }
 
-    /// Normalizes `[batch, height, width, channels]`; `scale_shift` are `[batch, channels]` each.
+    /// Normalizes `[batch, height, width, channels]`; scale and shift are `[batch, channels]` each.
     pub fn forward(
         &self,
         weights: &Weights,
-        input: Tensor<4>,
-        scale_shift: Option<(Tensor<2>, Tensor<2>)>,
+        input: Dual<4>,
+        scale_shift: Option<[Dual<2>; 2]>,
         activation: Activation,
-    ) -> Tensor<4> {
-        let (gain, offset) = (weights.get(self.gain), weights.get(self.offset));
-        onestep_kernels::norm_act(input, self.groups, self.epsilon, gain, offset, scale_shift, activation)
+    ) -> Dual<4> {
+        let norm = self.with(scale_shift, activation);
+        let tangent = input.tangent.is_some().then(|| norm.tangent(weights, &input));
+        let Norm { gain, offset, scale_shift, options } = norm.operator(weights);
+        let NormActOptions { groups, epsilon, activation } = options;
+        let value =
+            onestep_kernels::norm_act(input.value, groups, epsilon, gain, offset, scale_shift, activation);
+        Dual { value, tangent }
     }
 
     /// What a convolution that follows does first.
-    pub(super) fn norm(
-        &self,
-        weights: &Weights,
-        scale_shift: Option<(Tensor<2>, Tensor<2>)>,
-        activation: Activation,
-    ) -> Norm {
-        let options = NormActOptions { groups: self.groups, epsilon: self.epsilon, activation };
-        Norm { gain: weights.get(self.gain), offset: weights.get(self.offset), scale_shift, options }
+    pub(super) fn with(&self, scale_shift: Option<[Dual<2>; 2]>, activation: Activation) -> NormWith<'_> {
+        NormWith { norm: self, scale_shift, activation }
+    }
+}
+
+/// A norm with what it is told and what follows it.
+#[derive(Debug)]
+pub(super) struct NormWith<'a> {
+    norm: &'a GroupNorm,
+    scale_shift: Option<[Dual<2>; 2]>,
+    activation: Activation,
+}
+
+impl NormWith<'_> {
+    fn operator(&self, weights: &Weights) -> Norm {
+        let GroupNorm { gain, offset, groups, epsilon } = *self.norm;
+        Norm {
+            gain: weights.get(gain),
+            offset: weights.get(offset),
+            scale_shift: self
+                .scale_shift
+                .as_ref()
+                .map(|[scale, shift]| (scale.value.clone(), shift.value.clone())),
+            options: NormActOptions { groups, epsilon, activation: self.activation },
+        }
+    }
+
+    /// The tangent of what it gives.
+    fn tangent(&self, weights: &Weights, input: &Dual<4>) -> Tensor<4> {
+        let tangent = input.tangent.clone().unwrap_or_else(|| input.zeros());
+        let scale_shift_tangent = self.scale_shift.as_ref().map(|both| {
+            let [scale, shift] =
+                both.each_ref().map(|dual| dual.tangent.clone().unwrap_or_else(|| dual.zeros()));
+            (scale, shift)
+        });
+        onestep_kernels::norm_act_tangent(
+            [input.value.clone(), tangent],
+            self.operator(weights),
+            scale_shift_tangent,
+        )
     }
 }
 
@@ -210,11 +305,12 @@ impl Dropout {
     }
 
     /// Applies the mask; without a key, or at rate 0, the input itself.
-    pub fn forward(&self, input: Tensor<4>, condition: &Condition) -> Tensor<4> {
+    pub fn forward(&self, input: Dual<4>, condition: &Condition) -> Dual<4> {
         match &condition.dropout {
             Some(key) if self.rate > 0.0 => {
-                let mask = key.mask(self.layer, self.rate, input.dims(), &input.device().inner());
-                input * mask
+                let mask = key.mask(self.layer, self.rate, input.dims(), &input.device());
+                let mask = if input.dtype() == DType::F64 { mask.cast(DType::F64) } else { mask };
+                input.linear(|tensor| tensor * mask.clone())
             }
             _ => input,
         }

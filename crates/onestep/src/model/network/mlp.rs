@@ -2,21 +2,16 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
-use onestep_kernels::silu;
 use serde::{Deserialize, Serialize};
 
+use super::dual::{Dual, NoiseCode};
 use super::embedding::{Order, Spacing, add_labels, class_rows, sinusoidal};
 use super::layers::{Linear, Start};
 use super::{Network, check_call};
 use crate::model::{Builder, Condition, ModelError, ParameterSpec, Weights};
 
-/// Noise codes span about 2.7 (ln σ/4 from σ = 0.002 to 80); times this, the fastest sinusoid of the
-/// embedding turns about 14 times on the way, and changes smoothly between neighboring levels.
-const CODE_SCALE: f64 = 32.0;
-
 /// Settings of [`Mlp`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MlpConfig {
     /// Number of dimensions of a point; a point is an image of 1 by 1 pixels with this many channels.
@@ -30,6 +25,11 @@ pub struct MlpConfig {
     /// Width of the embedding of noise level and class; even.
     #[serde(default = "embedding_width")]
     pub embedding_width: usize,
+    /// Multiplies the noise code in front of its sinusoids, the fastest of which turns once in 2π. Codes span about 2.7
+    /// (ln σ/4 from σ = 0.002 to 80), so at 32 it turns 14 times. What is trained on derivatives by the code wants it
+    /// smoother: 2 or 4.
+    #[serde(default = "code_scale", skip_serializing_if = "is_default_code_scale")]
+    pub code_scale: f64,
     /// Number of classes; none for an unconditional network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_classes: Option<usize>,
@@ -38,7 +38,14 @@ pub struct MlpConfig {
 impl MlpConfig {
     /// A network for points of `n_dims` dimensions with the default widths.
     pub fn new(n_dims: usize) -> Self {
-        Self { n_dims, width: width(), depth: depth(), embedding_width: embedding_width(), n_classes: None }
+        Self {
+            n_dims,
+            width: width(),
+            depth: depth(),
+            embedding_width: embedding_width(),
+            code_scale: code_scale(),
+            n_classes: None,
+        }
     }
 }
 
@@ -71,13 +78,17 @@ impl Mlp {
     ///
     /// [`ModelError::BadArchitecture`] if a width or the depth is zero, or `embedding_width` is odd.
     pub fn new(config: &MlpConfig) -> Result<Self, ModelError> {
-        let MlpConfig { n_dims, width, depth, embedding_width, n_classes } = *config;
+        let MlpConfig { n_dims, width, depth, embedding_width, code_scale, n_classes } = *config;
         if [n_dims, width, depth, embedding_width, n_classes.unwrap_or(1)].contains(&0) {
             let reason = "n_dims, width, depth, embedding_width and n_classes must be at least 1".into();
             return Err(ModelError::BadArchitecture { reason });
         }
         if !embedding_width.is_multiple_of(2) {
             let reason = format!("embedding_width must be even, got {embedding_width}");
+            return Err(ModelError::BadArchitecture { reason });
+        }
+        if !(0.0 < code_scale && code_scale.is_finite()) {
+            let reason = format!("code_scale must be a positive number, got {code_scale}");
             return Err(ModelError::BadArchitecture { reason });
         }
         let mut builder = Builder::default();
@@ -119,31 +130,31 @@ impl Network for Mlp {
         self.config.n_classes
     }
 
-    fn forward(
+    fn evaluate(
         &self,
         weights: &Weights,
-        input: Tensor<4>,
-        noise_code: &[f64],
+        input: Dual<4>,
+        code: &NoiseCode,
         condition: &Condition,
-    ) -> Result<Tensor<4>, ModelError> {
-        check_call(self, &input, noise_code, condition, 0)?;
+    ) -> Result<Dual<4>, ModelError> {
+        check_call(self, &input, code, condition, 0)?;
         let [batch, .., n_dims] = input.dims();
-        let device = input.device().inner();
-        let codes: Vec<f64> = noise_code.iter().map(|code| CODE_SCALE * code).collect();
-        let codes =
-            sinusoidal(&codes, self.config.embedding_width, Order::CosSin, Spacing::WithoutEndpoint, &device);
-        let embedding = self.embedding[1].forward(weights, silu(self.embedding[0].forward(weights, codes)));
-        let classes = class_rows(condition, self.config.n_classes, 1.0, &device);
-        let embedding = silu(add_labels(weights, embedding, self.label.as_ref(), classes));
+        let place = (&input.device(), input.dtype());
+        let MlpConfig { embedding_width, code_scale, .. } = self.config;
+        let code = code.scaled(code_scale);
+        let codes = sinusoidal(&code, embedding_width, Order::CosSin, Spacing::WithoutEndpoint, place);
+        let embedding = self.embedding[1].forward(weights, self.embedding[0].forward(weights, codes).silu());
+        let classes = class_rows(condition, self.config.n_classes, 1.0, place);
+        let embedding = add_labels(weights, embedding, self.label.as_ref(), classes).silu();
 
-        let mut hidden = self.input.forward(weights, input.reshape([batch, n_dims]));
+        let mut hidden = self.input.forward(weights, input.linear(|points| points.reshape([batch, n_dims])));
         for layer in &self.layers {
-            let inner = layer.first.forward(weights, silu(hidden.clone()));
-            let inner = silu(inner + layer.embedding.forward(weights, embedding.clone()));
+            let inner = layer.first.forward(weights, hidden.clone().silu());
+            let inner = (inner + layer.embedding.forward(weights, embedding.clone())).silu();
             hidden = hidden + layer.second.forward(weights, inner);
         }
-        let output = self.output.forward(weights, silu(hidden));
-        Ok(output.reshape([batch, 1, 1, n_dims]))
+        let output = self.output.forward(weights, hidden.silu());
+        Ok(output.linear(|points| points.reshape([batch, 1, 1, n_dims])))
     }
 }
 
@@ -157,4 +168,12 @@ fn depth() -> usize {
 
 fn embedding_width() -> usize {
     64
+}
+
+fn code_scale() -> f64 {
+    32.0
+}
+
+fn is_default_code_scale(scale: &f64) -> bool {
+    *scale == code_scale()
 }

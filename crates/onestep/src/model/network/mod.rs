@@ -8,6 +8,7 @@ mod adm;
 mod attention;
 mod block;
 mod dhariwal;
+mod dual;
 mod embedding;
 pub mod layers;
 mod mlp;
@@ -25,6 +26,8 @@ use serde::{Deserialize, Serialize};
 pub use adm::{AdmConfig, AdmHeads, AdmResample, AdmUNet};
 pub(crate) use dhariwal::heads as dhariwal_heads;
 pub use dhariwal::{DhariwalConfig, DhariwalUNet};
+pub use dual::{Dual, NoiseCode};
+pub(crate) use embedding::fourier;
 pub use mlp::{Mlp, MlpConfig};
 pub use song::{NoiseEmbedding, SongConfig, SongUNet};
 pub use unet::{Decoder, Encoder};
@@ -70,13 +73,14 @@ pub trait Network: std::fmt::Debug + Send + Sync {
         total
     }
 
-    /// Evaluates the network.
+    /// Evaluates the network on a value alone or on a value with its tangent: what a network writes once, for
+    /// [`Network::forward`] and [`Network::forward_with_tangent`].
     ///
     /// # Shapes
     ///
     /// - `input`: `[batch, height, width, channels]`, scaled by c_in.
-    /// - `noise_code`: c_noise = ln(σ)/4 for each of the `batch` samples (TrigFlow: the angle).
-    /// - returns: `[batch, height, width, out_channels]`.
+    /// - `code`: one number for each of the `batch` samples.
+    /// - returns: `[batch, height, width, out_channels]`, with a tangent where the arguments have one.
     ///
     /// # Randomness
     ///
@@ -87,13 +91,71 @@ pub trait Network: std::fmt::Debug + Send + Sync {
     ///
     /// [`ModelError`] if the condition does not fit the network (labels missing, unknown, or not taken)
     /// or a list does not have `batch` entries.
+    fn evaluate(
+        &self,
+        weights: &Weights,
+        input: Dual<4>,
+        code: &NoiseCode,
+        condition: &Condition,
+    ) -> Result<Dual<4>, ModelError>;
+
+    /// Evaluates the network.
+    ///
+    /// # Shapes
+    ///
+    /// - `input`: `[batch, height, width, channels]`, scaled by c_in.
+    /// - `noise_code`: c_noise = ln(σ)/4 for each of the `batch` samples (TrigFlow: the angle).
+    /// - returns: `[batch, height, width, out_channels]`.
+    ///
+    /// # Randomness
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::evaluate`].
     fn forward(
         &self,
         weights: &Weights,
         input: Tensor<4>,
         noise_code: &[f64],
         condition: &Condition,
-    ) -> Result<Tensor<4>, ModelError>;
+    ) -> Result<Tensor<4>, ModelError> {
+        Ok(self.evaluate(weights, input.into(), &noise_code.into(), condition)?.value)
+    }
+
+    /// Evaluates the network together with its derivative along one direction of input and noise code.
+    ///
+    /// Exact, by the chain rule through every layer. The output is that of [`Network::forward`] to the bit and
+    /// carries its gradient; its tangent carries none, and neither does anything it is made of. Weights and input
+    /// are of one float type, f32 or f64.
+    ///
+    /// # Shapes
+    ///
+    /// `input` and `input_tangent`: `[batch, height, width, channels]`; one code and one derivative of it a sample;
+    /// returns output and tangent, `[batch, height, width, out_channels]` each.
+    ///
+    /// # Randomness
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::evaluate`].
+    ///
+    /// # Source
+    ///
+    /// Lu and Song 2024 (arXiv:2410.11081), section 5 and appendix F, which takes a forward-mode derivative.
+    fn forward_with_tangent(
+        &self,
+        weights: &Weights,
+        (input, input_tangent): (Tensor<4>, Tensor<4>),
+        (noise_code, code_tangent): (&[f64], &[f64]),
+        condition: &Condition,
+    ) -> Result<(Tensor<4>, Tensor<4>), ModelError> {
+        check_batch("tangents of noise codes", code_tangent.len(), noise_code.len())?;
+        let input = Dual::new(input, input_tangent);
+        let code = NoiseCode { values: noise_code.to_vec(), tangents: Some(code_tangent.to_vec()) };
+        let Dual { value, tangent } = self.evaluate(weights, input, &code, condition)?;
+        let tangent = tangent.unwrap_or_else(|| value.clone().inner().zeros_like());
+        Ok((value, tangent))
+    }
 }
 
 /// A network by its numbers: what a recipe names and a checkpoint's header stores.
@@ -129,8 +191,8 @@ impl Architecture {
 /// Refuses an input, codes or labels that do not fit the network.
 fn check_call(
     network: &dyn Network,
-    input: &Tensor<4>,
-    noise_code: &[f64],
+    input: &Dual<4>,
+    code: &NoiseCode,
     condition: &Condition,
     augment_dim: usize,
 ) -> Result<(), ModelError> {
@@ -138,7 +200,7 @@ fn check_call(
     if image != network.image() {
         return Err(ModelError::WrongImage { found: image, expected: network.image() });
     }
-    check_batch("noise codes", noise_code.len(), batch)?;
+    check_batch("noise codes", code.values.len(), batch)?;
     condition.check(batch, network.n_classes())?;
     match condition.augment.iter().flatten().find(|labels| labels.len() != augment_dim) {
         Some(labels) => Err(ModelError::WrongAugment { found: labels.len(), expected: augment_dim }),

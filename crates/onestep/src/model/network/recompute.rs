@@ -20,6 +20,7 @@ use burn::backend::{
 };
 use burn::tensor::Tensor;
 
+use super::dual::Dual;
 use crate::model::{Condition, ParameterSpec, Precision, Weights};
 
 /// A piece of a network with one image in and one out, told the embedding.
@@ -32,10 +33,10 @@ pub trait Part: fmt::Debug + Send + Sync + 'static {
     fn forward(
         &self,
         weights: &Weights,
-        input: Tensor<4>,
-        embedding: &Tensor<2>,
+        input: Dual<4>,
+        embedding: &Dual<2>,
         condition: &Condition,
-    ) -> Tensor<4>;
+    ) -> Dual<4>;
 }
 
 /// A part and the parameters that are its own.
@@ -63,14 +64,14 @@ impl<P: Part> Recomputable<P> {
     }
 
     /// Applies the part to `inputs` joined along the channels, keeping its inner activations unless `weights`
-    /// ask for them to be computed again.
+    /// ask for them to be computed again. Tangents are computed forward, and only once.
     pub fn forward(
         &self,
         weights: &Weights,
-        inputs: Vec<Tensor<4>>,
-        embedding: &Tensor<2>,
+        inputs: Vec<Dual<4>>,
+        embedding: &Dual<2>,
         condition: &Condition,
-    ) -> Tensor<4> {
+    ) -> Dual<4> {
         if !weights.recomputes() {
             return self.part.forward(weights, joined(inputs), embedding, condition);
         }
@@ -84,17 +85,26 @@ impl<P: Part> Recomputable<P> {
             precision: weights.precision(),
             n_images: inputs.len(),
         };
+        let (images, tangents): (Vec<_>, Vec<_>) =
+            inputs.into_iter().map(|input| (input.value, input.tangent)).unzip();
         let operands = Operands {
-            images: inputs,
-            embedding: embedding.clone(),
+            images,
+            embedding: embedding.value.clone(),
             parameters: weights.values()[self.parameters.clone()].to_vec(),
         };
-        call.record(operands)
+        call.record(operands, Tangents { images: tangents, embedding: embedding.tangent.clone() })
     }
 }
 
-fn joined(mut inputs: Vec<Tensor<4>>) -> Tensor<4> {
-    if inputs.len() == 1 { inputs.remove(0) } else { Tensor::cat(inputs, 3) }
+fn joined(mut inputs: Vec<Dual<4>>) -> Dual<4> {
+    if inputs.len() == 1 { inputs.remove(0) } else { Dual::cat(inputs, 3) }
+}
+
+/// The tangents of what a part computes with, which come without a graph.
+#[derive(Default)]
+struct Tangents {
+    images: Vec<Option<Tensor<4>>>,
+    embedding: Option<Tensor<2>>,
 }
 
 /// Everything a part computes with.
@@ -114,7 +124,7 @@ impl Operands {
 }
 
 /// What a part computes from its weights, its input and the embedding.
-type Body = dyn Fn(&Weights, Tensor<4>, &Tensor<2>) -> Tensor<4> + Send + Sync;
+type Body = dyn Fn(&Weights, Dual<4>, &Dual<2>) -> Dual<4> + Send + Sync;
 
 /// What to compute, once forward and once more backward.
 #[derive(Clone)]
@@ -136,20 +146,24 @@ impl fmt::Debug for Call {
 }
 
 impl Call {
-    fn evaluate(&self, operands: Operands) -> Tensor<4> {
+    fn evaluate(&self, operands: Operands, tangents: Tangents) -> Dual<4> {
         let weights = Weights::part(&self.specs, self.first, operands.parameters, self.precision);
-        (self.body)(&weights, joined(operands.images), &operands.embedding)
+        let tangent_of = tangents.images.into_iter().chain(std::iter::repeat(None));
+        let images = operands.images.into_iter().zip(tangent_of);
+        let images = images.map(|(value, tangent)| Dual { value, tangent }).collect();
+        let embedding = Dual { value: operands.embedding, tangent: tangents.embedding };
+        (self.body)(&weights, joined(images), &embedding)
     }
 
     /// Evaluates without a graph and records the whole as one operation.
-    fn record(self, operands: Operands) -> Tensor<4> {
+    fn record(self, operands: Operands, tangents: Tangents) -> Dual<4> {
         let operands = operands.into_dispatch();
         let kind = match &operands[0].kind {
             DispatchTensorKind::Autodiff(inner) => inner,
             other => other,
         };
-        let output = match kind {
-            DispatchTensorKind::Flex(_) => record::<burn::backend::Flex>(self, operands),
+        let (output, tangent) = match kind {
+            DispatchTensorKind::Flex(_) => record::<burn::backend::Flex>(self, operands, tangents),
             #[cfg(any(
                 feature = "vulkan",
                 feature = "metal",
@@ -157,10 +171,10 @@ impl Call {
                 feature = "cuda",
                 feature = "rocm"
             ))]
-            DispatchTensorKind::Cube(_) => record::<burn::backend::Cube>(self, operands),
+            DispatchTensorKind::Cube(_) => record::<burn::backend::Cube>(self, operands, tangents),
             DispatchTensorKind::Autodiff(_) => unreachable!("autodiff is never nested"),
         };
-        Tensor::from_dispatch(output)
+        Dual { value: Tensor::from_dispatch(output), tangent }
     }
 
     fn operands<B: Backend>(&self, primitives: Vec<FloatTensor<B>>) -> Operands
@@ -179,7 +193,11 @@ impl Call {
 /// Most operands of a part: the largest is OpenAI's middle block, with 46 parameters.
 const MAX_OPERANDS: usize = 64;
 
-fn record<B: Backend>(call: Call, operands: Vec<DispatchTensor>) -> DispatchTensor
+fn record<B: Backend>(
+    call: Call,
+    operands: Vec<DispatchTensor>,
+    tangents: Tangents,
+) -> (DispatchTensor, Option<Tensor<4>>)
 where
     DispatchTensor: DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B, NoCheckpointing>>,
 {
@@ -197,12 +215,15 @@ where
     let filler = <Tracked<B> as AutodiffBackend>::from_inner(primitives[0].clone());
     let parents = std::array::from_fn(|index| tracked.get(index).unwrap_or(&filler).node());
 
-    let output = primitive::<B, 4>(call.evaluate(call.operands::<B>(primitives.clone())));
+    let output = call.evaluate(call.operands::<B>(primitives.clone()), tangents);
+    let (output, tangent) = (primitive::<B, 4>(output.value), output.tangent);
     let output = match RecomputeBackward.prepare::<NoCheckpointing>(parents).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => prepared.finish(State { call, primitives }, output),
         OpsKind::UnTracked(prepared) => prepared.finish(output),
     };
-    <DispatchTensor as DispatchKindConversion<Tracked<B>>>::from_backend(BackendTensor::Float(output))
+    let output =
+        <DispatchTensor as DispatchKindConversion<Tracked<B>>>::from_backend(BackendTensor::Float(output));
+    (output, tangent)
 }
 
 #[derive(Debug, Clone)]
@@ -235,7 +256,7 @@ where
             parameters: leaves.parameters.clone(),
         };
         // The gradient of Σ gradient · output is the gradient handed on.
-        let mut inner = (call.evaluate(again) * gradient).sum().backward();
+        let mut inner = (call.evaluate(again, Tangents::default()).value * gradient).sum().backward();
         let images =
             leaves.images.iter().map(|leaf| leaf.grad_remove(&mut inner).map(primitive::<B, 4>)).collect();
         let embedding = vec![leaves.embedding.grad_remove(&mut inner).map(primitive::<B, 2>)];

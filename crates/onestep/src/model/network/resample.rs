@@ -3,6 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 use onestep_kernels::Conv2dOptions;
 
+use super::dual::Dual;
 use super::layers::{Conv2d, Start};
 use crate::model::{Builder, Weights};
 
@@ -22,11 +23,11 @@ pub enum Resampling {
 
 impl Resampling {
     /// Applies a separable filter, given by one axis of it.
-    pub fn apply(self, input: Tensor<4>, filter: &[f32]) -> Tensor<4> {
+    pub fn apply(self, input: Dual<4>, filter: &[f32]) -> Dual<4> {
         match self {
             Self::Keep => input,
-            Self::Up => onestep_kernels::fir_upsample(input, filter),
-            Self::Down => onestep_kernels::fir_downsample(input, filter),
+            Self::Up => input.linear(|tensor| onestep_kernels::fir_upsample(tensor, filter)),
+            Self::Down => input.linear(|tensor| onestep_kernels::fir_downsample(tensor, filter)),
         }
     }
 }
@@ -61,23 +62,23 @@ impl ConvDownsample {
     }
 
     /// `[batch, height, width, n_in]` to `[batch, height / 2, width / 2, n_out]`.
-    pub fn forward(&self, weights: &Weights, input: Tensor<4>) -> Tensor<4> {
+    pub fn forward(&self, weights: &Weights, input: Dual<4>) -> Dual<4> {
         let weight = self.conv.weight(weights);
         let [kernel, _, n_in, n_out] = weight.dims();
         let combined = kernel + self.filter.len() - 1;
-        let device = input.device().inner();
         let matrix = Tensor::<2>::from_data(
             TensorData::new(self.combination(), [combined * combined, kernel * kernel]),
-            &device,
+            (&input.device(), weight.dtype()),
         );
         let weight = matrix.matmul(weight.reshape([kernel * kernel, n_in * n_out]));
+        let weight = weight.reshape([combined, combined, n_in, n_out]);
         let padding = kernel / 2 + (self.filter.len() - 1) / 2;
-        onestep_kernels::conv2d(
-            input,
-            weight.reshape([combined, combined, n_in, n_out]),
-            Some(self.conv.bias(weights)),
-            Conv2dOptions { stride: 2, padding: [padding; 4] },
-        )
+        let options = Conv2dOptions { stride: 2, padding: [padding; 4] };
+        let tangent = input
+            .tangent
+            .map(|tangent| onestep_kernels::conv2d(tangent, weight.clone().inner(), None, options));
+        let bias = Some(self.conv.bias(weights));
+        Dual { value: onestep_kernels::conv2d(input.value, weight, bias, options), tangent }
     }
 
     /// The matrix from the pixels of the 3x3 kernel to those of the combined one.

@@ -66,6 +66,19 @@ pub struct ModelHeader {
     pub sampling_levels: Option<Vec<f64>>,
 }
 
+impl ModelHeader {
+    /// Whether the model has an ODE to follow, rather than jumping to its end.
+    ///
+    /// EDM's form is that of diffusion models alone. In TrigFlow's form both kinds are alike, and the method tells.
+    pub fn is_diffusion(&self) -> bool {
+        match self.preconditioning {
+            Preconditioning::Edm => true,
+            Preconditioning::Trig => self.method == "trigflow",
+            Preconditioning::TrigEdm | Preconditioning::Boundary => false,
+        }
+    }
+}
+
 /// The place of a run that the weights do not tell.
 ///
 /// Random numbers and the order of the data are functions of the seed and of these counts, so there is no generator

@@ -3,8 +3,8 @@
 //! ```text
 //! RUN/latest                      the name of a step folder
 //! RUN/.lock                       process id of the writer
-//! RUN/ckpt/step-00001200/         model.safetensors, ema-....safetensors, target.safetensors, teacher.safetensors, optim.safetensors,
-//!                                 state.json
+//! RUN/ckpt/step-00001200/         model.safetensors, ema-....safetensors, target.safetensors, teacher.safetensors,
+//!                                 optim.safetensors, weighting.safetensors, state.json
 //! RUN/ckpt/step-00001200.replaced a step folder that is about to be replaced by another of the same step
 //! RUN/ckpt/.tmp-...               unfinished; means nothing
 //! ```
@@ -21,6 +21,7 @@ pub(super) const MODEL: &str = "model.safetensors";
 pub(super) const TARGET: &str = "target.safetensors";
 pub(super) const TEACHER: &str = "teacher.safetensors";
 pub(super) const OPTIMIZER: &str = "optim.safetensors";
+pub(super) const WEIGHTING: &str = "weighting.safetensors";
 pub(super) const STATE: &str = "state.json";
 pub(super) const LATEST: &str = "latest";
 pub(super) const CHECKPOINTS: &str = "ckpt";

@@ -21,7 +21,7 @@ mod which;
 mod writer;
 
 use crate::model::Weights;
-use crate::train::{Average, Optimizer};
+use crate::train::{Average, LearnedWeighting, Optimizer};
 
 pub use error::{CheckpointError, ErrorClass};
 pub use folder::{Restored, RunFolder, Saved};
@@ -48,6 +48,8 @@ pub struct Checkpoint {
     pub teacher: Option<Weights>,
     /// The optimizer with its moments.
     pub optimizer: Optimizer,
+    /// The learned weighting of levels with its optimizer, where the objective has one.
+    pub weighting: Option<LearnedWeighting>,
     /// The place in the run.
     pub state: TrainState,
 }
@@ -65,7 +67,8 @@ impl Checkpoint {
         let n_values: u64 = specs.iter().map(|spec| spec.n_values() as u64).sum();
         let n_trained = self.weights.n_parameters() as u64;
         let n_entries = specs.len() as u64 * (sets + 2);
-        let state = 4 * (sets * n_values + 2 * n_trained) + ENTRY * n_entries + 4096 * (sets + 2);
+        let weighting = if self.weighting.is_some() { 16 * 1024 } else { 0 };
+        let state = 4 * (sets * n_values + 2 * n_trained) + ENTRY * n_entries + 4096 * (sets + 2) + weighting;
         state + state / 10
     }
 }

@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use super::header::{Format, Manifest, OptimizerHeader, parse, render};
-use super::layout::{self, MODEL, OPTIMIZER, STATE, TARGET, TEACHER};
+use super::layout::{self, MODEL, OPTIMIZER, STATE, TARGET, TEACHER, WEIGHTING};
 use super::model::{read_arrays, read_manifest, weights_from};
 use super::tensors::NamedTensor;
 use super::writer::Writer;
 use super::{Checkpoint, CheckpointError, ModelHeader, Storage};
 use crate::model::{ParameterSpec, Weights};
-use crate::train::{Average, NamedArrays, Optimizer};
+use crate::objective::LevelWeighting;
+use crate::train::{Average, LearnedWeighting, NamedArrays, Optimizer};
 
 /// Writes all files of a checkpoint, `state.json` last.
 pub(super) fn write_step(
@@ -22,7 +23,7 @@ pub(super) fn write_step(
     folder: &Path,
     needed: u64,
 ) -> Result<Manifest, CheckpointError> {
-    let Checkpoint { header, weights, averages, target, teacher, optimizer, state } = checkpoint;
+    let Checkpoint { header, weights, averages, target, teacher, optimizer, weighting, state } = checkpoint;
     let mut labels = BTreeSet::new();
     for label in averages.iter().map(|average| average.config.label()) {
         if !labels.insert(label.clone()) {
@@ -40,15 +41,11 @@ pub(super) fn write_step(
             writer.model(name, &header, weights)?;
         }
     }
-    let moments = optimizer.named_moments(weights);
-    let moments = moments
-        .iter()
-        .map(|(name, values)| NamedTensor { name: name.clone(), shape: values.dims().to_vec(), values })
-        .collect();
-    let optimizer_header =
-        OptimizerHeader { format: Format, optimizer: *optimizer.config(), step: optimizer.step() };
-    let metadata = render("optimizer header", &folder.join(OPTIMIZER), &optimizer_header)?;
-    writer.tensors(OPTIMIZER, &metadata, moments)?;
+    write_optimizer(&mut writer, OPTIMIZER, optimizer, weights, Vec::new())?;
+    if let Some(LearnedWeighting { weights, optimizer }) = weighting {
+        let values = weights.iter().map(|(spec, value)| (format!("{VALUE}{}", spec.name), value.clone()));
+        write_optimizer(&mut writer, WEIGHTING, optimizer, weights, values.collect())?;
+    }
     let manifest = Manifest {
         format: Format,
         state: state.clone(),
@@ -57,6 +54,46 @@ pub(super) fn write_step(
     };
     writer.text(STATE, &render("training state", &folder.join(STATE), &manifest)?)?;
     Ok(manifest)
+}
+
+/// In front of the names of values that lie beside their moments.
+const VALUE: &str = "value.";
+
+/// Writes an optimizer's moments, and what else is to lie beside them.
+fn write_optimizer(
+    writer: &mut Writer<'_>,
+    name: &str,
+    optimizer: &Optimizer,
+    weights: &Weights,
+    mut tensors: Vec<(String, Tensor<1>)>,
+) -> Result<(), CheckpointError> {
+    tensors.extend(optimizer.named_moments(weights));
+    let tensors = tensors
+        .iter()
+        .map(|(name, values)| NamedTensor { name: name.clone(), shape: values.dims().to_vec(), values })
+        .collect();
+    let header = OptimizerHeader { format: Format, optimizer: *optimizer.config(), step: optimizer.step() };
+    let metadata = render("optimizer header", &writer.folder.join(name), &header)?;
+    writer.tensors(name, &metadata, tensors)
+}
+
+/// The learned weighting of levels from its file.
+fn weighting_from(
+    path: &Path,
+    (header, mut arrays): (OptimizerHeader, NamedArrays),
+    device: &Device,
+) -> Result<LearnedWeighting, CheckpointError> {
+    let specs = LevelWeighting::new().parameters().clone();
+    // Values are stored flat, as moments are.
+    let values = specs.iter().filter_map(|spec| {
+        let (shape, values) = arrays.remove(&format!("{VALUE}{}", spec.name))?;
+        let shape = if shape == [spec.n_values()] { spec.shape.clone() } else { shape };
+        Some((spec.name.clone(), (shape, values)))
+    });
+    let weights = weights_from(path, &specs, values.collect(), device)?;
+    let optimizer = Optimizer::restore(header.optimizer, header.step, arrays, &weights, device)
+        .map_err(|reason| CheckpointError::WrongOptimizer { path: path.to_path_buf(), reason })?;
+    Ok(LearnedWeighting { weights, optimizer })
 }
 
 /// The contents of an intact step folder, not yet fitted to a network.
@@ -68,6 +105,7 @@ pub(super) struct Parts {
     target: Option<NamedArrays>,
     teacher: Option<NamedArrays>,
     optimizer: (OptimizerHeader, NamedArrays),
+    weighting: Option<(OptimizerHeader, NamedArrays)>,
 }
 
 /// Reads all of a step folder and compares every file with its digest.
@@ -92,9 +130,13 @@ pub(super) fn read_step(folder: &Path) -> Result<Parts, CheckpointError> {
         Ok(manifest.files.contains_key(name).then(|| read(name)).transpose()?.map(|(_, arrays)| arrays))
     };
     let (target, teacher) = (read_if_there(TARGET)?, read_if_there(TEACHER)?);
-    let (metadata, moments) = read(OPTIMIZER)?;
-    let optimizer = (parse("optimizer header", &folder.join(OPTIMIZER), &metadata)?, moments);
-    Ok(Parts { manifest, header, weights, averages, target, teacher, optimizer })
+    let with_header = |name: &str| {
+        let (metadata, arrays) = read(name)?;
+        Ok::<_, CheckpointError>((parse("optimizer header", &folder.join(name), &metadata)?, arrays))
+    };
+    let optimizer = with_header(OPTIMIZER)?;
+    let weighting = manifest.files.contains_key(WEIGHTING).then(|| with_header(WEIGHTING)).transpose()?;
+    Ok(Parts { manifest, header, weights, averages, target, teacher, optimizer, weighting })
 }
 
 impl Parts {
@@ -121,6 +163,8 @@ impl Parts {
         let (OptimizerHeader { optimizer, step, .. }, moments) = self.optimizer;
         let optimizer = Optimizer::restore(optimizer, step, moments, &weights, device)
             .map_err(|reason| CheckpointError::WrongOptimizer { path: folder.join(OPTIMIZER), reason })?;
+        let weighting =
+            self.weighting.map(|parts| weighting_from(&folder.join(WEIGHTING), parts, device)).transpose()?;
         Ok(Checkpoint {
             header: self.header,
             weights,
@@ -128,6 +172,7 @@ impl Parts {
             target,
             teacher,
             optimizer,
+            weighting,
             state: self.manifest.state,
         })
     }

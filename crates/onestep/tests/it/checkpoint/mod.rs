@@ -63,6 +63,7 @@ pub fn checkpoint_at(step: u64, seed: u64) -> Checkpoint {
         target: Some(Weights::initialize(&specs, seed + 1000 * step + 2, &device)),
         teacher: Some(Weights::initialize(&specs, seed + 1000 * step + 3, &device)),
         optimizer,
+        weighting: None,
         weights,
         state: TrainState {
             step,

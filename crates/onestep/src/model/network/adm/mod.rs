@@ -11,16 +11,17 @@ mod layout;
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
-use onestep_kernels::{Activation, Convolution, silu};
+use burn::tensor::{DType, Device};
+use onestep_kernels::Activation;
 
 pub use config::{AdmConfig, AdmHeads, AdmResample};
 use layout::Layout;
 
 use super::attention::SelfAttention;
 use super::block::{BlockNames, ResidualBlock};
+use super::dual::{Dual, NoiseCode};
 use super::embedding::{Order, Spacing, add_labels, class_rows, sinusoidal};
-use super::layers::{Conv2d, GroupNorm, Linear, Start};
+use super::layers::{Conv2d, ConvolutionOn, GroupNorm, Linear, Start};
 use super::recompute::{Part, Recomputable};
 use super::resample::{BOX_FILTER, Resampling};
 use super::{Network, check_call};
@@ -77,10 +78,10 @@ impl Layer {
     fn forward(
         &self,
         weights: &Weights,
-        input: Tensor<4>,
-        embedding: &Tensor<2>,
+        input: Dual<4>,
+        embedding: &Dual<2>,
         condition: &Condition,
-    ) -> Tensor<4> {
+    ) -> Dual<4> {
         match self {
             Self::Residual(block) => block.forward(weights, input, embedding, condition),
             Self::Attention(attention) => attention.forward(weights, input),
@@ -94,10 +95,10 @@ impl Part for Layers {
     fn forward(
         &self,
         weights: &Weights,
-        input: Tensor<4>,
-        embedding: &Tensor<2>,
+        input: Dual<4>,
+        embedding: &Dual<2>,
         condition: &Condition,
-    ) -> Tensor<4> {
+    ) -> Dual<4> {
         self.iter().fold(input, |hidden, layer| layer.forward(weights, hidden, embedding, condition))
     }
 }
@@ -147,19 +148,17 @@ impl AdmUNet {
     fn embed(
         &self,
         weights: &Weights,
-        input: &Tensor<4>,
-        noise_code: &[f64],
+        code: &NoiseCode,
         condition: &Condition,
-    ) -> Tensor<2> {
-        let device = input.device().inner();
-        let times: Vec<f64> = noise_code.iter().map(|code| TIME_SCALE * code).collect();
-        let times = sinusoidal(&times, self.model_channels, Order::CosSin, Spacing::WithoutEndpoint, &device);
-        let hidden = silu(self.time[0].forward(weights, times));
+        place: (&Device, DType),
+    ) -> Dual<2> {
+        let times = code.scaled(TIME_SCALE);
+        let times = sinusoidal(&times, self.model_channels, Order::CosSin, Spacing::WithoutEndpoint, place);
+        let hidden = self.time[0].forward(weights, times).silu();
         let embedding = self.time[1].forward(weights, hidden);
-        let classes = class_rows(condition, self.n_classes, 1.0, &device);
-        let embedding = add_labels(weights, embedding, self.label.as_ref(), classes);
+        let classes = class_rows(condition, self.n_classes, 1.0, place);
         // Every block starts with the same activation of the embedding.
-        silu(embedding)
+        add_labels(weights, embedding, self.label.as_ref(), classes).silu()
     }
 }
 
@@ -180,15 +179,15 @@ impl Network for AdmUNet {
         self.input.iter().chain([&self.middle]).chain(&self.output).map(Recomputable::parameters).collect()
     }
 
-    fn forward(
+    fn evaluate(
         &self,
         weights: &Weights,
-        input: Tensor<4>,
-        noise_code: &[f64],
+        input: Dual<4>,
+        code: &NoiseCode,
         condition: &Condition,
-    ) -> Result<Tensor<4>, ModelError> {
-        check_call(self, &input, noise_code, condition, 0)?;
-        let embedding = self.embed(weights, &input, noise_code, condition);
+    ) -> Result<Dual<4>, ModelError> {
+        check_call(self, &input, code, condition, 0)?;
+        let embedding = self.embed(weights, code, condition, (&input.device(), input.dtype()));
         let mut hidden = input;
         let mut skips = Vec::with_capacity(self.input.len());
         for layers in &self.input {
@@ -200,7 +199,7 @@ impl Network for AdmUNet {
             let skip = skips.pop().expect("as many blocks up as down");
             hidden = layers.forward(weights, vec![hidden, skip], &embedding, condition);
         }
-        let norm = Some(self.out_norm.norm(weights, None, Activation::Silu));
-        Ok(Convolution { norm, ..self.out_conv.convolution(weights, hidden) }.forward())
+        let norm = Some(self.out_norm.with(None, Activation::Silu));
+        Ok(ConvolutionOn { norm, ..self.out_conv.on(hidden) }.forward(weights))
     }
 }

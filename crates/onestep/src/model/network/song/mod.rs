@@ -5,12 +5,12 @@ mod config;
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
-use onestep_kernels::silu;
+use burn::tensor::{DType, Device};
 
 pub use config::{NoiseEmbedding, SongConfig};
 
 use super::block::BlockStyle;
+use super::dual::{Dual, NoiseCode};
 use super::embedding::{Order, Spacing, add_labels, augment_rows, class_rows, fourier, sinusoidal};
 use super::layers::{Linear, Start};
 use super::unet::{self, Plan, UNet};
@@ -109,21 +109,20 @@ impl SongUNet {
     fn embed(
         &self,
         weights: &Weights,
-        input: &Tensor<4>,
-        noise_code: &[f64],
+        code: &NoiseCode,
         condition: &Condition,
-    ) -> Tensor<2> {
-        let device = input.device().inner();
+        place: (&Device, DType),
+    ) -> Dual<2> {
         let embedding = match self.frequencies {
-            Some(frequencies) => fourier(noise_code, weights.get(frequencies)),
-            None => sinusoidal(noise_code, self.n_noise, Order::SinCos, Spacing::WithEndpoint, &device),
+            Some(frequencies) => fourier(code, weights.get(frequencies)),
+            None => sinusoidal(code, self.n_noise, Order::SinCos, Spacing::WithEndpoint, place),
         };
         let value = (self.n_classes.unwrap_or(0) as f64).sqrt();
-        let classes = class_rows(condition, self.n_classes, value, &device);
+        let classes = class_rows(condition, self.n_classes, value, place);
         let embedding = add_labels(weights, embedding, self.label.as_ref(), classes);
-        let augment = augment_rows(condition, self.augment_dim, &device);
+        let augment = augment_rows(condition, self.augment_dim, place);
         let embedding = add_labels(weights, embedding, self.augment.as_ref(), augment);
-        self.map.iter().fold(embedding, |embedding, layer| silu(layer.forward(weights, embedding)))
+        self.map.iter().fold(embedding, |embedding, layer| layer.forward(weights, embedding).silu())
     }
 }
 
@@ -144,15 +143,15 @@ impl Network for SongUNet {
         self.unet.blocks()
     }
 
-    fn forward(
+    fn evaluate(
         &self,
         weights: &Weights,
-        input: Tensor<4>,
-        noise_code: &[f64],
+        input: Dual<4>,
+        code: &NoiseCode,
         condition: &Condition,
-    ) -> Result<Tensor<4>, ModelError> {
-        check_call(self, &input, noise_code, condition, self.augment_dim)?;
-        let embedding = self.embed(weights, &input, noise_code, condition);
+    ) -> Result<Dual<4>, ModelError> {
+        check_call(self, &input, code, condition, self.augment_dim)?;
+        let embedding = self.embed(weights, code, condition, (&input.device(), input.dtype()));
         Ok(self.unet.forward(weights, input, &embedding, condition))
     }
 }

@@ -8,15 +8,15 @@ mod plan;
 
 use std::ops::Range;
 
-use burn::tensor::Tensor;
-use onestep_kernels::{Activation, Convolution};
+use onestep_kernels::Activation;
 use serde::{Deserialize, Serialize};
 
 pub use plan::Plan;
 
 use super::attention::{SelfAttention, scaled};
 use super::block::{BlockNames, ResidualBlock};
-use super::layers::{Conv2d, GroupNorm};
+use super::dual::Dual;
+use super::layers::{Conv2d, ConvolutionOn, GroupNorm};
 use super::recompute::{Part, Recomputable};
 use super::resample::{ConvDownsample, Resampling};
 use crate::model::{Builder, Condition, ModelError, Weights};
@@ -104,10 +104,10 @@ impl Part for Block {
     fn forward(
         &self,
         weights: &Weights,
-        input: Tensor<4>,
-        embedding: &Tensor<2>,
+        input: Dual<4>,
+        embedding: &Dual<2>,
         condition: &Condition,
-    ) -> Tensor<4> {
+    ) -> Dual<4> {
         let hidden = self.residual.forward(weights, input, embedding, condition);
         match &self.attention {
             Some(attention) => attention.forward(weights, hidden),
@@ -152,13 +152,13 @@ impl UNet {
     pub fn forward(
         &self,
         weights: &Weights,
-        input: Tensor<4>,
-        embedding: &Tensor<2>,
+        input: Dual<4>,
+        embedding: &Dual<2>,
         condition: &Condition,
-    ) -> Tensor<4> {
+    ) -> Dual<4> {
         let mut side = input.clone();
         let mut hidden = input;
-        let mut skips: Vec<Tensor<4>> = Vec::with_capacity(self.encoder.len());
+        let mut skips: Vec<Dual<4>> = Vec::with_capacity(self.encoder.len());
         for stage in &self.encoder {
             let joined = match stage {
                 EncoderStage::Convolution(conv) => {
@@ -187,7 +187,7 @@ impl UNet {
             skips.push(hidden.clone());
         }
 
-        let mut image: Option<Tensor<4>> = None;
+        let mut image: Option<Dual<4>> = None;
         for stage in &self.decoder {
             match stage {
                 DecoderStage::Block { block, joins } => {
@@ -198,8 +198,8 @@ impl UNet {
                     hidden = block.forward(weights, inputs, embedding, condition);
                 }
                 DecoderStage::Output { norm, conv } => {
-                    let norm = Some(norm.norm(weights, None, Activation::Silu));
-                    let level = Convolution { norm, ..conv.convolution(weights, hidden.clone()) }.forward();
+                    let norm = Some(norm.with(None, Activation::Silu));
+                    let level = ConvolutionOn { norm, ..conv.on(hidden.clone()) }.forward(weights);
                     image = Some(match image {
                         Some(below) => Resampling::Up.apply(below, &self.filter) + level,
                         None => level,
