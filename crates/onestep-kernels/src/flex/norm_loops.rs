@@ -8,6 +8,7 @@ use super::simd::Simd;
 
 type Apply = unsafe fn(&[f32], [&[f32]; 3], &mut [f32]);
 type Tangent = unsafe fn([&[f32]; 2], [&[f32]; 5], &mut [f32]);
+type Along = unsafe fn([&[f32]; 2], [&[f32]; 2], [&mut [f32]; 2]);
 type Slopes = unsafe fn([&[f32]; 2], [&[f32]; 4], &mut [f32], [&mut [f32]; 2]);
 
 /// The loops of one instruction set.
@@ -23,7 +24,7 @@ pub(crate) struct NormLoops {
     /// Turns dz into the gradient of the input: dz · factor − constant − (x − mean) · slope, per channel.
     pub input: unsafe fn(&[f32], [&[f32]; 4], &mut [f32]),
     /// Per channel, the sums of a tangent and of the tangent times the normalised input, by mean and inverse deviation.
-    pub along: unsafe fn([&[f32]; 2], [&[f32]; 2], [&mut [f32]; 2]),
+    pub along: Along,
     /// The tangent of the activation's result: (tangent · factor + (x − mean) · slope + constant) · activation'(z) with
     /// z = (x − mean) · factor + term, by mean, factor, term, slope and constant; without and with SiLU.
     pub tangent: [Tangent; 2],

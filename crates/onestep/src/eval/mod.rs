@@ -2,9 +2,9 @@
 //!
 //! 1. A [`FeatureNetwork`] turns images into activations.
 //! 2. A [`Collection`] keeps of them what metrics need, so that parts of a set add up to the whole, to the bit.
-//! 3. The metrics compare two sets: [`frechet_distance`], [`kernel_distance`], [`precision_recall`]; the Inception Score
+//! 3. The metrics compare two sets: [`frechet_distance`], [`kernel_distance`], [`precision_recall()`]; the Inception Score
 //!    ([`ScoreSums::score`]) and the likelihood ([`bits_per_dimension`]) need one alone.
-//! 4. A [`Protocol`] fixes everything else that changes a number, and [`score`] says what to call it.
+//! 4. A [`Protocol`] fixes everything else that changes a number, and [`score()`] says what to call it.
 
 mod collection;
 mod collection_file;

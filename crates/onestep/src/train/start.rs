@@ -39,7 +39,7 @@ pub(super) fn check_teacher(
 ) -> Result<(), TrainError> {
     let differs = |reason: &str| Err(TrainError::TeacherDiffers { reason: reason.into() });
     match teacher {
-        None if recipe.needs_teacher() => Err(TrainError::TeacherNeeded),
+        None if recipe.needs_teacher() => return Err(TrainError::TeacherNeeded),
         Some(teacher) if recipe.distills() => {
             let other = teacher.network();
             if other.image() != network.image() || other.n_classes() != network.n_classes() {
@@ -47,7 +47,7 @@ pub(super) fn check_teacher(
             }
             if teacher.preconditioning() == Preconditioning::Boundary {
                 return differs(
-                    "it is a consistency model in the boundary form, which has no ODE to follow; give a diffusion model",
+                    "it is a consistency model in the boundary form, which has no ODE to follow: only a diffusion model can be distilled",
                 );
             }
         }

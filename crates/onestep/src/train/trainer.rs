@@ -17,7 +17,7 @@ use super::recipe::{DirectionConfig, Objective, PathConfig, Recipe, Start};
 use super::start::{check_data, check_teacher, copy_weights};
 use super::{Average, LearnedWeighting, Optimizer, TrainError, blend, preview};
 use crate::data::Dataset;
-use crate::model::{Denoiser, ModelError, Preconditioned, Weights};
+use crate::model::{ModelError, Preconditioned, Weights};
 use crate::noise::HalvingStage;
 use crate::objective::{self, Batch, Consistency, Continuous, LevelWeighting, ProgressiveDistillation};
 use crate::{Result, TOOL};

@@ -221,13 +221,14 @@ fn the_gradient_is_that_of_the_product_with_the_rate() {
         };
         let step = 1e-6;
         let rate = (clean(&model, step) - clean(&model, -step)) / (2.0 * step);
-        let cases: [(RateWeighting, f64, &dyn Fn(f64) -> f64); 2] = [
-            (RateWeighting::Prior, 2.0, &|t: f64| 1.0 / (SIGMA_DATA * t.tan())),
-            (RateWeighting::Sigma, 1.0, &|t: f64| t.cos().powi(2) / SIGMA_DATA),
+        type Weight = fn(f64) -> f64;
+        let cases: [(RateWeighting, f64, Weight); 2] = [
+            (RateWeighting::Prior, 2.0, |t| 1.0 / (SIGMA_DATA * t.tan())),
+            (RateWeighting::Sigma, 1.0, |t| t.cos().powi(2) / SIGMA_DATA),
         ];
         for (weighting, factor, weight) in cases {
             let product = |model: &Preconditioned| {
-                let product = clean(model, 0.0) * rate.clone() * at(weight) * factor;
+                let product = clean(model, 0.0) * rate.clone() * at(&weight) * factor;
                 product.mean_dim(3).reshape([n])
             };
             let expected = gradient(&model, product);
