@@ -47,7 +47,7 @@ pub(super) fn check_teacher(
             }
             if teacher.preconditioning() == Preconditioning::Boundary {
                 return differs(
-                    "it is a consistency model in the boundary form, which has no ODE to follow: only a diffusion model can be distilled",
+                    "it is a consistency model, and only a diffusion model has an ODE to follow; give a diffusion model",
                 );
             }
         }
