@@ -99,6 +99,9 @@ def check_images(options, folder):
         kid=True,
         prc=True,
         kid_subset_size=min(1000, options.images),
+        # Its precision and recall take another network unless told.
+        feature_extractor="inception-v3-compat",
+        feature_layer_prc="2048",
         feature_extractor_weights_path=weights,
         cache=False,
         verbose=False,
