@@ -21,7 +21,7 @@ fn open(args: &DataArgs) -> Outcome<Box<dyn Dataset>> {
     let spec = DataSpec {
         image_size: args.image_size,
         grey: args.grey,
-        split: if args.test { Split::Test } else { Split::Train },
+        split: args.test.then_some(Split::Test),
         limit: args.limit,
         ..DataSpec::new(args.source.clone())
     };

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::image_set::Pictures;
 use super::table::{Part, Table};
 use super::toy::Toy;
-use super::{DataError, ImageShape, Pixels};
+use super::{DataError, ImageShape, Pixels, Split};
 
 /// 1,892 emoji of Noto Emoji (Apache-2.0, see NOTICE) on white, in one picture.
 const EMOJI_ATLAS: &[u8] = include_bytes!("../../../../assets/emoji/emoji32-atlas.png");
@@ -27,8 +27,11 @@ struct AtlasIndex {
     names: Vec<String>,
 }
 
+/// Every so manieth emoji is held back when a part is asked for: the last of each run, so 189 of 1,892.
+const HELD_BACK_EVERY: usize = 10;
+
 /// Cuts the atlas into its images: image i is in column i mod 48, row i / 48.
-pub(super) fn emoji() -> Result<Pictures, DataError> {
+pub(super) fn emoji(split: Option<Split>) -> Result<Pictures, DataError> {
     let name = "builtin:emoji";
     let index: AtlasIndex =
         serde_json::from_str(EMOJI_INDEX).map_err(|error| DataError::damaged(name, error.to_string()))?;
@@ -43,15 +46,21 @@ pub(super) fn emoji() -> Result<Pictures, DataError> {
         return Err(DataError::damaged(name, "the atlas does not fit its index"));
     }
     let shape = ImageShape { height: cell, width: cell, channels: 3 };
-    let mut bytes = Vec::with_capacity(n_images * shape.n_values());
-    for image in 0..n_images {
+    let is_wanted = |image: &usize| {
+        let is_held_back = image % HELD_BACK_EVERY == HELD_BACK_EVERY - 1;
+        split.is_none_or(|split| (split == Split::Test) == is_held_back)
+    };
+    let wanted: Vec<usize> = (0..n_images).filter(is_wanted).collect();
+    let mut bytes = Vec::with_capacity(wanted.len() * shape.n_values());
+    for &image in &wanted {
         let (top, left) = (image / index.cols * cell, image % index.cols * cell);
         for row in top..top + cell {
             let start = (row * atlas_shape.width + left) * 3;
             bytes.extend_from_slice(&atlas.bytes()[start..start + cell * 3]);
         }
     }
-    let parts = index.names.iter().map(|emoji| Part { name: format!("{name} {emoji}"), len: 1 });
+    let parts = wanted.iter().map(|&image| Part { name: format!("{name} {}", index.names[image]), len: 1 });
     let reader = Box::new(Table::new(shape, bytes, parts.collect()));
-    Ok(Pictures { reader, labels: Some(index.labels), class_names: index.classes, n_ignored: 0 })
+    let labels = wanted.iter().map(|&image| index.labels[image]).collect();
+    Ok(Pictures { reader, labels: Some(labels), class_names: index.classes, n_ignored: 0 })
 }

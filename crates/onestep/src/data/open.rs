@@ -47,22 +47,22 @@ pub struct DataSpec {
     /// Keep the labels; `false` makes the set unlabelled.
     #[serde(default = "yes")]
     pub labels: bool,
-    /// Which part of a set that comes in two.
-    #[serde(default)]
-    pub split: Split,
+    /// Which part of a set that comes in two. Without it, what models learn from; of `builtin:emoji`, which is one set
+    /// unless a part is asked for, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
     /// Only the first so many images.
     #[serde(default)]
     pub limit: Option<usize>,
 }
 
 /// The part of a set that comes in two.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
     /// What models learn from; the only part of most sources.
-    #[default]
     Train,
-    /// What is held back: CIFAR, IDX folders, and folders that hold `train` and `test`.
+    /// What is held back: CIFAR, IDX folders, folders that hold `train` and `test`, and every tenth emoji.
     Test,
 }
 
@@ -75,7 +75,7 @@ impl DataSpec {
             grey: false,
             flip: false,
             labels: true,
-            split: Split::default(),
+            split: None,
             limit: None,
         }
     }
@@ -127,12 +127,10 @@ fn open_builtin(name: &str, spec: &DataSpec) -> Result<Box<dyn Dataset>, DataErr
     if name != "emoji" && toy.is_none() {
         return Err(DataError::UnknownBuiltin { name: name.to_owned() });
     }
-    if spec.split == Split::Test {
-        return Err(DataError::NoSplit { name: spec.source.clone() });
-    }
     match toy {
+        Some(_) if spec.split == Some(Split::Test) => Err(DataError::NoSplit { name: spec.source.clone() }),
         Some(toy) => Ok(Box::new(ToySet::new(toy, spec)?)),
-        None => Ok(Box::new(ImageSet::new(builtin::emoji()?, &spec.source, spec)?)),
+        None => Ok(Box::new(ImageSet::new(builtin::emoji(spec.split)?, &spec.source, spec)?)),
     }
 }
 
@@ -159,15 +157,16 @@ fn open_path(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
 }
 
 fn open_folder(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
+    let split = spec.split.unwrap_or(Split::Train);
     if let Some(batches) = cifar::find_folder(path) {
-        return cifar::open_folder(&batches, spec.split);
+        return cifar::open_folder(&batches, split);
     }
     if !idx::image_files(path).is_empty() {
-        return idx::open_folder(path, spec.split, spec.image_size);
+        return idx::open_folder(path, split, spec.image_size);
     }
     let [train, test] = ["train", "test"].map(|name| path.join(name));
     if train.is_dir() && test.is_dir() {
-        let part = if spec.split == Split::Train { train } else { test };
+        let part = if split == Split::Train { train } else { test };
         return folder::open(&part, spec.labels);
     }
     require_train(path, spec)?;
@@ -183,7 +182,7 @@ fn open_file(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
         FileKind::Zip => zip::open(path),
         FileKind::Npz => npz::open(path),
         FileKind::Idx => idx::open_file(path, spec.image_size),
-        FileKind::CifarTar => cifar::open_tar(path, spec.split),
+        FileKind::CifarTar => cifar::open_tar(path, spec.split.unwrap_or(Split::Train)),
     }
 }
 
@@ -228,7 +227,7 @@ impl FileKind {
 /// Most sources are one set; asking for another part of them is a mistake worth telling.
 fn require_train(path: &Path, spec: &DataSpec) -> Result<(), DataError> {
     match spec.split {
-        Split::Train => Ok(()),
-        Split::Test => Err(DataError::NoSplit { name: path.display().to_string() }),
+        Some(Split::Train) | None => Ok(()),
+        Some(Split::Test) => Err(DataError::NoSplit { name: path.display().to_string() }),
     }
 }

@@ -37,7 +37,7 @@ pub fn run(args: &LikelihoodArgs, quiet: bool) -> Outcome<ExitCode> {
         image_size: Some(height),
         grey: channels == 1,
         labels: network.n_classes().is_some(),
-        split: if args.test { Split::Test } else { Split::Train },
+        split: args.test.then_some(Split::Test),
         limit: Some(args.num_images as usize),
         ..DataSpec::new(args.data.clone())
     };

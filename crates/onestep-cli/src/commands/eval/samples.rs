@@ -258,9 +258,11 @@ pub fn protocol_of(name: Option<&str>) -> Outcome<Protocol> {
 /// How to look at images of a source: as they are, or brought to a size.
 pub fn spec(name: &str, image_size: Option<usize>) -> DataSpec {
     // `train` and `test` are told apart by `:test` behind the name, for those sources that have both.
-    let (source, split) = match name.strip_suffix(":test") {
-        Some(source) => (source, Split::Test),
-        None => (name, Split::Train),
+    let part = [(":test", Split::Test), (":train", Split::Train)].into_iter();
+    let mut part = part.filter_map(|(suffix, split)| Some((name.strip_suffix(suffix)?, Some(split))));
+    let (source, split) = match part.next() {
+        Some(part) => part,
+        None => (name, None),
     };
     DataSpec { image_size, labels: false, split, ..DataSpec::new(source) }
 }

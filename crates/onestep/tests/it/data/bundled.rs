@@ -89,7 +89,7 @@ fn points_take_no_settings_for_images() {
 #[test]
 fn a_description_is_read_from_a_recipe() {
     let spec: DataSpec = toml::from_str("source = \"images\"\nimage_size = 64\nsplit = \"test\"").unwrap();
-    let expected = DataSpec { image_size: Some(64), split: Split::Test, ..DataSpec::new("images") };
+    let expected = DataSpec { image_size: Some(64), split: Some(Split::Test), ..DataSpec::new("images") };
     assert_eq!(spec, expected);
     assert_eq!(toml::from_str::<DataSpec>(&toml::to_string(&spec).unwrap()).unwrap(), spec);
     let error = toml::from_str::<DataSpec>("source = \"a\"\nsize = 3").unwrap_err().to_string();
@@ -123,8 +123,22 @@ fn sources_that_are_not_there_say_what_to_do() {
     ] {
         assert!(matches!(refusal(&spec).0, DataError::Setting { .. }));
     }
-    let test = DataSpec { split: Split::Test, ..DataSpec::new("builtin:emoji") };
+    let test = DataSpec { split: Some(Split::Test), ..DataSpec::new("builtin:two-moons") };
     assert!(matches!(refusal(&test).0, DataError::NoSplit { .. }));
+}
+
+#[test]
+fn the_emoji_come_in_two_parts_when_one_is_asked_for() {
+    let part = |split| open(&DataSpec { split, ..DataSpec::new("builtin:emoji") }).unwrap();
+    let [all, train, test] = [None, Some(Split::Train), Some(Split::Test)].map(part);
+    assert_eq!((all.len(), train.len(), test.len()), (1892, 1703, 189));
+    // Images 0 to 8 are learned from, 9 is held back.
+    for (part, index, whole) in [(&train, 8, 8), (&train, 9, 10), (&test, 0, 9), (&test, 188, 1889)] {
+        assert_eq!(part.sample(index).unwrap(), all.sample(whole).unwrap());
+        assert_eq!(part.source(index), all.source(whole));
+    }
+    assert_ne!(train.fingerprint(), all.fingerprint());
+    assert_ne!(test.fingerprint(), train.fingerprint());
 }
 
 /// Half of the training set, chosen at random, has the published mean to 0.002.

@@ -55,10 +55,10 @@ fn train_and_test_folders_are_the_two_splits() {
     let folder = tempfile::tempdir().unwrap();
     put(folder.path().join("train/a/1.png"), &png(RGB8, 1));
     put(folder.path().join("test/a/1.png"), &png(RGB8, 2));
-    let test = DataSpec { split: Split::Test, ..spec(folder.path()) };
+    let test = DataSpec { split: Some(Split::Test), ..spec(folder.path()) };
     assert_eq!(open_path(folder.path()).sample(0).unwrap().values, values(RGB8, 1));
     assert_eq!(open(&test).unwrap().sample(0).unwrap().values, values(RGB8, 2));
-    let (error, _) = refusal(&DataSpec { split: Split::Test, ..spec(&folder.path().join("test")) });
+    let (error, _) = refusal(&DataSpec { split: Some(Split::Test), ..spec(&folder.path().join("test")) });
     assert!(matches!(error, DataError::NoSplit { .. }), "{error}");
 }
 
@@ -190,7 +190,7 @@ fn idx_files_are_read_plain_and_gzipped() {
         assert_eq!(set.shape(), ImageShape { height: 28, width: 28, channels: 1 });
         assert_eq!(labels(&*set), [7, 0, 7].map(Some));
         assert_eq!(set.sample(1).unwrap().values[0], f32::from(images[784]) / 127.5 - 1.0);
-        let test = open(&DataSpec { split: Split::Test, ..spec(folder.path()) }).unwrap();
+        let test = open(&DataSpec { split: Some(Split::Test), ..spec(folder.path()) }).unwrap();
         assert_eq!(test.fingerprint(), set.fingerprint(), "the same contents");
         let file = folder.path().join(format!("train-images-idx3-ubyte{suffix}"));
         assert_eq!(labels(&*open_path(&file)), labels(&*set));
@@ -256,7 +256,7 @@ fn cifar_10_is_read_from_folder_and_archive() {
         assert_eq!(set.fingerprint(), sets[0].fingerprint());
     }
     for source in &sources {
-        let test = open(&DataSpec { split: Split::Test, ..spec(source) }).unwrap();
+        let test = open(&DataSpec { split: Some(Split::Test), ..spec(source) }).unwrap();
         assert_eq!(labels(&*test), [Some(9)]);
     }
     std::fs::remove_file(batches.join("data_batch_3.bin")).unwrap();
