@@ -16,6 +16,9 @@ pub enum Error {
     /// A data set that cannot be read.
     #[error(transparent)]
     Data(#[from] crate::data::DataError),
+    /// An edit that cannot be made.
+    #[error(transparent)]
+    Edit(#[from] crate::edit::EditError),
     /// An evaluation that cannot be made.
     #[error(transparent)]
     Eval(#[from] crate::eval::EvalError),

@@ -8,7 +8,8 @@
 //! 2. [`model`] puts a network, its weights and its preconditioning together into a [`model::Denoiser`].
 //! 3. [`objective`] and [`train`] teach it, from a diffusion model or from images alone.
 //! 4. [`sample`] draws from it.
-//! 5. [`eval`] judges what was drawn.
+//! 5. [`edit`] lets it change images: fill in, color, enlarge, redraw, clean, blend.
+//! 6. [`eval`] judges what was drawn.
 //!
 //! The library never prints, never reads the clock and never opens a socket; every random number has a place
 //! ([`noise::Stream`]) and is the same on every run.
@@ -39,6 +40,7 @@
 
 pub mod data;
 pub mod digest;
+pub mod edit;
 mod error;
 pub mod eval;
 pub mod interop;

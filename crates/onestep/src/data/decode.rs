@@ -43,6 +43,18 @@ impl Pixels {
             .map_err(|error| DataError::Image { name: name.to_owned(), source: error.into() })
     }
 
+    /// As [`Pixels::decode`], and how opaque each pixel is, `[height, width]`, where the picture says so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pixels::decode`].
+    pub fn decode_with_alpha(encoded: &[u8], name: &str) -> Result<(Self, Option<Vec<u8>>), DataError> {
+        let picture = decode_upright(Cursor::new(encoded))
+            .map_err(|error| DataError::Image { name: name.to_owned(), source: error.into() })?;
+        let alpha = picture.color().has_alpha().then(|| picture.to_rgba8().pixels().map(|p| p[3]).collect());
+        Ok((flatten(picture), alpha))
+    }
+
     /// Reads and decodes a picture file, as [`Pixels::decode`].
     ///
     /// # Errors

@@ -189,36 +189,46 @@ impl Pixels {
         let Fit::CenterCrop(size) = fit else {
             return self;
         };
-        self.middle_square().resized(size)
+        self.middle_square().resized(size, size)
     }
 
     fn middle_square(self) -> Self {
-        let ImageShape { height, width, channels } = self.shape;
+        let ImageShape { height, width, .. } = self.shape;
         if height == width {
             return self;
         }
         let side = height.min(width);
-        let (top, left) = ((height - side) / 2, (width - side) / 2);
-        let rows = self.bytes.chunks_exact(width * channels).skip(top).take(side);
-        let bytes = rows.flat_map(|row| &row[left * channels..(left + side) * channels]);
-        Self { shape: ImageShape { height: side, width: side, channels }, bytes: bytes.copied().collect() }
+        self.cropped((height - side) / 2, (width - side) / 2, side, side)
     }
 
-    fn resized(self, size: usize) -> Self {
+    /// A part of the image: `rows` by `columns` pixels from `top` and `left` on, as far as the image reaches.
+    pub fn cropped(&self, top: usize, left: usize, rows: usize, columns: usize) -> Self {
         let ImageShape { height, width, channels } = self.shape;
-        if (height, width) == (size, size) {
+        let (top, left) = (top.min(height - 1), left.min(width - 1));
+        let (rows, columns) = (rows.clamp(1, height - top), columns.clamp(1, width - left));
+        let lines = self.bytes.chunks_exact(width * channels).skip(top).take(rows);
+        let bytes = lines.flat_map(|line| &line[left * channels..(left + columns) * channels]);
+        Self { shape: ImageShape { height: rows, width: columns, channels }, bytes: bytes.copied().collect() }
+    }
+
+    /// The image resized to so many rows and columns, of at most [`MAX_SIDE`] (Lanczos, which smooths as it shrinks).
+    pub fn resized(self, rows: usize, columns: usize) -> Self {
+        let ImageShape { height, width, channels } = self.shape;
+        let (rows, columns) = (rows.clamp(1, MAX_SIDE), columns.clamp(1, MAX_SIDE));
+        if (height, width) == (rows, columns) {
             return self;
         }
-        let (from_width, from_height, to) = (width as u32, height as u32, size as u32);
+        let (from_width, from_height, to_height, to_width) =
+            (width as u32, height as u32, rows as u32, columns as u32);
         let filter = FilterType::Lanczos3;
         // The buffer always has the length its extents need, so `from_raw` never fails.
         let bytes = if channels == 1 {
             ImageBuffer::<Luma<u8>, _>::from_raw(from_width, from_height, self.bytes)
-                .map(|image| imageops::resize(&image, to, to, filter).into_raw())
+                .map(|image| imageops::resize(&image, to_width, to_height, filter).into_raw())
         } else {
             ImageBuffer::<Rgb<u8>, _>::from_raw(from_width, from_height, self.bytes)
-                .map(|image| imageops::resize(&image, to, to, filter).into_raw())
+                .map(|image| imageops::resize(&image, to_width, to_height, filter).into_raw())
         };
-        Self::trusted(ImageShape { height: size, width: size, channels }, bytes.unwrap_or_default())
+        Self::trusted(ImageShape { height: rows, width: columns, channels }, bytes.unwrap_or_default())
     }
 }

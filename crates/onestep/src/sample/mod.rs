@@ -6,12 +6,15 @@
 mod multistep;
 mod ode;
 mod plan;
+mod search;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-pub use multistep::sample_multistep;
+pub use multistep::{sample_multistep, sample_multistep_from};
 pub use ode::{Churn, OdeEnd, OdeMethod, OdeOptions, sample_ode};
 pub use plan::{Plan, Samples, class_of_seed, default_levels, generate, trig_levels};
+
+pub use search::{Found, search_levels};
 
 use crate::model::{Condition, Denoiser, ModelError};
 use crate::noise::NoiseSource;

@@ -38,14 +38,46 @@ pub fn sample_multistep(
     noise: &mut dyn NoiseSource,
     request: Request<'_>,
 ) -> Result<Tensor<4>> {
+    let nowhere = Tensor::<4>::zeros(request.shape, request.device);
+    sample_multistep_from(model, levels, nowhere, &|estimate| estimate, noise, request)
+}
+
+/// Multistep sampling that starts at `origin` instead of nowhere, and puts every estimate through `project`: what editing
+/// is made of.
+///
+/// # Shapes
+///
+/// `origin`: that of `request.shape`; so is what `project` takes and gives.
+///
+/// # Randomness
+///
+/// As [`sample_multistep`], of which this is the general form: from zeros and with the identity they are the same to the
+/// bit.
+///
+/// # Errors
+///
+/// Whatever `model` returns.
+///
+/// # Source
+///
+/// Song et al. 2023 (arXiv:2303.01469), Algorithm 4. `project` follows the clamp, as in `iterative_*` of
+/// openai/consistency_models.
+pub fn sample_multistep_from(
+    model: &dyn Denoiser,
+    levels: &SamplingLevels,
+    origin: Tensor<4>,
+    project: &dyn Fn(Tensor<4>) -> Tensor<4>,
+    noise: &mut dyn NoiseSource,
+    request: Request<'_>,
+) -> Result<Tensor<4>> {
     let Request { shape, condition, clamp, device, on_estimate } = request;
-    let mut clean = Tensor::<4>::zeros(shape, device);
+    let mut clean = origin;
     for (jump, &sigma) in levels.as_slice().iter().enumerate() {
-        // The first jump starts from pure noise; later ones keep the residual noise of `sigma_min`.
+        // The first jump starts from the whole noise; later ones keep the residual noise of `sigma_min`.
         let added =
             if jump == 0 { sigma } else { (sigma.powi(2) - model.sigma_min().powi(2)).max(0.0).sqrt() };
         let noisy = clean + draw(noise, shape, device, DType::F32) * added;
-        clean = clamped(model.denoise(noisy, &vec![sigma; shape[0]], condition)?, clamp);
+        clean = project(clamped(model.denoise(noisy, &vec![sigma; shape[0]], condition)?, clamp));
         if !on_estimate(&clean) {
             break;
         }

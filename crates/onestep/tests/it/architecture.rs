@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("solver", &["model"]),
     ("objective", &["model", "noise", "solver"]),
     ("sample", &["data", "model", "noise", "solver"]),
+    ("edit", &["data", "model", "noise", "sample", "solver"]),
     ("train", &["data", "digest", "model", "noise", "objective", "sample", "solver"]),
 ];
 

@@ -13,14 +13,14 @@ use crate::golden::{self, Array, Case};
 use crate::networks::settings;
 
 /// Noise from a golden file, in the order the reference consumed it.
-struct Recorded {
+pub struct Recorded {
     draws: Vec<Vec<f32>>,
     next: usize,
 }
 
 impl Recorded {
     /// `first` and then `noise.NNN` of the case, in the order of the numbers.
-    fn new(case: &Case, first: Option<&str>) -> Self {
+    pub fn new(case: &Case, first: Option<&str>) -> Self {
         let number = |key: &str| key.strip_prefix("noise.")?.parse::<usize>().ok();
         let sorted: BTreeMap<usize, _> =
             case.arrays().iter().filter_map(|(key, array)| Some((number(key)?, array))).collect();

@@ -1,0 +1,41 @@
+//! Zero-shot editing: a consistency model changes images it was never trained to change.
+//!
+//! Two ideas make all of it. The sampler may start at an image instead of nowhere: noise of level σ hides everything finer
+//! than σ, and the model invents it again. And every estimate may be corrected by what is known, a [`Constraint`]. Stroke
+//! guidance and variations are the first alone; inpainting, colorization and super-resolution are both:
+//!
+//! | task | where it starts | what is put back |
+//! |---|---|---|
+//! | [`Inpaint`] | the image, grey where it is unknown | the known pixels |
+//! | [`Colorize`] | the grey image | the luma of every pixel |
+//! | [`SuperResolve`] | the image of large pixels | the mean of every patch |
+//! | strokes, variations | the drawing, the image ([`Unconstrained`]) | nothing |
+//! | [`denoise`] | the noisy image itself | nothing |
+//! | [`interpolate`] | noise between two noises | nothing |
+//!
+//! [`sample_edit`] runs any of them, [`Task`] says at which levels, [`Canvas`] brings pictures of any size to the model and
+//! back.
+
+mod canvas;
+mod class;
+mod colorize;
+mod constraint;
+mod denoise;
+mod error;
+mod inpaint;
+mod interpolate;
+mod invert;
+mod super_resolve;
+mod task;
+
+pub use canvas::{Canvas, CanvasFit};
+pub use class::class_errors;
+pub use colorize::Colorize;
+pub use constraint::{Constraint, Edit, Unconstrained, sample_edit};
+pub use denoise::{denoise, estimate_noise};
+pub use error::EditError;
+pub use inpaint::Inpaint;
+pub use interpolate::{BetweenSeeds, GivenNoise, interpolate, slerp};
+pub use invert::invert;
+pub use super_resolve::SuperResolve;
+pub use task::Task;

@@ -1,0 +1,95 @@
+//! The edits of the reference code, with its noise.
+
+use burn::tensor::{Device, Tensor};
+use onestep::edit::{Colorize, Constraint, Edit, Inpaint, SuperResolve, Unconstrained, sample_edit, slerp};
+use onestep::model::{Condition, Preconditioning};
+use onestep::noise::SamplingLevels;
+use onestep::sample::Request;
+
+use crate::golden::models::golden_model;
+use crate::golden::{self, Array, Case};
+use crate::samplers::Recorded;
+
+/// Runs a case: `origin` is what the first noise is added to.
+fn run(case: &Case, constraint: &dyn Constraint, known: Tensor<4>, origin: Tensor<4>) {
+    let Some(model) = golden_model(case, None, Preconditioning::Boundary) else { return };
+    let device = Device::flex();
+    let indices: Vec<usize> = serde_json::from_value(case.get("ts").clone()).expect("indices");
+    let levels = SamplingLevels::from_indices(
+        &indices,
+        case.number("steps") as usize,
+        case.number("sigma_min"),
+        case.number("sigma_max"),
+        case.number("rho"),
+    )
+    .unwrap();
+    let condition = Condition { labels: case.find("y").map(Array::indices), ..Condition::default() };
+    let expected = case.array("output").channels_last();
+    let request = Request {
+        shape: expected.shape.as_slice().try_into().unwrap(),
+        condition: &condition,
+        clamp: true,
+        device: &device,
+        on_estimate: &mut |_| true,
+    };
+    let mut noise = Recorded::new(case, Some("start_noise"));
+    let edited =
+        sample_edit(&model, &levels, &Edit { constraint, known, origin }, &mut noise, request).unwrap();
+    case.check("output", &Array::from_tensor(edited), &expected);
+}
+
+/// A constrained case: the reference starts from noise without the image.
+fn constrained(case: &Case, constraint: &dyn Constraint, degraded: &Array) {
+    let images: Tensor<4> = case.array("images").channels_last().tensor(&Device::flex());
+    constraint.check(images.dims()).unwrap();
+    let known = constraint.project(images);
+    case.check("degraded", &Array::from_tensor(known.clone()), degraded);
+    let origin = known.zeros_like();
+    run(case, constraint, known, origin);
+}
+
+#[test]
+fn golden_colorization() {
+    let Some(case) = golden::case("edit_colorization") else { return };
+    let basis = case.array("Q");
+    let width = basis.shape[1];
+    let first = [0, 1, 2].map(|row| basis.values[row * width]);
+    // The usual direction is the one of the case.
+    let usual = Colorize::default();
+    assert_eq!(format!("{:.4?}", Colorize::along(first).unwrap()), format!("{usual:.4?}"));
+    constrained(&case, &usual, &case.array("degraded").channels_last());
+}
+
+#[test]
+fn golden_super_resolution() {
+    let Some(case) = golden::case("edit_superres") else { return };
+    let factor = case.array("Q").shape[0].isqrt();
+    constrained(&case, &SuperResolve::new(factor), &case.array("degraded").channels_last());
+}
+
+#[test]
+fn golden_inpainting() {
+    let Some(case) = golden::case("edit_inpainting") else { return };
+    let mask = case.array("mask").channels_last();
+    // What is unknown is black there and nothing here.
+    let degraded = case.array("degraded").channels_last();
+    let values = degraded.values.iter().zip(&mask.values).map(|(value, known)| value * known).collect();
+    let constraint = Inpaint::with_masks(mask.tensor(&Device::flex()));
+    constrained(&case, &constraint, &Array { values, ..degraded });
+}
+
+#[test]
+fn golden_stroke() {
+    let Some(case) = golden::case("edit_stroke") else { return };
+    let stroke: Tensor<4> = case.array("stroke").channels_last().tensor(&Device::flex());
+    run(&case, &Unconstrained, stroke.zeros_like(), stroke);
+}
+
+#[test]
+fn golden_slerp() {
+    let Some(case) = golden::case("slerp") else { return };
+    let (a, b, places) = (case.array("z1"), case.array("z2"), case.array("t"));
+    let values = places.values.iter().flat_map(|&place| slerp(&a.values, &b.values, place)).collect();
+    let expected = case.array("output");
+    case.check("output", &Array { shape: expected.shape.clone(), values }, expected);
+}

@@ -1,0 +1,5 @@
+//! Editing against golden numbers, and what every edit promises.
+
+mod canvas;
+mod golden_edits;
+mod promises;
