@@ -1,5 +1,6 @@
 //! What can be typed: types only, no logic.
 
+mod edit;
 mod eval;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lists::{Classes, Indices, Levels, Seeds};
 
+pub use edit::{CommonArgs, EditArgs, EditCommand, FitName, SearchArgs, Subjects};
 pub use eval::{CurveArgs, EvalArgs, EvalCommand, LikelihoodArgs, MergeArgs, MetricName};
 
 /// Consistency models: images in one network evaluation.
@@ -34,6 +36,10 @@ pub enum Command {
     Train(TrainArgs),
     /// Draw images from a model.
     Sample(SampleArgs),
+    /// Change a picture: fill in, color, enlarge, redraw, clean, blend.
+    Edit(Box<EditArgs>),
+    /// Find the noise levels that a model samples best with.
+    Search(SearchArgs),
     /// Show what a model, a run folder or a picture made by `sample` holds.
     Info(InfoArgs),
     /// The built-in recipes.

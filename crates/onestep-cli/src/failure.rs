@@ -79,6 +79,7 @@ impl From<Error> for Failure {
             Error::Model(_) => (code::DATA, vec![]),
             Error::Data(DataError::Write { source, .. }) => (write_code(source), vec![]),
             Error::Data(_) | Error::Weights(_) => (code::DATA, vec![]),
+            Error::Edit(_) => (code::USAGE, vec![]),
             Error::Eval(EvalError::Data(DataError::Write { source, .. })) => (write_code(source), vec![]),
             Error::Eval(eval) => match eval {
                 EvalError::Setting { .. } => (code::USAGE, vec![]),
@@ -137,6 +138,7 @@ macro_rules! from_library {
 from_library!(
     DataError,
     EvalError,
+    onestep::edit::EditError,
     onestep::model::ModelError,
     onestep::noise::LevelsError,
     onestep::train::checkpoint::CheckpointError,

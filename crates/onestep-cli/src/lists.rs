@@ -58,6 +58,22 @@ impl fmt::Display for Seeds {
     }
 }
 
+/// `3,9`: two seeds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SeedPair(pub [u64; 2]);
+
+impl FromStr for SeedPair {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let seed = |part: &str| part.trim().parse().map_err(|_| format!("`{part}` is not a seed"));
+        match text.split_once(',') {
+            Some((first, second)) => Ok(Self([seed(first)?, seed(second)?])),
+            None => Err(format!("`{text}` is not two seeds; write 0,1")),
+        }
+    }
+}
+
 /// `1,2,4`: numbers of steps, at least 1 each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Counts(pub Vec<u32>);

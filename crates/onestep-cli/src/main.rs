@@ -32,6 +32,8 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Train(args) => commands::train::run(args, cli.quiet),
         Command::Sample(args) => commands::sample::run(args, cli.quiet),
+        Command::Edit(args) => commands::edit::run(*args, cli.quiet),
+        Command::Search(args) => commands::search::run(&args, cli.quiet),
         Command::Info(args) => commands::info::run(&args),
         Command::Recipe(command) => commands::recipe::run(command),
         Command::Data(command) => commands::data::run(&command, cli.quiet),

@@ -14,8 +14,8 @@ use burn::tensor::Device;
 use onestep::data::{Dataset, open};
 use onestep::model::{Preconditioned, Preconditioning};
 use onestep::noise::SamplingLevels;
-use onestep::sample::{OdeEnd, OdeMethod, OdeOptions, Plan, default_levels, generate};
-use onestep::train::{Event, Recipe, Trainer, builtin_recipe};
+use onestep::sample::{OdeEnd, OdeMethod, OdeOptions, Plan, default_levels, generate, trig_levels};
+use onestep::train::{Event, Objective, Recipe, Trainer, builtin_recipe};
 
 const N_POINTS: usize = 8192;
 
@@ -36,7 +36,7 @@ fn main() -> Anything<()> {
     println!("| data against data | ±{largest:.5} | ±{largest:.5} | | |");
 
     let mut teacher = None;
-    for method in ["edm", "cd", "ct", "ict", "ect", "pd"] {
+    for method in ["edm", "cd", "ct", "ict", "ect", "pd", "scd", "sct"] {
         let wanted = chosen.is_empty() || chosen.iter().any(|name| name == method);
         if !(wanted || method == "edm") {
             continue;
@@ -122,6 +122,9 @@ fn plan<'a>(recipe: &Recipe, models: &'a [Stage], n: usize) -> Anything<(&'a Pre
         }
         _ => match recipe.sampling_levels(recipe.train.steps)? {
             Some(levels) if levels.as_slice().len() == n => Plan::Multistep(levels),
+            _ if matches!(recipe.objective, Objective::Continuous { .. }) => {
+                Plan::Multistep(trig_levels(n, &noise.range())?)
+            }
             _ => Plan::Multistep(default_levels(n, &noise.range(), noise.rho)?),
         },
     };

@@ -50,6 +50,9 @@ pub fn run(args: &InfoArgs) -> Outcome<ExitCode> {
     if let Some(levels) = &header.sampling_levels {
         println!("levels       {levels:?}");
     }
+    for (task, levels) in &header.task_levels {
+        println!("{:<12} {levels:?}", format!("· {task}"));
+    }
     println!("trained      {} steps, {} images of {}", header.step, header.images_seen, header.data);
     println!("written by   {}", header.tool);
     println!("network      {}", serde_json::to_string(&header.architecture).unwrap_or_default());
@@ -74,6 +77,6 @@ fn picture_info(path: &Path) -> Outcome<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         None => Err(Failure::new(code::DATA, format!("{} does not say how it was made", path.display()))
-            .hint("only PNG files written by `onestep sample` do")),
+            .hint("only PNG files written by onestep do")),
     }
 }

@@ -3,8 +3,10 @@
 pub mod bench;
 pub mod data;
 pub mod doctor;
+pub mod edit;
 pub mod eval;
 pub mod info;
 pub mod recipe;
 pub mod sample;
+pub mod search;
 pub mod train;

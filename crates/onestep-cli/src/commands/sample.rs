@@ -133,19 +133,30 @@ fn plan(parameters: &Parameters) -> Outcome<Plan> {
     Sampling { sampler, levels, churn }.plan()
 }
 
-/// The parameters inside a picture, or in the json beside anything else.
-fn read_parameters(path: &Path) -> Outcome<Parameters> {
+/// The parameters inside a picture, or in the json beside anything else, as text.
+pub fn read_text(path: &Path) -> Outcome<String> {
     let text = if path.extension().is_some_and(|e| e == "json") {
         Some(std::fs::read_to_string(path).map_err(|error| io_failure("read", path, &error))?)
     } else {
         picture::read_parameters(path)?
     };
-    let text = text.ok_or_else(|| {
+    text.ok_or_else(|| {
         Failure::new(code::DATA, format!("{} does not say how it was made", path.display()))
-            .hint("only PNG files written by `onestep sample` do; the .json beside them works too")
-    })?;
+            .hint("only PNG files written by onestep do; the .json beside them works too")
+    })
+}
+
+fn read_parameters(path: &Path) -> Outcome<Parameters> {
+    let text = read_text(path)?;
     serde_json::from_str(&text).map_err(|error| {
-        Failure::new(code::DATA, format!("the parameters inside {} cannot be read: {error}", path.display()))
+        let message = format!("the parameters inside {} cannot be read: {error}", path.display());
+        let failure = Failure::new(code::DATA, message);
+        match serde_json::from_str::<serde_json::Value>(&text) {
+            Ok(value) if value.get("task").is_some() => {
+                failure.hint("it was made by `onestep edit`: onestep edit --from makes it again")
+            }
+            _ => failure,
+        }
     })
 }
 

@@ -116,6 +116,7 @@ fn header(recipe: &Recipe) -> ModelHeader {
         step: 0,
         tool: concat!("onestep ", env!("CARGO_PKG_VERSION")).into(),
         sampling_levels: None,
+        task_levels: Default::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The real command in a fresh directory.
 
 mod bench;
+mod edit;
 mod eval;
 
 use std::path::Path;

@@ -12,6 +12,7 @@
 //! Only [`image`] knows that pixels are bytes. Nothing here writes by a name found inside a file,
 //! and nothing inside a file is ever executed.
 
+mod animation;
 mod archive;
 mod builtin;
 mod check;
@@ -40,6 +41,7 @@ mod zip;
 
 use std::fmt;
 
+pub use animation::write_gif;
 pub use builtin::builtin_names;
 pub use check::{BadSample, CheckReport, check};
 pub use error::DataError;

@@ -256,6 +256,7 @@ impl Trainer {
                     .ok()
                     .flatten()
                     .map(|levels| levels.as_slice().to_vec()),
+                task_levels: Default::default(),
             },
             weights: self.student.weights().clone(),
             averages: self.averages.clone(),

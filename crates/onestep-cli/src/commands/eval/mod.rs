@@ -1,13 +1,13 @@
 //! `onestep eval`: images, or those that a model draws, judged beside real ones.
 
 mod chart;
-mod collecting;
+pub(super) mod collecting;
 mod curve;
 mod likelihood;
 mod merge;
-mod reference;
+pub(super) mod reference;
 mod report;
-mod samples;
+pub(super) mod samples;
 
 use std::process::ExitCode;
 
@@ -50,7 +50,7 @@ fn kept(metrics: &[Metric], protocol: &Protocol) -> usize {
 }
 
 /// A network that is opened when something has to be looked at, and not before.
-struct LazyNetwork<'a> {
+pub(super) struct LazyNetwork<'a> {
     name: &'a str,
     protocol: &'a Protocol,
     device: &'a Device,
@@ -58,11 +58,11 @@ struct LazyNetwork<'a> {
 }
 
 impl<'a> LazyNetwork<'a> {
-    fn new(name: &'a str, protocol: &'a Protocol, device: &'a Device) -> Self {
+    pub(super) fn new(name: &'a str, protocol: &'a Protocol, device: &'a Device) -> Self {
         Self { name, protocol, device, opened: std::cell::OnceCell::new() }
     }
 
-    fn get(&self) -> Outcome<&dyn FeatureNetwork> {
+    pub(super) fn get(&self) -> Outcome<&dyn FeatureNetwork> {
         if self.opened.get().is_none() {
             let _ = self.opened.set(features::open(self.name, self.protocol, self.device)?);
         }
@@ -216,7 +216,7 @@ impl Compared<'_> {
 }
 
 /// What cannot be judged by looking at it.
-fn refuse_points(what: &str, channels: usize) -> Outcome {
+pub(super) fn refuse_points(what: &str, channels: usize) -> Outcome {
     if matches!(channels, 1 | 3) {
         return Ok(());
     }

@@ -64,6 +64,9 @@ pub struct ModelHeader {
     pub tool: String,
     /// Descending noise levels that were found to sample best, if someone searched.
     pub sampling_levels: Option<Vec<f64>>,
+    /// The same for editing, by the name of the task.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub task_levels: BTreeMap<String, Vec<f64>>,
 }
 
 impl ModelHeader {
