@@ -78,7 +78,7 @@ impl From<Error> for Failure {
             Error::Levels(_) => (code::USAGE, vec![]),
             Error::Model(_) => (code::DATA, vec![]),
             Error::Data(DataError::Write { source, .. }) => (write_code(source), vec![]),
-            Error::Data(_) | Error::Weights(_) => (code::DATA, vec![]),
+            Error::Data(_) | Error::Weights(_) | Error::Perceptual(_) => (code::DATA, vec![]),
             Error::Eval(EvalError::Data(DataError::Write { source, .. })) => (write_code(source), vec![]),
             Error::Eval(eval) => match eval {
                 EvalError::Setting { .. } => (code::USAGE, vec![]),

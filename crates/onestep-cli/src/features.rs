@@ -1,10 +1,13 @@
-//! Opening feature networks: by name or by file, and where weights that were fetched once are kept.
+//! Opening feature networks and perceptual ones: by name or by file, and where weights that were fetched once are kept.
 
 use std::path::PathBuf;
 
 use burn::tensor::Device;
 use onestep::eval::features::{OpenOptions, open as open_network};
 use onestep::eval::{FeatureNetwork, Protocol};
+use onestep::perceptual::{
+    PerceptualKind, PerceptualNetwork, WeightFiles, find_weights, open as open_perceptual,
+};
 
 use crate::failure::Outcome;
 
@@ -15,8 +18,22 @@ pub fn open(name: &str, protocol: &Protocol, device: &Device) -> Outcome<Box<dyn
     Ok(open_network(name, &options)?)
 }
 
+/// The files of weights named, and those in the cache where none is.
+pub fn weight_files(kind: PerceptualKind, named: &WeightFiles) -> WeightFiles {
+    match cache() {
+        Some(cache) => find_weights(kind, named, &cache),
+        None => named.clone(),
+    }
+}
+
+/// Opens a perceptual network with the weights named, or those in the cache.
+pub fn perceptual(kind: PerceptualKind, named: &WeightFiles, device: &Device) -> Outcome<PerceptualNetwork> {
+    let files = weight_files(kind, named);
+    Ok(open_perceptual(kind, &files, cache().as_deref(), device).map_err(onestep::Error::from)?)
+}
+
 /// `$XDG_CACHE_HOME/onestep`, or `~/.cache/onestep`.
-fn cache() -> Option<PathBuf> {
+pub fn cache() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let root = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
     root.map(|root| root.join("onestep"))

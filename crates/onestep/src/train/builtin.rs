@@ -21,6 +21,7 @@ pub fn builtin_recipes() -> &'static [(&'static str, &'static str)] {
         "toy2d-sct",
         "emoji-edm",
         "emoji-cd",
+        "emoji-cd-lpips",
         "emoji-ct",
         "emoji-ict",
         "emoji-ect",
@@ -29,7 +30,9 @@ pub fn builtin_recipes() -> &'static [(&'static str, &'static str)] {
         "emoji-sct",
         "cifar10-edm",
         "cifar10-cd",
+        "cifar10-cd-lpips",
         "cifar10-ct",
+        "cifar10-ct-lpips",
         "cifar10-cd-l1",
         "cifar10-pd",
         "cifar10-ict",
@@ -44,7 +47,9 @@ pub fn builtin_recipes() -> &'static [(&'static str, &'static str)] {
         "cifar10-ct-continuous",
         "imagenet64-edm",
         "imagenet64-cd",
+        "imagenet64-cd-lpips",
         "imagenet64-ct",
+        "imagenet64-ct-lpips",
         "imagenet64-ict",
         "imagenet64-ict-deep",
         "imagenet64-ect",
@@ -53,7 +58,9 @@ pub fn builtin_recipes() -> &'static [(&'static str, &'static str)] {
         "imagenet64-sct",
         "lsun256-edm",
         "lsun256-cd",
+        "lsun256-cd-lpips",
         "lsun256-ct",
+        "lsun256-ct-lpips",
     ]
 }
 

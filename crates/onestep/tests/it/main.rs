@@ -10,6 +10,7 @@ mod interop;
 mod networks;
 mod objectives;
 mod optimizer;
+mod perceptual;
 mod samplers;
 mod schedules;
 mod training;
