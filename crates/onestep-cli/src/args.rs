@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lists::{Classes, Indices, Levels, Seeds};
 
-pub use eval::{CurveArgs, EvalArgs, EvalCommand, LikelihoodArgs, MergeArgs, MetricName};
+pub use eval::{CurveArgs, DistanceArgs, EvalArgs, EvalCommand, LikelihoodArgs, MergeArgs, MetricName};
 
 /// Consistency models: images in one network evaluation.
 ///
