@@ -138,6 +138,7 @@ from_library!(
     DataError,
     EvalError,
     onestep::model::ModelError,
+    onestep::perceptual::PerceptualError,
     onestep::noise::LevelsError,
     onestep::train::checkpoint::CheckpointError,
     RecipeError,

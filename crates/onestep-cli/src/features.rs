@@ -1,6 +1,6 @@
 //! Opening feature networks and perceptual ones: by name or by file, and where weights that were fetched once are kept.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use onestep::eval::features::{OpenOptions, open as open_network};
@@ -18,22 +18,19 @@ pub fn open(name: &str, protocol: &Protocol, device: &Device) -> Outcome<Box<dyn
     Ok(open_network(name, &options)?)
 }
 
-/// The files of weights named, and those in the cache where none is.
-pub fn weight_files(kind: PerceptualKind, named: &WeightFiles) -> WeightFiles {
-    match cache() {
-        Some(cache) => find_weights(kind, named, &cache),
-        None => named.clone(),
-    }
+/// The files of weights of a perceptual network: those named, and those in the cache where none is.
+pub fn weight_files(kind: PerceptualKind, named: &WeightFiles) -> Outcome<WeightFiles> {
+    let cache = cache();
+    Ok(find_weights(kind, named, cache.as_deref().unwrap_or(Path::new(".")))?)
 }
 
 /// Opens a perceptual network with the weights named, or those in the cache.
 pub fn perceptual(kind: PerceptualKind, named: &WeightFiles, device: &Device) -> Outcome<PerceptualNetwork> {
-    let files = weight_files(kind, named);
-    Ok(open_perceptual(kind, &files, cache().as_deref(), device).map_err(onestep::Error::from)?)
+    Ok(open_perceptual(kind, &weight_files(kind, named)?, device)?)
 }
 
 /// `$XDG_CACHE_HOME/onestep`, or `~/.cache/onestep`.
-pub fn cache() -> Option<PathBuf> {
+fn cache() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let root = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
     root.map(|root| root.join("onestep"))

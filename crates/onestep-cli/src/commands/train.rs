@@ -27,9 +27,8 @@ pub fn run(args: TrainArgs, quiet: bool) -> Outcome<ExitCode> {
     let device = device::open(args.device)?;
     let stop = StopFlag::listen()?;
     if let Some(kind) = recipe.distance().and_then(Distance::perceptual) {
-        // Found out before anything else is read, with where to put what is missing; and the run's recipe names what was found.
-        features::perceptual(kind, &recipe.train.distance_files, &device)?;
-        recipe.train.distance_files = features::weight_files(kind, &recipe.train.distance_files);
+        // The run's recipe names what was found in the cache.
+        recipe.train.distance_files = features::weight_files(kind, &recipe.train.distance_files)?;
     }
     let data = data::open(&recipe.data)?;
     let teacher = match (&recipe.train.teacher, recipe.needs_teacher()) {

@@ -83,7 +83,7 @@ impl Distance {
     /// As [`open`]: weights that are missing or unfit.
     pub fn load(self, files: &WeightFiles, device: &Device) -> Result<LoadedDistance, PerceptualError> {
         let network = match self.perceptual() {
-            Some(kind) => Some(Arc::new(open(kind, files, None, device)?)),
+            Some(kind) => Some(Arc::new(open(kind, files, device)?)),
             None => None,
         };
         Ok(LoadedDistance { distance: self, network })

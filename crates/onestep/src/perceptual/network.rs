@@ -129,7 +129,7 @@ impl PerceptualNetwork {
     }
 
     /// The same network for images in f64: slow, and exact enough to tell which pixel under a window of max pooling is the
-    /// largest.
+    /// largest, and which channel is above zero.
     pub fn in_f64(&self) -> Self {
         let wide = |tensor: &Tensor<4>| tensor.clone().cast(DType::F64);
         let stages = self.stages.iter().map(|stage| match stage {

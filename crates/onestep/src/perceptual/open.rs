@@ -29,38 +29,40 @@ impl WeightFiles {
     }
 }
 
-/// Puts in the place of files that are not named those that lie in `folder` under the names they are looked for by; a file that
-/// lies there under none of them stays unnamed.
-pub fn find_weights(kind: PerceptualKind, named: &WeightFiles, folder: &Path) -> WeightFiles {
-    let PerceptualKind::Lpips { trunk, .. } = kind else { return named.clone() };
-    let find = |named: &Option<PathBuf>, names: &[String]| {
-        let there = || names.iter().map(|name| folder.join(name)).find(|path| path.is_file());
-        named.clone().or_else(there)
-    };
-    WeightFiles {
-        trunk: find(&named.trunk, &trunk_files(trunk)),
-        heads: find(&named.heads, &heads_files(trunk)),
-    }
+/// Completes the files named by those that lie in `folder` under the names they are published by.
+///
+/// Nothing is read. A kind that comes with the library has no files, and what is named is returned as it is.
+///
+/// # Errors
+///
+/// [`PerceptualError::Missing`] if a file is neither there nor in the folder; it says which, where to get it and where to put it.
+pub fn find_weights(
+    kind: PerceptualKind,
+    named: &WeightFiles,
+    folder: &Path,
+) -> Result<WeightFiles, PerceptualError> {
+    let PerceptualKind::Lpips { trunk, .. } = kind else { return Ok(named.clone()) };
+    Ok(WeightFiles {
+        trunk: Some(Part::Trunk.find(trunk, &named.trunk, Some(folder))?),
+        heads: Some(Part::Heads.find(trunk, &named.heads, Some(folder))?),
+    })
 }
 
 /// Opens a perceptual network: from the library itself, or from the files named.
 ///
-/// `cache` is the folder that a message about missing files tells people to put them into.
-///
 /// # Errors
 ///
-/// - [`PerceptualError::Missing`] if a file is not named or not there; it says which, where to get it and where to put it.
+/// - [`PerceptualError::Missing`] if a file is not named or not there; it says where to get it.
 /// - [`PerceptualError::Weights`] if one cannot be read.
 /// - [`PerceptualError::Network`] if its tensors are not those of the network.
 pub fn open(
     kind: PerceptualKind,
     files: &WeightFiles,
-    cache: Option<&Path>,
     device: &Device,
 ) -> Result<PerceptualNetwork, PerceptualError> {
     let PerceptualKind::Lpips { trunk, .. } = kind else { return PerceptualNetwork::builtin(device) };
-    let trunk_file = present(&files.trunk, "trunk", trunk, cache)?;
-    let heads_file = present(&files.heads, "heads", trunk, cache)?;
+    let trunk_file = Part::Trunk.find(trunk, &files.trunk, None)?;
+    let heads_file = Part::Heads.find(trunk, &files.heads, None)?;
     let (mut named, heads) = (read_weights(&trunk_file)?, read_weights(&heads_file)?);
     let of_heads: BTreeSet<String> = heads.keys().cloned().collect();
     named.extend(heads);
@@ -85,51 +87,74 @@ fn tensor(error: &ModelError) -> Option<&str> {
     }
 }
 
-/// The file, if it is there; otherwise where to get it.
-fn present(
-    named: &Option<PathBuf>,
-    part: &'static str,
-    trunk: Trunk,
-    cache: Option<&Path>,
-) -> Result<PathBuf, PerceptualError> {
-    let names = if part == "trunk" { trunk_files(trunk) } else { heads_files(trunk) };
-    let path = named.clone().unwrap_or_else(|| cache.unwrap_or(Path::new("")).join(&names[0]));
-    if path.is_file() {
-        return Ok(path);
+/// One of the two files.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Trunk,
+    Heads,
+}
+
+impl Part {
+    /// The file that is named, or the first in the folder of those it may be called.
+    fn find(
+        self,
+        trunk: Trunk,
+        named: &Option<PathBuf>,
+        folder: Option<&Path>,
+    ) -> Result<PathBuf, PerceptualError> {
+        let names = self.names(trunk);
+        let inside = |name: &String| folder.unwrap_or(Path::new("")).join(name);
+        let candidates: Vec<PathBuf> = match (named, folder) {
+            (Some(named), _) => vec![named.clone()],
+            (None, Some(_)) => names.iter().map(inside).collect(),
+            (None, None) => Vec::new(),
+        };
+        // Paths go into recipes, which are text.
+        let there = |path: &&PathBuf| path.is_file() && path.to_str().is_some();
+        if let Some(found) = candidates.iter().find(there) {
+            return Ok(found.clone());
+        }
+        let path = named.clone().unwrap_or_else(|| inside(&names[0]));
+        Err(PerceptualError::Missing { path, remedy: self.remedy(trunk, &names[0], folder) })
     }
-    let source = match (part, trunk) {
-        ("trunk", _) => format!(
-            "the trunk of LPIPS has to be fetched once: take `{}` from download.pytorch.org/models, which is torchvision's",
-            names[0]
-        ),
-        (_, trunk) => format!(
-            "the heads of LPIPS have to be fetched once: take `lpips/weights/v0.1/{}.pth` out of the PyPI package lpips 0.1.4 \
-             (a wheel is a zip)",
-            short(trunk)
-        ),
-    };
-    let place = match cache {
-        Some(cache) => format!("put it into {} as `{}`, or name it", cache.display(), names[0]),
-        None => "and name it".into(),
-    };
-    let remedy = format!(
-        "{source}; {place}: `--set train.distance_files.{part}=FILE`. The distance `st-lpips` is built in and needs no file"
-    );
-    Err(PerceptualError::Missing { path, remedy })
-}
 
-/// The names that the trunk is published under, and that of a safetensors file, in the order they are looked for.
-fn trunk_files(trunk: Trunk) -> Vec<String> {
-    let (published, plain) = match trunk {
-        Trunk::Vgg16 => ("vgg16-397923af.pth", "vgg16.safetensors"),
-        Trunk::AlexNet => ("alexnet-owt-7be5be79.pth", "alexnet.safetensors"),
-    };
-    vec![published.into(), plain.into()]
-}
+    fn remedy(self, trunk: Trunk, name: &str, folder: Option<&Path>) -> String {
+        let (source, key) = match self {
+            Self::Trunk => {
+                let source =
+                    format!("take `{name}` from download.pytorch.org/models, which is torchvision's");
+                (format!("the trunk of LPIPS has to be fetched once: {source}"), "trunk")
+            }
+            Self::Heads => {
+                let net = short(trunk);
+                let source = format!(
+                    "take `lpips/weights/v0.1/{net}.pth` out of the PyPI package lpips 0.1.4 (a wheel is a zip)"
+                );
+                (format!("the heads of LPIPS have to be fetched once: {source}"), "heads")
+            }
+        };
+        let place = match folder {
+            Some(folder) => format!("put it into {} as `{name}`, or name it", folder.display()),
+            None => "name it".into(),
+        };
+        format!(
+            "{source}; {place}: `train.distance_files.{key}`. The distance `st-lpips` is built in and needs no file"
+        )
+    }
 
-/// The names that the heads are looked for by.
-fn heads_files(trunk: Trunk) -> Vec<String> {
-    ["pth", "safetensors"].map(|ending| format!("lpips_v0.1_lin_{}.{ending}", short(trunk))).into()
+    /// The names it is looked for by: the one it is published under, and that of a safetensors file.
+    fn names(self, trunk: Trunk) -> [String; 2] {
+        match (self, trunk) {
+            (Self::Trunk, Trunk::Vgg16) => ["vgg16-397923af.pth".into(), "vgg16.safetensors".into()],
+            (Self::Trunk, Trunk::AlexNet) => {
+                ["alexnet-owt-7be5be79.pth".into(), "alexnet.safetensors".into()]
+            }
+            // Published as `vgg.pth`, which says too little beside other files.
+            (Self::Heads, _) => {
+                ["pth", "safetensors"].map(|ending| format!("lpips_v0.1_lin_{}.{ending}", short(trunk)))
+            }
+        }
+    }
 }
 
 fn short(trunk: Trunk) -> &'static str {

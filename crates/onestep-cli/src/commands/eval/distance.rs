@@ -20,7 +20,10 @@ pub fn run(args: &DistanceArgs, quiet: bool) -> Outcome<ExitCode> {
     let device = device::open(args.device)?;
     let stop = StopFlag::listen()?;
     let files = WeightFiles { trunk: args.trunk.clone(), heads: args.heads.clone() };
-    let network = features::perceptual(args.distance.kind(), &files, &device)?;
+    let network = features::perceptual(args.distance.kind(), &files, &device).map_err(|failure| {
+        let named = args.trunk.is_some() && args.heads.is_some();
+        if named { failure } else { failure.hint("here they are named by --trunk and --heads") }
+    })?;
     let [a, b] = [Side::open(&args.a, args.image_size)?, Side::open(&args.b, args.image_size)?];
     let n = match args.num_images {
         Some(n) => n as usize,
