@@ -78,7 +78,7 @@ impl From<Error> for Failure {
             Error::Levels(_) => (code::USAGE, vec![]),
             Error::Model(_) => (code::DATA, vec![]),
             Error::Data(DataError::Write { source, .. }) => (write_code(source), vec![]),
-            Error::Data(_) | Error::Weights(_) => (code::DATA, vec![]),
+            Error::Data(_) | Error::Weights(_) | Error::Perceptual(_) => (code::DATA, vec![]),
             Error::Edit(_) => (code::USAGE, vec![]),
             Error::Eval(EvalError::Data(DataError::Write { source, .. })) => (write_code(source), vec![]),
             Error::Eval(eval) => match eval {
@@ -140,6 +140,7 @@ from_library!(
     EvalError,
     onestep::edit::EditError,
     onestep::model::ModelError,
+    onestep::perceptual::PerceptualError,
     onestep::noise::LevelsError,
     onestep::train::checkpoint::CheckpointError,
     RecipeError,

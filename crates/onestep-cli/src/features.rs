@@ -1,10 +1,13 @@
-//! Opening feature networks: by name or by file, and where weights that were fetched once are kept.
+//! Opening feature networks and perceptual ones: by name or by file, and where weights that were fetched once are kept.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use onestep::eval::features::{OpenOptions, open as open_network};
 use onestep::eval::{FeatureNetwork, Protocol};
+use onestep::perceptual::{
+    PerceptualKind, PerceptualNetwork, WeightFiles, find_weights, open as open_perceptual,
+};
 
 use crate::failure::Outcome;
 
@@ -13,6 +16,17 @@ pub fn open(name: &str, protocol: &Protocol, device: &Device) -> Outcome<Box<dyn
     let cache = cache();
     let options = OpenOptions { resize: protocol.resize, cache: cache.as_deref(), device };
     Ok(open_network(name, &options)?)
+}
+
+/// The files of weights of a perceptual network: those named, and those in the cache where none is.
+pub fn weight_files(kind: PerceptualKind, named: &WeightFiles) -> Outcome<WeightFiles> {
+    let cache = cache();
+    Ok(find_weights(kind, named, cache.as_deref().unwrap_or(Path::new(".")))?)
+}
+
+/// Opens a perceptual network with the weights named, or those in the cache.
+pub fn perceptual(kind: PerceptualKind, named: &WeightFiles, device: &Device) -> Outcome<PerceptualNetwork> {
+    Ok(open_perceptual(kind, &weight_files(kind, named)?, device)?)
 }
 
 /// `$XDG_CACHE_HOME/onestep`, or `~/.cache/onestep`.

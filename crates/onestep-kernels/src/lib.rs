@@ -47,5 +47,7 @@ pub use linear::{linear, linear_with};
 pub use norm_act::NormActOptions;
 pub use norm_act::{norm_act, norm_act_tangent};
 pub use pool::{Pool, PoolOptions, pool2d};
-pub use resample::{downsample_mean, fir_downsample, fir_upsample, resize_bilinear, upsample_nearest};
+pub use resample::{
+    blur_downsample, downsample_mean, fir_downsample, fir_upsample, resize_bilinear, upsample_nearest,
+};
 pub use update::{AdamCoefficients, RootDenominator, adam_update, ema_update};

@@ -61,6 +61,21 @@ impl LinearMap {
         Self { inputs, taps }
     }
 
+    /// Correlation with the taps at stride 2 of an axis that is mirrored at its ends, len − 1 positions far.
+    fn blur_down(inputs: usize, filter: &[f64]) -> Self {
+        let (reach, last) = (filter.len() - 1, inputs - 1);
+        let mirrored = |position: usize| match position.checked_sub(reach) {
+            None => reach - position,
+            Some(position) if position > last => 2 * last - position,
+            Some(position) => position,
+        };
+        let outputs = (inputs + 2 * reach - filter.len()) / 2 + 1;
+        let row = |output: usize| {
+            filter.iter().enumerate().map(|(tap, &weight)| (mirrored(2 * output + tap), weight)).collect()
+        };
+        Self { inputs, taps: (0..outputs).map(row).collect() }
+    }
+
     /// The transpose of [`Self::fir_down`] at twice the length.
     fn fir_up(inputs: usize, filter: &[f64]) -> Self {
         let padding = (filter.len() - 1) / 2;
@@ -175,6 +190,34 @@ pub fn fir_downsample(input: Tensor<4>, filter: &[f32]) -> Tensor<4> {
         filter.len()
     );
     resample(input, LinearMap::fir_down(height, &filter), LinearMap::fir_down(width, &filter))
+}
+
+/// Blurs by a separable filter and keeps every second pixel, of images that are mirrored at their edges (the outermost pixel
+/// not repeated) by one pixel less than the filter is long.
+///
+/// `filter` is one axis of the kernel, whose outer product is normalised to a sum of 1.
+///
+/// # Shapes
+///
+/// `[batch, height, width, channels]` to `[batch, (height + len) / 2, (width + len) / 2, channels]`, rounded down, for filters
+/// of `len` taps
+///
+/// # Panics
+///
+/// If the filter is empty or sums to zero, or if height or width is less than the length of the filter.
+///
+/// # Source
+///
+/// Zhang 2019 (arXiv:1904.11486); the padding is that of shift-tolerant LPIPS (arXiv:2207.13686).
+pub fn blur_downsample(input: Tensor<4>, filter: &[f32]) -> Tensor<4> {
+    let [_, height, width, _] = input.dims();
+    let filter = normalised(filter);
+    assert!(
+        filter.len() <= height.min(width),
+        "blur_downsample: {height} x {width} cannot be mirrored for a filter of {} taps",
+        filter.len()
+    );
+    resample(input, LinearMap::blur_down(height, &filter), LinearMap::blur_down(width, &filter))
 }
 
 /// Resizes to any height and width by linear interpolation between the nearest pixels: half-pixel centres, edges repeated,

@@ -17,7 +17,7 @@ use onestep::train::{Recipe, Trainer, builtin_recipe};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rounds: usize = std::env::args().nth(1).map_or(Ok(7), |text| text.parse())?;
     let device = Device::flex();
-    let methods = ["edm", "cd", "ct", "ict", "ect", "scd", "sct", "pd"];
+    let methods = ["edm", "cd", "cd-lpips", "ct", "ict", "ect", "scd", "sct", "pd"];
     let mut trainers = Vec::new();
     for method in methods {
         let recipe = Recipe::parse(builtin_recipe(&format!("emoji-{method}"))?, &[])?;

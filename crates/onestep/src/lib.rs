@@ -47,6 +47,7 @@ pub mod interop;
 pub mod model;
 pub mod noise;
 pub mod objective;
+pub mod perceptual;
 mod pickle;
 pub mod sample;
 pub mod solver;

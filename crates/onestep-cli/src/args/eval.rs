@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use onestep::eval::Metric;
+use onestep::perceptual::{PerceptualKind, Pooling, Trunk};
 
 use super::{DeviceName, PrecisionName, SamplerArgs, SamplerName};
 use crate::lists::{Counts, Seeds, Shard};
@@ -124,6 +125,64 @@ pub enum EvalCommand {
     Curve(CurveArgs),
     /// How probable a diffusion model finds images, in bits per dimension.
     Likelihood(LikelihoodArgs),
+    /// How different two pictures look, or each two of two sets.
+    Distance(DistanceArgs),
+}
+
+/// Options of `eval distance`.
+#[derive(Debug, Args)]
+pub struct DistanceArgs {
+    /// A picture, or images: a folder, a zip, an npz, `builtin:emoji`.
+    #[arg(value_name = "A")]
+    pub a: String,
+    /// What it is compared with, image by image in their order.
+    #[arg(value_name = "B")]
+    pub b: String,
+    /// What looks at them.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub distance: DistanceName,
+    /// The first so many pairs; without it, both sets must have as many images.
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub num_images: Option<u32>,
+    /// Crop images to their middle square and resize them to this many pixels a side.
+    #[arg(long, value_name = "PIXELS")]
+    pub image_size: Option<usize>,
+    /// The trunk of LPIPS, where it is not in the cache.
+    #[arg(long, value_name = "FILE")]
+    pub trunk: Option<PathBuf>,
+    /// The heads of LPIPS, where they are not in the cache.
+    #[arg(long, value_name = "FILE")]
+    pub heads: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    pub device: DeviceName,
+}
+
+/// Perceptual distances, as they are measured with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum DistanceName {
+    /// Shift-tolerant LPIPS with AlexNet, built in.
+    #[default]
+    StLpips,
+    /// LPIPS 0.1 with VGG16, from files.
+    Lpips,
+    /// LPIPS 0.1 with AlexNet, from files: the one that papers report unless they say otherwise.
+    LpipsAlex,
+}
+
+impl DistanceName {
+    /// What the library calls it.
+    pub fn kind(self) -> PerceptualKind {
+        let lpips = |trunk| PerceptualKind::Lpips { trunk, pooling: Pooling::Max };
+        match self {
+            Self::StLpips => PerceptualKind::StLpips,
+            Self::Lpips => lpips(Trunk::Vgg16),
+            Self::LpipsAlex => lpips(Trunk::AlexNet),
+        }
+    }
 }
 
 /// Options of `eval merge`.

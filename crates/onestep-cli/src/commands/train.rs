@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use onestep::data::{self, Dataset};
 use onestep::model::{Preconditioned, n_parameters};
+use onestep::objective::Distance;
 use onestep::train::checkpoint::{RunFolder, Which};
 use onestep::train::{MemoryForecast, Recipe, Trainer};
 
@@ -14,17 +15,21 @@ use crate::args::TrainArgs;
 use crate::failure::{Failure, Outcome, code};
 use crate::progress::{Watch, human_bytes};
 use crate::signals::StopFlag;
-use crate::{device, model};
+use crate::{device, features, model};
 
 /// Runs the command.
 pub fn run(args: TrainArgs, quiet: bool) -> Outcome<ExitCode> {
-    let recipe = resolve(&args)?;
+    let mut recipe = resolve(&args)?;
     if args.dry_run {
         return dry_run(&recipe);
     }
     let out = args.out.as_deref().ok_or_else(|| Failure::usage("give the run a folder: --out runs/NAME"))?;
     let device = device::open(args.device)?;
     let stop = StopFlag::listen()?;
+    if let Some(kind) = recipe.distance().and_then(Distance::perceptual) {
+        // The run's recipe names what was found in the cache.
+        recipe.train.distance_files = features::weight_files(kind, &recipe.train.distance_files)?;
+    }
     let data = data::open(&recipe.data)?;
     let teacher = match (&recipe.train.teacher, recipe.needs_teacher()) {
         (Some(path), true) => Some(teacher(Path::new(path), &device)?),

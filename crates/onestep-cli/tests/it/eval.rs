@@ -312,3 +312,85 @@ fn wrong_questions_get_one_clear_answer_before_any_work() {
         assert!(!text.contains("panicked"), "{arguments:?}: {text}");
     }
 }
+
+/// A picture that is easily written.
+fn write_picture(path: &Path, size: usize, seed: usize) {
+    let bytes = (0..size * size * 3).map(|i| ((i * (seed + 7) + i * i / 5 + 31 * seed) % 251) as u8);
+    let header = format!("P6 {size} {size} 255\n").into_bytes();
+    std::fs::write(path, header.into_iter().chain(bytes).collect::<Vec<u8>>()).unwrap();
+}
+
+#[test]
+fn distances_of_pictures_and_of_folders_image_by_image() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    for folder in ["left", "right"] {
+        std::fs::create_dir(home.join(folder)).unwrap();
+        for (name, seed) in [("0.ppm", 0), ("1.ppm", 1)] {
+            // The first pair is one picture.
+            write_picture(&home.join(folder).join(name), 32, if folder == "right" { 3 * seed } else { seed });
+        }
+    }
+    let pair = json(home, &["eval", "distance", "left/1.ppm", "right/1.ppm", "--json"]);
+    let apart = pair["mean"].as_f64().unwrap();
+    assert!(apart > 0.01 && pair["n"] == 1, "{pair}");
+    assert!(pair["distance"].as_str().unwrap().starts_with("ST-LPIPS (AlexNet), weights "), "{pair}");
+    let folders = json(home, &["eval", "distance", "left", "right", "--json"]);
+    assert_eq!(folders["each"], serde_json::json!([0.0, apart]), "{folders}");
+    assert!((folders["mean"].as_f64().unwrap() - apart / 2.0).abs() < 1e-12, "{folders}");
+    let text = stdout(&onestep(home, &["eval", "distance", "builtin:emoji", "builtin:emoji", "-n", "2"]));
+    assert!(text.contains("distance   0.000000 (mean of 2 pairs)") && text.contains("ST-LPIPS"), "{text}");
+
+    write_picture(&home.join("small.ppm"), 20, 1);
+    std::fs::write(home.join("broken.png"), b"\x89PNG\r\n\x1a\n").unwrap();
+    std::fs::write(home.join("broken.txt"), "words").unwrap();
+    std::fs::write(home.join("weights.pth"), "words").unwrap();
+    let rows: &[(&[&str], i32, &str)] = &[
+        (&["left", "left/0.ppm"], 2, "has 2 images, left/0.ppm has 1"),
+        (&["left", "right", "-n", "3"], 2, "3 were asked for"),
+        (&["small.ppm", "left/0.ppm"], 65, "20x20 and 32x32"),
+        (&["small.ppm", "small.ppm"], 65, "cannot look at images of 20x20"),
+        (&["broken.png", "left/0.ppm"], 65, "broken.png"),
+        (&["broken.txt", "left/0.ppm"], 65, "broken.txt"),
+        (&["nowhere", "left/0.ppm"], 65, "nowhere"),
+        (&["builtin:two-moons", "builtin:two-moons"], 2, "points"),
+        (&["left", "right", "-d", "lpips"], 65, "vgg16-397923af.pth"),
+        (&["left", "right", "-d", "lpips-alex", "--trunk", "weights.pth"], 65, "lpips/weights/v0.1/alex.pth"),
+        (
+            &["left", "right", "-d", "lpips-alex", "--trunk", "weights.pth", "--heads", "weights.pth"],
+            65,
+            "weights.pth",
+        ),
+    ];
+    for (arguments, code, part) in rows {
+        let output = command(home, &[&["eval", "distance"], *arguments].concat())
+            .env("XDG_CACHE_HOME", home)
+            .output()
+            .expect("the command starts");
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(*code), "{arguments:?}: {text}");
+        assert!(text.starts_with("error: ") && text.contains(part), "{arguments:?}: {text}");
+    }
+    let enlarged =
+        json(home, &["eval", "distance", "small.ppm", "left/0.ppm", "--image-size", "32", "--json"]);
+    assert!(enlarged["mean"].as_f64().unwrap() > 0.0);
+}
+
+/// Weights that are missing are asked for before anything is made, and where they are to be put.
+#[test]
+fn training_asks_for_the_weights_of_its_distance_first() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    let lpips = "objective.distance={ kind = \"lpips\", trunk = \"alexnet\" }";
+    let output = command(home, &["train", "emoji-ct", "--out", "run", "--set", lpips])
+        .env("XDG_CACHE_HOME", home.join("cache"))
+        .output()
+        .expect("the command starts");
+    expect(&output, 65);
+    let text = stderr(&output);
+    let place = home.join("cache").join("onestep");
+    for part in ["alexnet-owt-7be5be79.pth", "train.distance_files.trunk", &place.display().to_string()] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!home.join("run").exists());
+}

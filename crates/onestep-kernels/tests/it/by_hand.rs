@@ -253,6 +253,32 @@ fn fir_filters_equal_depthwise_convolutions() {
     }
 }
 
+/// Shift-tolerant LPIPS mirrors two pixels of each edge before its filter of three.
+#[test]
+fn blurring_equals_mirroring_and_a_depthwise_convolution() {
+    let device = Device::flex();
+    for [height, width] in [[6, 8], [3, 7], [5, 4]] {
+        let input = crate::support::tensor([2, height, width, 5], 1, DType::F32, &device);
+        let mirrored = |size: usize| {
+            let inside = 0..size;
+            let ends = (1..3).rev().chain(inside).chain((size - 3..size - 1).rev());
+            Tensor::<1, burn::tensor::Int>::from_data(
+                ends.map(|at| at as i32).collect::<Vec<_>>().as_slice(),
+                &device,
+            )
+        };
+        let wide = input.clone().select(1, mirrored(height)).select(2, mirrored(width));
+        let binomial = [1.0f32, 2.0, 1.0];
+        let kernel: Vec<f32> = binomial.iter().flat_map(|a| binomial.map(|b| a * b / 16.0)).collect();
+        let kernel = Tensor::<1>::from_data(kernel.as_slice(), &device).reshape([3, 3, 1]).repeat_dim(2, 5);
+        let options = DepthwiseOptions { conv: Conv2dOptions::new(2, [0; 4]), rectifier: Rectifier::None };
+        let expected = depthwise_conv2d(wide, kernel, None, options);
+        let got = blur_downsample(input, &binomial);
+        assert_eq!(got.dims(), expected.dims());
+        assert_close(&values(&got), &values(&expected), 1e-6, "blur_downsample");
+    }
+}
+
 #[test]
 fn updates_equal_their_composed_bodies() {
     let run = |dtype: DType, coefficients: AdamCoefficients| -> Vec<Vec<f64>> {

@@ -94,6 +94,9 @@ fn resampling_gradients() {
         check("fir_upsample", &length, |inputs| fir_upsample(inputs[0].clone().reshape(shape), filter));
         check("fir_downsample", &length, |inputs| fir_downsample(inputs[0].clone().reshape(shape), filter));
     }
+    check("blur_downsample", &length, |inputs| {
+        blur_downsample(inputs[0].clone().reshape(shape), &[1.0, 2.0, 1.0])
+    });
     check("resize_bilinear", &length, |inputs| resize_bilinear(inputs[0].clone().reshape(shape), 7, 5));
 }
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{Distance, Weighting};
+use super::{LoadedDistance, Weighting};
 use crate::model::{Condition, Denoiser, ModelError, check_batch, per_sample};
 use crate::solver::Solver;
 
@@ -41,10 +41,10 @@ pub enum Path<'a> {
 }
 
 /// The consistency loss by its parts.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Consistency {
     /// Distance between the two estimates.
-    pub distance: Distance,
+    pub distance: LoadedDistance,
     /// Weight of a pair.
     pub weighting: Weighting,
     /// Standard deviation of the data.

@@ -2,7 +2,8 @@
 
 use burn::tensor::Tensor;
 
-use super::{Batch, Distance, Weighting};
+use super::distance::mean_square;
+use super::{Batch, Weighting};
 use crate::model::{Denoiser, ModelError, per_sample};
 
 /// The weighted squared error of the denoised image, one number a sample: λ(σ)·mean (D(x + σz, σ) - x)².
@@ -31,5 +32,5 @@ pub fn denoising(
     let noisy = batch.clean.clone() + batch.noise.clone() * scale;
     let estimate = model.denoise(noisy, sigma, &batch.condition)?;
     let weights = per_sample(sigma.iter().map(|&sigma| weighting.at(sigma, sigma_data)), &batch.clean);
-    Ok(Distance::L2.between(estimate, batch.clean.clone()) * weights.reshape([sigma.len()]))
+    Ok(mean_square(estimate - batch.clean.clone()) * weights.reshape([sigma.len()]))
 }

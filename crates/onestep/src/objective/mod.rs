@@ -6,7 +6,7 @@
 //!
 //! 1. a pair of levels, from a grid or a gap ([`LevelPairs`]);
 //! 2. the path between them: a step of the teacher's ODE, or the data itself ([`Path`]);
-//! 3. a [`Distance`] between the two estimates;
+//! 3. a [`Distance`] between the two estimates, ready to compute as [`LoadedDistance`];
 //! 4. a [`Weighting`] of the levels.
 //!
 //! [`Continuous`] is the same with the two points infinitely close together: sCD and sCT, and the continuous-time losses of
@@ -23,7 +23,7 @@ mod weighting;
 pub use consistency::{Batch, Consistency, LevelPairs, Path};
 pub use continuous::{Continuous, Direction, RateWeighting, TangentNormalization};
 pub use denoising::denoising;
-pub use distance::{Distance, huber_c_for};
+pub use distance::{Distance, LoadedDistance, huber_c_for};
 pub use level_weighting::LevelWeighting;
 pub use progressive::ProgressiveDistillation;
 pub use weighting::Weighting;

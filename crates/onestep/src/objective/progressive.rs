@@ -2,15 +2,15 @@
 
 use burn::tensor::Tensor;
 
-use super::{Batch, Distance, LevelPairs, Weighting};
+use super::{Batch, LevelPairs, LoadedDistance, Weighting};
 use crate::model::{Denoiser, ModelError, check_batch, per_sample};
 use crate::solver::Solver;
 
 /// The loss of a student that takes in one Euler step the way that its teacher takes in two.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct ProgressiveDistillation {
     /// Distance between the student's estimate and the one that would take it where the teacher arrives.
-    pub distance: Distance,
+    pub distance: LoadedDistance,
     /// Weight of a step, taken at the level where it starts.
     pub weighting: Weighting,
     /// Standard deviation of the data.

@@ -8,7 +8,7 @@ use crate::model::Network;
 pub struct MemoryForecast {
     /// Weights and everything of their size: gradients, moments, averages, target, teacher.
     pub weights: u64,
-    /// What the forward pass of one microbatch keeps for the backward pass.
+    /// What the forward pass of one microbatch keeps for the backward pass, that of a perceptual distance included.
     pub activations: u64,
     /// One checkpoint on disk.
     pub checkpoint: u64,
@@ -33,9 +33,16 @@ impl MemoryForecast {
             + u64::from(recipe.distills() && !makes_teachers)
             + u64::from(train.microbatch.is_some());
         let micro = train.microbatch.unwrap_or(train.batch) as u64;
+        let perceptual = recipe.distance().and_then(|distance| Some((distance, distance.perceptual()?)));
+        let (looking, looks_with) = perceptual.map_or((0, 0), |(distance, kind)| {
+            let [height, width, _] = network.image();
+            let kept = kind.activations(distance.compared_at([height, width])).unwrap_or(0);
+            (kept as u64, 4 * kind.n_weights() as u64)
+        });
+        let activations = network.activations(train.activation_checkpointing) as u64;
         Self {
-            weights: held * size,
-            activations: 4 * micro * network.activations(train.activation_checkpointing) as u64,
+            weights: held * size + looks_with,
+            activations: 4 * micro * (activations + looking),
             checkpoint: saved * size,
         }
     }

@@ -11,6 +11,7 @@ use crate::model::network::Architecture;
 use crate::model::{NoiseRange, Precision, Preconditioning};
 use crate::noise::{Curriculum, Gap, HalvingStage, LevelsError, Proposal, SamplingLevels, TargetRate};
 use crate::objective::{Distance, RateWeighting, TangentNormalization, Weighting};
+use crate::perceptual::WeightFiles;
 use crate::solver::Solver;
 
 /// A complete description of a training run.
@@ -241,6 +242,9 @@ pub struct Train {
     /// The model that distillation learns from, and that `start = "teacher"` copies: a file or a run folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<String>,
+    /// Where the weights of the distance lie, for `lpips`.
+    #[serde(default, skip_serializing_if = "WeightFiles::is_empty")]
+    pub distance_files: WeightFiles,
     /// The optimizer.
     pub optimizer: OptimizerConfig,
     /// The learning rate over the run.
@@ -371,13 +375,14 @@ impl Recipe {
     }
 
     /// SHA-256 of everything that decides the numbers of the run, so that a resumed run can refuse another
-    /// recipe. How often it saves and previews, how long it runs, where the teacher lies and what it is called
-    /// may change.
+    /// recipe. How often it saves and previews, how long it runs, where the teacher and the weights of
+    /// the distance lie and what the recipe is called may change.
     pub fn digest(&self) -> String {
         let mut decisive = self.clone();
         decisive.name.clear();
         decisive.about.clear();
         decisive.train.teacher = None;
+        decisive.train.distance_files = WeightFiles::default();
         decisive.train.steps = 1;
         decisive.train.checkpoint_every = 1;
         decisive.train.keep = 1;
@@ -399,6 +404,16 @@ impl Recipe {
                 | Objective::ProgressiveDistillation { .. }
                 | Objective::Continuous { path: DirectionConfig::Teacher, .. }
         )
+    }
+
+    /// The distance between two estimates; none for objectives that have none to choose.
+    pub fn distance(&self) -> Option<Distance> {
+        match self.objective {
+            Objective::Consistency { distance, .. }
+            | Objective::Tuning { distance, .. }
+            | Objective::ProgressiveDistillation { distance, .. } => Some(distance),
+            Objective::Denoising { .. } | Objective::Continuous { .. } => None,
+        }
     }
 
     /// Whether a target with weights of its own is kept beside the student (μ > 0).

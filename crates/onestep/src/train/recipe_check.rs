@@ -5,9 +5,13 @@ use super::recipe::{Noise, Objective, Recipe, RecipeError, Start};
 use crate::model::{Architecture, Preconditioning};
 use crate::noise::{Curriculum, Gap, HalvingStage, LevelsError, Proposal, TargetRate, karras_levels};
 use crate::objective::{Distance, TangentNormalization, Weighting};
+use crate::perceptual::PerceptualKind;
 
 /// The smallest gap of a pair, relative to its level, at which two estimates in f32 still differ by more than rounding.
 const SMALLEST_GAP: f64 = 1e-6;
+
+/// The largest height and width at which a perceptual distance is taken.
+const LARGEST_COMPARED: usize = 4096;
 
 /// Refuses values that make no sense.
 pub(super) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
@@ -16,6 +20,10 @@ pub(super) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
     karras_levels(2, sigma_min, sigma_max, rho)
         .map_err(|error: LevelsError| RecipeError::Value { key: "noise", reason: error.to_string() })?;
     check_train(recipe)?;
+    let reads_files = matches!(recipe.distance(), Some(Distance::Lpips { .. }));
+    if !reads_files && !recipe.train.distance_files.is_empty() {
+        return bad("train.distance_files", "belongs to the distance `lpips`; no other reads any".into());
+    }
     match &recipe.objective {
         Objective::Denoising { p_mean, p_std, weighting, preconditioning } => {
             log_normal(*p_mean, *p_std)?;
@@ -56,15 +64,15 @@ pub(super) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
             if !(0.0..1.0).contains(&rate) {
                 return bad("objective.target", format!("needs a rate from 0 to below 1, not {rate}"));
             }
-            check_distance(*distance)?;
+            check_distance(*distance, recipe)?;
         }
         Objective::Tuning { p_mean, p_std, gap, images_per_stage, distance, .. } => {
             log_normal(*p_mean, *p_std)?;
-            check_distance(*distance)?;
+            check_distance(*distance, recipe)?;
             check_gap(*gap, *images_per_stage, recipe.train.steps * recipe.train.batch as u64)?;
         }
         Objective::ProgressiveDistillation { start_intervals, steps_per_stage, distance, weighting } => {
-            check_distance(*distance)?;
+            check_distance(*distance, recipe)?;
             if *weighting == Weighting::InverseGap {
                 return bad("objective.weighting", "`inverse-gap` belongs to pairs of levels".into());
             }
@@ -147,13 +155,42 @@ fn check_train(recipe: &Recipe) -> Result<(), RecipeError> {
         .map_err(|error| RecipeError::Value { key: "train.optimizer", reason: error.to_string() })
 }
 
-fn check_distance(distance: Distance) -> Result<(), RecipeError> {
+fn check_distance(distance: Distance, recipe: &Recipe) -> Result<(), RecipeError> {
+    if let Some(kind) = distance.perceptual() {
+        return check_perceptual(distance, kind, recipe);
+    }
     match distance {
         Distance::PseudoHuber { huber_c: Some(huber_c) } if !(huber_c >= 0.0 && huber_c.is_finite()) => {
             bad("objective.distance.huber_c", format!("must be a positive number or 0, not {huber_c}"))
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a perceptual network can look at the images that the recipe's network makes.
+fn check_perceptual(distance: Distance, kind: PerceptualKind, recipe: &Recipe) -> Result<(), RecipeError> {
+    // A network that cannot be built is refused elsewhere, with the reason.
+    let Ok(network) = recipe.network.build() else { return Ok(()) };
+    let [height, width, channels] = network.image();
+    if !matches!(channels, 1 | 3) {
+        return bad(
+            "objective.distance",
+            format!(
+                "looks at images in gray or color; points of {channels} coordinates need l1, l2 or pseudo-huber"
+            ),
+        );
+    }
+    let [height, width] = distance.compared_at([height, width]);
+    if height.max(width) > LARGEST_COMPARED {
+        return bad("objective.distance.size", format!("must be at most {LARGEST_COMPARED}, not {height}"));
+    }
+    if kind.activations([height, width]).is_none() {
+        return bad(
+            "objective.distance.size",
+            format!("must be at least {}, so that something is left for its last layers", kind.smallest()),
+        );
+    }
+    Ok(())
 }
 
 fn check_curriculum(curriculum: Curriculum) -> Result<(), RecipeError> {

@@ -19,7 +19,9 @@ use super::{Average, LearnedWeighting, Optimizer, TrainError, blend, preview};
 use crate::data::Dataset;
 use crate::model::{ModelError, Preconditioned, Weights};
 use crate::noise::HalvingStage;
-use crate::objective::{self, Batch, Consistency, Continuous, LevelWeighting, ProgressiveDistillation};
+use crate::objective::{
+    self, Batch, Consistency, Continuous, LevelWeighting, LoadedDistance, ProgressiveDistillation,
+};
 use crate::{Result, TOOL};
 
 /// Skipped updates in a row that end a run.
@@ -34,6 +36,8 @@ pub struct Trainer {
     target: Option<Weights>,
     averages: Vec<Average>,
     teacher: Option<Preconditioned>,
+    /// None where the objective has none to choose.
+    distance: Option<LoadedDistance>,
     optimizer: Optimizer,
     /// None where the objective learns no weighting of levels.
     weighting: Option<LearnedWeighting>,
@@ -51,6 +55,7 @@ impl Trainer {
     ///
     /// - [`TrainError::TeacherNeeded`] and [`TrainError::TeacherDiffers`] for a missing or unlike teacher.
     /// - [`TrainError::DataDiffers`] where image shape or classes of data and network do not agree.
+    /// - [`PerceptualError`](crate::perceptual::PerceptualError) where the weights of the distance are missing or unfit.
     /// - what [`Recipe::check`] and building the network refuse.
     pub fn new(
         recipe: Recipe,
@@ -62,6 +67,10 @@ impl Trainer {
         let network = recipe.network.build()?;
         check_data(network.as_ref(), data.as_ref())?;
         check_teacher(&recipe, network.as_ref(), teacher.as_ref())?;
+        let distance = match recipe.distance() {
+            Some(distance) => Some(distance.load(&recipe.train.distance_files, device)?),
+            None => None,
+        };
         let weights = match (recipe.train.start, &teacher) {
             (Start::Teacher, Some(teacher)) => copy_weights(teacher.weights(), network.parameters())?,
             _ => Weights::initialize(network.parameters(), recipe.train.seed, device),
@@ -95,6 +104,7 @@ impl Trainer {
             teacher: teacher
                 .filter(|_| recipe.distills())
                 .map(|teacher| teacher.with_precision(recipe.train.precision)),
+            distance,
             batches: Batches::new(&recipe, data, labels),
             state,
             device: device.clone(),
@@ -375,8 +385,8 @@ impl Trainer {
             (Objective::Denoising { weighting, .. }, Levels::Single(sigma)) => {
                 objective::denoising(student, batch, sigma, *weighting, sigma_data)
             }
-            (Objective::Consistency { path, distance, weighting, .. }, Levels::Pairs(pairs)) => {
-                let objective = Consistency { distance: *distance, weighting: *weighting, sigma_data };
+            (Objective::Consistency { path, weighting, .. }, Levels::Pairs(pairs)) => {
+                let objective = Consistency { distance: self.distance(), weighting: *weighting, sigma_data };
                 let target = match &self.target {
                     Some(weights) => &self.student.with_weights(weights.clone()),
                     None => &self.student,
@@ -389,12 +399,12 @@ impl Trainer {
                 };
                 objective.loss(student, target, path, batch, pairs)
             }
-            (Objective::Tuning { distance, weighting, .. }, Levels::Pairs(pairs)) => {
-                let objective = Consistency { distance: *distance, weighting: *weighting, sigma_data };
+            (Objective::Tuning { weighting, .. }, Levels::Pairs(pairs)) => {
+                let objective = Consistency { distance: self.distance(), weighting: *weighting, sigma_data };
                 objective.loss(student, &self.student, objective::Path::Data, batch, pairs)
             }
-            (Objective::ProgressiveDistillation { distance, weighting, .. }, Levels::Pairs(steps)) => {
-                let (distance, weighting, rho) = (*distance, *weighting, self.recipe.noise.rho);
+            (Objective::ProgressiveDistillation { weighting, .. }, Levels::Pairs(steps)) => {
+                let (distance, weighting, rho) = (self.distance(), *weighting, self.recipe.noise.rho);
                 let objective = ProgressiveDistillation { distance, weighting, sigma_data, rho };
                 // A run without a teacher was refused at its beginning.
                 let teacher = self.teacher.as_ref().unwrap_or(&self.student);
@@ -420,6 +430,11 @@ impl Trainer {
             }
             _ => unreachable!("levels are drawn for the recipe's own objective"),
         }
+    }
+
+    /// The distance of an objective that has one.
+    fn distance(&self) -> LoadedDistance {
+        self.distance.clone().expect("it was loaded with the recipe")
     }
 
     /// Optimizer, averages, target: in the order of the reference.

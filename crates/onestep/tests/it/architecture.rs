@@ -14,10 +14,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("interop", &["model", "pickle"]),
     ("eval", &["data", "digest", "interop", "model", "noise", "sample", "solver"]),
     ("solver", &["model"]),
-    ("objective", &["model", "noise", "solver"]),
+    ("perceptual", &["digest", "interop", "model"]),
+    ("objective", &["model", "noise", "perceptual", "solver"]),
     ("sample", &["data", "model", "noise", "solver"]),
     ("edit", &["data", "model", "noise", "sample", "solver"]),
-    ("train", &["data", "digest", "model", "noise", "objective", "sample", "solver"]),
+    ("train", &["data", "digest", "model", "noise", "objective", "perceptual", "sample", "solver"]),
 ];
 
 /// The files at a path, which may be one itself, each with its lines outside comments.

@@ -11,6 +11,7 @@ mod interop;
 mod networks;
 mod objectives;
 mod optimizer;
+mod perceptual;
 mod samplers;
 mod schedules;
 mod search;

@@ -4,14 +4,16 @@ use burn::tensor::{Device, Tensor};
 use onestep::model::{Condition, Denoiser, Preconditioned, Preconditioning, Weights};
 use onestep::noise::{AdaptiveExponent, Curriculum, Gap, LogNormal, SamplingLevels, TargetRate};
 use onestep::objective::{
-    Batch, Consistency, Distance, LevelPairs, Path, ProgressiveDistillation, Weighting, denoising,
-    huber_c_for,
+    Batch, Consistency, Distance, LevelPairs, LoadedDistance, Path, ProgressiveDistillation, Weighting,
+    denoising, huber_c_for,
 };
+use onestep::perceptual::{PerceptualKind, Pooling, Trunk, WeightFiles};
 use onestep::solver::Solver;
 use onestep::train::{Optimizer, OptimizerConfig, RadamConfig, blend};
 
 use crate::golden::models::{check_loss_gradients, golden_model, to_golden_layout};
 use crate::golden::{self, Array, Case, check_values};
+use crate::perceptual::by_rule;
 
 fn device() -> Device {
     Device::flex()
@@ -28,13 +30,18 @@ fn weighting(name: &str) -> Weighting {
     }
 }
 
-fn distance(name: &str) -> Distance {
-    match name {
+fn distance(name: &str) -> LoadedDistance {
+    loaded(match name {
         "l1" => Distance::L1,
         "l2" => Distance::L2,
         "l2-32" => Distance::L2At32,
         other => panic!("unknown distance `{other}`"),
-    }
+    })
+}
+
+/// A distance that needs no file, ready to compute.
+pub fn loaded(distance: Distance) -> LoadedDistance {
+    distance.load(&WeightFiles::default(), &device()).expect("no file is needed")
 }
 
 /// The classes under `key`, where the case has them.
@@ -109,6 +116,39 @@ fn consistency_case(name: &str, distills: bool) {
     }
 }
 
+/// With LPIPS as OpenAI trained with it; whether a result distills is the first word of its name.
+#[test]
+fn golden_consistency_with_lpips() {
+    let Some(case) = golden::case("consistency_lpips") else { return };
+    let (trunk, pooling, size) = (Trunk::Vgg16, Pooling::Average, 224);
+    let Some(network) = by_rule(PerceptualKind::Lpips { trunk, pooling }) else { return };
+    let distance = Distance::Lpips { trunk, pooling, size };
+    let distance = LoadedDistance::with_network(distance, network.into()).expect("its own network");
+    let (Some(student), Some(target), Some(teacher)) = (
+        golden_model(&case, Some("student"), Preconditioning::Boundary),
+        golden_model(&case, Some("target"), Preconditioning::Boundary),
+        golden_model(&case, Some("teacher"), Preconditioning::Edm),
+    ) else {
+        return;
+    };
+    let batch = batch(&case, "");
+    let pairs = pairs(&case, "indices", case.number("num_scales") as usize);
+    for key in case.json["results"].as_object().expect("results").keys() {
+        let (kind, weight) = key.split_once('.').expect("KIND.WEIGHTING");
+        let path = match kind {
+            "cd" => Path::Teacher { teacher: &teacher, solver: Solver::Heun },
+            "ct" => Path::Data,
+            other => panic!("unknown kind `{other}`"),
+        };
+        let sigma_data = case.number("diffusion.sigma_data");
+        let objective = Consistency { distance: distance.clone(), weighting: weighting(weight), sigma_data };
+        let tracked = student.weights().tracked();
+        let losses =
+            objective.loss(&student.with_weights(tracked.clone()), &target, path, &batch, &pairs).unwrap();
+        check_loss(&case, key, &student, &tracked, losses);
+    }
+}
+
 #[test]
 fn golden_distillation() {
     consistency_case("consistency_cd", true);
@@ -172,7 +212,7 @@ fn golden_easy_tuning() {
         let expected = &case.array(&format!("{key}.r")).values;
         check_values(&case.name, &format!("{key} r"), &low, expected, |r| 1e-6 + 1e-5 * r.abs());
         let objective = Consistency {
-            distance: Distance::PseudoHuber { huber_c: Some(number("c")) },
+            distance: loaded(Distance::PseudoHuber { huber_c: Some(number("c")) }),
             weighting: Weighting::InverseGap,
             sigma_data: model.range().sigma_data,
         };
@@ -216,7 +256,7 @@ fn golden_pseudo_huber() {
         let shape = [rows.len(), 1, 1, rows[0].len()];
         Tensor::<4>::from_data(burn::tensor::TensorData::new(rows.concat(), shape), &device())
     };
-    let distance = Distance::PseudoHuber { huber_c: example["c"].as_f64() };
+    let distance = loaded(Distance::PseudoHuber { huber_c: example["c"].as_f64() });
     let got = Array::from_tensor(distance.between(rows("a"), rows("b"))).values;
     let expected: Vec<f64> = serde_json::from_value(example["per_row"].clone()).expect("a row each");
     // f32 against f64.

@@ -3,6 +3,7 @@
 mod chart;
 pub(super) mod collecting;
 mod curve;
+mod distance;
 mod likelihood;
 mod merge;
 pub(super) mod reference;
@@ -29,6 +30,7 @@ pub fn run(args: EvalArgs, quiet: bool) -> Outcome<ExitCode> {
         Some(EvalCommand::Merge(args)) => merge::run(args, quiet),
         Some(EvalCommand::Curve(args)) => curve::run(args, quiet),
         Some(EvalCommand::Likelihood(args)) => likelihood::run(args, quiet),
+        Some(EvalCommand::Distance(args)) => distance::run(args, quiet),
         None => compare(&args, quiet),
     }
 }

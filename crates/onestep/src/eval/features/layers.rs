@@ -8,7 +8,7 @@ use onestep_kernels::{
 use rayon::prelude::*;
 
 use crate::data::Pixels;
-use crate::digest;
+pub(super) use crate::digest::of_arrays as weights_digest;
 use crate::eval::EvalError;
 use crate::interop::NamedArrays;
 use crate::model::ModelError;
@@ -89,17 +89,6 @@ impl Arrays {
             None => Ok(()),
         }
     }
-}
-
-/// What tells one set of weights from another: the first digits of their SHA-256.
-pub(super) fn weights_digest<'a>(arrays: impl Iterator<Item = (&'a str, &'a [f32])>) -> String {
-    let mut bytes = Vec::new();
-    for (name, values) in arrays {
-        let values: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        bytes.extend_from_slice(name.as_bytes());
-        bytes.extend_from_slice(digest::hex(&values).as_bytes());
-    }
-    digest::hex(&bytes)[..8].to_owned()
 }
 
 /// One factor and one summand a channel.

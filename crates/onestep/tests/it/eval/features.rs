@@ -225,7 +225,7 @@ fn in_tensorflow_names(weights: &NamedArrays) -> NamedArrays {
     weights.iter().map(|(name, array)| (translate(name), array.clone())).collect()
 }
 
-fn shared_weights(file: &str) -> Option<PathBuf> {
+pub fn shared_weights(file: &str) -> Option<PathBuf> {
     let path = crate::golden::folder().join("../data/weights").join(file);
     if !path.is_file() {
         println!("golden | {file} | skipped: not beside this set |");

@@ -1,11 +1,11 @@
 //! Evaluation: metrics and networks against the numbers of the original implementations, and what they promise.
 
 mod collections;
-mod features;
+pub mod features;
 mod likelihood;
 mod metrics;
 mod references;
-mod weight_rule;
+pub mod weight_rule;
 
 use onestep::data::{ImageShape, Pixels};
 use onestep::eval::{Activations, BLOCK, EvalError, FeatureNetwork, Moments, Rows, Widths};

@@ -29,6 +29,10 @@ impl WeightRule {
         let fan_in: usize = shape.iter().skip(1).product();
         let value = |u: f64| match name.rsplit('.').next() {
             Some("weight" | "running_var") if name.contains(".bn.") => 0.5 + u,
+            // The heads of LPIPS.
+            Some("weight") if name.starts_with("lin") => {
+                ((2.0 * u - 1.0) * (3.0 / fan_in as f64).sqrt() * 1.5).abs()
+            }
             Some("weight") => (2.0 * u - 1.0) * (3.0 / fan_in as f64).sqrt() * 1.5,
             _ => 0.1 * (2.0 * u - 1.0),
         };

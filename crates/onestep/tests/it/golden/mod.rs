@@ -10,7 +10,7 @@ mod gradients;
 pub mod models;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
@@ -69,7 +69,13 @@ pub fn case(name: &str) -> Option<Case> {
 
 /// All arrays of a safetensors file of the golden folder; none if it is not there.
 pub fn arrays(file: &str) -> Option<BTreeMap<String, Array>> {
-    let bytes = std::fs::read(folder().join(file)).ok()?;
+    arrays_at(&folder().join(file))
+}
+
+/// All arrays of a safetensors file; none if it is not there.
+pub fn arrays_at(path: &Path) -> Option<BTreeMap<String, Array>> {
+    let bytes = std::fs::read(path).ok()?;
+    let file = path.display();
     let tensors = SafeTensors::deserialize(&bytes).unwrap_or_else(|error| panic!("{file}: {error}"));
     let read = |(name, view): (&str, safetensors::tensor::TensorView<'_>)| {
         let data = view.data();
