@@ -24,6 +24,9 @@ use onestep::train::checkpoint::{Which, load_model};
 
 type Anything<T> = Result<T, Box<dyn std::error::Error>>;
 
+/// A task by what it is called, and what it leaves of an image.
+type Named = (String, Task, Box<dyn Constraint>);
+
 /// Network evaluations that are compared.
 const STEPS: [usize; 4] = [1, 2, 4, 10];
 
@@ -142,7 +145,7 @@ impl Subject {
     }
 
     /// Every task with the constraint that says what is left of an image.
-    fn tasks(&self) -> Anything<Vec<(String, Task, Box<dyn Constraint>)>> {
+    fn tasks(&self) -> Anything<Vec<Named>> {
         let ImageShape { height, width, .. } = self.shape;
         let mask = |known: &dyn Fn(usize, usize) -> bool| -> Anything<Box<dyn Constraint>> {
             let places = (0..height * width).map(|i| f32::from(u8::from(known(i / width, i % width))));

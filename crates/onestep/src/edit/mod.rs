@@ -10,8 +10,8 @@
 //! | [`Colorize`] | the grey image | the luma of every pixel |
 //! | [`SuperResolve`] | the image of large pixels | the mean of every patch |
 //! | strokes, variations | the drawing, the image ([`Unconstrained`]) | nothing |
-//! | [`denoise`] | the noisy image itself | nothing |
-//! | [`interpolate`] | noise between two noises | nothing |
+//! | [`denoise()`] | the noisy image itself | nothing |
+//! | [`interpolate()`] | noise between two noises | nothing |
 //!
 //! [`sample_edit`] runs any of them, [`Task`] says at which levels, [`Canvas`] brings pictures of any size to the model and
 //! back.

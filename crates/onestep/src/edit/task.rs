@@ -60,23 +60,25 @@ impl Task {
     }
 
     /// `n` levels where none were searched for: evenly spaced in σ^(1/ρ) from where the task starts to where its last
-    /// estimate is made.
+    /// estimate is made, or one that suits a single evaluation.
     ///
-    /// A start far below σ_max keeps more of the image that is known; see `docs/editing.md` for how they were chosen.
+    /// The published lists start at σ_max, where nothing of the image is left but what is put back afterwards. A start that
+    /// hides only what is unknown is better, the more the fewer the evaluations: `docs/editing.md` has the figures.
     ///
     /// # Errors
     ///
     /// [`LevelsError`] if `n` is zero or the model's range does not reach so far.
     pub fn levels(self, n: usize, range: &NoiseRange, rho: f64) -> Result<SamplingLevels, LevelsError> {
-        let (first, last): (f64, f64) = match self {
-            Self::Inpaint => (range.sigma_max, 0.3),
-            Self::Colorize => (range.sigma_max, 0.3),
-            Self::SuperResolve => (2.0, 0.2),
-            // The published pair: 5.38, then 2.24.
-            Self::Stroke => (5.38, 2.24),
-            Self::Vary => (1.5, 0.5),
-            Self::Denoise | Self::Interpolate => (range.sigma_max, 0.8),
+        let (alone, first, last): (f64, f64, f64) = match self {
+            Self::Inpaint => (2.0, 5.0, 0.2),
+            Self::Colorize => (2.0, 20.0, 0.3),
+            Self::SuperResolve => (1.0, 1.5, 0.15),
+            // The published pair.
+            Self::Stroke => (5.38, 5.38, 2.24),
+            Self::Vary => (1.5, 1.5, 0.5),
+            Self::Denoise | Self::Interpolate => (range.sigma_max, range.sigma_max, 0.8),
         };
+        let first = if n == 1 { alone } else { first };
         let (first, last) = (first.min(range.sigma_max), last.max(range.sigma_min));
         Self::between(n, first, last, rho)
     }

@@ -1,14 +1,14 @@
 //! From what was typed to what is done: the task and the model's header say what is missing.
 
 use burn::tensor::Device;
-use onestep::edit::{CanvasFit, Edit, Task, class_errors, estimate_noise};
+use onestep::edit::{CanvasFit, Task, class_errors, estimate_noise};
 use onestep::model::Preconditioning;
 use onestep::noise::{SamplingLevels, karras_level};
 use onestep::sample::{class_of_seed, default_levels, trig_levels};
 
 use super::inputs::{self, Inputs, Picture};
 use super::parameters::{Parameters, Used};
-use super::work::{Editor, open_editor};
+use super::work::open_editor;
 use crate::args::{CommonArgs, EditCommand, FitName, Subjects};
 use crate::failure::{Failure, Outcome};
 use crate::lists::Classes;
@@ -233,15 +233,11 @@ fn class(
         Task::Interpolate => Parameters { task: Task::Vary, ..parameters.clone() },
         _ => parameters.clone(),
     };
-    let class = match open_editor(&looked_at, inputs, device)? {
-        Editor::Edit { constraint, known, origin } => {
-            let edit = Edit { constraint: &*constraint, known, origin };
-            let errors = class_errors(&inputs.model.model, &edit, n_classes, 0)?;
-            let best = (0..n_classes).min_by(|&a, &b| errors[a].total_cmp(&errors[b]));
-            best.unwrap_or_default()
-        }
-        Editor::Draw => 0,
+    let errors = match open_editor(&looked_at, inputs, device)? {
+        Some(editor) => class_errors(&inputs.model.model, &editor.edit(), n_classes, 0)?,
+        None => return Ok(Some(0)),
     };
+    let class = (0..n_classes).min_by(|&a, &b| errors[a].total_cmp(&errors[b])).unwrap_or_default();
     if !quiet {
         let name = names.get(class).map_or_else(|| class.to_string(), |name| format!("{class}, {name}"));
         eprintln!("class {name}: the likeliest; --class says otherwise");

@@ -31,19 +31,18 @@ pub struct Made {
     pub path: Vec<Vec<Pixels>>,
 }
 
-/// Where sampling starts and what it keeps.
-pub enum Editor {
-    /// An edit of a picture.
-    Edit {
-        /// What must stay.
-        constraint: Box<dyn Constraint>,
-        /// What is known.
-        known: Tensor<4>,
-        /// Where it starts.
-        origin: Tensor<4>,
-    },
-    /// Drawing from noise, with nothing known.
-    Draw,
+/// The edit of a picture: where sampling starts and what it keeps.
+pub struct Editor {
+    constraint: Box<dyn Constraint>,
+    known: Tensor<4>,
+    origin: Tensor<4>,
+}
+
+impl Editor {
+    /// As the library takes it.
+    pub fn edit(&self) -> Edit<'_> {
+        Edit { constraint: &*self.constraint, known: self.known.clone(), origin: self.origin.clone() }
+    }
 }
 
 /// A picture as the model sees it, in the model's channels.
@@ -64,10 +63,10 @@ fn pixels(values: &[f32], shape: ImageShape) -> Outcome<Vec<Pixels>> {
     values.chunks_exact(shape.n_values()).map(picture).collect()
 }
 
-/// Gets the edit of a picture ready.
-pub fn open_editor(parameters: &Parameters, inputs: &Inputs, device: &Device) -> Outcome<Editor> {
+/// Gets the edit of a picture ready; none where pictures are drawn from noise.
+pub fn open_editor(parameters: &Parameters, inputs: &Inputs, device: &Device) -> Outcome<Option<Editor>> {
     let Some(image) = inputs.images.first().filter(|_| parameters.task != Task::Interpolate) else {
-        return Ok(Editor::Draw);
+        return Ok(None);
     };
     let model = &inputs.model;
     let [side, _, channels] = model.model.network().image();
@@ -104,10 +103,10 @@ pub fn open_editor(parameters: &Parameters, inputs: &Inputs, device: &Device) ->
     };
     constraint.check([1, side, side, channels])?;
     if matches!(parameters.task, Task::Stroke | Task::Vary | Task::Denoise) {
-        return Ok(Editor::Edit { constraint, known: image.zeros_like(), origin: image });
+        return Ok(Some(Editor { constraint, known: image.zeros_like(), origin: image }));
     }
     let Edit { known, origin, .. } = Edit::of(&*constraint, image)?;
-    Ok(Editor::Edit { constraint, known, origin })
+    Ok(Some(Editor { constraint, known, origin }))
 }
 
 /// Makes all pictures.
@@ -154,18 +153,15 @@ pub fn make(parameters: &Parameters, inputs: &Inputs, device: &Device) -> Outcom
             _ => Box::new(SeedNoise::new(seeds)),
         };
         let edited = match &editor {
-            Editor::Draw => sample_multistep(&model, &levels, &mut *noise, request)?,
+            None => sample_multistep(&model, &levels, &mut *noise, request)?,
             // The picture is noisy already: the first evaluation gets it as it is.
-            Editor::Edit { origin, .. } if parameters.task == Task::Denoise => {
+            Some(Editor { origin, .. }) if parameters.task == Task::Denoise => {
                 let sigma = parameters.levels[0];
                 let noisy = origin.clone().repeat_dim(0, seeds.len()) / sigma;
                 let noisy = noisy.into_data().iter::<f32>().collect();
                 sample_multistep(&model, &levels, &mut GivenNoise::new(noisy, seeds), request)?
             }
-            Editor::Edit { constraint, known, origin } => {
-                let edit = Edit { constraint: &**constraint, known: known.clone(), origin: origin.clone() };
-                sample_edit(&model, &levels, &edit, &mut *noise, request)?
-            }
+            Some(editor) => sample_edit(&model, &levels, &editor.edit(), &mut *noise, request)?,
         };
         let to_pixels =
             |images: Tensor<4>| pixels(&images.into_data().iter::<f32>().collect::<Vec<_>>(), shape);
@@ -174,7 +170,7 @@ pub fn make(parameters: &Parameters, inputs: &Inputs, device: &Device) -> Outcom
             step.extend(to_pixels(estimate)?);
         }
     }
-    let before = before(parameters, inputs, &editor, shape)?;
+    let before = before(parameters, inputs, editor.as_ref(), shape)?;
     if parameters.full {
         results = in_full(parameters, inputs, results)?;
     }
@@ -208,14 +204,14 @@ fn inverted(parameters: &Parameters, inputs: &Inputs, device: &Device) -> Outcom
 fn before(
     parameters: &Parameters,
     inputs: &Inputs,
-    editor: &Editor,
+    editor: Option<&Editor>,
     shape: ImageShape,
 ) -> Outcome<Vec<Pixels>> {
     let mut before = Vec::new();
     for picture in &inputs.images {
         before.push(seen(picture, parameters.fit, &inputs.model)?);
     }
-    if let (Editor::Edit { origin, .. }, Task::Inpaint | Task::Colorize | Task::SuperResolve) =
+    if let (Some(Editor { origin, .. }), Task::Inpaint | Task::Colorize | Task::SuperResolve) =
         (editor, parameters.task)
     {
         before.extend(pixels(&origin.clone().into_data().iter::<f32>().collect::<Vec<_>>(), shape)?);
