@@ -68,13 +68,22 @@ impl Canvas {
         }
     }
 
-    /// As [`Canvas::seen`], with the mean color of the other pixels in place of those that `unknown` marks, so that nothing of
-    /// them bleeds into their neighbors when the picture is shrunk.
+    /// As [`Canvas::seen`], of [`Canvas::without`], so that nothing of the unknown pixels bleeds into their neighbors when the
+    /// picture is shrunk.
     ///
     /// # Errors
     ///
     /// As [`Canvas::known`].
     pub fn seen_without(&self, unknown: &[bool]) -> Result<Pixels, EditError> {
+        Ok(Self { original: self.without(unknown)?, ..*self }.seen())
+    }
+
+    /// The picture with the mean color of the other pixels in place of those that `unknown` marks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Canvas::known`].
+    pub fn without(&self, unknown: &[bool]) -> Result<Pixels, EditError> {
         self.check(unknown)?;
         let channels = self.original.shape().channels;
         let mut bytes = self.original.bytes().to_vec();
@@ -89,8 +98,7 @@ impl Canvas {
         for (pixel, _) in bytes.chunks_exact_mut(channels).zip(unknown).filter(|(_, unknown)| **unknown) {
             pixel.copy_from_slice(&mean);
         }
-        let original = Pixels::new(self.original.shape(), bytes).expect("as many bytes as before");
-        Ok(Self { original, ..*self }.seen())
+        Ok(Pixels::new(self.original.shape(), bytes).expect("as many bytes as before"))
     }
 
     fn check(&self, unknown: &[bool]) -> Result<(), EditError> {

@@ -207,6 +207,12 @@ fn before(
     editor: Option<&Editor>,
     shape: ImageShape,
 ) -> Outcome<Vec<Pixels>> {
+    if let (true, [image]) = (parameters.full, &inputs.images[..]) {
+        let [side, _, _] = inputs.model.model.network().image();
+        let canvas = Canvas::new(image.pixels.clone(), parameters.fit, side);
+        let hidden = canvas.without(&unknown(image, inputs.mask.as_ref())?)?;
+        return Ok(vec![image.pixels.clone(), hidden]);
+    }
     let mut before = Vec::new();
     for picture in &inputs.images {
         before.push(seen(picture, parameters.fit, &inputs.model)?);
