@@ -78,7 +78,15 @@ impl Task {
             Self::Vary => (1.5, 1.5, 0.5),
             Self::Denoise | Self::Interpolate => (range.sigma_max, range.sigma_max, 0.8),
         };
-        let first = if n == 1 { alone } else { first };
+        let (first, last) = match self {
+            Self::Stroke | Self::Vary => (first, last),
+            _ if n == 1 => (alone, last),
+            // Two and three steps lie between one and four: less is hidden, and the last one still has something to mend.
+            _ => {
+                let depth = (n.saturating_sub(1) as f64 / 3.0).min(1.0);
+                (alone * (first / alone).powf(depth), alone * (last / alone).powf(0.5 + 0.5 * depth))
+            }
+        };
         let (first, last) = (first.min(range.sigma_max), last.max(range.sigma_min));
         Self::between(n, first, last, rho)
     }
