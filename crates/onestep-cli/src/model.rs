@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use onestep::model::{NoiseRange, Preconditioned};
+use onestep::model::Preconditioned;
 use onestep::train::checkpoint::{Damaged, ModelHeader, Which, load_model};
 
 use crate::failure::Outcome;
@@ -26,15 +26,7 @@ pub fn open(path: &Path, which: &Which, device: &Device) -> Outcome<Opened> {
     warn_of_damaged(&loaded.skipped);
     let header = loaded.header.clone();
     let (file, sha256) = (loaded.file.clone(), loaded.sha256.clone());
-    let network = header.architecture.build()?;
-    let weights = loaded.weights(network.parameters(), device)?;
-    let range = NoiseRange {
-        sigma_min: header.sigma_min,
-        sigma_max: header.sigma_max,
-        sigma_data: header.sigma_data,
-    };
-    let model = Preconditioned::new(network, weights, header.preconditioning, range);
-    Ok(Opened { model, header, file, sha256 })
+    Ok(Opened { model: loaded.into_model(device)?, header, file, sha256 })
 }
 
 /// Says which checkpoints could not be used.

@@ -75,18 +75,7 @@ impl Sampling {
                 (steps, _) => grid(steps.unwrap_or(1) + 1)?,
             },
             (_, _, steps) if sampler != SamplerName::Multistep => grid(steps.unwrap_or(ODE_LEVELS).max(2))?,
-            // A searched list, where the model carries one of the length asked for.
-            (_, _, steps) => match &header.sampling_levels {
-                Some(found) if steps.is_none_or(|n| n == found.len()) => SamplingLevels::new(found.clone())?,
-                _ => match header.preconditioning {
-                    Preconditioning::Trig | Preconditioning::TrigEdm => {
-                        trig_levels(steps.unwrap_or(1), &range)?
-                    }
-                    Preconditioning::Edm | Preconditioning::Boundary => {
-                        default_levels(steps.unwrap_or(1), &range, header.rho)?
-                    }
-                },
-            },
+            (_, _, steps) => multistep_levels(opened, steps)?,
         };
         if !(args.churn >= 0.0 && args.churn.is_finite()) {
             return Err(Failure::usage(format!("--churn must be zero or more, not {}", args.churn)));
@@ -115,6 +104,21 @@ impl Sampling {
         let churn = Churn { amount: self.churn, ..Churn::default() };
         Ok(Plan::Ode { levels, options: OdeOptions { method, churn, ..OdeOptions::default() } })
     }
+}
+
+/// Levels for drawing in jumps: those that the model carries, where they are as many as asked for, otherwise those of its form.
+pub fn multistep_levels(opened: &Opened, steps: Option<usize>) -> Outcome<SamplingLevels> {
+    let (header, range) = (&opened.header, opened.model.range());
+    if let Some(found) =
+        header.sampling_levels.as_ref().filter(|found| steps.is_none_or(|n| n == found.len()))
+    {
+        return Ok(SamplingLevels::new(found.clone())?);
+    }
+    let n = steps.unwrap_or(1);
+    Ok(match header.preconditioning {
+        Preconditioning::Trig | Preconditioning::TrigEdm => trig_levels(n, &range)?,
+        Preconditioning::Edm | Preconditioning::Boundary => default_levels(n, &range, header.rho)?,
+    })
 }
 
 /// The classes that were typed, repeated over `n` seeds.

@@ -17,7 +17,7 @@ use onestep::data::{DataSpec, ImageShape, Pixels, Rounding, Split, open};
 use onestep::edit::{Colorize, Constraint, Edit, Inpaint, SuperResolve, Task, sample_edit};
 use onestep::eval::FeatureNetwork;
 use onestep::eval::features::EfficientNetLite0;
-use onestep::model::{Condition, NoiseRange, Preconditioned};
+use onestep::model::{Condition, Preconditioned};
 use onestep::noise::{Purpose, SamplingLevels, SeedNoise, Stream};
 use onestep::sample::Request;
 use onestep::train::checkpoint::{Which, load_model};
@@ -108,15 +108,8 @@ impl Subject {
     fn open(model: &Path, data: &str, n: usize) -> Anything<Self> {
         let device = Device::flex();
         let loaded = load_model(model, &Which::Best)?;
-        let header = loaded.header.clone();
-        let network = header.architecture.build()?;
-        let weights = loaded.weights(network.parameters(), &device)?;
-        let range = NoiseRange {
-            sigma_min: header.sigma_min,
-            sigma_max: header.sigma_max,
-            sigma_data: header.sigma_data,
-        };
-        let model = Preconditioned::new(network, weights, header.preconditioning, range);
+        let rho = loaded.header.rho;
+        let model = loaded.into_model(&device)?;
         let [side, _, _] = model.network().image();
         let (source, split) = match data.strip_suffix(":test") {
             Some(source) => (source, Some(Split::Test)),
@@ -134,7 +127,6 @@ impl Subject {
         }
         let labels = model.network().n_classes().map(|_| labels);
         let features = EfficientNetLite0::builtin(&device)?;
-        let rho = header.rho;
         let mut subject =
             Self { model, rho, device, features, shape, images, labels, n, seen: Vec::new(), spread: 1.0 };
         subject.seen = subject.features_of(&subject.images)?;

@@ -1,3 +1,5 @@
+//! What cannot be edited.
+
 /// An edit that cannot be made.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]

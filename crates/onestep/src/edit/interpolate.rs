@@ -65,6 +65,10 @@ pub fn slerp(a: &[f64], b: &[f64], place: f64) -> Vec<f64> {
     mix(turn.cos() * length / norm_a, turn.sin(), &aside)
 }
 
+fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&value| f64::from(value)).collect()
+}
+
 /// Noise between that of two seeds, one place a sample.
 ///
 /// Every draw is interpolated, so that multistep sampling changes as smoothly as one step does. Place 0 is exactly the first
@@ -95,7 +99,6 @@ impl NoiseSource for BetweenSeeds {
         let draw = self.draw;
         self.draw += 1;
         let noise = |seed| Stream::new(seed, Purpose::Sample, draw, 0).standard_normal(values_per_sample);
-        let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
         let between =
             self.seeds.iter().zip(&self.places).flat_map(|(&(first, second), &place)| match place {
                 0.0 => noise(first),
@@ -121,6 +124,13 @@ impl GivenNoise {
     /// `first`: `[batch, values]`, flat; one seed a sample.
     pub fn new(first: Vec<f32>, seeds: &[u64]) -> Self {
         Self { first: Some(first), seeds: seeds.to_vec(), draw: 0 }
+    }
+
+    /// The noise at places between two, by [`slerp`]; one place and one seed a sample.
+    pub fn between([a, b]: [&[f32]; 2], places: &[f64], seeds: &[u64]) -> Self {
+        let (a, b) = (wide(a), wide(b));
+        let first = places.iter().flat_map(|&place| slerp(&a, &b, place)).map(|v| v as f32).collect();
+        Self::new(first, seeds)
     }
 }
 
@@ -159,12 +169,6 @@ pub fn interpolate(
     request: Request<'_>,
 ) -> Result<Tensor<4>> {
     let n = request.shape[0];
-    let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
-    let (a, b) = (wide(a), wide(b));
-    let noises = (0..n).flat_map(|i| {
-        let place = if n > 1 { i as f64 / (n - 1) as f64 } else { 0.0 };
-        slerp(&a, &b, place)
-    });
-    let noises = noises.map(|v| v as f32).collect();
-    sample_multistep(model, levels, &mut GivenNoise::new(noises, &vec![0; n]), request)
+    let places: Vec<f64> = (0..n).map(|i| i as f64 / n.saturating_sub(1).max(1) as f64).collect();
+    sample_multistep(model, levels, &mut GivenNoise::between([a, b], &places, &vec![0; n]), request)
 }

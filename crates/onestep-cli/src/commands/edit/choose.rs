@@ -2,9 +2,8 @@
 
 use burn::tensor::Device;
 use onestep::edit::{CanvasFit, Task, class_errors, estimate_noise};
-use onestep::model::Preconditioning;
 use onestep::noise::{SamplingLevels, karras_level};
-use onestep::sample::{class_of_seed, default_levels, trig_levels};
+use onestep::sample::class_of_seed;
 
 use super::inputs::{self, Inputs, Picture};
 use super::parameters::{Parameters, Used};
@@ -13,6 +12,7 @@ use crate::args::{CommonArgs, EditCommand, FitName, Subjects};
 use crate::failure::{Failure, Outcome};
 use crate::lists::Classes;
 use crate::model::Opened;
+use crate::sampling::multistep_levels;
 
 /// More classes than these are not tried one by one.
 const MAX_GUESSED: usize = 64;
@@ -189,12 +189,7 @@ fn levels(
             below(karras_level(strength, range.sigma_min, range.sigma_max, rho))?
         }
         (Task::Interpolate | Task::Vary, _) if parameters.images.is_empty() || task == Task::Interpolate => {
-            let n = typed.unwrap_or(1);
-            match (header.sampling_levels.as_ref().filter(fits), header.preconditioning) {
-                (Some(found), _) => SamplingLevels::new(found.clone())?,
-                (None, Preconditioning::Trig | Preconditioning::TrigEdm) => trig_levels(n, &range)?,
-                (None, _) => default_levels(n, &range, rho)?,
-            }
+            multistep_levels(&inputs.model, typed)?
         }
         _ => match header.task_levels.get(task.name()).filter(fits) {
             Some(found) => SamplingLevels::new(found.clone())?,

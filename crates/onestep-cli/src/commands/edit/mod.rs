@@ -10,7 +10,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::args::{DeviceName, EditArgs};
+use burn::tensor::Device;
+
+use crate::args::{CommonArgs, DeviceName, EditArgs};
 use crate::device;
 use crate::failure::{Failure, Outcome, code};
 use inputs::Inputs;
@@ -22,14 +24,11 @@ pub use inputs::open_model;
 pub fn run(args: EditArgs, quiet: bool) -> Outcome<ExitCode> {
     match (&args.command, &args.from) {
         (Some(command), _) => {
-            let (device_name, out) = {
-                let common = choose::common(command);
-                (common.device, common.out.clone())
-            };
-            let device = device::open(device_name)?;
-            output::check(&out)?;
+            let CommonArgs { device, out, .. } = choose::common(command);
+            let device = device::open(*device)?;
+            output::check(out)?;
             let (parameters, inputs) = choose::parameters(command, &device, quiet)?;
-            make(&parameters, &inputs, &out, device_name, quiet)
+            make(&parameters, &inputs, out, &device, quiet)
         }
         (None, Some(from)) => again(from, &args.out, args.device, quiet),
         (None, None) => Err(Failure::usage("name a task, or a picture to make again with --from")),
@@ -42,19 +41,18 @@ fn again(from: &Path, out: &Path, device_name: DeviceName, quiet: bool) -> Outco
     output::check(out)?;
     let parameters = Parameters::read(from)?;
     let inputs = Inputs::open(&parameters, &device)?;
-    make(&parameters, &inputs, out, device_name, quiet)
+    make(&parameters, &inputs, out, &device, quiet)
 }
 
 fn make(
     parameters: &Parameters,
     inputs: &Inputs,
     out: &Path,
-    device_name: DeviceName,
+    device: &Device,
     quiet: bool,
 ) -> Outcome<ExitCode> {
-    let device = device::open(device_name)?;
     let started = Instant::now();
-    let made = work::make(parameters, inputs, &device)?;
+    let made = work::make(parameters, inputs, device)?;
     let seconds = started.elapsed().as_secs_f64();
     if made.results.is_empty() {
         return Err(Failure::new(code::INTERNAL, "no picture was made"));

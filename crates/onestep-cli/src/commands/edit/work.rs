@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use onestep::data::{ImageShape, Pixels, Rounding};
 use onestep::edit::{
     BetweenSeeds, Canvas, CanvasFit, Colorize, Constraint, Edit, GivenNoise, Inpaint, SuperResolve, Task,
-    Unconstrained, invert, sample_edit, slerp,
+    Unconstrained, invert, sample_edit,
 };
 use onestep::model::Condition;
 use onestep::noise::{NoiseSource, SamplingLevels, SeedNoise, TrainingLevels};
@@ -139,10 +139,7 @@ pub fn make(parameters: &Parameters, inputs: &Inputs, device: &Device) -> Outcom
         let places: Vec<f64> =
             (first..first + seeds.len()).map(|i| i as f64 / (n - 1).max(1) as f64).collect();
         let mut noise: Box<dyn NoiseSource> = match (parameters, &ends) {
-            (_, Some([a, b])) => {
-                let between = places.iter().flat_map(|&place| slerp(a, b, place)).map(|v| v as f32).collect();
-                Box::new(GivenNoise::new(between, seeds))
-            }
+            (_, Some([a, b])) => Box::new(GivenNoise::between([a, b], &places, seeds)),
             (Parameters { between: Some([a, b]), .. }, _) => Box::new(BetweenSeeds::new(*a, *b, &places)),
             (Parameters { like: Some(seed), strength, .. }, _) => {
                 // The first candidate's seed may be the one to stay near; the others lead away from it all the same.
@@ -178,7 +175,7 @@ pub fn make(parameters: &Parameters, inputs: &Inputs, device: &Device) -> Outcom
 }
 
 /// The unit noises of the two pictures to go between.
-fn inverted(parameters: &Parameters, inputs: &Inputs, device: &Device) -> Outcome<Option<[Vec<f64>; 2]>> {
+fn inverted(parameters: &Parameters, inputs: &Inputs, device: &Device) -> Outcome<Option<[Vec<f32>; 2]>> {
     let (Some(teacher), [a, b]) = (&inputs.teacher, &inputs.images[..]) else { return Ok(None) };
     let [of_teacher, of_model] = [teacher, &inputs.model].map(|opened| opened.model.network().image());
     if of_teacher != of_model {
@@ -195,7 +192,7 @@ fn inverted(parameters: &Parameters, inputs: &Inputs, device: &Device) -> Outcom
     let [a, b] = images;
     let both = Tensor::cat(vec![tensor(&a?, device), tensor(&b?, device)], 0);
     let noise = invert(&teacher.model, both, &levels, &condition)?;
-    let values: Vec<f64> = noise.into_data().iter::<f32>().map(f64::from).collect();
+    let values: Vec<f32> = noise.into_data().iter::<f32>().collect();
     let (a, b) = values.split_at(values.len() / 2);
     Ok(Some([a.to_vec(), b.to_vec()]))
 }

@@ -7,7 +7,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::CheckpointError;
-use crate::model::{Architecture, Preconditioning};
+use crate::model::{Architecture, NoiseRange, Preconditioning};
 use crate::train::{AverageConfig, OptimizerConfig};
 
 /// The format this version writes, and the newest it reads.
@@ -70,6 +70,12 @@ pub struct ModelHeader {
 }
 
 impl ModelHeader {
+    /// The noise that the model was made for.
+    pub fn range(&self) -> NoiseRange {
+        let &Self { sigma_min, sigma_max, sigma_data, .. } = self;
+        NoiseRange { sigma_min, sigma_max, sigma_data }
+    }
+
     /// Whether the model has an ODE to follow, rather than jumping to its end.
     ///
     /// EDM's form is that of diffusion models alone. In TrigFlow's form both kinds are alike, and the method tells.

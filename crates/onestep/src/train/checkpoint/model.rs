@@ -11,7 +11,7 @@ use super::layout::{self, CHECKPOINTS, LATEST, MODEL, STATE, TARGET};
 use super::tensors::{TensorFile, TensorFileError};
 use super::{CheckpointError, ModelHeader, Which};
 use crate::digest::Digesting;
-use crate::model::{ParameterSpec, Weights};
+use crate::model::{ParameterSpec, Preconditioned, Weights};
 use crate::train::NamedArrays;
 
 /// A step folder that could not be used.
@@ -52,6 +52,18 @@ pub struct ModelSummary {
 }
 
 impl LoadedModel {
+    /// The model itself: the network that the header describes, with its weights and preconditioning.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`](crate::model::ModelError) for an architecture that cannot be built; as [`LoadedModel::weights`].
+    pub fn into_model(self, device: &Device) -> crate::Result<Preconditioned> {
+        let network = self.header.architecture.build()?;
+        let (preconditioning, range) = (self.header.preconditioning, self.header.range());
+        let weights = self.weights(network.parameters(), device)?;
+        Ok(Preconditioned::new(network, weights, preconditioning, range))
+    }
+
     /// The weights for a network with these parameters.
     ///
     /// # Errors
