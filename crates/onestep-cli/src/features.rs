@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use onestep::eval::features::{OpenOptions, open as open_network};
+use onestep::eval::features::{OpenOptions, find_inception, open as open_network};
 use onestep::eval::{FeatureNetwork, Protocol};
 use onestep::perceptual::{
-    PerceptualKind, PerceptualNetwork, WeightFiles, find_weights, open as open_perceptual,
+    PerceptualKind, PerceptualNetwork, Pooling, Trunk, WeightFiles, find_weights, open as open_perceptual,
 };
 
 use crate::failure::Outcome;
@@ -27,6 +27,21 @@ pub fn weight_files(kind: PerceptualKind, named: &WeightFiles) -> Outcome<Weight
 /// Opens a perceptual network with the weights named, or those in the cache.
 pub fn perceptual(kind: PerceptualKind, named: &WeightFiles, device: &Device) -> Outcome<PerceptualNetwork> {
     Ok(open_perceptual(kind, &weight_files(kind, named)?, device)?)
+}
+
+/// Networks whose weights have to be fetched, with whether that was done.
+pub fn fetched() -> Vec<(&'static str, bool)> {
+    let cache = cache();
+    let cache = cache.as_deref().unwrap_or(Path::new("."));
+    let lpips = |trunk| {
+        let kind = PerceptualKind::Lpips { trunk, pooling: Pooling::Max };
+        find_weights(kind, &WeightFiles::default(), cache).is_ok()
+    };
+    vec![
+        ("inception", find_inception(cache).is_some()),
+        ("lpips with vgg16", lpips(Trunk::Vgg16)),
+        ("lpips with alexnet", lpips(Trunk::AlexNet)),
+    ]
 }
 
 /// `$XDG_CACHE_HOME/onestep`, or `~/.cache/onestep`.

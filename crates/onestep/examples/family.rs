@@ -1,17 +1,21 @@
 //! Every method on two moons at equal images seen: how far samples of one and of two steps lie from the data.
 //!
 //! ```text
-//! cargo run --release -p onestep --example family -- [images] [method ...] [key.path=value ...]
+//! cargo run --release -p onestep --example family -- [images] [method ...] [key.path=value ...] [PICTURE.png]
 //! ```
 //!
 //! Trains the small recipes one after the other with as many images each (1,024,000 unless given; a teacher's are not
-//! counted), settings applied to the methods named, and prints a table. The distance is the squared energy distance between 8,192 samples and 8,192 points of the
-//! data, 2E‖X-Y‖ - E‖X-X'‖ - E‖Y-Y'‖ without bias; its floor is that of the data against other points of the data.
+//! counted), settings applied to the methods named, and prints a table. The distance is the squared energy distance between
+//! 8,192 samples and 8,192 points of the data, 2E‖X-Y‖ - E‖X-X'‖ - E‖Y-Y'‖ without bias; its floor is that of the data
+//! against other points of the data. The picture has three panels a row: the data, the diffusion model with 35 evaluations, and
+//! one step of each other method in the order of the table.
 
+use std::path::Path;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use onestep::data::{Dataset, open};
+use onestep::data::picture::{Grid, write_png};
+use onestep::data::{Dataset, ImageShape, Pixels, Sheet, open};
 use onestep::model::{Preconditioned, Preconditioning};
 use onestep::noise::SamplingLevels;
 use onestep::sample::{OdeEnd, OdeMethod, OdeOptions, Plan, default_levels, generate, trig_levels};
@@ -19,12 +23,17 @@ use onestep::train::{Event, Objective, Recipe, Trainer, builtin_recipe};
 
 const N_POINTS: usize = 8192;
 
+/// Points in a panel of the picture.
+const SHOWN: usize = 2500;
+
 type Anything<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Anything<()> {
     let mut arguments = std::env::args().skip(1);
     let images: u64 = arguments.next().map_or(Ok(1_024_000), |text| text.parse())?;
     let (settings, chosen): (Vec<String>, Vec<String>) = arguments.partition(|text| text.contains('='));
+    let (pictures, chosen): (Vec<String>, Vec<String>) =
+        chosen.into_iter().partition(|text| text.ends_with(".png"));
     let device = Device::flex();
     let data = open(&Recipe::parse(builtin_recipe("toy2d-edm")?, &[])?.data)?;
     let sets: Vec<Vec<[f64; 2]>> =
@@ -35,6 +44,7 @@ fn main() -> Anything<()> {
     println!("|---|---|---|---|---|");
     println!("| data against data | ±{largest:.5} | ±{largest:.5} | | |");
 
+    let mut panels = vec![panel(&sets[0])?];
     let mut teacher = None;
     for method in ["edm", "cd", "ct", "ict", "ect", "pd", "scd", "sct"] {
         let wanted = chosen.is_empty() || chosen.iter().any(|name| name == method);
@@ -45,28 +55,39 @@ fn main() -> Anything<()> {
         let started = Instant::now();
         let models = train(&recipe, teacher.clone(), &device)?;
         let seconds = started.elapsed().as_secs_f64();
-        let distance = |(model, plan): (&Preconditioned, Plan)| -> Anything<String> {
+        let draw = |(model, plan): (&Preconditioned, Plan)| -> Anything<Vec<[f64; 2]>> {
             let seeds: Vec<u64> = (0..N_POINTS as u64).collect();
             let samples = generate(model, &plan, &seeds, None, N_POINTS, &device, &mut |_| true)?;
-            let samples: Vec<[f64; 2]> =
-                samples.values.chunks_exact(2).map(|p| [f64::from(p[0]), f64::from(p[1])]).collect();
-            Ok(format!("{:.5}", energy_distance(&samples, &sets[0])))
+            Ok(samples.values.chunks_exact(2).map(|p| [f64::from(p[0]), f64::from(p[1])]).collect())
         };
-        let one = distance(plan(&recipe, &models, 1)?)?;
-        let two = distance(plan(&recipe, &models, 2)?)?;
+        let distance = |points: &[[f64; 2]]| format!("{:.5}", energy_distance(points, &sets[0]));
+        let mut shown = draw(plan(&recipe, &models, 1)?)?;
+        let one = distance(&shown);
+        let two = distance(&draw(plan(&recipe, &models, 2)?)?);
         let many = match models.last() {
             Some(model) if method == "edm" => {
                 let levels = SamplingLevels::karras(18, 0.002, 80.0, 7.0)?;
-                distance((&model.model, Plan::Ode { levels, options: OdeOptions::default() }))?
+                shown = draw((&model.model, Plan::Ode { levels, options: OdeOptions::default() }))?;
+                distance(&shown)
             }
             _ => String::new(),
         };
+        panels.push(panel(&shown)?);
         println!("| {method} | {one} | {two} | {many} | {seconds:.0} s |");
         if method == "edm" {
             teacher = models.into_iter().next_back().map(|stage| stage.model);
         }
     }
+    for picture in pictures {
+        write_png(Path::new(&picture), &Grid { columns: 3, scale: 1 }.arrange(&panels)?, None)?;
+    }
     Ok(())
+}
+
+/// The first points as dots.
+fn panel(points: &[[f64; 2]]) -> Anything<Pixels> {
+    let values: Vec<f32> = points.iter().take(SHOWN).flatten().map(|&value| value as f32).collect();
+    Ok(Sheet::AUTO.draw(&values, ImageShape { height: 1, width: 1, channels: 2 })?)
 }
 
 /// What a run leaves: its last model, and for progressive distillation the last of every stage.

@@ -12,8 +12,8 @@ use onestep::train::{Recipe, builtin_recipes};
 use serde_json::{Map, Value};
 
 use crate::args::DoctorArgs;
-use crate::device;
 use crate::failure::{Outcome, code};
+use crate::{device, features};
 
 /// One finding: what, how it is, and whether that is as it should be.
 struct Finding {
@@ -34,6 +34,7 @@ pub fn run(args: &DoctorArgs) -> Outcome<ExitCode> {
         note("devices", device::names().join(", ")),
         builtin_data(),
         recipes(),
+        note("weights", weights()),
         network(&device),
     ];
     let healthy = findings.iter().all(|finding| finding.good);
@@ -103,6 +104,20 @@ fn recipes() -> Finding {
     } else {
         Finding { what: "recipes", says: bad.join("; "), good: false }
     }
+}
+
+/// Which networks that judge images can be used.
+fn weights() -> String {
+    let (here, absent): (Vec<_>, Vec<_>) = features::fetched().into_iter().partition(|(_, here)| *here);
+    let names = |list: &[(&str, bool)]| list.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let mut says = String::from("effnet-lite0 and st-lpips, built in");
+    if !here.is_empty() {
+        says += &format!("; fetched: {}", names(&here));
+    }
+    if !absent.is_empty() {
+        says += &format!("; not fetched: {}; asked for, each says where it is to be had", names(&absent));
+    }
+    says
 }
 
 /// Runs the built-in small network with random weights and checks the one thing every consistency model promises:

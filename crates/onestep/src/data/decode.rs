@@ -61,7 +61,7 @@ impl Pixels {
     ///
     /// [`DataError::Read`] if there is no such file; otherwise as [`Pixels::decode`].
     pub fn read(path: &Path) -> Result<Self, DataError> {
-        let encoded = read_limited(path)?;
+        let encoded = read_encoded(path)?;
         Self::decode(&encoded, &path.display().to_string())
     }
 }
@@ -83,7 +83,11 @@ pub(super) fn upright_size(encoded: impl BufRead + Seek, name: &str) -> Result<(
 }
 
 /// Reads a whole file unless it is too large to be a picture.
-pub(super) fn read_limited(path: &Path) -> Result<Vec<u8>, DataError> {
+///
+/// # Errors
+///
+/// [`DataError::Read`] where there is no such file or it cannot be read; [`DataError::Refused`] above 256 MiB.
+pub fn read_encoded(path: &Path) -> Result<Vec<u8>, DataError> {
     let file = File::open(path).map_err(|error| DataError::read(path, error))?;
     let mut encoded = Vec::new();
     BufReader::new(file)

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use super::decode::{has_picture_suffix, read_limited, upright_size};
+use super::decode::{has_picture_suffix, read_encoded, upright_size};
 use super::fingerprint::Fingerprint;
 use super::image_set::{PictureReader, Pictures};
 use super::{DataError, Pixels};
@@ -77,7 +77,7 @@ impl PictureReader for Folder {
 
     fn pixels(&self, index: usize) -> Result<Pixels, DataError> {
         let path = &self.files[index].path;
-        Pixels::decode(&read_limited(path)?, &path.display().to_string())
+        Pixels::decode(&read_encoded(path)?, &path.display().to_string())
     }
 
     fn source(&self, index: usize) -> String {

@@ -44,6 +44,7 @@ use std::fmt;
 pub use animation::write_gif;
 pub use builtin::builtin_names;
 pub use check::{BadSample, CheckReport, check};
+pub use decode::read_encoded;
 pub use error::DataError;
 pub use image::{Fit, Pixels, Rounding, flip_horizontal};
 pub use open::{DataSpec, Split, open};

@@ -3,15 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use onestep::data::Pixels;
+use onestep::data::{Pixels, read_encoded};
 use onestep::digest;
 
 use super::parameters::{Parameters, Used};
-use crate::failure::{Failure, Outcome, code, io_failure};
+use crate::failure::{Failure, Outcome, code};
 use crate::model::{self, Opened};
-
-/// The largest picture that is read.
-const MAX_BYTES: u64 = 256 << 20;
 
 /// A picture, with what is transparent in it.
 pub struct Picture {
@@ -26,19 +23,11 @@ pub struct Picture {
 impl Picture {
     /// Reads a picture file.
     pub fn read(path: &Path) -> Outcome<Self> {
-        let failed = |error: std::io::Error| io_failure("read", path, &error);
-        let metadata = std::fs::metadata(path).map_err(failed)?;
-        if metadata.is_dir() {
+        if path.is_dir() {
             let message = format!("{} is a folder, not a picture", path.display());
             return Err(Failure::new(code::DATA, message).hint("edit takes one picture at a time"));
         }
-        if metadata.len() > MAX_BYTES {
-            let message = format!("{} is larger than {} MiB", path.display(), MAX_BYTES >> 20);
-            return Err(
-                Failure::new(code::DATA, message).hint("shrink it first: the model sees few pixels of it")
-            );
-        }
-        let encoded = std::fs::read(path).map_err(failed)?;
+        let encoded = read_encoded(path)?;
         let (pixels, alpha) = Pixels::decode_with_alpha(&encoded, &path.display().to_string())?;
         let used = Used { path: path.to_path_buf(), sha256: digest::hex(&encoded) };
         Ok(Self { pixels, alpha, used })

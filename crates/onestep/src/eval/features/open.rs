@@ -1,6 +1,6 @@
 //! Which feature network: by name, or by a file of weights.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
@@ -46,10 +46,9 @@ pub fn open(spec: &str, options: &OpenOptions) -> Result<Box<dyn FeatureNetwork>
         BUILTIN => return Ok(Box::new(EfficientNetLite0::builtin(options.device)?)),
         INCEPTION => {
             let cache = options.cache.unwrap_or(Path::new("."));
-            let found = INCEPTION_FILES.iter().map(|file| cache.join(file)).find(|path| path.is_file());
             let missing =
                 || EvalError::Missing { path: cache.join(INCEPTION_FILES[0]), remedy: remedy(cache) };
-            return from_file(&found.ok_or_else(missing)?, options);
+            return from_file(&find_inception(cache).ok_or_else(missing)?, options);
         }
         _ => {}
     }
@@ -60,6 +59,11 @@ pub fn open(spec: &str, options: &OpenOptions) -> Result<Box<dyn FeatureNetwork>
         return Err(EvalError::Missing { path: path.to_path_buf(), remedy });
     }
     from_file(path, options)
+}
+
+/// The file of Inception's weights in the cache folder, if there is one.
+pub fn find_inception(cache: &Path) -> Option<PathBuf> {
+    INCEPTION_FILES.iter().map(|file| cache.join(file)).find(|path| path.is_file())
 }
 
 fn from_file(path: &Path, options: &OpenOptions) -> Result<Box<dyn FeatureNetwork>, EvalError> {
