@@ -103,6 +103,20 @@ pub struct TrainArgs {
     pub device: DeviceName,
 }
 
+/// What of a model is used, and how it is computed with.
+#[derive(Debug, Clone, Args)]
+pub struct ModelArgs {
+    /// Arithmetic of the network's products.
+    #[arg(long, value_enum, default_value_t)]
+    pub precision: PrecisionName,
+    /// Which weights: best, raw, target, or the label of an average.
+    #[arg(long, value_name = "WHICH", default_value = "best")]
+    pub weights: String,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    pub device: DeviceName,
+}
+
 /// How samples are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SamplerName {
@@ -142,18 +156,12 @@ pub struct SamplerArgs {
     /// Classes by number or name, repeated over the seeds; by default drawn from each seed.
     #[arg(short, long, value_name = "LIST")]
     pub classes: Option<Classes>,
-    /// Arithmetic of the network's products.
-    #[arg(long, value_enum, default_value_t)]
-    pub precision: PrecisionName,
-    /// Which weights: best, raw, target, or the label of an average.
-    #[arg(long, value_name = "WHICH", default_value = "best")]
-    pub weights: String,
     /// Images computed together; does not change them.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub batch: u32,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value_t)]
-    pub device: DeviceName,
+    /// Which of the model's weights, and how they are computed with.
+    #[command(flatten)]
+    pub with: ModelArgs,
 }
 
 /// Options of `sample`.

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use onestep::model::Preconditioned;
-use onestep::train::checkpoint::{Damaged, ModelHeader, Which, load_model};
+use onestep::train::checkpoint::{Damaged, ModelHeader, Which, load_model, stage_models};
 
-use crate::failure::Outcome;
+use crate::args::ModelArgs;
+use crate::failure::{Failure, Outcome};
 
 /// A model ready to be used, and what its file says about it.
 pub struct Opened {
@@ -27,6 +28,37 @@ pub fn open(path: &Path, which: &Which, device: &Device) -> Outcome<Opened> {
     let header = loaded.header.clone();
     let (file, sha256) = (loaded.file.clone(), loaded.sha256.clone());
     Ok(Opened { model: loaded.into_model(device)?, header, file, sha256 })
+}
+
+/// The same as it was asked for.
+pub fn open_with(path: &Path, with: &ModelArgs, device: &Device) -> Outcome<Opened> {
+    let mut opened = open(path, &which(&with.weights), device)?;
+    opened.model = opened.model.with_precision(with.precision.precision());
+    Ok(opened)
+}
+
+/// The same for a number of steps: of a run of progressive distillation, the model that was made for them.
+pub fn open_for(path: &Path, with: &ModelArgs, steps: Option<u32>, device: &Device) -> Outcome<Opened> {
+    let opened = open_with(path, with, device)?;
+    let (Some(made_for), Some(wanted)) = (opened.header.made_for_steps(), steps.map(|steps| steps as usize))
+    else {
+        return Ok(opened);
+    };
+    if made_for == wanted {
+        return Ok(opened);
+    }
+    let stages = stage_models(path)?;
+    if let Some(folder) = stages.get(&wanted) {
+        return open_with(folder, with, device);
+    }
+    let message = format!("{} holds no model made for {wanted} steps", path.display());
+    let known: Vec<String> = match stages.is_empty() {
+        true => vec![made_for.to_string()],
+        false => stages.keys().map(usize::to_string).collect(),
+    };
+    let known = known.join(", ");
+    Err(Failure::usage(message)
+        .hint(format!("progressive distillation left those of these numbers of steps: {known}")))
 }
 
 /// Says which checkpoints could not be used.

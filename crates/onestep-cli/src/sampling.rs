@@ -12,9 +12,6 @@ use crate::model::Opened;
 /// Levels of an ODE sampler where nobody chose: EDM's setting for 32x32 images.
 const ODE_LEVELS: usize = 18;
 
-/// What the header of a model of progressive distillation names as its method.
-const PROGRESSIVE: &str = "pd";
-
 /// A sampler with its levels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sampling {
@@ -31,7 +28,7 @@ impl Sampling {
     pub fn choose(args: &SamplerArgs, opened: &Opened) -> Outcome<Self> {
         let header = &opened.header;
         let diffusion = header.is_diffusion();
-        let progressive = header.method == PROGRESSIVE;
+        let progressive = header.made_for_steps().is_some();
         let sampler = args.sampler.unwrap_or(match (progressive, diffusion) {
             (true, _) => SamplerName::Progressive,
             (false, true) => SamplerName::Heun,

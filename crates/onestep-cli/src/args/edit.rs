@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use onestep::edit::{CanvasFit, Task};
 
-use super::{DeviceName, PrecisionName};
+use super::{DeviceName, ModelArgs};
 use crate::lists::{Levels, SeedPair};
 
 /// Options of `edit`.
@@ -72,15 +72,9 @@ pub struct CommonArgs {
     /// Enlarge every pixel this many times; by default 1, and what makes small pictures visible where there are several.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
     pub scale: Option<u32>,
-    /// Arithmetic of the network's products.
-    #[arg(long, value_enum, default_value_t)]
-    pub precision: PrecisionName,
-    /// Which weights: best, raw, target, or the label of an average.
-    #[arg(long, value_name = "WHICH", default_value = "best")]
-    pub weights: String,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value_t)]
-    pub device: DeviceName,
+    /// Which of the model's weights, and how they are computed with.
+    #[command(flatten)]
+    pub with: ModelArgs,
 }
 
 /// How a picture that is not of the model's shape is brought to it.
@@ -289,13 +283,7 @@ pub struct SearchArgs {
     /// Images computed together; does not change them.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub batch: u32,
-    /// Arithmetic of the network's products.
-    #[arg(long, value_enum, default_value_t)]
-    pub precision: PrecisionName,
-    /// Which weights: best, raw, target, or the label of an average.
-    #[arg(long, value_name = "WHICH", default_value = "best")]
-    pub weights: String,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value_t)]
-    pub device: DeviceName,
+    /// Which of the model's weights, and how they are computed with.
+    #[command(flatten)]
+    pub with: ModelArgs,
 }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use onestep::eval::Metric;
 use onestep::perceptual::{PerceptualKind, Pooling, Trunk};
 
-use super::{DeviceName, PrecisionName, SamplerArgs, SamplerName};
+use super::{DeviceName, ModelArgs, SamplerArgs, SamplerName};
 use crate::lists::{Counts, Seeds, Shard};
 
 /// Options of `eval`.
@@ -249,18 +249,12 @@ pub struct CurveArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-    /// Which weights of each model: best, raw, target, or the label of an average.
-    #[arg(long, value_name = "WHICH", default_value = "best")]
-    pub weights: String,
-    /// Arithmetic of the models' products.
-    #[arg(long, value_enum, default_value_t)]
-    pub precision: PrecisionName,
     /// Images computed together; changes the seconds, not the images.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub batch: u32,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value_t)]
-    pub device: DeviceName,
+    /// Which weights of each model, and how they are computed with.
+    #[command(flatten)]
+    pub with: ModelArgs,
 }
 
 /// Options of `eval likelihood`.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use onestep::data::picture;
 use onestep::model::n_parameters;
-use onestep::train::checkpoint::read_header;
+use onestep::train::checkpoint::{read_header, stage_models};
 use serde_json::json;
 
 use crate::args::InfoArgs;
@@ -52,6 +52,10 @@ pub fn run(args: &InfoArgs) -> Outcome<ExitCode> {
     }
     for (task, levels) in &header.task_levels {
         println!("{:<12} {levels:?}", format!("· {task}"));
+    }
+    let stages: Vec<String> = stage_models(&args.path)?.keys().map(usize::to_string).collect();
+    if !stages.is_empty() {
+        println!("stages       models of {} steps are kept; --steps takes them", stages.join(", "));
     }
     println!("trained      {} steps, {} images of {}", header.step, header.images_seen, header.data);
     println!("written by   {}", header.tool);

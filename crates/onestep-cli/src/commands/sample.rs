@@ -51,15 +51,17 @@ pub struct Parameters {
 
 /// Runs the command.
 pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
-    let device = device::open(args.sampler.device)?;
+    let device = device::open(args.sampler.with.device)?;
     let known = args.from.as_deref().map(read_parameters).transpose()?;
     let path = match (&args.model, &known) {
         (Some(model), _) => model.clone(),
         (None, Some(known)) => known.model.clone(),
         (None, None) => return Err(Failure::usage("name a model, or a picture to make again with --from")),
     };
-    let weights = known.as_ref().map_or(args.sampler.weights.as_str(), |known| known.weights.as_str());
-    let opened = model::open(&path, &model::which(weights), &device)?;
+    let opened = match &known {
+        Some(known) => model::open(&path, &model::which(&known.weights), &device)?,
+        None => model::open_for(&path, &args.sampler.with, args.sampler.steps, &device)?,
+    };
     if let Some(known) = known.as_ref().filter(|known| known.model_sha256 != opened.sha256) {
         return Err(Failure::new(
             code::DATA,
@@ -113,8 +115,8 @@ fn parameters(args: &SampleArgs, opened: &Opened) -> Outcome<Parameters> {
         tool: onestep::TOOL.into(),
         model: opened.file.clone(),
         model_sha256: opened.sha256.clone(),
-        weights: args.sampler.weights.clone(),
-        precision: args.sampler.precision,
+        weights: args.sampler.with.weights.clone(),
+        precision: args.sampler.with.precision,
         sampler,
         levels,
         churn,

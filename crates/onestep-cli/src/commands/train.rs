@@ -37,7 +37,7 @@ pub fn run(args: TrainArgs, quiet: bool) -> Outcome<ExitCode> {
     };
     let n_images = data.len();
     refuse_to_overwrite(out, args.resume)?;
-    let folder = RunFolder::open(out, recipe.train.keep)?;
+    let folder = RunFolder::open(out, recipe.train.keep)?.keeping(recipe.milestones());
     let mut trainer = start(&args, recipe.clone(), data, teacher, &folder, &device)?;
     write_recipe(out, &recipe)?;
     if !quiet {
@@ -152,6 +152,10 @@ fn dry_run(recipe: &Recipe) -> Outcome<ExitCode> {
         human_bytes(forecast.weights),
         human_bytes(forecast.activations)
     );
-    println!("# checkpoint  {} each, {} kept", human_bytes(forecast.checkpoint), recipe.train.keep);
+    let stages = match recipe.milestones().len() {
+        0 => String::new(),
+        n => format!(", and those that end the last {n} stages"),
+    };
+    println!("# checkpoint  {} each, {} kept{stages}", human_bytes(forecast.checkpoint), recipe.train.keep);
     Ok(ExitCode::SUCCESS)
 }

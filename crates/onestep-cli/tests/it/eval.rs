@@ -10,6 +10,10 @@ use crate::{command, expect, onestep, stderr, stdout};
 
 /// A tiny model of emoji, trained for a few steps.
 fn train(home: &Path, recipe: &str, out: &str, steps: usize) {
+    train_with(home, recipe, out, steps, &[]);
+}
+
+fn train_with(home: &Path, recipe: &str, out: &str, steps: usize, more: &[&str]) {
     let steps = format!("train.steps={steps}");
     let settings = [
         steps.as_str(),
@@ -22,6 +26,7 @@ fn train(home: &Path, recipe: &str, out: &str, steps: usize) {
     ];
     let mut arguments = vec!["train", recipe, "--out", out, "-q"];
     settings.iter().for_each(|setting| arguments.extend(["--set", setting]));
+    arguments.extend(more);
     expect(&onestep(home, &arguments), 0);
 }
 
@@ -193,11 +198,14 @@ fn a_curve_is_a_picture_a_table_and_json() {
     let home = home.path();
     train(home, "emoji-edm", "teacher", 1);
     train(home, "emoji-ct", "student", 1);
+    let [start, length] = ["objective.start_intervals=4", "objective.steps_per_stage=1"];
+    train_with(home, "emoji-pd", "halved", 5, &["--teacher", "teacher", "--set", start, "--set", length]);
     let arguments = [
         "eval",
         "curve",
         "teacher",
         "student",
+        "halved",
         "builtin:emoji",
         "-n",
         "20",
@@ -224,13 +232,14 @@ fn a_curve_is_a_picture_a_table_and_json() {
         stdout(&output)
     );
     let picture = std::fs::read_to_string(home.join("out/curve.svg")).unwrap();
-    // Two models, the first with two samplers; two points each, in two panels.
-    assert_eq!(picture.matches("<title>").count(), 2 * 6);
+    // Three models, the first with two samplers; two points each, in two panels. Those of progressive distillation are of
+    // two models that the run has kept.
+    assert_eq!(picture.matches("<title>").count(), 2 * 8);
     let report: serde_json::Value =
         serde_json::from_slice(&std::fs::read(home.join("out/curve.json")).unwrap()).expect("JSON");
     let nfe: Vec<u64> =
         report["points"].as_array().unwrap().iter().map(|point| point["nfe"].as_u64().unwrap()).collect();
-    assert_eq!(nfe, [3, 5, 2, 3, 1, 2]);
+    assert_eq!(nfe, [3, 5, 2, 3, 1, 2, 1, 2]);
     // Once more, from what is kept: the same, seconds included.
     expect(&onestep(home, &arguments), 0);
     let again: serde_json::Value =

@@ -105,13 +105,15 @@ fn models_know_how_they_are_sampled() {
     expect(&train(home, "toy2d-pd", "pd-unfinished", 15, &stages), 0);
     expect(&train(home, "toy2d-ect", "ect", 20, &["--teacher", "edm"]), 0);
     expect(&train(home, "toy2d-ict", "ict", 20, &[]), 0);
-    for (run, more, sampler, nfe) in [
-        ("pd", &[] as &[&str], "progressive", 1),
-        ("pd", &["--steps", "2"], "progressive", 2),
-        ("pd-unfinished", &[], "progressive", 8),
-        ("ect", &[], "multistep", 2),
-        ("ect", &["--steps", "1"], "multistep", 1),
-        ("ict", &[], "multistep", 1),
+    for (run, more, sampler, nfe, step) in [
+        ("pd", &[] as &[&str], "progressive", 1, 40),
+        ("pd", &["--steps", "1"], "progressive", 1, 40),
+        ("pd", &["--steps", "2"], "progressive", 2, 30),
+        ("pd", &["--steps", "8"], "progressive", 8, 15),
+        ("pd-unfinished", &[], "progressive", 8, 15),
+        ("ect", &[], "multistep", 2, 20),
+        ("ect", &["--steps", "1"], "multistep", 1, 20),
+        ("ict", &[], "multistep", 1, 20),
     ] {
         let mut arguments = vec!["sample", run, "--seeds", "0-9", "--out", "points.png"];
         arguments.extend(more);
@@ -123,9 +125,15 @@ fn models_know_how_they_are_sampled() {
             (Some(sampler), Some(nfe)),
             "{run} {more:?}"
         );
+        let model = report["model"].as_str().unwrap_or_default();
+        assert!(model.contains(&format!("step-{step:08}")), "{run} {more:?}: {model}");
         expect(&onestep(home, &["sample", "--from", "points.png", "--out", "again.png"]), 0);
     }
+    let info = stdout(&onestep(home, &["info", "pd"]));
+    assert!(info.contains("models of 1, 2, 4, 8 steps are kept"), "{info}");
     for (arguments, hint) in [
+        (["sample", "pd", "--steps", "3"], "of these numbers of steps: 1, 2, 4, 8"),
+        (["sample", "pd/ckpt/step-00000040", "--steps", "2"], "of these numbers of steps: 1"),
         (["sample", "pd", "--sampler", "heun"], "the steps it was made for"),
         (["sample", "edm", "--sampler", "progressive"], "was not made by progressive distillation"),
     ] {

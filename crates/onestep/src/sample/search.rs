@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::Result;
-use crate::noise::SamplingLevels;
+use crate::noise::{LevelsError, SamplingLevels};
 
 /// Levels that were found, and everything that was tried on the way.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,30 +30,28 @@ pub struct Found {
 ///
 /// # Errors
 ///
-/// What `objective` returns, at once; it may be used to stop. A value that is not a number counts as the worst.
-/// [`crate::noise::LevelsError`] where no levels are asked for or the grid has too few.
+/// What `objective` returns, at once, in whatever type it has; it may be used to stop. A value that is not a number counts
+/// as the worst. [`LevelsError`] where no levels are asked for or the grid has too few.
 ///
 /// # Source
 ///
 /// Song et al. 2023 (arXiv:2303.01469), section 3 and appendix C: "a greedy algorithm with ternary search"; the notebook of
 /// openai/consistency_models_cifar10, whose end game evaluates what it has evaluated before.
-pub fn search_levels(
+pub fn search_levels<E: From<LevelsError>>(
     grid: &SamplingLevels,
     given: &[usize],
     n_steps: usize,
-    objective: &mut dyn FnMut(&SamplingLevels) -> Result<f64>,
-) -> Result<Found> {
+    objective: &mut dyn FnMut(&SamplingLevels) -> Result<f64, E>,
+) -> Result<Found, E> {
     let grid = grid.as_slice();
-    let levels = |indices: &[usize]| -> Result<SamplingLevels> {
+    let levels = |indices: &[usize]| -> Result<SamplingLevels, LevelsError> {
         let n_levels = grid.len();
-        let at = |&index: &usize| {
-            let outside = crate::noise::LevelsError::IndexOutside { index, n_levels };
-            grid.get(index).copied().ok_or(outside)
-        };
-        Ok(SamplingLevels::new(indices.iter().map(at).collect::<Result<_, _>>()?)?)
+        let at =
+            |&index: &usize| grid.get(index).copied().ok_or(LevelsError::IndexOutside { index, n_levels });
+        SamplingLevels::new(indices.iter().map(at).collect::<Result<_, _>>()?)
     };
     let mut tried: BTreeMap<Vec<usize>, f64> = BTreeMap::new();
-    let mut value_of = |indices: &[usize]| -> Result<f64> {
+    let mut value_of = |indices: &[usize]| -> Result<f64, E> {
         if let Some(&value) = tried.get(indices) {
             return Ok(value);
         }

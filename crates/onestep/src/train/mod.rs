@@ -19,7 +19,6 @@ mod observer;
 mod optimizer;
 mod preview;
 mod recipe;
-mod recipe_check;
 mod start;
 mod trainer;
 

@@ -291,6 +291,7 @@ impl Trainer {
     /// As [`Trainer::step`], and whatever saving meets.
     pub fn run(&mut self, folder: &RunFolder, observer: &mut dyn Observer) -> Result<bool> {
         let steps = self.recipe.train.steps;
+        let milestones = self.recipe.milestones();
         let mut stop = false;
         stop |= stop_asked(
             observer,
@@ -310,7 +311,7 @@ impl Trainer {
                 let files = preview::write(folder.path(), &self.recipe, &self.best(), step, &self.device)?;
                 stop |= stop_asked(observer, &Event::Preview { step, files });
             }
-            if last || stop || due(self.recipe.train.checkpoint_every) {
+            if last || stop || due(self.recipe.train.checkpoint_every) || milestones.contains(&step) {
                 let saved = folder.save(&self.checkpoint())?;
                 stop |= stop_asked(observer, &Event::Checkpoint { step, folder: saved.folder });
             }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use onestep::noise::{LevelsError, SamplingLevels};
 use onestep::sample::search_levels;
-use onestep::{Error, Result};
+
+type Result<T> = std::result::Result<T, LevelsError>;
 
 fn grid(n: usize) -> SamplingLevels {
     SamplingLevels::karras(n, 0.002, 80.0, 7.0).unwrap()
@@ -23,7 +24,7 @@ fn the_bottom_of_a_valley_is_found_with_few_trials() {
         let mut calls = Vec::new();
         let found = search_levels(&grid, &[0], 3, &mut |levels| {
             calls.push(levels.as_slice().to_vec());
-            Ok(valley(levels))
+            Result::Ok(valley(levels))
         })
         .unwrap();
         // What trying everything would choose, one level after the other.
@@ -48,8 +49,10 @@ fn the_bottom_of_a_valley_is_found_with_few_trials() {
 #[test]
 fn the_first_level_can_be_sought_too() {
     let found = search_levels(&grid(40), &[], 2, &mut |levels| {
-        Ok((levels.as_slice()[0] / 3.0).ln().powi(2)
-            + levels.as_slice().get(1).map_or(0.0, |level| (level / 0.5).ln().powi(2)))
+        Result::Ok(
+            (levels.as_slice()[0] / 3.0).ln().powi(2)
+                + levels.as_slice().get(1).map_or(0.0, |level| (level / 0.5).ln().powi(2)),
+        )
     })
     .unwrap();
     let nearest = |wanted: f64| {
@@ -66,7 +69,7 @@ fn the_best_of_everything_tried_is_taken() {
     let mut draw = 0u64;
     let found = search_levels(&grid(60), &[0], 2, &mut |levels| {
         draw += 1;
-        Ok(valley(levels) + (draw * 7919 % 13) as f64)
+        Result::Ok(valley(levels) + (draw * 7919 % 13) as f64)
     })
     .unwrap();
     let least =
@@ -76,17 +79,36 @@ fn the_best_of_everything_tried_is_taken() {
 
 #[test]
 fn what_cannot_be_searched_is_an_error_and_worthless_values_lose() {
-    let mut any = |_: &SamplingLevels| Ok(1.0);
-    assert!(matches!(
-        search_levels(&grid(3), &[0], 5, &mut any),
-        Err(Error::Levels(LevelsError::IndexOutside { .. }))
-    ));
+    let mut any = |_: &SamplingLevels| Result::Ok(1.0);
+    assert!(matches!(search_levels(&grid(3), &[0], 5, &mut any), Err(LevelsError::IndexOutside { .. })));
     assert!(search_levels(&grid(3), &[], 0, &mut any).is_err());
     let mut nan_above_one = |levels: &SamplingLevels| -> Result<f64> {
         Ok(if levels.as_slice()[1..].iter().any(|level| *level > 1.0) { f64::NAN } else { 1.0 })
     };
     let found = search_levels(&grid(40), &[0], 2, &mut nan_above_one).unwrap();
     assert!(found.levels.as_slice()[1] <= 1.0 && found.value == 1.0);
-    let stop = |_: &SamplingLevels| -> Result<f64> { Err(LevelsError::Empty.into()) };
-    assert!(search_levels(&grid(40), &[0], 2, &mut { stop }).is_err());
+}
+
+/// Whoever stops a search gets the very error back that it was stopped with, after no further trial.
+#[test]
+fn a_search_ends_with_the_error_of_its_objective() {
+    #[derive(Debug, PartialEq)]
+    enum End {
+        Levels,
+        Stopped(usize),
+    }
+    impl From<LevelsError> for End {
+        fn from(_: LevelsError) -> Self {
+            Self::Levels
+        }
+    }
+    let mut calls = 0;
+    let mut objective = |levels: &SamplingLevels| {
+        calls += 1;
+        if calls == 3 { Err(End::Stopped(calls)) } else { Ok(valley(levels)) }
+    };
+    assert_eq!(search_levels(&grid(40), &[0], 2, &mut objective), Err(End::Stopped(3)));
+    assert_eq!(calls, 3);
+    let mut any = |_: &SamplingLevels| Ok(1.0);
+    assert_eq!(search_levels(&grid(3), &[0], 5, &mut any), Err(End::Levels));
 }

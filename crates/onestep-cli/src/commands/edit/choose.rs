@@ -48,13 +48,13 @@ pub fn parameters(command: &EditCommand, device: &Device, quiet: bool) -> Outcom
         EditCommand::Interpolate(args) => (Task::Interpolate, &args.model),
         EditCommand::Vary(args) => (Task::Vary, &args.model),
     };
-    let opened = inputs::open_model(model, &common.weights, device)?;
+    let opened = inputs::open_model(model, &common.with.weights, device)?;
     let mut parameters = Parameters {
         tool: onestep::TOOL.into(),
         task,
         model: Used { path: opened.file.clone(), sha256: opened.sha256.clone() },
-        weights: common.weights.clone(),
-        precision: common.precision,
+        weights: common.with.weights.clone(),
+        precision: common.with.precision,
         levels: Vec::new(),
         seeds: (0..u64::from(common.n)).map(|i| common.seed.wrapping_add(i)).collect(),
         class: None,

@@ -24,8 +24,8 @@ pub use inputs::open_model;
 pub fn run(args: EditArgs, quiet: bool) -> Outcome<ExitCode> {
     match (&args.command, &args.from) {
         (Some(command), _) => {
-            let CommonArgs { device, out, .. } = choose::common(command);
-            let device = device::open(*device)?;
+            let CommonArgs { with, out, .. } = choose::common(command);
+            let device = device::open(with.device)?;
             output::check(out)?;
             let (parameters, inputs) = choose::parameters(command, &device, quiet)?;
             make(&parameters, &inputs, out, &device, quiet)

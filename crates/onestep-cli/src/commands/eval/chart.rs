@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+/// Where there are more curves than colors, the second round is dashed.
+const DASHES: [&str; 3] = ["none", "6 4", "2 3"];
+
 /// Colors that people with any kind of color vision tell apart (Okabe and Ito 2008).
 const COLORS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
 const PANEL_WIDTH: f64 = 420.0;
@@ -55,8 +58,12 @@ pub fn svg(title: &str, y_label: &str, panels: &[Panel], floor: Option<(f64, &st
     }
     for (number, name) in names.iter().enumerate() {
         let y = TOP + PANEL_HEIGHT + 60.0 + 22.0 * number as f64;
-        let color = COLORS[number % COLORS.len()];
-        let _ = writeln!(svg, "<circle cx=\"{LEFT}\" cy=\"{}\" r=\"5\" fill=\"{color}\"/>", y - 4.0);
+        let (color, _, fill) = style(number);
+        let _ = writeln!(
+            svg,
+            "<circle cx=\"{LEFT}\" cy=\"{}\" r=\"5\" fill=\"{fill}\" stroke=\"{color}\" stroke-width=\"2\"/>",
+            y - 4.0
+        );
         let _ = writeln!(svg, "<text x=\"{}\" y=\"{y}\">{}</text>", LEFT + 14.0, escaped(name));
     }
     svg.push_str("</svg>\n");
@@ -137,18 +144,18 @@ impl Frame {
             );
         }
         for (number, curve) in panel.curves.iter().enumerate() {
-            let color = COLORS[number % COLORS.len()];
+            let (color, dash, fill) = style(number);
             let at: Vec<String> =
                 curve.points.iter().map(|&[x, y]| format!("{:.1} {:.1}", self.x(x), self.y(y))).collect();
             let _ = writeln!(
                 svg,
-                "<path d=\"M{}\" stroke=\"{color}\" stroke-width=\"2\" fill=\"none\"/>",
+                "<path d=\"M{}\" stroke=\"{color}\" stroke-width=\"2\" stroke-dasharray=\"{dash}\" fill=\"none\"/>",
                 at.join("L")
             );
             for [x, y] in &curve.points {
                 let _ = writeln!(
                     svg,
-                    "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\" fill=\"{color}\"><title>{}: {} at {}</title></circle>",
+                    "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\" fill=\"{fill}\" stroke=\"{color}\" stroke-width=\"2\"><title>{}: {} at {}</title></circle>",
                     self.x(*x),
                     self.y(*y),
                     escaped(&curve.name),
@@ -158,6 +165,12 @@ impl Frame {
             }
         }
     }
+}
+
+/// Line color, dashes and fill of the dots of a curve.
+fn style(number: usize) -> (&'static str, &'static str, &'static str) {
+    let (round, color) = (number / COLORS.len(), COLORS[number % COLORS.len()]);
+    (color, DASHES[round % DASHES.len()], if round == 0 { color } else { "white" })
 }
 
 /// 1, 2 or 5 times a power of ten, not below `step`.

@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use onestep::data::write_whole;
 use onestep::digest;
 use onestep::eval::{Generated, Metric, Protocol, Reference, Subject, score};
+use onestep::train::checkpoint::stage_models;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -36,10 +37,15 @@ struct Point {
     n: usize,
 }
 
+/// A model that was named; of a run of progressive distillation, one of those it has kept.
+struct Named<'a> {
+    name: &'a str,
+    opened: Opened,
+}
+
 /// One point to be measured.
 struct Task<'a> {
-    name: &'a str,
-    opened: &'a Opened,
+    model: &'a Named<'a>,
     sampler: SamplerName,
     steps: u32,
 }
@@ -68,10 +74,12 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
             "--samplers are for diffusion models; consistency models take --steps alone",
         ));
     }
-    let device = device::open(args.device)?;
+    let device = device::open(args.with.device)?;
     let stop = StopFlag::listen()?;
-    let opened: Vec<Opened> =
-        models.iter().map(|name| open_model(name, args, &device)).collect::<Outcome<_>>()?;
+    let mut opened = Vec::new();
+    for name in models {
+        opened.extend(open_models(name, args, &device)?);
+    }
     let folders = args.points.iter().map(PathBuf::as_path).chain(args.out.parent());
     for folder in folders.filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|error| io_failure("create the folder", folder, &error))?;
@@ -84,7 +92,7 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
         return Ok(stopped(args));
     };
     let mut points = Vec::new();
-    let tasks = tasks(args, models, &opened);
+    let tasks = tasks(args, &opened);
     for (number, task) in tasks.iter().enumerate() {
         match measure(task, args, &network, &protocol, &real.reference, &work, &device)? {
             Some(point) => {
@@ -114,26 +122,41 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
     )
 }
 
-fn open_model(name: &str, args: &CurveArgs, device: &Device) -> Outcome<Opened> {
-    let mut opened = model::open(require_model(name)?, &model::which(&args.weights), device)?;
+fn open_models<'a>(name: &'a str, args: &CurveArgs, device: &Device) -> Outcome<Vec<Named<'a>>> {
+    let path = require_model(name)?;
+    let opened = model::open_with(path, &args.with, device)?;
     let [.., channels] = opened.model.network().image();
     refuse_points(name, channels)?;
-    opened.model = opened.model.with_precision(args.precision.precision());
-    Ok(opened)
+    let mut models = Vec::new();
+    if opened.header.made_for_steps().is_some() {
+        for (_, folder) in
+            stage_models(path)?.into_iter().filter(|(n, _)| args.steps.0.contains(&(*n as u32)))
+        {
+            models.push(Named { name, opened: model::open_with(&folder, &args.with, device)? });
+        }
+    }
+    if models.is_empty() {
+        models.push(Named { name, opened });
+    }
+    Ok(models)
 }
 
 /// Every model with every sampler and number of steps that is for its kind.
-fn tasks<'a>(args: &CurveArgs, names: &'a [String], models: &'a [Opened]) -> Vec<Task<'a>> {
+fn tasks<'a>(args: &CurveArgs, models: &'a [Named<'a>]) -> Vec<Task<'a>> {
     let mut tasks = Vec::new();
-    for (name, opened) in names.iter().zip(models) {
-        let diffusion = opened.header.is_diffusion();
-        let (samplers, steps) = if diffusion {
+    for model in models {
+        let header = &model.opened.header;
+        if let Some(steps) = header.made_for_steps() {
+            tasks.push(Task { model, sampler: SamplerName::Progressive, steps: steps as u32 });
+            continue;
+        }
+        let (samplers, steps) = if header.is_diffusion() {
             (args.samplers.as_slice(), &args.ode_steps)
         } else {
             (&[SamplerName::Multistep][..], &args.steps)
         };
         for &sampler in samplers {
-            tasks.extend(steps.0.iter().map(|&steps| Task { name, opened, sampler, steps }));
+            tasks.extend(steps.0.iter().map(|&steps| Task { model, sampler, steps }));
         }
     }
     tasks
@@ -156,27 +179,26 @@ fn measure(
         sampler: Some(task.sampler),
         churn: 0.0,
         classes: None,
-        precision: args.precision,
-        weights: args.weights.clone(),
         batch: args.batch,
-        device: args.device,
+        with: args.with.clone(),
     };
-    let sampling = Sampling::choose(&typed, task.opened)?;
+    let Task { model: Named { name, opened }, steps, .. } = task;
+    let sampling = Sampling::choose(&typed, opened)?;
     let plan = sampling.plan()?;
     let seeds = Seeds((0..u64::from(args.num_samples)).collect());
     let identity = json!({
-        "model_sha256": task.opened.sha256, "sampling": sampling, "precision": args.precision,
+        "model_sha256": opened.sha256, "sampling": sampling, "precision": args.with.precision,
         "seeds": seeds.to_string(), "classes": null, "rounding": format!("{:?}", protocol.rounding),
     });
     let subject = Subject::new(network.get()?, identity.to_string(), seeds.0.len(), protocol, 0);
     let kept = args.points.as_ref().map(|folder| {
         // Whatever changes the point changes the name of its file.
         let told = digest::hex(serde_json::to_string(&subject).unwrap_or_default().as_bytes());
-        folder.join(format!("{}-{}-{}.safetensors", sampling.sampler, task.steps, &told[..12]))
+        folder.join(format!("{}-{}-{}.safetensors", sampling.sampler, steps, &told[..12]))
     });
     let mut collection = collecting::begin(subject, kept.as_deref(), true)?;
     let images = Generated {
-        model: &task.opened.model,
+        model: &opened.model,
         plan: &plan,
         seeds: &seeds.0,
         labels: None,
@@ -193,9 +215,9 @@ fn measure(
     let scores = score(&[Metric::Frechet], &collection, reference, protocol)?;
     let found = scores.into_iter().next().ok_or_else(|| Failure::new(code::INTERNAL, "no score"))?;
     Ok(Some(Point {
-        model: task.name.into(),
+        model: (*name).into(),
         sampler: sampling.sampler,
-        steps: task.steps,
+        steps: *steps,
         nfe: plan.nfe(),
         seconds_per_image: took.seconds / took.n.max(1) as f64,
         metric: found.metric,
@@ -233,7 +255,7 @@ fn show(
     let report = json!({
         "tool": onestep::TOOL, "reference": reference, "network": network, "protocol": protocol,
         "points": points, "floor": floor.map(|(value, of)| json!({ "metric": metric, "value": value, "of": of })),
-        "threads": device::threads(), "batch": args.batch, "precision": args.precision,
+        "threads": device::threads(), "batch": args.batch, "precision": args.with.precision,
     });
     let beside = args.out.with_extension("json");
     write_whole(&beside, |file| std::io::Write::write_all(file, format!("{report:#}\n").as_bytes()))?;

@@ -79,7 +79,7 @@ fn compare(args: &EvalArgs, quiet: bool) -> Outcome<ExitCode> {
             .hint("name a reference after the samples: real images, or published statistics")
             .hint("or keep what is seen with --stats-out, to be a reference itself later"));
     }
-    let device = device::open(args.sampler.device)?;
+    let device = device::open(args.sampler.with.device)?;
     let stop = StopFlag::listen()?;
     let samples = Samples::open(args, &device)?;
     let protocol = samples.protocol(args.network.protocol.as_deref())?;

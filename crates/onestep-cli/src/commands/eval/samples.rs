@@ -73,7 +73,7 @@ impl Samples {
             return Ok(Self::Collected { collection, file: name.into() });
         }
         if is_model(path) {
-            let opened = model::open(path, &model::which(&args.sampler.weights), device)?;
+            let opened = model::open_for(path, &args.sampler.with, args.sampler.steps, device)?;
             return Ok(Self::Drawn(Box::new(DrawnSamples::new(args, opened)?)));
         }
         if args.seeds.is_some() {
@@ -231,7 +231,7 @@ impl StoredSamples {
 }
 
 impl DrawnSamples {
-    fn new(args: &EvalArgs, mut opened: Opened) -> Outcome<Self> {
+    fn new(args: &EvalArgs, opened: Opened) -> Outcome<Self> {
         let [.., channels] = opened.model.network().image();
         refuse_points("this model", channels)?;
         if args.images.is_some() {
@@ -244,8 +244,7 @@ impl DrawnSamples {
         let seeds = args.seeds.clone().unwrap_or_else(|| Seeds((0..n as u64).collect()));
         let sampling = Sampling::choose(&args.sampler, &opened)?;
         let classes = sampling::classes(&args.sampler, &opened, seeds.0.len())?;
-        opened.model = opened.model.with_precision(args.sampler.precision.precision());
-        let (plan, precision) = (sampling.plan()?, args.sampler.precision);
+        let (plan, precision) = (sampling.plan()?, args.sampler.with.precision);
         Ok(Self { opened, sampling, plan, seeds, classes, precision, batch: args.sampler.batch as usize })
     }
 }

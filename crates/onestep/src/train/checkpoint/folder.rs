@@ -1,6 +1,6 @@
 //! The run folder: saving, pruning and continuing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ use crate::model::ParameterSpec;
 pub struct RunFolder {
     path: PathBuf,
     keep: usize,
+    milestones: BTreeSet<u64>,
     storage: Arc<dyn Storage>,
     lock: RunLock,
 }
@@ -75,9 +76,16 @@ impl RunFolder {
         create(path)?;
         let lock = RunLock::acquire(path)?;
         create(&path.join(CHECKPOINTS))?;
-        let folder = Self { path: path.to_path_buf(), keep, storage, lock };
+        let folder = Self { path: path.to_path_buf(), keep, milestones: BTreeSet::new(), storage, lock };
         folder.tidy()?;
         Ok(folder)
+    }
+
+    /// Keeps the checkpoints of these steps for good, beside the newest.
+    #[must_use]
+    pub fn keeping(mut self, milestones: impl IntoIterator<Item = u64>) -> Self {
+        self.milestones.extend(milestones);
+        self
     }
 
     /// The folder's path.
@@ -188,14 +196,15 @@ impl RunFolder {
         self.sync(&self.path)
     }
 
-    /// Removes the oldest checkpoints, never `current`, which `latest` names.
+    /// Removes the oldest checkpoints, never a milestone and never `current`, which `latest` names.
     fn prune(&self, current: u64) -> Result<Vec<PathBuf>, CheckpointError> {
         let mut steps = layout::list(&self.path)?.steps;
         // Steps beyond the current one are of a past that this run did not continue from: they go first.
         steps.sort_by_key(|&step| (step <= current, step));
         let n_excess = steps.len().saturating_sub(self.keep.max(1));
         let mut pruned = Vec::new();
-        for &step in &steps[..n_excess] {
+        let for_good = |step: u64| step <= current && self.milestones.contains(&step);
+        for step in steps[..n_excess].iter().copied().filter(|&step| !for_good(step)) {
             let folder = self.checkpoints().join(layout::step_name(step));
             self.discard(&folder)?;
             pruned.push(folder);

@@ -69,11 +69,21 @@ pub struct ModelHeader {
     pub task_levels: BTreeMap<String, Vec<f64>>,
 }
 
+/// The method of models that sample in the steps they were made for.
+const PROGRESSIVE: &str = "pd";
+
 impl ModelHeader {
     /// The noise that the model was made for.
     pub fn range(&self) -> NoiseRange {
         let &Self { sigma_min, sigma_max, sigma_data, .. } = self;
         NoiseRange { sigma_min, sigma_max, sigma_data }
+    }
+
+    /// The number of steps that a student of progressive distillation was made for; none for other models.
+    pub fn made_for_steps(&self) -> Option<usize> {
+        let levels = self.sampling_levels.as_ref().filter(|_| self.method == PROGRESSIVE)?;
+        // n steps lie between n + 1 levels.
+        levels.len().checked_sub(1)
     }
 
     /// Whether the model has an ODE to follow, rather than jumping to its end.

@@ -27,7 +27,7 @@ pub use error::{CheckpointError, ErrorClass};
 pub use folder::{Restored, RunFolder, Saved};
 pub use header::{Format, ModelHeader, TrainState};
 pub use lock::RunLock;
-pub use model::{Damaged, LoadedModel, ModelSummary, load_model, read_header};
+pub use model::{Damaged, LoadedModel, ModelSummary, load_model, read_header, stage_models};
 pub use storage::{Disk, Storage, StoredFile};
 pub use tensors::TensorFileError;
 pub use which::Which;

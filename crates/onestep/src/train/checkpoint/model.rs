@@ -1,5 +1,6 @@
 //! Models to use: from a file, a step folder or a run folder.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -107,6 +108,28 @@ pub fn read_header(path: &Path, which: &Which) -> Result<ModelSummary, Checkpoin
         Ok((header, tensors.shapes().map(|(name, shape)| (name.to_string(), shape.to_vec())).collect()))
     })?;
     Ok(ModelSummary { header, tensors, file, skipped })
+}
+
+/// The models that a run of progressive distillation has kept, by the number of steps they were made for: the newest step
+/// folder of each. Empty for other runs, and for paths that are none.
+///
+/// # Errors
+///
+/// As [`read_header`], except that damaged checkpoints are left out.
+pub fn stage_models(run: &Path) -> Result<BTreeMap<usize, PathBuf>, CheckpointError> {
+    let mut models = BTreeMap::new();
+    if !run.is_dir() {
+        return Ok(models);
+    }
+    for step in layout::list(run)?.steps {
+        let folder = run.join(CHECKPOINTS).join(layout::step_name(step));
+        match read_header(&folder, &Which::Best) {
+            Ok(summary) => models.extend(summary.header.made_for_steps().map(|steps| (steps, folder))),
+            Err(error) if is_damage(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(models)
 }
 
 /// Finds the file that `path` and `which` mean and reads it; returns also what had to be passed over.

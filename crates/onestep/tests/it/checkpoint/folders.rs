@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use onestep::model::{Builder, Init};
 use onestep::train::checkpoint::{
-    CheckpointError, ErrorClass, RunFolder, RunLock, Which, load_model, read_header,
+    CheckpointError, ErrorClass, RunFolder, RunLock, Which, load_model, read_header, stage_models,
 };
 
 use super::faults::{Fault, FaultyDisk};
@@ -248,6 +248,22 @@ fn pruning_keeps_the_newest_and_the_one_in_use() {
     let folder = RunFolder::open(run.path(), 0).unwrap();
     folder.save(&checkpoint_at(5, 1)).unwrap();
     assert_eq!(names(run.path()), ["notes", "step-00000005"], "the one in use is kept even if none is to be");
+}
+
+#[test]
+fn milestones_are_kept_for_good() {
+    let run = run();
+    let folder = RunFolder::open(run.path(), 1).unwrap().keeping([2, 9]);
+    for step in 1..=5 {
+        folder.save(&checkpoint_at(step, 1)).unwrap();
+    }
+    assert_eq!(names(run.path()), ["step-00000002", "step-00000005"]);
+    folder.save(&checkpoint_at(9, 1)).unwrap();
+    assert_eq!(names(run.path()), ["step-00000002", "step-00000009"]);
+    // A milestone of a past that was abandoned is none.
+    folder.save(&checkpoint_at(6, 1)).unwrap();
+    assert_eq!(names(run.path()), ["step-00000002", "step-00000006"]);
+    assert!(stage_models(run.path()).unwrap().is_empty(), "no run of progressive distillation");
 }
 
 #[test]

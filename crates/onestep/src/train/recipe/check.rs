@@ -1,11 +1,11 @@
 //! What a recipe must not say: values that make no sense, alone or beside another.
 
-use super::Augmentation;
-use super::recipe::{Noise, Objective, Recipe, RecipeError, Start};
+use super::{Noise, Objective, Recipe, RecipeError, Start};
 use crate::model::{Architecture, Preconditioning};
 use crate::noise::{Curriculum, Gap, HalvingStage, LevelsError, Proposal, TargetRate, karras_levels};
 use crate::objective::{Distance, TangentNormalization, Weighting};
 use crate::perceptual::PerceptualKind;
+use crate::train::Augmentation;
 
 /// The smallest gap of a pair, relative to its level, at which two estimates in f32 still differ by more than rounding.
 const SMALLEST_GAP: f64 = 1e-6;

@@ -1,0 +1,31 @@
+//! From TOML and `key.path=value` to a table.
+
+use super::RecipeError;
+
+pub(super) fn parse_error(error: toml::de::Error) -> RecipeError {
+    RecipeError::Parse { message: error.to_string().trim_end().to_string() }
+}
+
+/// Puts one `key.path=value` into the table; the value is TOML, or else a string.
+pub(super) fn apply_setting(table: &mut toml::Table, setting: &str) -> Result<(), RecipeError> {
+    let fail = |reason: String| RecipeError::Setting { setting: setting.into(), reason };
+    let (path, value) = setting.split_once('=').ok_or_else(|| fail("write it as `key.path=value`".into()))?;
+    let (path, value) = (path.trim(), value.trim());
+    let value = format!("value = {value}")
+        .parse::<toml::Table>()
+        .ok()
+        .and_then(|mut parsed| parsed.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(value.into()));
+    let mut keys: Vec<&str> = path.split('.').collect();
+    let last = keys.pop().filter(|key| !key.is_empty()).ok_or_else(|| fail("the key is empty".into()))?;
+    let mut place = table;
+    for key in keys {
+        place = place
+            .entry(key)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| fail(format!("`{key}` is a single value and holds no `{last}`")))?;
+    }
+    place.insert(last.into(), value);
+    Ok(())
+}

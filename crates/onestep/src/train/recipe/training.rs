@@ -1,0 +1,88 @@
+//! How a recipe trains: lengths, optimizer, averages, what is kept.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Precision;
+use crate::perceptual::WeightFiles;
+use crate::train::{Augmentation, AverageConfig, LearningRate, OptimizerConfig};
+
+/// What the weights start from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// Random, as the network's family initializes.
+    Random,
+    /// The teacher's weights.
+    Teacher,
+}
+
+/// How a model is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Train {
+    /// Optimizer updates in all: the run ends there.
+    pub steps: u64,
+    /// Images in one update.
+    pub batch: usize,
+    /// Images at a time where memory is short; gradients are added up. Without it the whole batch at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub microbatch: Option<usize>,
+    /// Seed of everything random in the run.
+    #[serde(default)]
+    pub seed: u64,
+    /// What the student starts from.
+    pub start: Start,
+    /// The model that distillation learns from, and that `start = "teacher"` copies: a file or a run folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<String>,
+    /// Where the weights of the distance lie, for `lpips`.
+    #[serde(default, skip_serializing_if = "WeightFiles::is_empty")]
+    pub distance_files: WeightFiles,
+    /// The optimizer.
+    pub optimizer: OptimizerConfig,
+    /// The learning rate over the run.
+    pub learning_rate: LearningRate,
+    /// Largest norm of the gradient; larger ones are scaled down. Off unless given, as published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_gradient: Option<f64>,
+    /// Averages of the weights, for sampling; the first is the one used.
+    pub averages: Vec<AverageConfig>,
+    /// Turn, stretch and move images at random, and tell the network (its `augment_dim` is 9 then).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augment: Option<Augmentation>,
+    /// Arithmetic of the network's products: "f32", or "bf16", which keeps weights, norms, losses and the optimizer in f32.
+    #[serde(default, with = "PrecisionName", skip_serializing_if = "is_f32")]
+    pub precision: Precision,
+    /// Recompute cheap activations in the backward pass instead of keeping them.
+    #[serde(default)]
+    pub activation_checkpointing: bool,
+    /// Steps between checkpoints.
+    #[serde(default = "thousand")]
+    pub checkpoint_every: u64,
+    /// Checkpoints to keep.
+    #[serde(default = "two")]
+    pub keep: usize,
+    /// Steps between previews; 0 for none.
+    #[serde(default = "thousand")]
+    pub preview_every: u64,
+}
+
+/// [`Precision`] by its names.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Precision", rename_all = "lowercase")]
+enum PrecisionName {
+    F32,
+    Bf16,
+}
+
+fn is_f32(precision: &Precision) -> bool {
+    *precision == Precision::F32
+}
+
+fn thousand() -> u64 {
+    1000
+}
+
+fn two() -> usize {
+    2
+}
