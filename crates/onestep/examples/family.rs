@@ -87,7 +87,9 @@ fn main() -> Anything<()> {
 /// The first points as dots.
 fn panel(points: &[[f64; 2]]) -> Anything<Pixels> {
     let values: Vec<f32> = points.iter().take(SHOWN).flatten().map(|&value| value as f32).collect();
-    Ok(Sheet::AUTO.draw(&values, ImageShape { height: 1, width: 1, channels: 2 })?)
+    let plot = Sheet::AUTO.draw(&values, ImageShape { height: 1, width: 1, channels: 2 })?;
+    // The moons lie in the middle of the plane.
+    Ok(plot.cropped(128, 64, 256, 384))
 }
 
 /// What a run leaves: its last model, and for progressive distillation the last of every stage.

@@ -17,8 +17,11 @@ use crate::noise::{Purpose, Stream};
 pub enum Init {
     /// All zero.
     Zeros,
-    /// All one.
-    Ones,
+    /// All the same.
+    Constant {
+        /// The number.
+        value: f64,
+    },
     /// Uniform on [-bound, bound].
     Uniform {
         /// Largest absolute value.
@@ -164,7 +167,7 @@ impl Weights {
                 let mut stream = Stream::new(seed, Purpose::Initialize, name_key(&spec.name), 0);
                 let values = match spec.init {
                     Init::Zeros => vec![0.0; n],
-                    Init::Ones => vec![1.0; n],
+                    Init::Constant { value } => vec![value as f32; n],
                     Init::Uniform { bound } => {
                         (0..n).map(|_| ((2.0 * stream.uniform() - 1.0) * bound) as f32).collect()
                     }

@@ -22,6 +22,20 @@ pub enum TangentNormalization {
     None,
 }
 
+impl TangentNormalization {
+    /// What a learned weighting of levels starts from: -ln of the loss to be expected, where that is known.
+    ///
+    /// A tangent of length one has a mean square of 1/`n_values`. A weighting that began at zero would have to climb to
+    /// ln `n_values`, 8 for an image of 32x32, by the model's own small steps, and levels that are drawn seldom would count for
+    /// next to nothing until it is there.
+    pub fn first_weighting(self, n_values: usize) -> f64 {
+        match self {
+            Self::Norm { .. } => (n_values.max(1) as f64).ln(),
+            Self::Clip | Self::None => 0.0,
+        }
+    }
+}
+
 impl Default for TangentNormalization {
     fn default() -> Self {
         Self::Norm { c: 0.1 }

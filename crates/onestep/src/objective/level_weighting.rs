@@ -13,7 +13,7 @@ const FREQUENCIES: usize = 64;
 
 /// w(σ): one number for each noise level, that makes e^w·loss - w the same at every level when it is learned.
 ///
-/// Its optimum is -ln of the mean loss at that level. It starts as zero everywhere.
+/// Its optimum is -ln of the mean loss at that level. It starts as one number everywhere: zero, or what is known of the optimum.
 ///
 /// # Source
 ///
@@ -35,9 +35,14 @@ impl Default for LevelWeighting {
 impl LevelWeighting {
     /// Lays it out; no number is allocated.
     pub fn new() -> Self {
+        Self::starting_at(0.0)
+    }
+
+    /// The same with `first` at every level before anything is learned.
+    pub fn starting_at(first: f64) -> Self {
         let mut builder = Builder::default();
         let frequencies = builder.buffer("frequencies", &[FREQUENCIES], Init::Normal { std: 1.0 });
-        let linear = Linear::new(&mut builder, "linear", [2 * FREQUENCIES, 1], Start::Zeros);
+        let linear = Linear::new(&mut builder, "linear", [2 * FREQUENCIES, 1], Start::At { bias: first });
         Self { specs: builder.finish(), frequencies, linear }
     }
 

@@ -16,13 +16,13 @@ pub struct LearnedWeighting {
 }
 
 impl LearnedWeighting {
-    /// One that weighs all levels alike.
+    /// One that is `first` at all levels, so that it weighs them alike.
     ///
     /// # Randomness
     ///
     /// Its frequencies are a function of `seed`.
-    pub fn new(config: OptimizerConfig, seed: u64, device: &Device) -> Self {
-        let weights = Weights::initialize(LevelWeighting::new().parameters(), seed, device);
+    pub fn new(first: f64, config: OptimizerConfig, seed: u64, device: &Device) -> Self {
+        let weights = Weights::initialize(LevelWeighting::starting_at(first).parameters(), seed, device);
         Self { optimizer: Optimizer::new(config, &weights), weights }
     }
 

@@ -91,8 +91,8 @@ impl Trainer {
             averages: recipe.train.averages.iter().map(|config| Average::new(*config, &weights)).collect(),
             optimizer: Optimizer::new(recipe.train.optimizer, &weights),
             weighting: recipe
-                .learns_weighting()
-                .then(|| LearnedWeighting::new(recipe.train.optimizer, recipe.train.seed, device)),
+                .first_weighting(network.image().iter().product())
+                .map(|first| LearnedWeighting::new(first, recipe.train.optimizer, recipe.train.seed, device)),
             student: Preconditioned::new(
                 network,
                 weights,

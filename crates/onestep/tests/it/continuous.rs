@@ -288,7 +288,8 @@ fn normalized_tangents_are_short() {
 #[test]
 fn the_learned_weighting_finds_the_size_of_the_loss_at_each_level() {
     let network = LevelWeighting::new();
-    let mut learned = LearnedWeighting::new(OptimizerConfig::Radam(RadamConfig::default()), 1, &device());
+    let mut learned =
+        LearnedWeighting::new(0.0, OptimizerConfig::Radam(RadamConfig::default()), 1, &device());
     let size = |sigma: f64| 0.05 + 0.3 * (0.5 * sigma.ln()).sin().powi(2);
     for step in 0..1500 {
         let mut stream = Stream::new(5, Purpose::Test, step, 0);
@@ -317,7 +318,7 @@ fn error_on_a_gaussian(distill: bool) -> f64 {
     let mut student = Preconditioned::new(network, weights, Preconditioning::Trig, NoiseRange::default());
     let radam = OptimizerConfig::Radam(RadamConfig { beta2: 0.99, ..RadamConfig::default() });
     let mut optimizer = Optimizer::new(radam, student.weights());
-    let mut learned = LearnedWeighting::new(radam, 1, &device());
+    let mut learned = LearnedWeighting::new(0.0, radam, 1, &device());
     let rate = LearningRate { peak: 2e-3, warm_up_images: 0, decay: onestep::train::Decay::Cosine };
     let objective = objective(TangentNormalization::default(), RateWeighting::Prior);
     let proposal = LogNormal { p_mean: -1.0, p_std: 1.4 };

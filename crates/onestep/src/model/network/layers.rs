@@ -15,6 +15,11 @@ pub enum Start {
     FanIn,
     /// Weight and bias zero: a layer that adds nothing at first.
     Zeros,
+    /// Weight zero, one number for the bias: a layer that gives that number at first.
+    At {
+        /// The number.
+        bias: f64,
+    },
     /// Xavier's uniform weight times `gain`, zero bias.
     Xavier {
         /// Factor of the bound.
@@ -28,7 +33,7 @@ impl Start {
     fn weight(self, fan_in: usize, fan_out: usize) -> Init {
         match self {
             Self::FanIn => Init::fan_in(fan_in),
-            Self::Zeros => Init::Zeros,
+            Self::Zeros | Self::At { .. } => Init::Zeros,
             Self::Xavier { gain } => Init::xavier_uniform(fan_in, fan_out, gain),
             Self::Normal => Init::Normal { std: 1.0 },
         }
@@ -37,6 +42,7 @@ impl Start {
     fn bias(self, fan_in: usize) -> Init {
         match self {
             Self::FanIn => Init::fan_in(fan_in),
+            Self::At { bias } => Init::Constant { value: bias },
             Self::Zeros | Self::Xavier { .. } | Self::Normal => Init::Zeros,
         }
     }
@@ -215,7 +221,7 @@ impl GroupNorm {
                 ),
             });
         }
-        let gain = builder.parameter(format!("{name}.weight"), &[channels], Init::Ones);
+        let gain = builder.parameter(format!("{name}.weight"), &[channels], Init::Constant { value: 1.0 });
         builder.keeps(channels);
         Ok(Self {
             gain,

@@ -179,9 +179,15 @@ impl Recipe {
         matches!(&self.objective, Objective::Consistency { target, .. } if !target.is_student())
     }
 
-    /// Whether a weighting of levels is learned along with the model.
-    pub fn learns_weighting(&self) -> bool {
-        matches!(self.objective, Objective::Continuous { adaptive: true, .. })
+    /// What the weighting that is learned along with the model starts from, for images of so many values; none where none is
+    /// learned.
+    pub fn first_weighting(&self, n_values: usize) -> Option<f64> {
+        match self.objective {
+            Objective::Continuous { adaptive: true, normalization, .. } => {
+                Some(normalization.first_weighting(n_values))
+            }
+            _ => None,
+        }
     }
 
     /// How the trained model's output is put together: consistency models get the boundary form.

@@ -14,6 +14,24 @@ use super::{batch_of, device, flat, random_model, tiny, trainer};
 use crate::golden::Array;
 use crate::objectives::loaded;
 
+/// Normalized tangents have a known size, and the learned weighting starts from it: were it to start from zero, a run of
+/// thousands of steps would end before rare levels count.
+#[test]
+fn the_learned_weighting_starts_from_the_size_of_a_normalized_tangent() {
+    // A student that is a copy of its teacher has no tangent yet.
+    for (method, least) in [("scd", -1e-6), ("sct", 0.3)] {
+        let recipe = tiny(method, &[]);
+        let n_values = 8.0 * 8.0 * 3.0f64;
+        assert_eq!(recipe.first_weighting(8 * 8 * 3), Some(n_values.ln()));
+        let Event::Step { loss, .. } = trainer(&recipe).step().unwrap() else { panic!("a step was skipped") };
+        // e^w times a mean square just below 1/n_values, less w.
+        let share = loss + n_values.ln();
+        assert!((least..=1.0).contains(&share), "{method}: {share}");
+    }
+    assert_eq!(tiny("sct", &["objective.normalization={ kind = \"clip\" }"]).first_weighting(192), Some(0.0));
+    assert_eq!(tiny("ct", &[]).first_weighting(192), None);
+}
+
 /// A data set one of whose images is not a number.
 struct Poisoned {
     inner: Box<dyn Dataset>,
