@@ -372,6 +372,6 @@ fn continuous_time_learns_the_consistency_function_of_a_gaussian() {
     let [distilled, isolated] = [true, false].map(error_on_a_gaussian);
     println!("gaussian | sCD {distilled:.4} | sCT {isolated:.4} |");
     // Seen: 0.009 and 0.050 of the deviation of the data; an untrained network is off by about 1. CD and CT reach 0.04 and
-    // 0.06 with 40 levels in as many steps (training.rs).
+    // 0.06 with 40 levels in as many steps (training/losses.rs).
     assert!(distilled < 0.03 && isolated < 0.1, "{distilled}, {isolated}");
 }
