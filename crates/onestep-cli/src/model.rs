@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use onestep::model::Preconditioned;
-use onestep::train::checkpoint::{Damaged, ModelHeader, Which, load_model, stage_models};
+use onestep::train::checkpoint::{Damaged, ModelHeader, Which, load_model, read_header, stage_models};
 
 use crate::args::ModelArgs;
 use crate::failure::{Failure, Outcome};
@@ -39,14 +39,12 @@ pub fn open_with(path: &Path, with: &ModelArgs, device: &Device) -> Outcome<Open
 
 /// The same for a number of steps: of a run of progressive distillation, the model that was made for them.
 pub fn open_for(path: &Path, with: &ModelArgs, steps: Option<u32>, device: &Device) -> Outcome<Opened> {
-    let opened = open_with(path, with, device)?;
-    let (Some(made_for), Some(wanted)) = (opened.header.made_for_steps(), steps.map(|steps| steps as usize))
-    else {
-        return Ok(opened);
+    let Some(wanted) = steps.map(|steps| steps as usize) else { return open_with(path, with, device) };
+    // The header alone says whether this is the right one; weights may be gigabytes.
+    let made_for = match read_header(path, &which(&with.weights))?.header.made_for_steps() {
+        Some(made_for) if made_for != wanted => made_for,
+        _ => return open_with(path, with, device),
     };
-    if made_for == wanted {
-        return Ok(opened);
-    }
     let stages = stage_models(path)?;
     if let Some(folder) = stages.get(&wanted) {
         return open_with(folder, with, device);

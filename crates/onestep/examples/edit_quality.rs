@@ -13,7 +13,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use onestep::data::picture::{Grid, write_png};
-use onestep::data::{DataSpec, ImageShape, Pixels, Rounding, Split, open};
+use onestep::data::{DataSpec, ImageShape, Pixels, Rounding, open};
 use onestep::edit::{Colorize, Constraint, Edit, Inpaint, SuperResolve, Task, sample_edit};
 use onestep::eval::FeatureNetwork;
 use onestep::eval::features::EfficientNetLite0;
@@ -111,11 +111,7 @@ impl Subject {
         let rho = loaded.header.rho;
         let model = loaded.into_model(&device)?;
         let [side, _, _] = model.network().image();
-        let (source, split) = match data.strip_suffix(":test") {
-            Some(source) => (source, Some(Split::Test)),
-            None => (data, None),
-        };
-        let set = open(&DataSpec { image_size: Some(side), split, ..DataSpec::new(source) })?;
+        let set = open(&DataSpec { image_size: Some(side), ..DataSpec::named(data) })?;
         let shape = set.shape();
         let n = n.min(set.len());
         let (mut images, mut labels) = (Vec::new(), Vec::new());

@@ -6,13 +6,13 @@
 //!
 //! 64 images of `DATA` (`:test` behind it for its test part), each with noise of its own, at ten levels. For every model, the
 //! teacher's single estimate among them, two numbers: the root mean square distance of a value (images are in [-1, 1]) from the
-//! end of the teacher's path, and the grain: root mean square difference between neighbouring pixels, as a share of that of the
+//! end of the teacher's path, and the grain: root mean square difference between neighboring pixels, as a share of that of the
 //! end of the path. Below 1 is blur, above 1 are specks.
 
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use onestep::data::{DataSpec, Split, open};
+use onestep::data::{DataSpec, open};
 use onestep::edit::GivenNoise;
 use onestep::model::{Condition, Denoiser, Preconditioned};
 use onestep::noise::{Purpose, SamplingLevels, Stream};
@@ -40,11 +40,7 @@ fn main() -> Anything<()> {
     let path_of = open_model(teacher)?;
     let models = models.iter().map(open_model).collect::<Result<Vec<Preconditioned>, _>>()?;
     let [side, ..] = path_of.network().image();
-    let (source, split) = match data.strip_suffix(":test") {
-        Some(source) => (source, Some(Split::Test)),
-        None => (data.as_str(), None),
-    };
-    let set = open(&DataSpec { image_size: Some(side), split, ..DataSpec::new(source) })?;
+    let set = open(&DataSpec { image_size: Some(side), ..DataSpec::named(data) })?;
     let shape = set.shape();
     let n = N_IMAGES.min(set.len());
     let (mut clean, mut labels) = (Vec::new(), Vec::new());
@@ -80,8 +76,8 @@ fn main() -> Anything<()> {
         let end = values(sample_ode(&path_of, &levels, &OdeOptions::default(), noise, request)?);
         let mut row = format!("| {sigma} |");
         for model in std::iter::once(&path_of).chain(&models) {
-            let jump = model.denoise(tensor(noisy.clone()), &vec![sigma; n], &condition)?.clamp(-1.0, 1.0);
-            let jump = values(jump);
+            let jump = model.denoise(tensor(noisy.clone()), &vec![sigma; n], &condition)?;
+            let jump = values(jump.clamp(-1.0, 1.0));
             let grain = grain(&jump, dims) / grain(&end, dims);
             row += &format!(" {:.3}, {grain:.2} |", distance(&jump, &end));
         }
@@ -100,7 +96,7 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
     (squares / a.len() as f64).sqrt()
 }
 
-/// Root mean square difference of horizontal neighbours.
+/// Root mean square difference of horizontal neighbors.
 fn grain(images: &[f32], [_, _, width, channels]: [usize; 4]) -> f64 {
     let rows = images.chunks_exact(width * channels);
     let squares =

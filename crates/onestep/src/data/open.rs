@@ -79,6 +79,16 @@ impl DataSpec {
             limit: None,
         }
     }
+
+    /// The same, of one part of a source that comes in two where `:train` or `:test` stands behind its name.
+    pub fn named(name: &str) -> Self {
+        let parts = [(":test", Split::Test), (":train", Split::Train)];
+        let part = parts.into_iter().find_map(|(suffix, split)| Some((name.strip_suffix(suffix)?, split)));
+        match part {
+            Some((source, split)) => Self { split: Some(split), ..Self::new(source) },
+            None => Self::new(name),
+        }
+    }
 }
 
 fn yes() -> bool {

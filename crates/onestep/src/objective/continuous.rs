@@ -28,6 +28,10 @@ impl TangentNormalization {
     /// A tangent of length one has a mean square of 1/`n_values`. A weighting that began at zero would have to climb to
     /// ln `n_values`, 8 for an image of 32x32, by the model's own small steps, and levels that are drawn seldom would count for
     /// next to nothing until it is there.
+    ///
+    /// # Source
+    ///
+    /// None: Lu and Song 2024 (arXiv:2410.11081) do not say where theirs starts.
     pub fn first_weighting(self, n_values: usize) -> f64 {
         match self {
             Self::Norm { .. } => (n_values.max(1) as f64).ln(),

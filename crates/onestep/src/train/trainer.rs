@@ -284,6 +284,9 @@ impl Trainer {
 
     /// Trains from where the run is to its last step, saving and previewing into `folder`.
     ///
+    /// Beside every `checkpoint_every` steps it saves at the recipe's [`milestones`](Recipe::milestones), which a folder that is
+    /// [`keeping`](RunFolder::keeping) them never removes.
+    ///
     /// Returns whether the last step was reached; if not, an observer asked to stop, and the state is saved.
     ///
     /// # Errors

@@ -124,21 +124,18 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
 
 fn open_models<'a>(name: &'a str, args: &CurveArgs, device: &Device) -> Outcome<Vec<Named<'a>>> {
     let path = require_model(name)?;
-    let opened = model::open_with(path, &args.with, device)?;
-    let [.., channels] = opened.model.network().image();
-    refuse_points(name, channels)?;
-    let mut models = Vec::new();
-    if opened.header.made_for_steps().is_some() {
-        for (_, folder) in
-            stage_models(path)?.into_iter().filter(|(n, _)| args.steps.0.contains(&(*n as u32)))
-        {
-            models.push(Named { name, opened: model::open_with(&folder, &args.with, device)? });
-        }
+    let stages = stage_models(path)?.into_iter().filter(|(n, _)| args.steps.0.contains(&(*n as u32)));
+    let mut paths: Vec<PathBuf> = stages.map(|(_, folder)| folder).collect();
+    if paths.is_empty() {
+        paths.push(path.to_path_buf());
     }
-    if models.is_empty() {
-        models.push(Named { name, opened });
-    }
-    Ok(models)
+    let open = |path: PathBuf| {
+        let opened = model::open_with(&path, &args.with, device)?;
+        let [.., channels] = opened.model.network().image();
+        refuse_points(name, channels)?;
+        Ok(Named { name, opened })
+    };
+    paths.into_iter().map(open).collect()
 }
 
 /// Every model with every sampler and number of steps that is for its kind.

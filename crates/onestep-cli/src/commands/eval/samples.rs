@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use onestep::data::{self, DataSpec, Dataset, Split};
+use onestep::data::{self, DataSpec, Dataset};
 use onestep::digest;
 use onestep::eval::{Collection, Generated, Images, Protocol, Stored};
 use onestep::sample::Plan;
@@ -256,14 +256,7 @@ pub fn protocol_of(name: Option<&str>) -> Outcome<Protocol> {
 
 /// How to look at images of a source: as they are, or brought to a size.
 pub fn spec(name: &str, image_size: Option<usize>) -> DataSpec {
-    // `train` and `test` are told apart by `:test` behind the name, for those sources that have both.
-    let part = [(":test", Split::Test), (":train", Split::Train)].into_iter();
-    let mut part = part.filter_map(|(suffix, split)| Some((name.strip_suffix(suffix)?, Some(split))));
-    let (source, split) = match part.next() {
-        Some(part) => part,
-        None => (name, None),
-    };
-    DataSpec { image_size, labels: false, split, ..DataSpec::new(source) }
+    DataSpec { image_size, labels: false, ..DataSpec::named(name) }
 }
 
 /// Whether a path is a model file, a step folder or a run folder.

@@ -10,8 +10,8 @@ use onestep::model::Condition;
 use onestep::noise::{SamplingLevels, SeedNoise};
 use onestep::sample::Request;
 
-use super::super::eval::samples::spec;
 use crate::args::SearchArgs;
+use crate::commands::eval::samples::spec;
 use crate::failure::{Failure, Outcome};
 use crate::model::Opened;
 
