@@ -4,9 +4,9 @@ use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
 use onestep::Error;
+use onestep::checkpoint::ErrorClass;
 use onestep::data::DataError;
 use onestep::eval::EvalError;
-use onestep::train::checkpoint::ErrorClass;
 use onestep::train::{RecipeError, TrainError};
 
 /// Exit codes, one meaning each.
@@ -142,7 +142,7 @@ from_library!(
     onestep::model::ModelError,
     onestep::perceptual::PerceptualError,
     onestep::noise::LevelsError,
-    onestep::train::checkpoint::CheckpointError,
+    onestep::checkpoint::CheckpointError,
     RecipeError,
     TrainError
 );

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use burn::tensor::Device;
+use onestep::checkpoint::{Damaged, ModelHeader, Which, load_model, read_header, stage_models};
 use onestep::model::Preconditioned;
-use onestep::train::checkpoint::{Damaged, ModelHeader, Which, load_model, read_header, stage_models};
 
 use crate::args::ModelArgs;
 use crate::failure::{Failure, Outcome};

@@ -12,6 +12,7 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use onestep::checkpoint::{Which, load_model};
 use onestep::data::picture::{Grid, write_png};
 use onestep::data::{DataSpec, ImageShape, Pixels, Rounding, open};
 use onestep::edit::{Colorize, Constraint, Edit, Inpaint, SuperResolve, Task, sample_edit};
@@ -20,7 +21,6 @@ use onestep::eval::features::EfficientNetLite0;
 use onestep::model::{Condition, Preconditioned};
 use onestep::noise::{Purpose, SamplingLevels, SeedNoise, Stream};
 use onestep::sample::Request;
-use onestep::train::checkpoint::{Which, load_model};
 
 type Anything<T> = Result<T, Box<dyn std::error::Error>>;
 

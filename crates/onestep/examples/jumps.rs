@@ -12,12 +12,12 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use onestep::checkpoint::{Which, load_model};
 use onestep::data::{DataSpec, open};
 use onestep::edit::GivenNoise;
 use onestep::model::{Condition, Denoiser, Preconditioned};
 use onestep::noise::{Purpose, SamplingLevels, Stream};
 use onestep::sample::{OdeOptions, Request, sample_ode};
-use onestep::train::checkpoint::{Which, load_model};
 
 type Anything<T> = Result<T, Box<dyn std::error::Error>>;
 

@@ -33,13 +33,13 @@ pub enum Error {
     Optimizer(#[from] crate::train::OptimizerError),
     /// An average that cannot be.
     #[error(transparent)]
-    Average(#[from] crate::train::AverageError),
+    Average(#[from] crate::checkpoint::AverageError),
     /// A run that cannot start or go on.
     #[error(transparent)]
     Train(#[from] crate::train::TrainError),
     /// A checkpoint that cannot be written or read.
     #[error(transparent)]
-    Checkpoint(#[from] crate::train::checkpoint::CheckpointError),
+    Checkpoint(#[from] crate::checkpoint::CheckpointError),
 }
 
 /// The result of anything that can go wrong in this library.

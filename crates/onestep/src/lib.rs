@@ -38,6 +38,8 @@
 //! # Ok::<(), onestep::Error>(())
 //! ```
 
+pub mod arrays;
+pub mod checkpoint;
 pub mod data;
 pub mod digest;
 pub mod edit;

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use onestep::checkpoint::{read_header, stage_models};
 use onestep::data::picture;
 use onestep::model::n_parameters;
-use onestep::train::checkpoint::{read_header, stage_models};
 use serde_json::json;
 
 use crate::args::InfoArgs;

@@ -4,10 +4,11 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use onestep::checkpoint::Which;
 use onestep::data::{self, Dataset};
 use onestep::model::{Preconditioned, n_parameters};
 use onestep::objective::Distance;
-use onestep::train::checkpoint::{RunFolder, Which};
+use onestep::train::RunFolder;
 use onestep::train::{MemoryForecast, Recipe, Trainer};
 
 use super::recipe::{human_images, read};

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
+use onestep::checkpoint::save_model;
 use onestep::model::Denoiser;
-use onestep::train::checkpoint::save_model;
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::{Case, Subject};

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use burn::tensor::Device;
+use onestep::checkpoint::{Format, ModelHeader, Which};
 use onestep::model::{Init, ParameterSpec, Preconditioned, Preconditioning, Weights};
 use onestep::objective::Weighting;
-use onestep::train::checkpoint::{Format, ModelHeader, Which};
 use onestep::train::{Noise, Objective, Recipe, Start, builtin_recipe};
 
 use crate::commands::recipe::read;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use onestep::checkpoint::{Which, load_model};
 use onestep::model::{Condition, Denoiser, NoiseRange, Precision, Preconditioned};
-use onestep::train::checkpoint::{Which, load_model};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use tempfile::TempDir;

@@ -3,16 +3,12 @@
 //! The state is two flat tensors a parameter and a count, and can be saved and restored to the bit. Scalars are
 //! computed in f64 on the host; everything element-wise is one fused operation of `onestep-kernels`.
 
-use std::collections::BTreeMap;
-
 use burn::tensor::{Device, Tensor, TensorData};
 use onestep_kernels::{AdamCoefficients, adam_update};
 use serde::{Deserialize, Serialize};
 
+use crate::arrays::NamedArrays;
 use crate::model::Weights;
-
-/// Arrays by name, with their shapes: what a tensor file holds and [`Weights::from_named`] takes.
-pub type NamedArrays = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
 /// Which optimizer, with everything but the learning rate.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

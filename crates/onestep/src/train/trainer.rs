@@ -11,11 +11,12 @@
 use burn::tensor::{Device, Tensor};
 
 use super::batches::{Batches, Levels, gap_stage};
-use super::checkpoint::{Checkpoint, Damaged, Format, ModelHeader, RunFolder, TrainState};
+use super::folder::{Checkpoint, RunFolder};
 use super::observer::{Event, Flow, Observer, loss_by_level};
 use super::recipe::{DirectionConfig, Objective, PathConfig, Recipe, Start};
 use super::start::{check_data, check_teacher, copy_weights};
 use super::{Average, LearnedWeighting, Optimizer, TrainError, blend, preview};
+use crate::checkpoint::{Damaged, Format, ModelHeader, TrainState};
 use crate::data::Dataset;
 use crate::model::{ModelError, Preconditioned, Weights};
 use crate::noise::HalvingStage;

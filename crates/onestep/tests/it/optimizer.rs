@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use onestep::checkpoint::AverageConfig;
 use onestep::model::{Builder, Init, ParameterSpec, Weights};
 use onestep::train::{
-    AdamConfig, Average, AverageConfig, Decay, LearningRate, Optimizer, OptimizerConfig, OptimizerError,
-    RadamConfig,
+    AdamConfig, Average, Decay, LearningRate, Optimizer, OptimizerConfig, OptimizerError, RadamConfig,
 };
 
 use crate::golden::{self, Array, Case};

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use burn::tensor::Device;
+use onestep::checkpoint::stage_models;
 use onestep::data::write_whole;
 use onestep::digest;
 use onestep::eval::{Generated, Metric, Protocol, Reference, Subject, score};
-use onestep::train::checkpoint::stage_models;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

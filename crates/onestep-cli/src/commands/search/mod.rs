@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use burn::tensor::Device;
+use onestep::checkpoint::{load_model, save_model};
 use onestep::edit::Task;
 use onestep::eval::{Collection, Generated, Metric, Protocol, Reference, Subject, collect, score};
 use onestep::noise::{LevelsError, SamplingLevels};
 use onestep::sample::{Found, Plan, search_levels};
-use onestep::train::checkpoint::{load_model, save_model};
 use serde_json::json;
 
 use super::edit::open_model;

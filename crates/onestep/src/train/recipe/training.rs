@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::AverageConfig;
 use crate::model::Precision;
 use crate::perceptual::WeightFiles;
-use crate::train::{Augmentation, AverageConfig, LearningRate, OptimizerConfig};
+use crate::train::{Augmentation, LearningRate, OptimizerConfig};
 
 /// What the weights start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

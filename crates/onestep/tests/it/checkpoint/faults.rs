@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use onestep::checkpoint::{Disk, Storage, StoredFile};
 use onestep::noise::{Purpose, Stream};
-use onestep::train::checkpoint::{Disk, Storage, StoredFile};
 
 /// What happens at the moment of the fault.
 #[derive(Debug, Clone, Copy, PartialEq)]

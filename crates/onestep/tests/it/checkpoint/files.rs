@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use onestep::model::{Builder, Init, ModelError, ParameterSpec, Weights};
-use onestep::train::checkpoint::{
+use onestep::checkpoint::{
     CheckpointError, ErrorClass, ModelHeader, TensorFileError, Which, load_model, read_header, save_model,
 };
+use onestep::model::{Builder, Init, ModelError, ParameterSpec, Weights};
 use safetensors::SafeTensors;
 
 use super::{header, specs, with_value};

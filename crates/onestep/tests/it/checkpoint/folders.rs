@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
+use onestep::checkpoint::{CheckpointError, ErrorClass, Which, load_model, read_header, stage_models};
 use onestep::model::{Builder, Init};
-use onestep::train::checkpoint::{
-    CheckpointError, ErrorClass, RunFolder, RunLock, Which, load_model, read_header, stage_models,
-};
+use onestep::train::{RunFolder, RunLock};
 
 use super::faults::{Fault, FaultyDisk};
 use super::{assert_same, checkpoint_at, files_under, load, names, specs, with_value};

@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use onestep::checkpoint::{CheckpointError, ErrorClass};
 use onestep::noise::{Purpose, Stream};
-use onestep::train::checkpoint::{CheckpointError, ErrorClass, RunFolder};
+use onestep::train::RunFolder;
 
 use super::faults::{Fault, FaultyDisk};
 use super::{assert_same, checkpoint_at, files_under, load, names};

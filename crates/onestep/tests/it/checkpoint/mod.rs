@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use onestep::checkpoint::AverageConfig;
+use onestep::checkpoint::{Format, ModelHeader, TrainState};
 use onestep::model::network::MlpConfig;
 use onestep::model::{Architecture, Builder, Init, ParameterSpec, Preconditioning, Weights};
-use onestep::train::checkpoint::{Checkpoint, Format, ModelHeader, Restored, RunFolder, TrainState};
-use onestep::train::{Average, AverageConfig, Optimizer, OptimizerConfig, RadamConfig};
+use onestep::train::{Average, Optimizer, OptimizerConfig, RadamConfig};
+use onestep::train::{Checkpoint, Restored, RunFolder};
 
 /// A few small parameters, one that is not trained, and one large enough to be written in pieces.
 pub fn specs() -> Arc<[ParameterSpec]> {

@@ -1,6 +1,7 @@
 //! Recipes: the published numbers, what they may not say, and what may be changed.
 
 use super::{device, teacher, tiny};
+use onestep::checkpoint::AverageConfig;
 use onestep::data::open;
 use onestep::model::Architecture;
 use onestep::model::network::SongConfig;
@@ -8,7 +9,7 @@ use onestep::noise::{AdaptiveExponent, Curriculum, Gap, Proposal, TargetRate};
 use onestep::objective::{Distance, Weighting};
 use onestep::perceptual::{Pooling, Trunk};
 use onestep::train::{
-    AverageConfig, MemoryForecast, Objective, PathConfig, Recipe, Trainer, builtin_recipe, builtin_recipes,
+    MemoryForecast, Objective, PathConfig, Recipe, Trainer, builtin_recipe, builtin_recipes,
 };
 
 #[test]

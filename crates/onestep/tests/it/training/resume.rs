@@ -4,7 +4,7 @@ use super::{device, files, flat, random_model, teacher, tiny, trainer};
 use burn::tensor::Tensor;
 use onestep::data::open;
 use onestep::sample::{Plan, default_levels, generate};
-use onestep::train::checkpoint::RunFolder;
+use onestep::train::RunFolder;
 use onestep::train::{Event, Flow, Recipe, Trainer};
 
 /// 2 + 4 steps are 6 steps, to the bit, for every method: weights, averages, target, optimizer, data order, noise, dropout.

@@ -1,7 +1,8 @@
 //! What changes in the course of a run: the stages of progressive distillation and of easy tuning, and the levels that models carry.
 
+use onestep::checkpoint::stage_models;
 use onestep::model::{Denoiser, Preconditioning};
-use onestep::train::checkpoint::{RunFolder, stage_models};
+use onestep::train::RunFolder;
 use onestep::train::{Batches, Event, Flow, Levels, Recipe, builtin_recipe};
 
 use super::{batch_of, tiny, trainer};

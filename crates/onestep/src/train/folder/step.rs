@@ -6,15 +6,28 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 
-use super::header::{Format, Manifest, OptimizerHeader, parse, render};
-use super::layout::{self, MODEL, OPTIMIZER, STATE, TARGET, TEACHER, WEIGHTING};
-use super::model::{read_arrays, read_manifest, weights_from};
-use super::tensors::NamedTensor;
-use super::writer::Writer;
-use super::{Checkpoint, CheckpointError, ModelHeader, Storage};
+use serde::{Deserialize, Serialize};
+
+use super::Checkpoint;
+use crate::arrays::NamedArrays;
+use crate::arrays::tensors::NamedTensor;
+use crate::checkpoint::layout::{self, MODEL, OPTIMIZER, STATE, TARGET, TEACHER, WEIGHTING};
+use crate::checkpoint::{
+    CheckpointError, Format, Manifest, ModelHeader, Storage, Writer, parse, read_arrays, read_manifest,
+    render, weights_from,
+};
 use crate::model::{ParameterSpec, Weights};
 use crate::objective::LevelWeighting;
-use crate::train::{Average, LearnedWeighting, NamedArrays, Optimizer};
+use crate::train::{Average, LearnedWeighting, Optimizer, OptimizerConfig};
+
+/// The header of `optim.safetensors`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OptimizerHeader {
+    pub format: Format,
+    pub optimizer: OptimizerConfig,
+    pub step: u64,
+}
 
 /// Writes all files of a checkpoint, `state.json` last.
 pub(super) fn write_step(
@@ -91,8 +104,10 @@ fn weighting_from(
         Some((spec.name.clone(), (shape, values)))
     });
     let weights = weights_from(path, &specs, values.collect(), device)?;
-    let optimizer = Optimizer::restore(header.optimizer, header.step, arrays, &weights, device)
-        .map_err(|reason| CheckpointError::WrongOptimizer { path: path.to_path_buf(), reason })?;
+    let optimizer =
+        Optimizer::restore(header.optimizer, header.step, arrays, &weights, device).map_err(|reason| {
+            CheckpointError::WrongOptimizer { path: path.to_path_buf(), reason: reason.into() }
+        })?;
     Ok(LearnedWeighting { weights, optimizer })
 }
 
@@ -161,8 +176,9 @@ impl Parts {
         let target = self.target.map(|arrays| fit(TARGET, arrays)).transpose()?;
         let teacher = self.teacher.map(|arrays| fit(TEACHER, arrays)).transpose()?;
         let (OptimizerHeader { optimizer, step, .. }, moments) = self.optimizer;
-        let optimizer = Optimizer::restore(optimizer, step, moments, &weights, device)
-            .map_err(|reason| CheckpointError::WrongOptimizer { path: folder.join(OPTIMIZER), reason })?;
+        let optimizer = Optimizer::restore(optimizer, step, moments, &weights, device).map_err(|reason| {
+            CheckpointError::WrongOptimizer { path: folder.join(OPTIMIZER), reason: reason.into() }
+        })?;
         let weighting =
             self.weighting.map(|parts| weighting_from(&folder.join(WEIGHTING), parts, device)).transpose()?;
         Ok(Checkpoint {

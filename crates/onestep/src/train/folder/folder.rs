@@ -6,12 +6,10 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
-use super::header::Manifest;
-use super::layout::{self, CHECKPOINTS, LATEST, TEMPORARY};
-use super::model::first_intact;
 use super::step::{read_step, write_step};
-use super::writer::Writer;
-use super::{Checkpoint, CheckpointError, Damaged, Disk, RunLock, Storage};
+use super::{Checkpoint, RunLock};
+use crate::checkpoint::layout::{self, CHECKPOINTS, LATEST, TEMPORARY};
+use crate::checkpoint::{CheckpointError, Damaged, Disk, Manifest, Storage, Writer, first_intact};
 use crate::model::ParameterSpec;
 
 /// A run folder that this process owns.

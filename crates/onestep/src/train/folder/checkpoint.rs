@@ -1,37 +1,8 @@
-//! Checkpoints: everything a run is, on disk, whole or not at all.
-//!
-//! 1. A [`RunFolder`] is opened by one process at a time ([`RunLock`]).
-//! 2. [`RunFolder::save`] writes a [`Checkpoint`] into a temporary folder, forces it to disk, renames it, and only then
-//!    says so in the file `latest`. A process that is killed, a full disk or a loss of power leaves the checkpoint before.
-//! 3. [`RunFolder::load`] gives back the newest checkpoint whose every byte is as it was saved.
-//! 4. [`load_model`] takes just the weights to sample from; [`save_model`] writes them as one file.
-//!
-//! The same state always gives the same bytes.
+//! A checkpoint: everything a run is at one moment.
 
-mod error;
-mod folder;
-mod header;
-mod layout;
-mod lock;
-mod model;
-mod step;
-mod storage;
-mod tensors;
-mod which;
-mod writer;
-
+use crate::checkpoint::{ModelHeader, TrainState};
 use crate::model::Weights;
 use crate::train::{Average, LearnedWeighting, Optimizer};
-
-pub use error::{CheckpointError, ErrorClass};
-pub use folder::{Restored, RunFolder, Saved};
-pub use header::{Format, ModelHeader, TrainState};
-pub use lock::RunLock;
-pub use model::{Damaged, LoadedModel, ModelSummary, load_model, read_header, stage_models};
-pub use storage::{Disk, Storage, StoredFile};
-pub use tensors::TensorFileError;
-pub use which::Which;
-pub use writer::save_model;
 
 /// Everything a run is at one moment. Cloning shares the numbers, so a copy can be saved while training goes on.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use std::io::Read;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 
 use super::{CHUNK, Entry, MAX_HEADER_BYTES, MAX_TENSORS, METADATA, METADATA_KEY, TensorFileError};
-use crate::train::NamedArrays;
+use crate::arrays::NamedArrays;
 
 /// A tensor file whose header has been read and checked.
 #[derive(Debug)]

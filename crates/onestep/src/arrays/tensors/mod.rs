@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 mod reader;
 mod writer;
 
-pub(super) use reader::TensorFile;
-pub(super) use writer::{NamedTensor, WriteError, write_tensors};
+pub(crate) use reader::TensorFile;
+pub(crate) use writer::{NamedTensor, WriteError, write_tensors};
 
 /// The one metadata key.
 const METADATA_KEY: &str = "onestep";

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::CheckpointError;
+use crate::checkpoint::CheckpointError;
 
 /// Name of the lock file in a run folder.
 const FILE: &str = ".lock";

@@ -3,9 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::tensors::TensorFileError;
+use crate::arrays::TensorFileError;
 use crate::model::ModelError;
-use crate::train::OptimizerError;
 
 /// A checkpoint that cannot be written or read.
 ///
@@ -98,7 +97,7 @@ pub enum CheckpointError {
         /// The file.
         path: PathBuf,
         /// Which array, and why.
-        reason: OptimizerError,
+        reason: Box<dyn std::error::Error + Send + Sync>,
     },
     /// State that was to be saved holds NaN or infinity; nothing was saved.
     #[error("`{tensor}` holds a value that is not finite at index {index}; refusing to save {}", path.display())]
@@ -198,7 +197,7 @@ impl CheckpointError {
     }
 
     /// The same error of another file: the one the reader knows, not the temporary one.
-    pub(super) fn at(self, path: &Path) -> Self {
+    pub(crate) fn at(self, path: &Path) -> Self {
         let path = path.to_path_buf();
         match self {
             Self::NotFinite { tensor, index, .. } => Self::NotFinite { path, tensor, index },
@@ -213,7 +212,7 @@ impl CheckpointError {
     /// Gives an error of the system the class it belongs to.
     ///
     /// `needed` is what a full disk is reported with: the bytes of the whole save, or 0 while reading.
-    pub(super) fn from_io(action: &'static str, path: &Path, reason: io::Error, needed: u64) -> Self {
+    pub(crate) fn from_io(action: &'static str, path: &Path, reason: io::Error, needed: u64) -> Self {
         use io::ErrorKind;
         let path = path.to_path_buf();
         match reason.kind() {

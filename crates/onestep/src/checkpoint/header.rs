@@ -6,9 +6,8 @@ use std::path::Path;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::CheckpointError;
+use super::{AverageConfig, CheckpointError};
 use crate::model::{Architecture, NoiseRange, Preconditioning};
-use crate::train::{AverageConfig, OptimizerConfig};
 
 /// The format this version writes, and the newest it reads.
 const FORMAT: u64 = 1;
@@ -126,7 +125,7 @@ pub struct TrainState {
 /// `state.json`: the last file of a step folder, which vouches for all the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Manifest {
+pub(crate) struct Manifest {
     pub format: Format,
     pub state: TrainState,
     /// The averages in the order of the recipe; the first is the one to use.
@@ -135,17 +134,8 @@ pub(super) struct Manifest {
     pub files: BTreeMap<String, String>,
 }
 
-/// The header of `optim.safetensors`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct OptimizerHeader {
-    pub format: Format,
-    pub optimizer: OptimizerConfig,
-    pub step: u64,
-}
-
 /// Reads JSON of this or an older format.
-pub(super) fn parse<T: DeserializeOwned>(
+pub(crate) fn parse<T: DeserializeOwned>(
     what: &'static str,
     path: &Path,
     text: &str,
@@ -169,7 +159,7 @@ pub(super) fn parse<T: DeserializeOwned>(
 }
 
 /// Writes JSON that is known to be readable: a NaN would become a `null` that nobody could load.
-pub(super) fn render<T: Serialize + DeserializeOwned>(
+pub(crate) fn render<T: Serialize + DeserializeOwned>(
     what: &'static str,
     path: &Path,
     value: &T,

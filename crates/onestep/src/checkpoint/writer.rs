@@ -5,13 +5,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::header::render;
-use super::tensors::{NamedTensor, WriteError, write_tensors};
 use super::{CheckpointError, Disk, ModelHeader, Storage};
+use crate::arrays::tensors::{NamedTensor, WriteError, write_tensors};
 use crate::digest::Digesting;
 use crate::model::Weights;
 
 /// Writes the files of one folder and keeps their digests.
-pub(super) struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     pub storage: &'a dyn Storage,
     /// Where they are written.
     pub folder: &'a Path,
@@ -23,7 +23,7 @@ pub(super) struct Writer<'a> {
 
 impl Writer<'_> {
     /// Writes a model file.
-    pub(super) fn model(
+    pub(crate) fn model(
         &mut self,
         name: &str,
         header: &ModelHeader,
@@ -38,7 +38,7 @@ impl Writer<'_> {
     }
 
     /// Writes a tensor file and forces it to disk.
-    pub(super) fn tensors(
+    pub(crate) fn tensors(
         &mut self,
         name: &str,
         metadata: &str,
@@ -48,7 +48,7 @@ impl Writer<'_> {
     }
 
     /// Writes text and forces it to disk.
-    pub(super) fn text(&mut self, name: &str, text: &str) -> Result<(), CheckpointError> {
+    pub(crate) fn text(&mut self, name: &str, text: &str) -> Result<(), CheckpointError> {
         self.file(name, |output| Ok(output.write_all(text.as_bytes())?))
     }
 

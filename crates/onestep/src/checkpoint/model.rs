@@ -9,11 +9,11 @@ use burn::tensor::Device;
 
 use super::header::{Manifest, parse};
 use super::layout::{self, CHECKPOINTS, LATEST, MODEL, STATE, TARGET};
-use super::tensors::{TensorFile, TensorFileError};
 use super::{CheckpointError, ModelHeader, Which};
+use crate::arrays::NamedArrays;
+use crate::arrays::tensors::{TensorFile, TensorFileError};
 use crate::digest::Digesting;
 use crate::model::{ParameterSpec, Preconditioned, Weights};
-use crate::train::NamedArrays;
 
 /// A step folder that could not be used.
 #[derive(Debug)]
@@ -163,7 +163,7 @@ fn find<T>(
 }
 
 /// Tries the step folders of a run in order; none if there are none.
-pub(super) fn first_intact<T>(
+pub(crate) fn first_intact<T>(
     run: &Path,
     read: impl Fn(&Path) -> Result<T, CheckpointError>,
 ) -> Result<Option<(Vec<Damaged>, T)>, CheckpointError> {
@@ -235,7 +235,7 @@ fn read_from_step<T>(
 }
 
 /// Reads a step folder's `state.json`.
-pub(super) fn read_manifest(folder: &Path) -> Result<Manifest, CheckpointError> {
+pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest, CheckpointError> {
     let path = folder.join(STATE);
     let text = std::fs::read_to_string(&path).map_err(|error| read_failed(&path, error))?;
     let manifest: Manifest = parse("training state", &path, &text)?;
@@ -261,7 +261,7 @@ fn open(path: &Path) -> Result<TensorFile<Digesting<File>>, CheckpointError> {
 }
 
 /// Reads a tensor file's metadata, arrays and digest, and compares the digest if one is known.
-pub(super) fn read_arrays(
+pub(crate) fn read_arrays(
     path: &Path,
     digest: Option<&str>,
 ) -> Result<(String, NamedArrays, String), CheckpointError> {
@@ -276,7 +276,7 @@ pub(super) fn read_arrays(
 }
 
 /// Puts arrays read from `file` in the place of a network's parameters.
-pub(super) fn weights_from(
+pub(crate) fn weights_from(
     file: &Path,
     specs: &Arc<[ParameterSpec]>,
     arrays: NamedArrays,

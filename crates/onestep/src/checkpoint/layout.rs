@@ -17,34 +17,34 @@ use std::path::{Path, PathBuf};
 
 use super::CheckpointError;
 
-pub(super) const MODEL: &str = "model.safetensors";
-pub(super) const TARGET: &str = "target.safetensors";
-pub(super) const TEACHER: &str = "teacher.safetensors";
-pub(super) const OPTIMIZER: &str = "optim.safetensors";
-pub(super) const WEIGHTING: &str = "weighting.safetensors";
-pub(super) const STATE: &str = "state.json";
-pub(super) const LATEST: &str = "latest";
-pub(super) const CHECKPOINTS: &str = "ckpt";
-pub(super) const TEMPORARY: &str = ".tmp-";
+pub(crate) const MODEL: &str = "model.safetensors";
+pub(crate) const TARGET: &str = "target.safetensors";
+pub(crate) const TEACHER: &str = "teacher.safetensors";
+pub(crate) const OPTIMIZER: &str = "optim.safetensors";
+pub(crate) const WEIGHTING: &str = "weighting.safetensors";
+pub(crate) const STATE: &str = "state.json";
+pub(crate) const LATEST: &str = "latest";
+pub(crate) const CHECKPOINTS: &str = "ckpt";
+pub(crate) const TEMPORARY: &str = ".tmp-";
 const REPLACED: &str = ".replaced";
 
 /// File name of the weights with this label.
-pub(super) fn weights_file(label: &str) -> String {
+pub(crate) fn weights_file(label: &str) -> String {
     format!("{label}.safetensors")
 }
 
 /// Name of the folder of a step.
-pub(super) fn step_name(step: u64) -> String {
+pub(crate) fn step_name(step: u64) -> String {
     format!("step-{step:08}")
 }
 
 /// Name of that folder while it is being replaced.
-pub(super) fn replaced_name(step: u64) -> String {
+pub(crate) fn replaced_name(step: u64) -> String {
     format!("{}{REPLACED}", step_name(step))
 }
 
 /// The step of a folder's name, and whether it is one being replaced; none for any other name.
-pub(super) fn parse_step(name: &str) -> Option<(u64, bool)> {
+pub(crate) fn parse_step(name: &str) -> Option<(u64, bool)> {
     let (base, replaced) = match name.strip_suffix(REPLACED) {
         Some(base) => (base, true),
         None => (name, false),
@@ -55,7 +55,7 @@ pub(super) fn parse_step(name: &str) -> Option<(u64, bool)> {
 
 /// What is in `RUN/ckpt`.
 #[derive(Debug, Default)]
-pub(super) struct Listing {
+pub(crate) struct Listing {
     /// Steps with a finished folder, ascending.
     pub steps: Vec<u64>,
     /// Steps with a folder that was being replaced, ascending.
@@ -65,7 +65,7 @@ pub(super) struct Listing {
 }
 
 /// Lists `RUN/ckpt`; a folder that does not exist holds nothing.
-pub(super) fn list(run: &Path) -> Result<Listing, CheckpointError> {
+pub(crate) fn list(run: &Path) -> Result<Listing, CheckpointError> {
     let folder = run.join(CHECKPOINTS);
     let failed = |reason| CheckpointError::Io { action: "list the folder", path: folder.clone(), reason };
     let mut listing = Listing::default();
@@ -91,7 +91,7 @@ pub(super) fn list(run: &Path) -> Result<Listing, CheckpointError> {
 }
 
 /// The step that `RUN/latest` names; none if there is no such file or it does not hold the name of a step folder.
-pub(super) fn latest(run: &Path) -> Result<Option<u64>, CheckpointError> {
+pub(crate) fn latest(run: &Path) -> Result<Option<u64>, CheckpointError> {
     let path = run.join(LATEST);
     match std::fs::read(&path) {
         Ok(bytes) => {
@@ -106,7 +106,7 @@ pub(super) fn latest(run: &Path) -> Result<Option<u64>, CheckpointError> {
 }
 
 /// The step folders of a run in the order in which to try them: the one `latest` names, then from the newest on.
-pub(super) fn candidates(run: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
+pub(crate) fn candidates(run: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
     let listing = list(run)?;
     let latest = latest(run)?;
     let mut order: Vec<(u64, bool)> = listing.steps.iter().map(|&step| (step, false)).collect();
