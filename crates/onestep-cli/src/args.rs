@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use onestep::model::Precision;
+use onestep::sample::Sampler;
 use serde::{Deserialize, Serialize};
 
 use crate::lists::{Classes, Indices, Levels, Seeds};
@@ -132,6 +133,20 @@ pub enum SamplerName {
     Ancestral,
     /// Models of progressive distillation: Euler's method on the levels they were made for.
     Progressive,
+}
+
+impl SamplerName {
+    /// What the library calls it.
+    pub fn sampler(self) -> Sampler {
+        match self {
+            Self::Multistep => Sampler::Multistep,
+            Self::Heun => Sampler::Heun,
+            Self::Euler => Sampler::Euler,
+            Self::Dpm2 => Sampler::Dpm2,
+            Self::Ancestral => Sampler::Ancestral,
+            Self::Progressive => Sampler::Progressive,
+        }
+    }
 }
 
 /// How a model draws, whatever becomes of the images.

@@ -7,6 +7,7 @@ use onestep::Error;
 use onestep::checkpoint::ErrorClass;
 use onestep::data::DataError;
 use onestep::eval::EvalError;
+use onestep::sample::SampleError;
 use onestep::train::{RecipeError, TrainError};
 
 /// Exit codes, one meaning each.
@@ -80,6 +81,7 @@ impl From<Error> for Failure {
             Error::Data(DataError::Write { source, .. }) => (write_code(source), vec![]),
             Error::Data(_) | Error::Weights(_) | Error::Perceptual(_) => (code::DATA, vec![]),
             Error::Edit(_) => (code::USAGE, vec![]),
+            Error::Sample(sample) => (code::USAGE, vec![sample_hint(sample)]),
             Error::Eval(EvalError::Data(DataError::Write { source, .. })) => (write_code(source), vec![]),
             Error::Eval(eval) => match eval {
                 EvalError::Setting { .. } => (code::USAGE, vec![]),
@@ -124,6 +126,24 @@ impl From<Error> for Failure {
     }
 }
 
+/// What to type instead of a way of drawing that the model does not have.
+fn sample_hint(error: &SampleError) -> String {
+    match error {
+        SampleError::CannotJump => {
+            "leave --sampler out, or distill the model first: onestep train emoji-cd --teacher MODEL ..."
+                .into()
+        }
+        SampleError::HasNoOde => "leave --sampler out, and choose how many jumps with --steps".into(),
+        SampleError::Churn { .. } => "--churn is EDM's S_churn, for example 40".into(),
+        SampleError::NoStage { known, .. } => {
+            let known = known.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+            format!("progressive distillation left those of these numbers of steps: {known}")
+        }
+        SampleError::NoClasses | SampleError::ClassCount { .. } => "leave --classes out".into(),
+        _ => "leave --sampler out".into(),
+    }
+}
+
 /// Library errors that arrive without the crate's wrapper around them.
 macro_rules! from_library {
     ($($error:ty),*) => {
@@ -139,6 +159,7 @@ from_library!(
     DataError,
     EvalError,
     onestep::edit::EditError,
+    SampleError,
     onestep::model::ModelError,
     onestep::perceptual::PerceptualError,
     onestep::noise::LevelsError,

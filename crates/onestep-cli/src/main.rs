@@ -8,6 +8,8 @@ mod features;
 mod lists;
 mod measure;
 mod model;
+mod old_model;
+mod old_sampling;
 mod progress;
 mod sampling;
 mod signals;

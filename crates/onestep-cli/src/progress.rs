@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use onestep::train::{Event, Flow, Observer};
+use onestep::observer::{Event, Flow, Observer};
 
 use crate::failure::{Outcome, io_failure};
 use crate::signals::StopFlag;
@@ -25,6 +25,33 @@ pub fn bar(length: u64, unit: &str, quiet: bool) -> ProgressBar {
     let template = format!("{{bar:30}} {{pos}}/{{len}} {unit} {{msg}}");
     let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(length).with_style(style)
+}
+
+/// Shows how many images are done.
+pub struct ImageBar {
+    bar: ProgressBar,
+}
+
+impl ImageBar {
+    /// A bar that counts in this unit, as [`bar`].
+    pub fn new(unit: &str, quiet: bool) -> Self {
+        Self { bar: bar(0, unit, quiet) }
+    }
+
+    /// Takes it away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Observer for ImageBar {
+    fn observe(&mut self, event: &Event) -> Flow {
+        if let &Event::Progress { done, total, .. } = event {
+            self.bar.set_length(total as u64);
+            self.bar.set_position(done as u64);
+        }
+        Flow::Continue
+    }
 }
 
 /// Watches a training run: shows it, logs it, and passes on the wish to stop.

@@ -18,8 +18,8 @@ use onestep::data::picture::{Grid, write_png};
 use onestep::data::{Dataset, ImageShape, Pixels, Sheet, open};
 use onestep::model::{Preconditioned, Preconditioning};
 use onestep::noise::SamplingLevels;
-use onestep::sample::{OdeEnd, OdeMethod, OdeOptions, Plan, default_levels, generate, trig_levels};
-use onestep::train::{Event, Objective, Recipe, Trainer, builtin_recipe};
+use onestep::sample::{Drawing, OdeOptions, Plan, Sampler, generate};
+use onestep::train::{Event, Recipe, Trainer, builtin_recipe};
 
 const N_POINTS: usize = 8192;
 
@@ -57,7 +57,10 @@ fn main() -> Anything<()> {
         let seconds = started.elapsed().as_secs_f64();
         let draw = |(model, plan): (&Preconditioned, Plan)| -> Anything<Vec<[f64; 2]>> {
             let seeds: Vec<u64> = (0..N_POINTS as u64).collect();
-            let samples = generate(model, &plan, &seeds, None, N_POINTS, &device, &mut |_| true)?;
+            let shape = ImageShape { height: 1, width: 1, channels: 2 };
+            let (plan, seeds, batch, device) = (&plan, &seeds, N_POINTS, &device);
+            let drawing = Drawing { model, shape, plan, seeds, labels: None, batch, device };
+            let samples = generate(&drawing, &mut ())?;
             Ok(samples.values.chunks_exact(2).map(|p| [f64::from(p[0]), f64::from(p[1])]).collect())
         };
         let distance = |points: &[[f64; 2]]| format!("{:.5}", energy_distance(points, &sets[0]));
@@ -137,19 +140,9 @@ fn plan<'a>(recipe: &Recipe, models: &'a [Stage], n: usize) -> Anything<(&'a Pre
     let stage = made_for.or(models.last()).ok_or("no model")?;
     let grid = SamplingLevels::karras(n + 1, noise.sigma_min, noise.sigma_max, noise.rho)?;
     let plan = match (stage.intervals, stage.model.preconditioning()) {
-        (Some(_), _) => Plan::progressive(grid),
-        (None, Preconditioning::Edm) => {
-            let options =
-                OdeOptions { method: OdeMethod::Euler, end: OdeEnd::LastLevel, ..OdeOptions::default() };
-            Plan::Ode { levels: grid, options }
-        }
-        _ => match recipe.sampling_levels(recipe.train.steps)? {
-            Some(levels) if levels.as_slice().len() == n => Plan::Multistep(levels),
-            _ if matches!(recipe.objective, Objective::Continuous { .. }) => {
-                Plan::Multistep(trig_levels(n, &noise.range())?)
-            }
-            _ => Plan::Multistep(default_levels(n, &noise.range(), noise.rho)?),
-        },
+        // A diffusion model, and a student of progressive distillation: n steps of Euler's method.
+        (Some(_), _) | (None, Preconditioning::Edm) => Sampler::Progressive.plan(grid, 0.0)?,
+        _ => recipe.profile(recipe.train.steps)?.plan(Some(n))?,
     };
     Ok((&stage.model, plan))
 }

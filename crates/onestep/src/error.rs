@@ -16,6 +16,9 @@ pub enum Error {
     /// A data set that cannot be read.
     #[error(transparent)]
     Data(#[from] crate::data::DataError),
+    /// A way of drawing that the model does not have.
+    #[error(transparent)]
+    Sample(#[from] crate::sample::SampleError),
     /// An edit that cannot be made.
     #[error(transparent)]
     Edit(#[from] crate::edit::EditError),

@@ -45,10 +45,12 @@ pub mod digest;
 pub mod edit;
 mod error;
 pub mod eval;
+mod front;
 pub mod interop;
 pub mod model;
 pub mod noise;
 pub mod objective;
+pub mod observer;
 pub mod perceptual;
 mod pickle;
 pub mod sample;
@@ -56,6 +58,7 @@ pub mod solver;
 pub mod train;
 
 pub use error::{Error, Result};
+pub use front::{DefiniteDraw, Draw, Model, OpenOptions, Origin, open};
 
 /// Name and version of this software, as written into checkpoints and pictures.
 pub const TOOL: &str = concat!("onestep ", env!("CARGO_PKG_VERSION"));

@@ -4,10 +4,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use burn::tensor::Device;
+use onestep::Model;
 use onestep::data::{DataSpec, open};
-use onestep::model::{NoiseRange, Preconditioned, Preconditioning, Weights};
-use onestep::noise::SamplingLevels;
-use onestep::sample::{Plan, generate};
+use onestep::model::{ModelKind, NoiseRange, Preconditioned, Preconditioning, Weights};
 use onestep::train::{Recipe, builtin_recipes};
 use serde_json::{Map, Value};
 
@@ -129,11 +128,10 @@ fn network(device: &Device) -> Finding {
         let network = recipe.network.build()?;
         let weights = Weights::initialize(network.parameters(), 0, device);
         let model = Preconditioned::new(network, weights, Preconditioning::Boundary, NoiseRange::default());
-        let plan = Plan::Multistep(SamplingLevels::new(vec![80.0])?);
-        let seeds = [0, 1, 2, 3, 4, 5, 6, 7];
-        generate(&model, &plan, &seeds[..1], None, 1, device, &mut |_| true)?;
+        let model = Model::from_network(model, ModelKind::Consistency, device);
+        model.draw().run()?;
         let started = Instant::now();
-        let samples = generate(&model, &plan, &seeds, None, 8, device, &mut |_| true)?;
+        let samples = model.draw().seeds(0..8).run()?;
         let millis = started.elapsed().as_secs_f64() * 1000.0;
         let finite = samples.values.iter().all(|value| value.is_finite());
         Ok(if finite {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::args::InfoArgs;
 use crate::failure::{Failure, Outcome, code};
-use crate::model::which;
+use crate::old_model::which;
 use crate::progress::human_bytes;
 
 /// Runs the command.

@@ -5,16 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use onestep::data::{Rounding, Sheet, image, npz, picture, write_whole};
-use onestep::sample::{Plan, Samples, generate};
+use onestep::data::{ImageShape, Sheet, picture, write_whole};
+use onestep::sample::{Sampler, SamplerSettings, Samples};
+use onestep::{DefiniteDraw, Draw, Model, Origin};
 use serde::{Deserialize, Serialize};
 
 use crate::args::{PrecisionName, SampleArgs};
 use crate::failure::{Failure, Outcome, code, io_failure};
-use crate::model::Opened;
-use crate::progress::bar;
-use crate::sampling::{self, Sampling};
-use crate::{device, model};
+use crate::progress::ImageBar;
+use crate::{device, model, sampling};
 
 /// Everything needed to make a picture again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,7 +31,7 @@ pub struct Parameters {
     #[serde(default)]
     pub precision: PrecisionName,
     /// The sampler.
-    pub sampler: String,
+    pub sampler: Sampler,
     /// The noise levels it visits.
     pub levels: Vec<f64>,
     /// Churn of an ODE sampler.
@@ -58,39 +57,36 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
         (None, Some(known)) => known.model.clone(),
         (None, None) => return Err(Failure::usage("name a model, or a picture to make again with --from")),
     };
-    let opened = match &known {
-        Some(known) => model::open(&path, &model::which(&known.weights), &device)?,
-        None => model::open_for(&path, &args.sampler.with, args.sampler.steps, &device)?,
+    let mut options = model::options(&args.sampler.with, &device);
+    options = match &known {
+        Some(known) => options.weights(&known.weights).precision(known.precision.precision()),
+        None => options.steps(args.sampler.steps.map(|steps| steps as usize)),
     };
-    if let Some(known) = known.as_ref().filter(|known| known.model_sha256 != opened.sha256) {
+    let opened = model::open(&path, &options)?;
+    let Origin { file, sha256, .. } = model::origin(&opened)?;
+    if let Some(known) = known.as_ref().filter(|known| known.model_sha256 != *sha256) {
         return Err(Failure::new(
             code::DATA,
-            format!("{} is not the model the picture was made with", opened.file.display()),
+            format!("{} is not the model the picture was made with", file.display()),
         )
-        .hint(format!("its SHA-256 was {}; the one given has {}", known.model_sha256, opened.sha256)));
+        .hint(format!("its SHA-256 was {}; the one given has {sha256}", known.model_sha256)));
     }
-    let parameters = match known {
-        Some(known) => Parameters { model: opened.file.clone(), ..known },
-        None => parameters(&args, &opened)?,
+    let drawing = match &known {
+        Some(known) => known.draw(&opened),
+        None => sampling::draw(&args.sampler, &opened, &args.seeds.0)?,
     };
-    let plan = plan(&parameters)?;
-    refuse_bad_output(&args.out, opened.model.network().image())?;
+    let drawing = drawing.batch(args.sampler.batch as usize).definite()?;
+    let parameters = match known {
+        Some(known) => {
+            Parameters { model: file.clone(), classes: drawing.classes().map(<[_]>::to_vec), ..known }
+        }
+        None => parameters(&args, &opened, &drawing)?,
+    };
+    refuse_bad_output(&args.out, opened.shape())?;
     let started = Instant::now();
-    let bar = bar(parameters.seeds.len() as u64, "images", quiet);
-    let samples = generate(
-        &opened.model.with_precision(parameters.precision.precision()),
-        &plan,
-        &parameters.seeds,
-        parameters.classes.as_deref(),
-        args.sampler.batch as usize,
-        &device,
-        &mut |done| {
-            bar.set_position(done as u64);
-            true
-        },
-    )?;
-    bar.finish_and_clear();
-    let parameters = Parameters { classes: samples.labels.clone(), ..parameters };
+    let mut bar = ImageBar::new("images", quiet);
+    let samples = drawing.run_with(&mut bar)?;
+    bar.finish();
     write(&args.out, &samples, &parameters)?;
     println!("{}", args.out.display());
     if !quiet {
@@ -99,7 +95,7 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
         eprintln!(
             "{n} image{} · {} · {} network evaluation{} each · {seconds:.2} s on {} threads",
             if n == 1 { "" } else { "s" },
-            parameters.sampler,
+            parameters.sampler.name(),
             parameters.nfe,
             if parameters.nfe == 1 { "" } else { "s" },
             device::threads(),
@@ -108,31 +104,37 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was typed, made definite by what the model's header says.
-fn parameters(args: &SampleArgs, opened: &Opened) -> Outcome<Parameters> {
-    let Sampling { sampler, levels, churn } = Sampling::choose(&args.sampler, opened)?;
-    let mut parameters = Parameters {
+/// Everything that makes these images again.
+fn parameters(args: &SampleArgs, opened: &Model, drawing: &DefiniteDraw<'_>) -> Outcome<Parameters> {
+    let Origin { file, sha256, .. } = model::origin(opened)?;
+    let SamplerSettings { sampler, levels, churn } = drawing.settings().clone();
+    Ok(Parameters {
         tool: onestep::TOOL.into(),
-        model: opened.file.clone(),
-        model_sha256: opened.sha256.clone(),
+        model: file.clone(),
+        model_sha256: sha256.clone(),
         weights: args.sampler.with.weights.clone(),
         precision: args.sampler.with.precision,
         sampler,
         levels,
         churn,
-        nfe: 0,
-        seeds: args.seeds.0.clone(),
-        classes: sampling::classes(&args.sampler, opened, args.seeds.0.len())?,
+        nfe: drawing.nfe(),
+        seeds: drawing.seeds().to_vec(),
+        classes: drawing.classes().map(<[_]>::to_vec),
         columns: args.columns,
         scale: args.scale.map(|scale| scale as usize),
-    };
-    parameters.nfe = plan(&parameters)?.nfe();
-    Ok(parameters)
+    })
 }
 
-fn plan(parameters: &Parameters) -> Outcome<Plan> {
-    let Parameters { sampler, levels, churn, .. } = parameters.clone();
-    Sampling { sampler, levels, churn }.plan()
+impl Parameters {
+    /// The same drawing from the same model.
+    fn draw<'a>(&self, model: &'a Model) -> Draw<'a> {
+        let Self { sampler, levels, churn, seeds, classes, .. } = self.clone();
+        let draw = model.draw().seeds(seeds).with(SamplerSettings { sampler, levels, churn });
+        match classes {
+            Some(classes) => draw.classes(classes),
+            None => draw,
+        }
+    }
 }
 
 /// The parameters inside a picture, or in the json beside anything else, as text.
@@ -163,10 +165,10 @@ fn read_parameters(path: &Path) -> Outcome<Parameters> {
 }
 
 /// Refuses an output that cannot work before an hour is spent on its images.
-fn refuse_bad_output(out: &Path, image: [usize; 3]) -> Outcome {
+fn refuse_bad_output(out: &Path, shape: ImageShape) -> Outcome {
     match out.extension().and_then(|e| e.to_str()) {
         Some("png") | None => {}
-        Some("npz") if image[0] * image[1] == 1 => {
+        Some("npz") if shape.height * shape.width == 1 => {
             return Err(Failure::usage("an npz holds images; the points of this model go into a .png"));
         }
         Some("npz") => {}
@@ -189,9 +191,7 @@ fn write(out: &Path, samples: &Samples, parameters: &Parameters) -> Outcome {
     let one_line = serde_json::to_string(parameters).unwrap_or_default();
     match out.extension().and_then(|e| e.to_str()) {
         Some("npz") => {
-            let bytes = image::bytes_from_values(&samples.values, Rounding::Truncate);
-            let labels = samples.labels.as_ref().map(|l| l.iter().map(|&l| l as i64).collect::<Vec<_>>());
-            npz::write(out, &bytes, samples.shape, labels.as_deref())?;
+            samples.save_npz(out)?;
         }
         Some(_) => {
             let sheet = Sheet { columns: parameters.columns, scale: parameters.scale };
@@ -206,12 +206,10 @@ fn write(out: &Path, samples: &Samples, parameters: &Parameters) -> Outcome {
                     columns: None,
                     ..parameters.clone()
                 };
-                let n = samples.shape.n_values();
-                let values = &samples.values[index * n..(index + 1) * n];
                 let file = out.join(format!("{seed:06}.png"));
                 let sheet = Sheet { columns: Some(1), scale: parameters.scale.or(Some(1)) };
                 let text = serde_json::to_string(&alone).unwrap_or_default();
-                sheet.write(&file, values, samples.shape, Some(&text))?;
+                sheet.write(&file, samples.values_of(index), samples.shape, Some(&text))?;
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::args::TrainArgs;
 use crate::failure::{Failure, Outcome, code};
 use crate::progress::{Watch, human_bytes};
 use crate::signals::StopFlag;
-use crate::{device, features, model};
+use crate::{device, features, model, old_model};
 
 /// Runs the command.
 pub fn run(args: TrainArgs, quiet: bool) -> Outcome<ExitCode> {
@@ -96,7 +96,7 @@ fn resolve(args: &TrainArgs) -> Outcome<Recipe> {
 }
 
 fn teacher(path: &Path, device: &burn::tensor::Device) -> Outcome<Preconditioned> {
-    model::open(path, &Which::Best, device)
+    old_model::open(path, &Which::Best, device)
         .map(|opened| opened.model)
         .map_err(|failure| failure.context(format!("the teacher {}", path.display())))
 }

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use onestep::checkpoint::{Format, ModelHeader, Which};
+use onestep::checkpoint::{Format, ModelHeader};
 use onestep::model::{Init, ParameterSpec, Preconditioned, Preconditioning, Weights};
 use onestep::objective::Weighting;
 use onestep::train::{Noise, Objective, Recipe, Start, builtin_recipe};
+use onestep::{Model, OpenOptions};
 
 use crate::commands::recipe::read;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome, code};
 use crate::model;
 
 /// Networks of the literature by name: the built-in recipe that holds them, and what is different.
@@ -65,8 +66,8 @@ impl Subject {
 
     /// A model's file says nothing about its training; it gets that of the small built-in recipe.
     fn from_file(path: &Path, settings: &[String], batch: usize, device: &Device) -> Outcome<Self> {
-        let opened = model::open(path, &Which::Best, device)?;
-        let header = opened.header;
+        let opened = model::open(path, &OpenOptions::default().device(device))?;
+        let header = model::origin(&opened)?.header.clone();
         let mut recipe = Recipe::parse(builtin_recipe("emoji-edm")?, &[])?;
         recipe.network = header.architecture.clone();
         recipe.noise = Noise {
@@ -76,7 +77,7 @@ impl Subject {
             rho: header.rho,
         };
         let recipe = trainable(recipe, settings, batch)?;
-        Ok(Self { name: path.display().to_string(), recipe, model: opened.model, header })
+        Ok(Self { name: path.display().to_string(), recipe, model: network_of(&opened)?, header })
     }
 }
 
@@ -105,6 +106,7 @@ fn header(recipe: &Recipe) -> ModelHeader {
         format: Format,
         architecture: recipe.network.clone(),
         preconditioning: recipe.preconditioning(),
+        kind: recipe.kind(),
         sigma_min: noise.sigma_min,
         sigma_max: noise.sigma_max,
         sigma_data: noise.sigma_data,
@@ -118,6 +120,12 @@ fn header(recipe: &Recipe) -> ModelHeader {
         sampling_levels: None,
         task_levels: Default::default(),
     }
+}
+
+/// The network of a model that came from a file.
+fn network_of(model: &Model) -> Outcome<Preconditioned> {
+    let network = model.network().cloned();
+    network.ok_or_else(|| Failure::new(code::INTERNAL, "a model without a network"))
 }
 
 /// Random weights, the same on every run, in which no layer is switched off: those that start at zero for the sake of

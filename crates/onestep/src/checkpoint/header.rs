@@ -7,7 +7,8 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{AverageConfig, CheckpointError};
-use crate::model::{Architecture, NoiseRange, Preconditioning};
+use crate::model::{Architecture, ModelKind, NoiseRange, Preconditioning};
+use crate::sample::SamplingProfile;
 
 /// The format this version writes, and the newest it reads.
 const FORMAT: u64 = 1;
@@ -41,6 +42,8 @@ pub struct ModelHeader {
     pub architecture: Architecture,
     /// What makes a denoiser of it.
     pub preconditioning: Preconditioning,
+    /// What kind of model it is, which decides how it is sampled from.
+    pub kind: ModelKind,
     /// Smallest noise level of training: standard deviation in the units of the data.
     pub sigma_min: f64,
     /// Largest noise level of training.
@@ -68,33 +71,46 @@ pub struct ModelHeader {
     pub task_levels: BTreeMap<String, Vec<f64>>,
 }
 
-/// The method of models that sample in the steps they were made for.
-const PROGRESSIVE: &str = "pd";
-
 impl ModelHeader {
+    /// Reads the header of the model file at `path`.
+    ///
+    /// Files written before headers named the kind of model are read as what their method implies.
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, CheckpointError> {
+        match with_kind(text) {
+            Some(text) => parse("model header", path, &text),
+            None => parse("model header", path, text),
+        }
+    }
+
     /// The noise that the model was made for.
     pub fn range(&self) -> NoiseRange {
         let &Self { sigma_min, sigma_max, sigma_data, .. } = self;
         NoiseRange { sigma_min, sigma_max, sigma_data }
     }
 
-    /// The number of steps that a student of progressive distillation was made for; none for other models.
-    pub fn made_for_steps(&self) -> Option<usize> {
-        let levels = self.sampling_levels.as_ref().filter(|_| self.method == PROGRESSIVE)?;
-        // n steps lie between n + 1 levels.
-        levels.len().checked_sub(1)
-    }
-
-    /// Whether the model has an ODE to follow, rather than jumping to its end.
-    ///
-    /// EDM's form is that of diffusion models alone. In TrigFlow's form both kinds are alike, and the method tells.
-    pub fn is_diffusion(&self) -> bool {
-        match self.preconditioning {
-            Preconditioning::Edm => true,
-            Preconditioning::Trig => self.method == "trigflow",
-            Preconditioning::TrigEdm | Preconditioning::Boundary => false,
+    /// What decides how the model is sampled from.
+    pub fn profile(&self) -> SamplingProfile {
+        SamplingProfile {
+            kind: self.kind,
+            preconditioning: self.preconditioning,
+            range: self.range(),
+            rho: self.rho,
+            levels: self.sampling_levels.clone(),
         }
     }
+}
+
+/// An older header with the kind of its model put in; none for a header that has it, or is none.
+fn with_kind(text: &str) -> Option<String> {
+    let mut header: serde_json::Value = serde_json::from_str(text).ok()?;
+    let fields = header.as_object_mut().filter(|fields| !fields.contains_key("kind"))?;
+    let kind = match fields.get("method")?.as_str()? {
+        "pd" => ModelKind::Progressive,
+        "edm" | "trigflow" => ModelKind::Diffusion,
+        _ => ModelKind::Consistency,
+    };
+    fields.insert("kind".into(), serde_json::to_value(kind).ok()?);
+    serde_json::to_string(&header).ok()
 }
 
 /// The place of a run that the weights do not tell.

@@ -91,7 +91,7 @@ impl LoadedModel {
 pub fn load_model(path: &Path, which: &Which) -> Result<LoadedModel, CheckpointError> {
     let (skipped, file, (header, arrays, sha256)) = find(path, which, |file, digest| {
         let (metadata, arrays, sha256) = read_arrays(file, digest)?;
-        Ok((parse("model header", file, &metadata)?, arrays, sha256))
+        Ok((ModelHeader::parse(file, &metadata)?, arrays, sha256))
     })?;
     Ok(LoadedModel { header, arrays, file, sha256, skipped })
 }
@@ -104,7 +104,7 @@ pub fn load_model(path: &Path, which: &Which) -> Result<LoadedModel, CheckpointE
 pub fn read_header(path: &Path, which: &Which) -> Result<ModelSummary, CheckpointError> {
     let (skipped, file, (header, tensors)) = find(path, which, |file, _| {
         let tensors = open(file)?;
-        let header = parse("model header", file, tensors.metadata())?;
+        let header = ModelHeader::parse(file, tensors.metadata())?;
         Ok((header, tensors.shapes().map(|(name, shape)| (name.to_string(), shape.to_vec())).collect()))
     })?;
     Ok(ModelSummary { header, tensors, file, skipped })
@@ -124,7 +124,9 @@ pub fn stage_models(run: &Path) -> Result<BTreeMap<usize, PathBuf>, CheckpointEr
     for step in layout::list(run)?.steps {
         let folder = run.join(CHECKPOINTS).join(layout::step_name(step));
         match read_header(&folder, &Which::Best) {
-            Ok(summary) => models.extend(summary.header.made_for_steps().map(|steps| (steps, folder))),
+            Ok(summary) => {
+                models.extend(summary.header.profile().made_for_steps().map(|steps| (steps, folder)))
+            }
             Err(error) if is_damage(&error) => {}
             Err(error) => return Err(error),
         }

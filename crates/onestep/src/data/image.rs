@@ -3,9 +3,13 @@
 //! Everywhere else an image is `f32` in [-1, 1], `[height, width, channels]`. A [`Pixels`] is an
 //! image still (or again) in bytes: what decoders return and encoders take.
 
+use std::path::Path;
+
 use ::image::imageops::{self, FilterType};
 use ::image::{ImageBuffer, Luma, Rgb};
+use burn::tensor::{Device, Tensor, TensorData};
 
+use super::picture::write_png;
 use super::{DataError, ImageShape};
 
 /// The longest side of an image that is decoded or made.
@@ -81,6 +85,45 @@ pub fn flip_horizontal(values: &mut [f32], shape: ImageShape) {
     }
 }
 
+/// Images of one shape as a tensor of values in [-1, 1], what models take.
+///
+/// # Shapes
+///
+/// Returns `[n, height, width, channels]`.
+///
+/// # Errors
+///
+/// [`DataError::Setting`] if there are none, or not all are of one shape.
+pub fn tensor_from_pixels(images: &[Pixels], device: &Device) -> Result<Tensor<4>, DataError> {
+    let bad = |reason: String| Err(DataError::Setting { setting: "images", reason });
+    let Some(shape) = images.first().map(Pixels::shape) else { return bad("there are none".into()) };
+    if let Some(other) = images.iter().find(|image| image.shape() != shape) {
+        return bad(format!("must be of one shape, not {shape} and {}", other.shape()));
+    }
+    let values = images.iter().flat_map(Pixels::values).collect();
+    let ImageShape { height, width, channels } = shape;
+    Ok(Tensor::from_data(TensorData::new(values, [images.len(), height, width, channels]), device))
+}
+
+/// The images in bytes that a tensor of values in [-1, 1] holds, one a sample.
+///
+/// # Shapes
+///
+/// `images`: `[n, height, width, channels]` with 1 or 3 channels; values outside [-1, 1] are clamped.
+///
+/// # Errors
+///
+/// As [`Pixels::new`].
+pub fn pixels_from_tensor(images: Tensor<4>, rounding: Rounding) -> Result<Vec<Pixels>, DataError> {
+    let [_, height, width, channels] = images.dims();
+    let shape = ImageShape { height, width, channels };
+    let values: Vec<f32> = images.into_data().iter::<f32>().collect();
+    values
+        .chunks_exact(shape.n_values().max(1))
+        .map(|values| Pixels::from_values(values, shape, rounding))
+        .collect()
+}
+
 /// An image in bytes, `[height, width, channels]`, grey or RGB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pixels {
@@ -111,6 +154,15 @@ impl Pixels {
             });
         }
         Ok(Self { shape, bytes })
+    }
+
+    /// Writes the image as a PNG, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Write`] if the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), DataError> {
+        write_png(path.as_ref(), self, None)
     }
 
     /// Rounds values in [-1, 1] to an image.

@@ -46,7 +46,7 @@ pub use builtin::builtin_names;
 pub use check::{BadSample, CheckReport, check};
 pub use decode::read_encoded;
 pub use error::DataError;
-pub use image::{Fit, Pixels, Rounding, flip_horizontal};
+pub use image::{Fit, Pixels, Rounding, flip_horizontal, pixels_from_tensor, tensor_from_pixels};
 pub use open::{DataSpec, Split, open};
 pub use output::write_whole;
 pub use sheet::Sheet;

@@ -2,15 +2,13 @@
 
 use std::ops::Range;
 
-use burn::tensor::Device;
 use rayon::prelude::*;
 
 use super::collection::Collection;
 use super::{Activations, EvalError, FeatureNetwork};
 use crate::Result;
 use crate::data::{Dataset, Pixels, Rounding};
-use crate::model::Preconditioned;
-use crate::sample::{Plan, generate};
+use crate::sample::{Drawing, generate};
 
 /// A numbered set of images in bytes.
 pub trait Images {
@@ -43,32 +41,18 @@ impl Images for Stored<'_> {
 }
 
 /// Images drawn from a model as they are needed, one a seed: a seed is an image, whatever is drawn beside it.
+#[derive(Clone, Copy)]
 pub struct Generated<'a> {
-    /// The model.
-    pub model: &'a Preconditioned,
-    /// The sampler.
-    pub plan: &'a Plan,
-    /// One seed an image.
-    pub seeds: &'a [u64],
-    /// One class an image; without them, class-conditional models draw one from each seed.
-    pub labels: Option<&'a [usize]>,
+    /// What is drawn.
+    pub drawing: Drawing<'a>,
     /// How values become bytes.
     pub rounding: Rounding,
-    /// Images drawn together; does not change them.
-    pub batch: usize,
-    /// Where to compute.
-    pub device: &'a Device,
 }
 
 impl Images for Generated<'_> {
     fn pixels(&self, range: Range<usize>) -> Result<Vec<Pixels>> {
-        let labels = self.labels.map(|labels| &labels[range.clone()]);
-        let seeds = &self.seeds[range];
-        let samples = generate(self.model, self.plan, seeds, labels, self.batch, self.device, &mut |_| true)?;
-        let images = samples.values.chunks_exact(samples.shape.n_values());
-        images
-            .map(|values| Ok(Pixels::from_values(values, samples.shape, self.rounding)?.into_rgb()))
-            .collect()
+        let samples = generate(&self.drawing.part(range), &mut ())?;
+        Ok(samples.pixels(self.rounding)?.into_iter().map(Pixels::into_rgb).collect())
     }
 }
 

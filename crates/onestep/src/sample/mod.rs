@@ -3,17 +3,22 @@
 //! [`sample_multistep`] is for consistency models; one step is its shortest case. [`sample_ode`] follows the
 //! probability-flow ODE of a diffusion model, the teacher.
 
+mod error;
 mod multistep;
 mod ode;
 mod plan;
+mod sampler;
+mod samples;
 mod search;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
+pub use error::SampleError;
 pub use multistep::{sample_multistep, sample_multistep_from};
 pub use ode::{Churn, OdeEnd, OdeMethod, OdeOptions, sample_ode};
-pub use plan::{Plan, Samples, class_of_seed, default_levels, generate, trig_levels};
-
+pub use plan::{Drawing, Plan, class_of_seed, classes_of_seeds, default_levels, generate, trig_levels};
+pub use sampler::{ODE_LEVELS, Sampler, SamplerSettings, SamplingProfile};
+pub use samples::{SampleGrid, Samples};
 pub use search::{Found, search_levels};
 
 use crate::model::{Condition, Denoiser, ModelError};

@@ -1,12 +1,15 @@
 //! Plans: everything about a sampler except the model and the seeds.
 
+use std::ops::Range;
+
 use burn::tensor::Device;
 
-use super::{OdeEnd, OdeMethod, OdeOptions, Request, sample_multistep, sample_ode};
+use super::{OdeOptions, Request, Samples, sample_multistep, sample_ode};
 use crate::Result;
 use crate::data::ImageShape;
-use crate::model::{Condition, NoiseRange, Preconditioned};
+use crate::model::{Condition, Denoiser, NoiseRange};
 use crate::noise::{LevelsError, Purpose, SamplingLevels, SeedNoise, Stream, sigma_from_trig};
+use crate::observer::{Observer, Work, tell};
 
 /// How images are drawn.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,14 +26,6 @@ pub enum Plan {
 }
 
 impl Plan {
-    /// How a model of progressive distillation samples: one Euler step from each level to the next, the last of which is
-    /// not evaluated.
-    pub fn progressive(levels: SamplingLevels) -> Self {
-        let options =
-            OdeOptions { method: OdeMethod::Euler, end: OdeEnd::LastLevel, ..OdeOptions::default() };
-        Self::Ode { levels, options }
-    }
-
     /// Network evaluations a sample.
     pub fn nfe(&self) -> usize {
         match self {
@@ -70,55 +65,62 @@ pub fn trig_levels(n: usize, range: &NoiseRange) -> Result<SamplingLevels, Level
     SamplingLevels::new([range.sigma_max].into_iter().take(n).chain(rest).collect())
 }
 
-/// Samples in the order of their seeds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Samples {
-    /// `[n, height, width, channels]`, flat; images in [-1, 1].
-    pub values: Vec<f32>,
-    /// Shape of one sample.
-    pub shape: ImageShape,
-    /// Class of each sample, for class-conditional models.
-    pub labels: Option<Vec<usize>>,
-}
-
 /// The class of a seed where nobody chose one: drawn from the seed itself, so that it is always the same.
 pub fn class_of_seed(seed: u64, n_classes: usize) -> usize {
     Stream::new(seed, Purpose::Label, 0, 0).below(n_classes as u64) as usize
 }
 
-/// Draws one sample a seed, `batch` at a time; answering false to the count of finished samples stops early.
+/// The classes of seeds where nobody chose them; none for a model without classes.
+pub fn classes_of_seeds(seeds: &[u64], n_classes: Option<usize>) -> Option<Vec<usize>> {
+    n_classes.map(|n_classes| seeds.iter().map(|&seed| class_of_seed(seed, n_classes)).collect())
+}
+
+/// Everything that decides which images are drawn, and how many together.
+#[derive(Clone, Copy)]
+pub struct Drawing<'a> {
+    /// What they are drawn from.
+    pub model: &'a dyn Denoiser,
+    /// Shape of one sample.
+    pub shape: ImageShape,
+    /// How they are drawn.
+    pub plan: &'a Plan,
+    /// One seed an image.
+    pub seeds: &'a [u64],
+    /// One class an image, where the model knows classes.
+    pub labels: Option<&'a [usize]>,
+    /// Images drawn together; does not change them.
+    pub batch: usize,
+    /// Where to compute.
+    pub device: &'a Device,
+}
+
+impl<'a> Drawing<'a> {
+    /// The drawing of some of the images only.
+    #[must_use]
+    pub fn part(self, range: Range<usize>) -> Self {
+        Self { seeds: &self.seeds[range.clone()], labels: self.labels.map(|labels| &labels[range]), ..self }
+    }
+}
+
+/// Draws one sample a seed, a batch at a time. An observer that asks to stop gets what is done so far.
 ///
 /// Images are clamped to [-1, 1]; points (1x1 samples) are not.
 ///
 /// # Randomness
 ///
-/// A seed is an image: the same alone, in any batch, on any number of threads. Where `labels` are not given, a
-/// class-conditional model takes [`class_of_seed`].
+/// A seed is an image: the same alone, in any batch, on any number of threads.
 ///
 /// # Errors
 ///
 /// Whatever the model returns, for example for labels it does not know.
-pub fn generate(
-    model: &Preconditioned,
-    plan: &Plan,
-    seeds: &[u64],
-    labels: Option<&[usize]>,
-    batch: usize,
-    device: &Device,
-    progress: &mut dyn FnMut(usize) -> bool,
-) -> Result<Samples> {
-    let [height, width, channels] = model.network().image();
-    let shape = ImageShape { height, width, channels };
-    let labels: Option<Vec<usize>> = match (labels, model.network().n_classes()) {
-        (Some(labels), _) => Some(labels.to_vec()),
-        (None, Some(n_classes)) => Some(seeds.iter().map(|&seed| class_of_seed(seed, n_classes)).collect()),
-        (None, None) => None,
-    };
+pub fn generate(drawing: &Drawing<'_>, observer: &mut dyn Observer) -> Result<Samples> {
+    let &Drawing { model, shape, plan, seeds, labels, batch, device } = drawing;
+    let ImageShape { height, width, channels } = shape;
     let mut values = Vec::with_capacity(seeds.len() * shape.n_values());
     let mut done = 0;
     for chunk in seeds.chunks(batch.max(1)) {
         let condition = Condition {
-            labels: labels.as_ref().map(|labels| labels[done..done + chunk.len()].to_vec()),
+            labels: labels.map(|labels| labels[done..done + chunk.len()].to_vec()),
             ..Condition::default()
         };
         let request = Request {
@@ -135,9 +137,10 @@ pub fn generate(
         };
         values.extend(images.into_data().iter::<f32>());
         done += chunk.len();
-        if !progress(done) {
+        if !tell(observer, Work::Drawing, done, seeds.len()) {
             break;
         }
     }
-    Ok(Samples { values, shape, labels: labels.map(|labels| labels[..done].to_vec()) })
+    let labels = labels.map(|labels| labels[..done].to_vec());
+    Ok(Samples { values, shape, seeds: seeds[..done].to_vec(), labels })
 }

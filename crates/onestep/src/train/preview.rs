@@ -4,15 +4,14 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
-use super::recipe::{Objective, Recipe};
+use super::recipe::Recipe;
 use crate::Result;
-use crate::data::Sheet;
-use crate::model::Preconditioned;
-use crate::noise::SamplingLevels;
-use crate::sample::{OdeOptions, Plan, default_levels, generate, trig_levels};
+use crate::data::{ImageShape, Sheet};
+use crate::model::{ModelKind, Preconditioned};
+use crate::sample::{Drawing, classes_of_seeds, generate};
 
-/// Levels of the teacher's preview: EDM's setting for 32x32 images.
-const HEUN_LEVELS: usize = 18;
+/// Images drawn together.
+const BATCH: usize = 64;
 
 /// Writes one picture per number of steps (1, 2 and 4; a diffusion model by Heun's method) into
 /// `folder/previews` and returns the files.
@@ -31,34 +30,23 @@ pub fn write(
     step: u64,
     device: &Device,
 ) -> Result<Vec<PathBuf>> {
-    let noise = &recipe.noise;
-    let plans = match recipe.objective {
-        Objective::Denoising { .. } => {
-            let levels = SamplingLevels::karras(HEUN_LEVELS, noise.sigma_min, noise.sigma_max, noise.rho)?;
-            vec![Plan::Ode { levels, options: OdeOptions::default() }]
-        }
-        Objective::ProgressiveDistillation { .. } => {
-            recipe.sampling_levels(step)?.map(Plan::progressive).into_iter().collect()
-        }
-        Objective::Continuous { .. } => [1, 2, 4]
-            .into_iter()
-            .map(|n| trig_levels(n, &noise.range()).map(Plan::Multistep))
-            .collect::<Result<_, _>>()?,
-        Objective::Consistency { .. } | Objective::Tuning { .. } => [1, 2, 4]
-            .into_iter()
-            .map(|n| match recipe.sampling_levels(step)? {
-                Some(levels) if levels.as_slice().len() == n => Ok(Plan::Multistep(levels)),
-                _ => default_levels(n, &noise.range(), noise.rho).map(Plan::Multistep),
-            })
-            .collect::<Result<_, _>>()?,
+    let profile = recipe.profile(step)?;
+    let steps: &[Option<usize>] = match profile.kind {
+        ModelKind::Consistency => &[Some(1), Some(2), Some(4)],
+        ModelKind::Diffusion | ModelKind::Progressive => &[None],
     };
-    let [height, width, _] = model.network().image();
+    let [height, width, channels] = model.network().image();
+    let shape = ImageShape { height, width, channels };
     // Points of a toy distribution need many to show a shape; large images are slow to make.
     let n_seeds = if height * width == 1 { 2048 } else { (65_536 / (height * width)).clamp(4, 64) as u64 };
     let seeds: Vec<u64> = (0..n_seeds).collect();
     let mut files = Vec::new();
-    for plan in plans {
-        let images = generate(model, &plan, &seeds, None, 64, device, &mut |_| true)?;
+    let labels = classes_of_seeds(&seeds, model.network().n_classes());
+    for &steps in steps {
+        let plan = profile.plan(steps)?;
+        let (seeds, labels) = (seeds.as_slice(), labels.as_deref());
+        let drawing = Drawing { model, shape, plan: &plan, seeds, labels, batch: BATCH, device };
+        let images = generate(&drawing, &mut ())?;
         let file = folder.join("previews").join(format!("step-{step:08}-nfe-{}.png", plan.nfe()));
         Sheet::AUTO.write(&file, &images.values, images.shape, None)?;
         files.push(file);

@@ -247,6 +247,7 @@ impl Trainer {
                 format: Format,
                 architecture: self.recipe.network.clone(),
                 preconditioning: self.recipe.preconditioning(),
+                kind: self.recipe.kind(),
                 sigma_min: noise.sigma_min,
                 sigma_max: noise.sigma_max,
                 sigma_data: noise.sigma_data,

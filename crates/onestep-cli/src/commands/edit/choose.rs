@@ -11,8 +11,8 @@ use super::work::open_editor;
 use crate::args::{CommonArgs, EditCommand, FitName, Subjects};
 use crate::failure::{Failure, Outcome};
 use crate::lists::Classes;
-use crate::model::Opened;
-use crate::sampling::multistep_levels;
+use crate::old_model::Opened;
+use crate::old_sampling::multistep_levels;
 
 /// More classes than these are not tried one by one.
 const MAX_GUESSED: usize = 64;

@@ -13,7 +13,7 @@ use onestep::sample::{Request, sample_multistep};
 use super::inputs::{Inputs, Picture, unknown};
 use super::parameters::Parameters;
 use crate::failure::{Failure, Outcome};
-use crate::model::Opened;
+use crate::old_model::Opened;
 
 /// Pictures that are made together.
 const BATCH: usize = 64;

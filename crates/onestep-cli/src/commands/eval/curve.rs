@@ -20,8 +20,8 @@ use crate::args::{CurveArgs, SamplerArgs, SamplerName};
 use crate::device;
 use crate::failure::{Failure, Outcome, code, io_failure};
 use crate::lists::Seeds;
-use crate::model::{self, Opened};
-use crate::sampling::Sampling;
+use crate::old_model::{self as model, Opened};
+use crate::old_sampling::Sampling;
 use crate::signals::StopFlag;
 
 /// One measured point.
@@ -143,11 +143,11 @@ fn tasks<'a>(args: &CurveArgs, models: &'a [Named<'a>]) -> Vec<Task<'a>> {
     let mut tasks = Vec::new();
     for model in models {
         let header = &model.opened.header;
-        if let Some(steps) = header.made_for_steps() {
+        if let Some(steps) = header.profile().made_for_steps() {
             tasks.push(Task { model, sampler: SamplerName::Progressive, steps: steps as u32 });
             continue;
         }
-        let (samplers, steps) = if header.is_diffusion() {
+        let (samplers, steps) = if header.kind == onestep::model::ModelKind::Diffusion {
             (args.samplers.as_slice(), &args.ode_steps)
         } else {
             (&[SamplerName::Multistep][..], &args.steps)
@@ -194,14 +194,19 @@ fn measure(
         folder.join(format!("{}-{}-{}.safetensors", sampling.sampler, steps, &told[..12]))
     });
     let mut collection = collecting::begin(subject, kept.as_deref(), true)?;
+    let [height, width, channels] = opened.model.network().image();
+    let labels = onestep::sample::classes_of_seeds(&seeds.0, opened.model.network().n_classes());
     let images = Generated {
-        model: &opened.model,
-        plan: &plan,
-        seeds: &seeds.0,
-        labels: None,
+        drawing: onestep::sample::Drawing {
+            model: &opened.model,
+            shape: onestep::data::ImageShape { height, width, channels },
+            plan: &plan,
+            seeds: &seeds.0,
+            labels: labels.as_deref(),
+            batch: args.batch as usize,
+            device,
+        },
         rounding: protocol.rounding,
-        batch: args.batch as usize,
-        device,
     };
     let blocks = 0..collection.subject().n_blocks();
     let mut took = kept.as_deref().map_or_else(Took::default, Took::read);

@@ -12,14 +12,14 @@ use crate::args::LikelihoodArgs;
 use crate::failure::{Failure, Outcome, code};
 use crate::progress::{bar, human_seconds};
 use crate::signals::StopFlag;
-use crate::{device, model};
+use crate::{device, old_model as model};
 
 /// Runs the command.
 pub fn run(args: &LikelihoodArgs, quiet: bool) -> Outcome<ExitCode> {
     let device = device::open(args.device)?;
     let stop = StopFlag::listen()?;
     let opened = model::open(&args.model, &model::which(&args.weights), &device)?;
-    if !opened.header.is_diffusion() {
+    if opened.header.kind != onestep::model::ModelKind::Diffusion {
         return Err(Failure::usage(
             "this is a consistency model: it has no ODE whose volume could be followed",
         )

@@ -13,8 +13,8 @@ use super::refuse_points;
 use crate::args::{EvalArgs, PrecisionName};
 use crate::failure::{Failure, Outcome, code};
 use crate::lists::Seeds;
-use crate::model::{self, Opened};
-use crate::sampling::{self, Sampling};
+use crate::old_model::{self as model, Opened};
+use crate::old_sampling::{self as sampling, Sampling};
 
 /// Images of a model where nobody said how many, and the protocol does not either.
 const DRAWN: usize = 10_000;
@@ -49,6 +49,7 @@ pub struct DrawnSamples {
     plan: Plan,
     seeds: Seeds,
     classes: Option<Vec<usize>>,
+    drawn_classes: Option<Vec<usize>>,
     precision: PrecisionName,
     batch: usize,
 }
@@ -159,15 +160,21 @@ impl Samples {
         match self {
             Self::Collected { .. } => unreachable!("what was collected is not collected again"),
             Self::Stored(stored) => Box::new(stored.images()),
-            Self::Drawn(drawn) => Box::new(Generated {
-                model: &drawn.opened.model,
-                plan: &drawn.plan,
-                seeds: &drawn.seeds.0,
-                labels: drawn.classes.as_deref(),
-                rounding: protocol.rounding,
-                batch: drawn.batch,
-                device,
-            }),
+            Self::Drawn(drawn) => {
+                let [height, width, channels] = drawn.opened.model.network().image();
+                Box::new(Generated {
+                    drawing: onestep::sample::Drawing {
+                        model: &drawn.opened.model,
+                        shape: onestep::data::ImageShape { height, width, channels },
+                        plan: &drawn.plan,
+                        seeds: &drawn.seeds.0,
+                        labels: drawn.drawn_classes.as_deref(),
+                        batch: drawn.batch,
+                        device,
+                    },
+                    rounding: protocol.rounding,
+                })
+            }
         }
     }
 }
@@ -245,7 +252,19 @@ impl DrawnSamples {
         let sampling = Sampling::choose(&args.sampler, &opened)?;
         let classes = sampling::classes(&args.sampler, &opened, seeds.0.len())?;
         let (plan, precision) = (sampling.plan()?, args.sampler.with.precision);
-        Ok(Self { opened, sampling, plan, seeds, classes, precision, batch: args.sampler.batch as usize })
+        let drawn_classes = classes
+            .clone()
+            .or_else(|| onestep::sample::classes_of_seeds(&seeds.0, opened.model.network().n_classes()));
+        Ok(Self {
+            opened,
+            sampling,
+            plan,
+            seeds,
+            classes,
+            drawn_classes,
+            precision,
+            batch: args.sampler.batch as usize,
+        })
     }
 }
 

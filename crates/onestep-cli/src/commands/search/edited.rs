@@ -13,7 +13,7 @@ use onestep::sample::Request;
 use crate::args::SearchArgs;
 use crate::commands::eval::samples::spec;
 use crate::failure::{Failure, Outcome};
-use crate::model::Opened;
+use crate::old_model::Opened;
 
 /// Share of a side that is to be filled in, in the middle.
 const MISSING: f64 = 0.5;

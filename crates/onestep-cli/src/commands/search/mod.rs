@@ -19,7 +19,7 @@ use super::eval::samples::protocol_of;
 use super::eval::{LazyNetwork, reference};
 use crate::args::SearchArgs;
 use crate::failure::{Failure, Outcome, code};
-use crate::model::{self, Opened};
+use crate::old_model::{self as model, Opened};
 use crate::signals::StopFlag;
 use crate::{device, progress};
 use edited::{Edited, Originals};
@@ -147,14 +147,19 @@ impl Trial<'_> {
             None => {
                 let plan = Plan::Multistep(levels.clone());
                 let seeds: Vec<u64> = (0..self.n as u64).collect();
+                let [height, width, channels] = opened.model.network().image();
+                let labels = onestep::sample::classes_of_seeds(&seeds, opened.model.network().n_classes());
                 let images = Generated {
-                    model: &opened.model,
-                    plan: &plan,
-                    seeds: &seeds,
-                    labels: None,
+                    drawing: onestep::sample::Drawing {
+                        model: &opened.model,
+                        shape: onestep::data::ImageShape { height, width, channels },
+                        plan: &plan,
+                        seeds: &seeds,
+                        labels: labels.as_deref(),
+                        batch,
+                        device,
+                    },
                     rounding: protocol.rounding,
-                    batch,
-                    device,
                 };
                 collect(&images, network, &mut collection, blocks, SEEN_TOGETHER, go_on)?;
             }

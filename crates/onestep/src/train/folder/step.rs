@@ -135,7 +135,7 @@ pub(super) fn read_step(folder: &Path) -> Result<Parts, CheckpointError> {
         }
     };
     let (metadata, weights) = read(MODEL)?;
-    let header = parse("model header", &folder.join(MODEL), &metadata)?;
+    let header = ModelHeader::parse(&folder.join(MODEL), &metadata)?;
     let averages = manifest
         .averages
         .iter()

@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::DataSpec;
 use crate::model::network::Architecture;
-use crate::model::{NoiseRange, Preconditioning};
+use crate::model::{ModelKind, NoiseRange, Preconditioning};
 use crate::noise::{Curriculum, HalvingStage, LevelsError, SamplingLevels};
 use crate::objective::{Distance, RateWeighting};
 use crate::perceptual::WeightFiles;
+use crate::sample::SamplingProfile;
 
 pub use error::RecipeError;
 pub use objective::{DirectionConfig, Objective, PathConfig};
@@ -188,6 +189,32 @@ impl Recipe {
             }
             _ => None,
         }
+    }
+
+    /// What kind of model it trains.
+    pub fn kind(&self) -> ModelKind {
+        match self.objective {
+            Objective::Denoising { .. } => ModelKind::Diffusion,
+            Objective::ProgressiveDistillation { .. } => ModelKind::Progressive,
+            Objective::Consistency { .. } | Objective::Tuning { .. } | Objective::Continuous { .. } => {
+                ModelKind::Consistency
+            }
+        }
+    }
+
+    /// How the model trained for `steps` updates is sampled from where nobody says.
+    ///
+    /// # Errors
+    ///
+    /// [`LevelsError`] if the recipe's levels are none.
+    pub fn profile(&self, steps: u64) -> Result<SamplingProfile, LevelsError> {
+        Ok(SamplingProfile {
+            kind: self.kind(),
+            preconditioning: self.preconditioning(),
+            range: self.noise.range(),
+            rho: self.noise.rho,
+            levels: self.sampling_levels(steps)?.map(|levels| levels.as_slice().to_vec()),
+        })
     }
 
     /// How the trained model's output is put together: consistency models get the boundary form.

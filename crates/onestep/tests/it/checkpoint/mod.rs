@@ -12,7 +12,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use onestep::checkpoint::AverageConfig;
 use onestep::checkpoint::{Format, ModelHeader, TrainState};
 use onestep::model::network::MlpConfig;
-use onestep::model::{Architecture, Builder, Init, ParameterSpec, Preconditioning, Weights};
+use onestep::model::{Architecture, Builder, Init, ModelKind, ParameterSpec, Preconditioning, Weights};
 use onestep::train::{Average, Optimizer, OptimizerConfig, RadamConfig};
 use onestep::train::{Checkpoint, Restored, RunFolder};
 
@@ -31,6 +31,7 @@ pub fn header() -> ModelHeader {
         format: Format,
         architecture: Architecture::Mlp(MlpConfig::new(2)),
         preconditioning: Preconditioning::Boundary,
+        kind: ModelKind::Consistency,
         sigma_min: 0.002,
         sigma_max: 80.0,
         sigma_data: 0.5,

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use onestep::Result;
-use onestep::data::{Pixels, Rounding, open};
+use onestep::data::{ImageShape, Pixels, Rounding, open};
 use onestep::eval::{
     BLOCK, Collection, EvalError, FeatureNetwork, Generated, Images, Progress, Protocol, Stored, Subject,
     collect,
 };
 use onestep::model::{Architecture, NoiseRange, Preconditioned, Preconditioning, Weights};
 use onestep::noise::SamplingLevels;
-use onestep::sample::Plan;
+use onestep::sample::{Drawing, Plan};
 
 use super::{Quarters, small_unet};
 use crate::data::{RGB8, picture};
@@ -156,15 +156,19 @@ fn generated_images_do_not_depend_on_batches_and_shards() {
     let model = Preconditioned::new(network, weights, Preconditioning::Boundary, NoiseRange::default());
     let plan = Plan::Multistep(SamplingLevels::new(vec![80.0, 2.5]).unwrap());
     let seeds: Vec<u64> = (100..100 + BLOCK as u64 + 9).collect();
+    let [height, width, channels] = model.network().image();
     let run = |batch, shards: &[std::ops::Range<usize>]| {
         let images = Generated {
-            model: &model,
-            plan: &plan,
-            seeds: &seeds,
-            labels: None,
+            drawing: Drawing {
+                model: &model,
+                shape: ImageShape { height, width, channels },
+                plan: &plan,
+                seeds: &seeds,
+                labels: None,
+                batch,
+                device: &device,
+            },
             rounding: Rounding::Edm,
-            batch,
-            device: &device,
         };
         let subject = Subject::new(&Quarters, "drawn".into(), seeds.len(), &Protocol::ALL[0], 10);
         let mut merged = Collection::new(subject.clone()).unwrap();

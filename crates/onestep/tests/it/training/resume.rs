@@ -116,8 +116,20 @@ fn a_seed_is_an_image_with_its_class_in_any_batch() {
     let recipe = tiny("ct", &[]);
     let model = random_model(&recipe);
     let plan = Plan::Multistep(default_levels(2, &recipe.noise.range(), 7.0).unwrap());
-    let draw =
-        |seeds: &[u64], batch| generate(&model, &plan, seeds, None, batch, &device(), &mut |_| true).unwrap();
+    let draw = |seeds: &[u64], batch| {
+        let [height, width, channels] = model.network().image();
+        let labels = onestep::sample::classes_of_seeds(seeds, model.network().n_classes());
+        let drawing = onestep::sample::Drawing {
+            model: &model,
+            shape: onestep::data::ImageShape { height, width, channels },
+            plan: &plan,
+            seeds,
+            labels: labels.as_deref(),
+            batch,
+            device: &device(),
+        };
+        generate(&drawing, &mut ()).unwrap()
+    };
     let together = draw(&[3, 17, 4, 8, 15], 64);
     for batch in [1, 2, 3] {
         assert_eq!(draw(&[3, 17, 4, 8, 15], batch), together, "batches of {batch}");

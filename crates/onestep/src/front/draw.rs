@@ -1,0 +1,235 @@
+//! Drawing from an open model: seeds in, samples out.
+
+use std::borrow::Cow;
+
+use super::Model;
+use crate::Result;
+use crate::observer::Observer;
+use crate::sample::{
+    Drawing, Plan, SampleError, Sampler, SamplerSettings, Samples, classes_of_seeds, generate,
+};
+
+/// Images drawn together where nobody says.
+const BATCH: usize = 64;
+
+/// A drawing that is being put together: [`Model::draw`] begins it, [`Draw::run`] draws.
+///
+/// # Examples
+///
+/// ```no_run
+/// let model = onestep::open("runs/emoji-cd")?;
+/// let samples = model.draw().seeds([7, 12]).steps(2).run()?;
+/// samples.grid(2).scale(4).save("two.png")?;
+/// # Ok::<(), onestep::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Draw<'a> {
+    model: &'a Model,
+    seeds: Vec<u64>,
+    classes: Option<Vec<usize>>,
+    sampler: Option<Sampler>,
+    steps: Option<usize>,
+    levels: Option<Vec<f64>>,
+    churn: f64,
+    batch: usize,
+}
+
+impl<'a> Draw<'a> {
+    pub(super) fn new(model: &'a Model) -> Self {
+        Self {
+            model,
+            seeds: vec![0],
+            classes: None,
+            sampler: None,
+            steps: None,
+            levels: None,
+            churn: 0.0,
+            batch: BATCH,
+        }
+    }
+
+    /// Draws one image for each of these seeds. A seed is an image: the same alone and in any batch.
+    #[must_use]
+    pub fn seeds(mut self, seeds: impl IntoIterator<Item = u64>) -> Self {
+        self.seeds = seeds.into_iter().collect();
+        self
+    }
+
+    /// Gives each seed a class by number; a single one serves all. Without it, a class is drawn from each seed.
+    #[must_use]
+    pub fn classes(mut self, classes: impl IntoIterator<Item = usize>) -> Self {
+        self.classes = Some(classes.into_iter().collect());
+        self
+    }
+
+    /// Takes so many steps: network evaluations of a consistency model, levels of an ODE sampler.
+    #[must_use]
+    pub fn steps(mut self, steps: usize) -> Self {
+        self.steps = Some(steps);
+        self
+    }
+
+    /// Visits these noise levels, descending standard deviations in the units of the data, whatever the number of steps.
+    #[must_use]
+    pub fn levels(mut self, levels: Vec<f64>) -> Self {
+        self.levels = Some(levels);
+        self
+    }
+
+    /// Takes this sampler instead of the one that the model was trained for.
+    #[must_use]
+    pub fn sampler(mut self, sampler: Sampler) -> Self {
+        self.sampler = Some(sampler);
+        self
+    }
+
+    /// Adds noise along an ODE path: EDM's S_churn, for Heun and DPM-2.
+    #[must_use]
+    pub fn churn(mut self, churn: f64) -> Self {
+        self.churn = churn;
+        self
+    }
+
+    /// Draws so many images together, which does not change them.
+    #[must_use]
+    pub fn batch(mut self, batch: usize) -> Self {
+        self.batch = batch;
+        self
+    }
+
+    /// Draws with this sampler, at these levels and with this churn.
+    #[must_use]
+    pub fn with(self, settings: SamplerSettings) -> Self {
+        self.sampler(settings.sampler).levels(settings.levels).churn(settings.churn)
+    }
+
+    /// The drawing with everything made definite by what the model says: its stage for the number of steps, sampler, levels
+    /// and classes.
+    ///
+    /// # Errors
+    ///
+    /// - [`SampleError`] for a sampler, churn or classes that the model does not take, and steps that it has no stage for.
+    /// - [`LevelsError`](crate::noise::LevelsError) for levels that do not descend or do not exist.
+    pub fn definite(self) -> Result<DefiniteDraw<'a>> {
+        let model = match (self.steps, &self.levels) {
+            (Some(steps), None) => Cow::Owned(self.model.for_steps(steps)?),
+            _ => Cow::Borrowed(self.model),
+        };
+        let profile = model.profile();
+        let sampler = self.sampler.unwrap_or(profile.sampler());
+        profile.check(sampler)?;
+        let levels = match self.levels {
+            Some(levels) => levels,
+            None => profile.levels(sampler, self.steps)?.as_slice().to_vec(),
+        };
+        let classes = match (self.classes, model.n_classes()) {
+            (Some(_), None) => return Err(SampleError::NoClasses.into()),
+            (Some(classes), Some(_)) => Some(one_a_seed(classes, self.seeds.len())?),
+            (None, n_classes) => classes_of_seeds(&self.seeds, n_classes),
+        };
+        let settings = SamplerSettings { sampler, levels, churn: self.churn };
+        Ok(DefiniteDraw {
+            plan: settings.plan()?,
+            settings,
+            classes,
+            seeds: self.seeds,
+            batch: self.batch,
+            model,
+        })
+    }
+
+    /// Draws.
+    ///
+    /// # Shapes
+    ///
+    /// [`Samples::values`]: `[seeds, height, width, channels]`, flat; images in [-1, 1].
+    ///
+    /// # Randomness
+    ///
+    /// A function of model, seed, class, sampler and levels.
+    ///
+    /// # Errors
+    ///
+    /// As [`Draw::definite`], and whatever the model returns.
+    pub fn run(self) -> Result<Samples> {
+        self.run_with(&mut ())
+    }
+
+    /// Draws, watched by an observer that is told of every batch and can stop after it; what is done by then is returned.
+    ///
+    /// # Errors
+    ///
+    /// As [`Draw::run`].
+    pub fn run_with(self, observer: &mut dyn Observer) -> Result<Samples> {
+        self.definite()?.run_with(observer)
+    }
+}
+
+/// A drawing with nothing left to choose.
+#[derive(Debug, Clone)]
+pub struct DefiniteDraw<'a> {
+    model: Cow<'a, Model>,
+    seeds: Vec<u64>,
+    classes: Option<Vec<usize>>,
+    settings: SamplerSettings,
+    plan: Plan,
+    batch: usize,
+}
+
+impl DefiniteDraw<'_> {
+    /// The model that draws: for a number of steps of progressive distillation, that of its stage.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// One seed an image.
+    pub fn seeds(&self) -> &[u64] {
+        &self.seeds
+    }
+
+    /// One class an image; none for a model without classes.
+    pub fn classes(&self) -> Option<&[usize]> {
+        self.classes.as_deref()
+    }
+
+    /// Sampler, levels and churn.
+    pub fn settings(&self) -> &SamplerSettings {
+        &self.settings
+    }
+
+    /// Network evaluations an image.
+    pub fn nfe(&self) -> usize {
+        self.plan.nfe()
+    }
+
+    /// The drawing as [`generate`] takes it.
+    pub fn drawing(&self) -> Drawing<'_> {
+        Drawing {
+            model: self.model.denoiser(),
+            shape: self.model.shape(),
+            plan: &self.plan,
+            seeds: &self.seeds,
+            labels: self.classes.as_deref(),
+            batch: self.batch,
+            device: self.model.device(),
+        }
+    }
+
+    /// Draws, watched by an observer that is told of every batch and can stop after it; what is done by then is returned.
+    ///
+    /// # Errors
+    ///
+    /// As [`Draw::run`].
+    pub fn run_with(&self, observer: &mut dyn Observer) -> Result<Samples> {
+        generate(&self.drawing(), observer)
+    }
+}
+
+/// One class for each seed: those given, or the one for all.
+fn one_a_seed(classes: Vec<usize>, seeds: usize) -> Result<Vec<usize>, SampleError> {
+    match classes.as_slice() {
+        &[one] => Ok(vec![one; seeds]),
+        many if many.len() == seeds => Ok(classes),
+        _ => Err(SampleError::ClassCount { classes: classes.len(), seeds }),
+    }
+}
