@@ -27,7 +27,7 @@ impl Sampling {
     /// What was typed, made definite by the model.
     pub fn choose(args: &SamplerArgs, opened: &Opened) -> Outcome<Self> {
         let header = &opened.header;
-        let diffusion = header.kind == onestep::model::ModelKind::Diffusion;
+        let diffusion = header.kind != onestep::model::ModelKind::Consistency;
         let progressive = header.profile().made_for_steps().is_some();
         let sampler = args.sampler.unwrap_or(match (progressive, diffusion) {
             (true, _) => SamplerName::Progressive,

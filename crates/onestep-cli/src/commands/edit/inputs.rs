@@ -77,7 +77,7 @@ impl Inputs {
 pub fn open_model(path: &Path, weights: &str, device: &Device) -> Outcome<Opened> {
     let opened = model::open(path, &model::which(weights), device)?;
     let name = path.display();
-    if opened.header.kind == onestep::model::ModelKind::Diffusion {
+    if opened.header.kind != onestep::model::ModelKind::Consistency {
         let method = &opened.header.method;
         return Err(Failure::usage(format!(
             "{name} is a diffusion model ({method}): it cannot edit in a few steps"
@@ -96,7 +96,7 @@ pub fn open_model(path: &Path, weights: &str, device: &Device) -> Outcome<Opened
 /// Opens a model that knows the way up to the noise.
 pub fn open_teacher(path: &Path, device: &Device) -> Outcome<Opened> {
     let opened = model::open(path, &model::which("best"), device)?;
-    if opened.header.kind != onestep::model::ModelKind::Diffusion {
+    if opened.header.kind == onestep::model::ModelKind::Consistency {
         let message = format!("{} is a consistency model: it only knows the way down", path.display());
         return Err(
             Failure::usage(message).hint("--teacher takes the diffusion model that it was distilled from")

@@ -147,7 +147,7 @@ fn tasks<'a>(args: &CurveArgs, models: &'a [Named<'a>]) -> Vec<Task<'a>> {
             tasks.push(Task { model, sampler: SamplerName::Progressive, steps: steps as u32 });
             continue;
         }
-        let (samplers, steps) = if header.kind == onestep::model::ModelKind::Diffusion {
+        let (samplers, steps) = if header.kind != onestep::model::ModelKind::Consistency {
             (args.samplers.as_slice(), &args.ode_steps)
         } else {
             (&[SamplerName::Multistep][..], &args.steps)

@@ -19,7 +19,7 @@ pub fn run(args: &LikelihoodArgs, quiet: bool) -> Outcome<ExitCode> {
     let device = device::open(args.device)?;
     let stop = StopFlag::listen()?;
     let opened = model::open(&args.model, &model::which(&args.weights), &device)?;
-    if opened.header.kind != onestep::model::ModelKind::Diffusion {
+    if opened.header.kind == onestep::model::ModelKind::Consistency {
         return Err(Failure::usage(
             "this is a consistency model: it has no ODE whose volume could be followed",
         )

@@ -11,7 +11,7 @@ use onestep::eval::{
 };
 use onestep::model::{Architecture, NoiseRange, Preconditioned, Preconditioning, Weights};
 use onestep::noise::SamplingLevels;
-use onestep::sample::{Drawing, Plan};
+use onestep::sample::{Drawing, Plan, classes_of_seeds};
 
 use super::{Quarters, small_unet};
 use crate::data::{RGB8, picture};
@@ -157,6 +157,7 @@ fn generated_images_do_not_depend_on_batches_and_shards() {
     let plan = Plan::Multistep(SamplingLevels::new(vec![80.0, 2.5]).unwrap());
     let seeds: Vec<u64> = (100..100 + BLOCK as u64 + 9).collect();
     let [height, width, channels] = model.network().image();
+    let labels = classes_of_seeds(&seeds, model.network().n_classes());
     let run = |batch, shards: &[std::ops::Range<usize>]| {
         let images = Generated {
             drawing: Drawing {
@@ -164,7 +165,7 @@ fn generated_images_do_not_depend_on_batches_and_shards() {
                 shape: ImageShape { height, width, channels },
                 plan: &plan,
                 seeds: &seeds,
-                labels: None,
+                labels: labels.as_deref(),
                 batch,
                 device: &device,
             },
