@@ -53,10 +53,13 @@ pub mod objective;
 pub mod observer;
 pub mod perceptual;
 mod pickle;
+pub mod prelude;
 pub mod sample;
 pub mod solver;
 pub mod train;
 
+/// The tensor library that all of this is built on, in the very version.
+pub use burn;
 pub use error::{Error, Result};
 pub use front::{DefiniteDraw, Draw, Model, OpenOptions, Origin, open};
 

@@ -13,3 +13,10 @@ pub enum ModelKind {
     /// A diffusion model whose ODE is followed in exactly the steps that it was made for: progressive distillation.
     Progressive,
 }
+
+impl ModelKind {
+    /// Whether the model has an ODE to follow, rather than jumping to its end.
+    pub fn has_ode(self) -> bool {
+        self != Self::Consistency
+    }
+}

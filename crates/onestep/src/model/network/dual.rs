@@ -8,7 +8,7 @@
 
 use std::ops::{Add, Mul};
 
-use burn::tensor::{DType, Device, Tensor, activation::sigmoid};
+use burn::tensor::{DType, Device, Tensor, TensorData, activation::sigmoid};
 
 /// A value and, where one is carried along, its tangent.
 #[derive(Debug, Clone)]
@@ -115,6 +115,18 @@ impl From<&[f64]> for NoiseCode {
 }
 
 impl NoiseCode {
+    /// The codes as a column with their derivatives, for a layer of a network.
+    ///
+    /// # Shapes
+    ///
+    /// Returns `[batch, 1]`, of the float type given.
+    pub fn column(&self, device: &Device, dtype: DType) -> Dual<2> {
+        let column = |values: &Vec<f64>| {
+            Tensor::from_data(TensorData::new(values.clone(), [values.len(), 1]), (device, dtype))
+        };
+        Dual { value: column(&self.values), tangent: self.tangents.as_ref().map(column) }
+    }
+
     /// The same times a constant.
     pub fn scaled(&self, factor: f64) -> Self {
         let scale = |values: &Vec<f64>| values.iter().map(|value| factor * value).collect();
