@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-ATLAS = Path(__file__).parent.parent / "assets/emoji/emoji32-atlas.png"
+ATLAS = Path(__file__).parent.parent / "crates/onestep-emoji/emoji32-atlas.png"
 
 
 def main():

@@ -55,7 +55,11 @@ fn end_quietly_on_a_closed_pipe() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let message = panic.payload().downcast_ref::<String>();
-        if message.is_some_and(|text| text.contains("printing to stdout") && text.contains("Broken pipe")) {
+        // The second and third are what Windows calls it.
+        let is_closed = |text: &String| {
+            ["Broken pipe", "(os error 109)", "(os error 232)"].iter().any(|words| text.contains(words))
+        };
+        if message.is_some_and(|text| text.contains("printing to stdout") && is_closed(text)) {
             std::process::exit(BROKEN_PIPE);
         }
         report(panic);

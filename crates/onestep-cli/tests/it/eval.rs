@@ -158,10 +158,14 @@ fn shards_batches_and_interruptions_change_no_bit() {
     ];
     let mut child = command(home, &arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(400));
-    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    if cfg!(unix) {
+        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    } else {
+        child.kill().unwrap();
+    }
     let status = child.wait().unwrap();
     // Before it listens, or after it is done, a signal does what signals do.
-    assert!(matches!(status.code(), Some(75 | 0) | None), "{status}");
+    assert!(matches!(status.code(), Some(75 | 0) | None) || cfg!(not(unix)), "{status}");
     draw(&["--stats-out", "stopped.safetensors"]);
     assert!(read("stopped.safetensors") == read("whole.safetensors"));
 

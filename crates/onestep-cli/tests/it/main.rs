@@ -218,6 +218,7 @@ fn one_image_a_file_and_npz() {
 
 /// SIGTERM in the middle: the step is finished, the state saved, exit 75; going on gives what never stopping gives.
 #[test]
+#[cfg_attr(not(unix), ignore = "no process can send another a signal there")]
 fn stopped_by_a_signal_and_resumed_equals_not_stopping() {
     let home = TempDir::new().unwrap();
     let home = home.path();

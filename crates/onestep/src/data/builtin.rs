@@ -7,12 +7,6 @@ use super::table::{Part, Table};
 use super::toy::Toy;
 use super::{DataError, ImageShape, Pixels, Split};
 
-/// 1,892 emoji of Noto Emoji (Apache-2.0, see NOTICE) on white, in one picture.
-const EMOJI_ATLAS: &[u8] = include_bytes!("../../../../assets/emoji/emoji32-atlas.png");
-
-/// Their classes and names.
-const EMOJI_INDEX: &str = include_str!("../../../../assets/emoji/emoji32-atlas.json");
-
 /// The names that may follow `builtin:`.
 pub fn builtin_names() -> Vec<&'static str> {
     std::iter::once("emoji").chain(Toy::ALL.map(Toy::name)).collect()
@@ -33,9 +27,9 @@ const HELD_BACK_EVERY: usize = 10;
 /// Cuts the atlas into its images: image i is in column i mod 48, row i / 48.
 pub(super) fn emoji(split: Option<Split>) -> Result<Pictures, DataError> {
     let name = "builtin:emoji";
-    let index: AtlasIndex =
-        serde_json::from_str(EMOJI_INDEX).map_err(|error| DataError::damaged(name, error.to_string()))?;
-    let atlas = Pixels::decode(EMOJI_ATLAS, name)?.into_rgb();
+    let index: AtlasIndex = serde_json::from_str(onestep_emoji::INDEX)
+        .map_err(|error| DataError::damaged(name, error.to_string()))?;
+    let atlas = Pixels::decode(onestep_emoji::ATLAS, name)?.into_rgb();
     let (cell, n_images) = (index.cell, index.labels.len());
     let atlas_shape = atlas.shape();
     let rows = n_images.div_ceil(index.cols.max(1));

@@ -12,9 +12,6 @@ use crate::digest;
 use crate::interop::{NamedArrays, parse_safetensors};
 use crate::model::ModelError;
 
-/// Weights of shift-tolerant LPIPS (BSD-2-Clause, see NOTICE), in half precision.
-const ST_LPIPS: &[u8] = include_bytes!("../../../../assets/perceptual/st-lpips-alex.safetensors");
-
 /// What images in [-1, 1] are moved and divided by: mean and deviation of ImageNet, there in [0, 1].
 const SHIFT: [f32; 3] = [-0.030, -0.088, -0.188];
 const SCALE: [f32; 3] = [0.458, 0.448, 0.450];
@@ -72,7 +69,7 @@ impl PerceptualNetwork {
     /// [`PerceptualError::Weights`], [`PerceptualError::Network`]: not with a library that was built whole.
     pub fn builtin(device: &Device) -> Result<Self, PerceptualError> {
         let name = "builtin:st-lpips";
-        let named = parse_safetensors(ST_LPIPS, name)?;
+        let named = parse_safetensors(onestep_st_lpips::WEIGHTS, name)?;
         Self::from_named(PerceptualKind::StLpips, named, device)
             .map_err(|source| PerceptualError::Network { name: name.into(), source })
     }

