@@ -159,7 +159,7 @@ pub fn report() {
         let network = settings["network"].as_str();
         network.is_some_and(|network| absent.contains(&network))
     };
-    let in_part = here.iter().filter(|(_, settings)| without_network(settings)).map(|(name, _)| *name);
+    let recorded = here.iter().filter(|(_, settings)| without_network(settings)).map(|(name, _)| *name);
     let no_file = BESIDE.iter().copied().filter(|file| beside(file).is_none());
     let found = found();
     let unread = found.iter().map(String::as_str).filter(|name| !CASES.contains(name));
@@ -167,7 +167,7 @@ pub fn report() {
     let mut lines = format!("\ngolden: {} cases of {} are in {}\n", here.len(), CASES.len(), place.display());
     for (what, names) in [
         ("absent", absent.clone()),
-        ("compared in part, their network being absent", in_part.collect()),
+        ("without their network, compared by what is recorded", recorded.collect()),
         ("files of other networks absent beside them", no_file.collect()),
         ("in the folder that no test reads", unread.collect()),
     ] {
@@ -179,6 +179,7 @@ pub fn report() {
 
     let partial: Vec<String> = here.iter().flat_map(|(name, settings)| lacking(name, settings)).collect();
     assert!(partial.is_empty(), "cases of which only a part is there lack {partial:#?}");
+    assert!(!here.is_empty(), "{} has no case", place.display());
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden");
     if same_folder(&folder(), &committed()) {
         assert_eq!(absent, LEFT_OUT, "absent from the committed set");
