@@ -1,44 +1,29 @@
-//! The direction of dependencies between the modules, as ARCHITECTURE.md draws it.
+//! The direction of dependencies between the modules, as ARCHITECTURE.md states it.
+
+mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// What each module of the library may use. `error` and the crate's root are used by all.
-const MAY_USE: &[(&str, &[&str])] = &[
-    ("noise", &[]),
-    ("digest", &[]),
-    ("pickle", &[]),
-    ("arrays", &[]),
-    ("data", &["digest", "pickle"]),
-    ("model", &["noise"]),
-    ("checkpoint", &["arrays", "digest", "model", "noise", "sample"]),
-    ("observer", &[]),
-    ("front", &["checkpoint", "data", "model", "noise", "observer", "sample"]),
-    ("interop", &["arrays", "model", "pickle"]),
-    ("eval", &["arrays", "data", "digest", "interop", "model", "noise", "observer", "sample", "solver"]),
-    ("solver", &["model"]),
-    ("perceptual", &["arrays", "digest", "interop", "model"]),
-    ("objective", &["model", "noise", "perceptual", "solver"]),
-    ("sample", &["data", "model", "noise", "observer", "solver"]),
-    ("edit", &["data", "model", "noise", "sample", "solver"]),
-    (
-        "train",
-        &[
-            "arrays",
-            "checkpoint",
-            "data",
-            "digest",
-            "model",
-            "noise",
-            "objective",
-            "observer",
-            "perceptual",
-            "sample",
-            "solver",
-        ],
-    ),
-];
+/// What each module may use, in the order of the page; none for one that may use everything.
+fn rows_of_the_page() -> Vec<(String, Option<BTreeSet<String>>)> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ARCHITECTURE.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    let (_, section) = text.split_once("## Direction of dependencies").expect("the section");
+    let block = section.split("```").nth(1).expect("a block of rows");
+    let row = |line: &str| {
+        let (module, list) =
+            line.split_once("->").unwrap_or_else(|| panic!("`{line}` is not `module -> list`"));
+        let used = match list.trim() {
+            "everything" => None,
+            "nothing" => Some(BTreeSet::new()),
+            list => Some(list.split(',').map(|name| name.trim().to_string()).collect()),
+        };
+        (module.trim().to_string(), used)
+    };
+    block.lines().filter(|line| !line.trim().is_empty()).map(row).collect()
+}
 
 /// The files at a path, which may be one itself, each with its lines outside comments.
 fn sources(path: &Path) -> Vec<(PathBuf, Vec<String>)> {
@@ -55,51 +40,63 @@ fn library() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// Every `crate::module` that the files of a module mention outside comments.
-fn used_by(path: &Path) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for line in sources(path).into_iter().flat_map(|(_, code)| code) {
-        let code = line.split("//").next().unwrap_or("");
-        for (place, _) in code.match_indices("crate::") {
-            let rest = &code[place + "crate::".len()..];
-            let names: Vec<&str> = match rest.strip_prefix('{') {
-                Some(list) => list.split(['}', ';']).next().unwrap_or("").split(',').collect(),
-                None => vec![rest],
-            };
-            for name in names {
-                let module: String =
-                    name.trim().chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
-                if !module.is_empty() {
-                    found.insert(module);
-                }
-            }
+/// The modules of the library, by name, with the files of each and their paths as modules.
+fn modules() -> BTreeMap<String, Vec<(PathBuf, Vec<String>)>> {
+    let mut modules: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for (file, _) in sources(&library()) {
+        let place = file.strip_prefix(library()).unwrap().with_extension("");
+        let mut path: Vec<String> =
+            place.iter().map(|part| part.to_str().expect("a plain name").to_string()).collect();
+        path.retain(|part| part != "mod");
+        modules.entry(path[0].clone()).or_default().push((file, path));
+    }
+    // The crate's root declares the modules and uses none.
+    modules.remove("lib");
+    modules
+}
+
+/// The other modules, and the crate of the operators, that the files of a module use.
+fn used_by(module: &str, files: &[(PathBuf, Vec<String>)], all: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    for (file, path) in files {
+        let words = source::words(&std::fs::read_to_string(file).unwrap());
+        used.extend(source::names_at_the_root(&words, path).into_iter().filter(|name| all.contains(name)));
+        if words.iter().any(|word| word == "onestep_kernels") {
+            used.insert("kernels".to_string());
         }
     }
-    found
+    used.remove(module);
+    used
 }
 
 #[test]
-fn modules_use_only_what_lies_below_them() {
-    let allowed: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
-    let mut seen = BTreeSet::new();
-    for entry in std::fs::read_dir(library()).unwrap() {
-        let path = entry.unwrap().path();
-        let module = path.file_stem().unwrap().to_str().unwrap().to_string();
-        if ["lib", "error"].contains(&module.as_str()) {
-            continue;
-        }
-        let may_use = allowed
-            .get(module.as_str())
-            .unwrap_or_else(|| panic!("module `{module}` has no place in the table of dependencies"));
-        let mut used = used_by(&path);
-        used.remove(&module);
-        for other in used.iter().filter(|name| allowed.contains_key(name.as_str())) {
-            assert!(may_use.contains(&other.as_str()), "`{module}` must not use `{other}`");
-        }
-        seen.insert(module);
+fn modules_use_what_the_page_says_and_nothing_else() {
+    let rows: BTreeMap<_, _> = rows_of_the_page().into_iter().collect();
+    let modules = modules();
+    let all: BTreeSet<String> = modules.keys().cloned().collect();
+    for (module, files) in &modules {
+        let row = rows.get(module).unwrap_or_else(|| panic!("ARCHITECTURE.md has no row for `{module}`"));
+        let Some(listed) = row else { continue };
+        let used = used_by(module, files, &all);
+        let more: Vec<_> = used.difference(listed).collect();
+        assert!(more.is_empty(), "`{module}` uses {more:?}, which its row in ARCHITECTURE.md does not allow");
+        let less: Vec<_> = listed.difference(&used).collect();
+        assert!(less.is_empty(), "`{module}` does not use {less:?} of its row in ARCHITECTURE.md");
     }
-    for (module, _) in MAY_USE {
-        assert!(seen.contains(*module), "`{module}` is in the table but not in the source");
+    for row in rows.keys().filter(|row| !all.contains(*row)) {
+        let crate_of_ours = library().join(format!("../../onestep-{row}"));
+        assert!(crate_of_ours.is_dir(), "`{row}` has a row in ARCHITECTURE.md but is not in the source");
+    }
+}
+
+/// So there is no circle.
+#[test]
+fn modules_use_only_what_stands_above_them_on_the_page() {
+    let mut above = BTreeSet::new();
+    for (module, used) in rows_of_the_page() {
+        let below: Vec<_> = used.iter().flatten().filter(|name| !above.contains(*name)).collect();
+        assert!(below.is_empty(), "`{module}` uses {below:?}, which must stand above it in ARCHITECTURE.md");
+        above.insert(module);
     }
 }
 

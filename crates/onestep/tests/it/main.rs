@@ -16,3 +16,9 @@ mod samplers;
 mod schedules;
 mod search;
 mod training;
+
+/// The last test by name, so that it is the last to start.
+#[test]
+fn what_golden_cases_were_compared_and_which_are_absent() {
+    golden::cases::report();
+}

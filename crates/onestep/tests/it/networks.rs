@@ -15,6 +15,7 @@ use burn::tensor::{Device, Tensor};
 use onestep::interop;
 use onestep::model::{Architecture, Condition, Network, Weights};
 
+use crate::golden::models::condition;
 use crate::golden::{self, Array, Case};
 
 /// The device all golden numbers are compared on.
@@ -30,18 +31,14 @@ struct Subject {
 }
 
 impl Subject {
-    /// None, with a word about it, if the set lacks the weights.
-    fn load(case: &Case, architecture: Architecture) -> Option<Self> {
+    fn load(case: &Case, architecture: Architecture) -> Self {
         let network = architecture.build().unwrap_or_else(|error| panic!("{}: {error}", case.name));
         let file = case.weights_file();
-        let Some(arrays) = golden::arrays(&file) else {
-            println!("golden | {} | skipped: no {file} in this set |", case.name);
-            return None;
-        };
+        let arrays = golden::arrays(&file).unwrap_or_else(|| panic!("{}: no {file}", case.name));
         let named = interop::from_torch(&architecture, named(arrays)).expect("weights of this architecture");
         let weights = Weights::from_named(network.parameters(), named, &device()).expect("finite weights");
         assert_eq!(weights.n_parameters() as f64, case.number("num_parameters"));
-        Some(Self { architecture, network, weights })
+        Self { architecture, network, weights }
     }
 }
 
@@ -55,10 +52,7 @@ fn named(arrays: BTreeMap<String, Array>) -> interop::NamedArrays {
 fn check_gradients(case: &Case, subject: &Subject, output_of: impl Fn(&Weights, Tensor<4>) -> Tensor<4>) {
     let Some(gradient) = case.json.get("gradient") else { return };
     let file = gradient["file"].as_str().expect("name of the gradient file");
-    let Some(mut expected) = golden::arrays(file) else {
-        println!("golden | {} | gradients | skipped: no {file} in this set |", case.name);
-        return;
-    };
+    let mut expected = golden::arrays(file).unwrap_or_else(|| panic!("{}: no {file}", case.name));
     let weights = subject.weights.tracked();
     let input = case.array("x").channels_last().tensor::<4>(&device()).autodiff().require_grad();
     let weighting = case.array("grad_weighting").channels_last().tensor::<4>(&device());
@@ -93,10 +87,10 @@ fn check_gradients(case: &Case, subject: &Subject, output_of: impl Fn(&Weights, 
 
 fn check_adm(name: &str) {
     let Some(case) = golden::case(name) else { return };
-    let Some(subject) = Subject::load(&case, settings::adm(case.get("config"))) else { return };
+    let subject = Subject::load(&case, settings::adm(case.get("config")));
     // The case gives 250·ln σ, our noise code is ln σ / 4.
     let codes: Vec<f64> = case.array("timesteps").values.iter().map(|time| time / 1000.0).collect();
-    let condition = Condition { labels: case.find("y").map(Array::indices), ..Condition::default() };
+    let condition = condition(&case, "");
     let run =
         |weights: &Weights, input| subject.network.forward(weights, input, &codes, &condition).expect(name);
 
@@ -136,14 +130,10 @@ impl Preconditioning {
 
 fn check_edm(name: &str) {
     let Some(case) = golden::case(name) else { return };
-    let Some(subject) = Subject::load(&case, settings::edm(case.get("config"))) else { return };
+    let subject = Subject::load(&case, settings::edm(case.get("config")));
     let edm =
         Preconditioning { sigma: case.array("sigma").values.clone(), sigma_data: case.number("sigma_data") };
-    let condition = Condition {
-        labels: case.find("class_labels").map(settings::classes),
-        augment: case.find("augment_labels").map(settings::rows),
-        dropout: None,
-    };
+    let condition = condition(&case, "");
     let raw = |weights: &Weights, noisy: Tensor<4>, condition: &Condition| {
         subject.network.forward(weights, edm.input(noisy), &edm.codes(), condition).expect(name)
     };
@@ -161,7 +151,11 @@ fn check_edm(name: &str) {
     if let Some(expected) = case.find("denoised_without_augment_labels") {
         let plain = Condition { augment: None, ..condition.clone() };
         let got = edm.denoised(noisy.clone(), raw(&subject.weights, noisy, &plain));
-        case.check("without augmentation labels", &Array::from_tensor(got), &expected.channels_last());
+        let got = Array::from_tensor(got);
+        case.check("without augmentation labels", &got, &expected.channels_last());
+        if let Some(expected) = case.find("denoised_without_augment_labels_f64") {
+            case.check("without augmentation labels against f64", &got, &expected.channels_last());
+        }
     }
     check_gradients(&case, &subject, denoised);
 }
@@ -189,6 +183,11 @@ fn golden_adm_unet_d() {
 #[test]
 fn golden_edm_ddpmpp() {
     check_edm("edm_ddpmpp");
+}
+
+#[test]
+fn golden_edm_cond() {
+    check_edm("edm_cond");
 }
 
 #[test]

@@ -11,8 +11,8 @@ use onestep::perceptual::{
     PerceptualError, PerceptualKind, PerceptualNetwork, Pooling, Trunk, WeightFiles, find_weights, open,
 };
 
-use crate::eval::features::shared_weights;
 use crate::eval::weight_rule::WeightRule;
+use crate::golden::cases::beside;
 use crate::golden::{Array, arrays_at, case, check_gradients, check_values};
 use crate::objectives::loaded;
 
@@ -189,11 +189,11 @@ fn golden_lpips() {
 
 /// Distances of shift-tolerant LPIPS from an independent evaluation in single precision; ours has kernels in half precision.
 #[test]
-fn shift_tolerant_lpips_sees_what_the_original_sees() {
+fn golden_shift_tolerant_lpips_sees_what_the_original_sees() {
     let (Some(json), Some(pixels), Some(full)) = (
-        shared_weights("stlpips_golden.json"),
-        shared_weights("stlpips_golden_images.safetensors"),
-        shared_weights("stlpips_alex.safetensors"),
+        beside("stlpips_golden.json"),
+        beside("stlpips_golden_images.safetensors"),
+        beside("stlpips_alex.safetensors"),
     ) else {
         return;
     };

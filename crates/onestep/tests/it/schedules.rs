@@ -5,10 +5,12 @@ use onestep::noise::{
     AdaptiveExponent, Curriculum, Gap, LogNormal, Proposal, Purpose, SamplingLevels, Stream, TargetRate,
     TrainingLevels, karras_levels, sigma_from_trig, trig_from_sigma,
 };
+use onestep::objective::Weighting;
 use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::golden::{self, check_values};
+use crate::objectives::weighting;
 
 fn floats(value: &Value) -> Vec<f64> {
     value.as_array().expect("a list").iter().map(|v| v.as_f64().expect("a number")).collect()
@@ -39,7 +41,8 @@ fn golden_karras_levels() {
             1e-12 * e.abs()
         });
         let f32s = &floats(&block["f32_with_trailing_zero"])[..n];
-        check_values("schedules", &what("f32"), levels.as_slice(), f32s, |e| 2e-6 * e.abs());
+        let rtol = case.json["karras_f32_rtol"].as_f64().unwrap_or(2e-6);
+        check_values("schedules", &what("f32"), levels.as_slice(), f32s, |e| rtol * e.abs());
     }
 }
 
@@ -74,6 +77,16 @@ fn golden_scalings() {
             check_values("schedules", "rescaled_t", &time, &floats(&block["rescaled_t"]), |e| {
                 1e-6 + 1e-5 * e.abs()
             });
+        }
+    }
+    for block in case.blocks("scalings") {
+        let sigmas = floats(&block["sigmas"]);
+        let weights = block.as_object().expect("a block").iter();
+        for (key, name) in weights.filter_map(|(key, _)| Some((key, key.strip_prefix("weight.")?))) {
+            let weighting = weighting(name);
+            let got: Vec<f64> =
+                sigmas.iter().map(|&sigma| weighting.at(sigma, number(block, "sigma_data"))).collect();
+            check_values("schedules", key, &got, &floats(&block[key.as_str()]), |e| 1e-6 + 1e-5 * e.abs());
         }
     }
     if let Some(block) = case.json.get("rescaled_t_at_zero") {
@@ -154,7 +167,13 @@ fn golden_improved_schedule_and_proposal() {
     }
     for block in case.blocks("ict_lognormal_pmf") {
         let n = integer(block, "num_sigmas") as usize;
-        let levels = TrainingLevels::karras(n, 0.002, 80.0, 7.0).unwrap();
+        let sigma = |key: &str, last: bool| {
+            let list = floats(&block[key]);
+            if last { list[list.len() - 1] } else { list[0] }
+        };
+        let (low, high) = (sigma("sigma_first20", false), sigma("sigma_last20", true));
+        // The notes of the block state ρ.
+        let levels = TrainingLevels::karras(n, low, high, 7.0).unwrap();
         let proposal = LogNormal { p_mean: number(block, "P_mean"), p_std: number(block, "P_std") };
         let pmf = proposal.interval_probabilities(&levels);
         let what = |part| format!("iCT pmf n={n} {part}");
@@ -162,6 +181,17 @@ fn golden_improved_schedule_and_proposal() {
         check_values("schedules", &what("first"), &pmf[..first.len()], &first, |e| 1e-9 * e.abs());
         let last = floats(&block["pmf_last20"]);
         check_values("schedules", &what("last"), &pmf[pmf.len() - last.len()..], &last, |e| 1e-9 * e.abs());
+        let pairs = levels.as_slice().windows(2);
+        let weights: Vec<f64> =
+            pairs.map(|pair| Weighting::InverseGap.at_pair(pair[0], pair[1], 0.5)).collect();
+        for (part, from_end) in [("first", false), ("last", true)] {
+            let expected = floats(&block[format!("weight_{part}20")]);
+            let start = if from_end { weights.len() - expected.len() } else { 0 };
+            let got = &weights[start..start + expected.len()];
+            let what = format!("iCT weights n={n} {part}");
+            // The difference of two close levels in f64.
+            check_values("schedules", &what, got, &expected, |e| 1e-9 * e.abs());
+        }
     }
 }
 

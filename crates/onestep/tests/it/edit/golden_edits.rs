@@ -2,17 +2,43 @@
 
 use burn::tensor::{Device, Tensor};
 use onestep::edit::{Colorize, Constraint, Edit, Inpaint, SuperResolve, Unconstrained, sample_edit, slerp};
-use onestep::model::{Condition, Preconditioning};
+use onestep::model::{Condition, Denoiser, ModelError, Preconditioning};
 use onestep::noise::SamplingLevels;
 use onestep::sample::Request;
 
-use crate::golden::models::golden_model;
-use crate::golden::{self, Array, Case};
+use crate::golden::models::{condition, golden_model};
+use crate::golden::{self, Array, Case, check_values};
 use crate::samplers::Recorded;
 
+/// An answer that is always the same.
+struct Always(Tensor<4>);
+
+impl Denoiser for Always {
+    fn denoise(&self, _: Tensor<4>, _: &[f64], _: &Condition) -> Result<Tensor<4>, ModelError> {
+        Ok(self.0.clone())
+    }
+
+    fn sigma_min(&self) -> f64 {
+        0.0
+    }
+}
+
 /// Runs a case: `origin` is what the first noise is added to.
+///
+/// Without the network's weights, the result of the reference is taken for the network's estimate: an edit must leave it
+/// as it is, for what is known is in it already.
 fn run(case: &Case, constraint: &dyn Constraint, known: Tensor<4>, origin: Tensor<4>) {
-    let Some(model) = golden_model(case, None, Preconditioning::Boundary) else { return };
+    let expected = case.array("output").channels_last();
+    let model = golden_model(case, None, Preconditioning::Boundary);
+    // A result may leave the range of images where what is known was put back.
+    let clamp = model.is_some();
+    let model: Box<dyn Denoiser> = match model {
+        Some(model) => Box::new(model),
+        None => {
+            println!("golden | {} | no weights: the output stands in for the estimates |", case.name);
+            Box::new(Always(expected.tensor(&Device::flex())))
+        }
+    };
     let device = Device::flex();
     let indices: Vec<usize> = serde_json::from_value(case.get("ts").clone()).expect("indices");
     let levels = SamplingLevels::from_indices(
@@ -23,18 +49,21 @@ fn run(case: &Case, constraint: &dyn Constraint, known: Tensor<4>, origin: Tenso
         case.number("rho"),
     )
     .unwrap();
-    let condition = Condition { labels: case.find("y").map(Array::indices), ..Condition::default() };
-    let expected = case.array("output").channels_last();
+    if let Some(first) = case.json["t0"].as_f64() {
+        check_values(&case.name, "first level", &levels.as_slice()[..1], &[first], |t| 1e-5 * t);
+    }
+    let condition = condition(case, "");
     let request = Request {
         shape: expected.shape.as_slice().try_into().unwrap(),
         condition: &condition,
-        clamp: true,
+        clamp,
         device: &device,
         on_estimate: &mut |_| true,
     };
     let mut noise = Recorded::new(case, Some("start_noise"));
     let edited =
-        sample_edit(&model, &levels, &Edit { constraint, known, origin }, &mut noise, request).unwrap();
+        sample_edit(model.as_ref(), &levels, &Edit { constraint, known, origin }, &mut noise, request)
+            .unwrap();
     case.check("output", &Array::from_tensor(edited), &expected);
 }
 
@@ -54,10 +83,10 @@ fn golden_colorization() {
     let basis = case.array("Q");
     let width = basis.shape[1];
     let first = [0, 1, 2].map(|row| basis.values[row * width]);
+    let direction = Colorize::along(first).unwrap();
     // The usual direction is the one of the case.
-    let usual = Colorize::default();
-    assert_eq!(format!("{:.4?}", Colorize::along(first).unwrap()), format!("{usual:.4?}"));
-    constrained(&case, &usual, &case.array("degraded").channels_last());
+    assert_eq!(format!("{direction:.4?}"), format!("{:.4?}", Colorize::default()));
+    constrained(&case, &direction, &case.array("degraded").channels_last());
 }
 
 #[test]

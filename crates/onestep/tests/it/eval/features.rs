@@ -1,7 +1,6 @@
 //! What feature networks see, beside what the original implementations see.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor};
 use onestep::data::{ImageShape, Pixels};
@@ -13,6 +12,7 @@ use onestep::interop::{NamedArrays, read_weights};
 use onestep::model::ModelError;
 
 use super::weight_rule::WeightRule;
+use crate::golden::cases::beside;
 use crate::golden::{Array, Case, case, check_values};
 
 /// An image of the golden set, channels first there.
@@ -57,7 +57,7 @@ fn channel_means(tensor: &Tensor<4>) -> Vec<f64> {
 }
 
 #[test]
-fn inception_sees_what_the_originals_see() {
+fn golden_inception_sees_what_the_originals_see() {
     let (Some(case), Some(rule)) = (case("inception"), WeightRule::open()) else { return };
     let weights = golden_weights(&case, &rule);
     let bias = wide(&weights["fc.bias"].1);
@@ -124,7 +124,7 @@ fn check_resized(case: &Case, key: &str, resize: Resize, image: &Pixels) {
 }
 
 #[test]
-fn inception_is_the_same_in_a_batch_and_under_either_naming() {
+fn golden_inception_is_the_same_in_a_batch_and_under_either_naming() {
     let (Some(case), Some(rule)) = (case("inception"), WeightRule::open()) else { return };
     let mut weights = golden_weights(&case, &rule);
     weights.retain(|name, _| !name.ends_with(".bn.weight"));
@@ -225,21 +225,11 @@ fn in_tensorflow_names(weights: &NamedArrays) -> NamedArrays {
     weights.iter().map(|(name, array)| (translate(name), array.clone())).collect()
 }
 
-pub fn shared_weights(file: &str) -> Option<PathBuf> {
-    let path = crate::golden::folder().join("../data/weights").join(file);
-    if !path.is_file() {
-        println!("golden | {file} | skipped: not beside this set |");
-        return None;
-    }
-    Some(path)
-}
-
 #[test]
-fn resnets_see_what_the_original_sees() {
-    let (Some(fixture), Some(weights)) = (
-        shared_weights("frechet_fixture_resnet20.safetensors"),
-        shared_weights("resnet20_cifar10.safetensors"),
-    ) else {
+fn golden_resnets_see_what_the_original_sees() {
+    let (Some(fixture), Some(weights)) =
+        (beside("frechet_fixture_resnet20.safetensors"), beside("resnet20_cifar10.safetensors"))
+    else {
         return;
     };
     let device = Device::flex();
@@ -269,7 +259,7 @@ fn resnets_see_what_the_original_sees() {
     let alone = network.activations(&images[3..4]).unwrap();
     assert_eq!(alone.pooled, seen.pooled[3 * 64..4 * 64]);
 
-    if let Some(deep) = shared_weights("resnet56_cifar10.safetensors") {
+    if let Some(deep) = beside("resnet56_cifar10.safetensors") {
         let deep = CifarResNet::from_named(read_weights(&deep).unwrap(), &device).unwrap();
         assert!(deep.name().starts_with("ResNet-56 of CIFAR-10"), "{}", deep.name());
         let labels: Vec<usize> = fixture["labels"].1.iter().map(|&label| label as usize).collect();

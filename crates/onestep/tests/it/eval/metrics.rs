@@ -5,10 +5,10 @@ use onestep::eval::{
     Statistics, Subset, frechet_distance, kernel_distance, precision_recall, squared_discrepancy, subsets,
 };
 use onestep::noise::{Purpose, Stream};
-use safetensors::SafeTensors;
 
 use super::{moments, rows};
-use crate::golden::{self, Array, Case, check_values};
+use crate::golden::cases::beside;
+use crate::golden::{self, Array, Case, arrays_at, check_values};
 
 fn statistics(rows: &Rows) -> Statistics {
     moments(rows).statistics(Divisor::Unbiased).expect("two rows or more")
@@ -47,13 +47,20 @@ fn golden_statistics_of_batches() {
 #[test]
 fn golden_frechet_distances() {
     let Some(case) = golden::case("metric_fid") else { return };
+    // Of rows the statistics are computed; a set may hold the statistics alone.
+    let of = |name: &str| {
+        let stored = || {
+            let part = |part: &str| case.find(&format!("{name}.{part}")).map(|array| array.values.clone());
+            Some(Statistics::new(part("mean")?, part("cov")?, None).expect("statistics"))
+        };
+        case.find(name).map(|array| statistics(&rows(array))).or_else(stored)
+    };
     for (pair, expected) in case.get("results").as_object().expect("results by pair of arrays") {
         let names = pair.match_indices('_').map(|(place, _)| (&pair[..place], &pair[place + 1..]));
         let (a, b) = names
-            .filter_map(|(a, b)| Some((case.find(a)?, case.find(b)?)))
+            .filter_map(|(a, b)| Some((of(a)?, of(b)?)))
             .next()
             .unwrap_or_else(|| panic!("no two arrays are called {pair}"));
-        let [a, b] = [a, b].map(|array| statistics(&rows(array)));
         let distance = frechet_distance(&a, &b).expect("equal widths");
         let expected = expected["eigen"].as_f64().expect("a number");
         if a.is_rank_deficient() || b.is_rank_deficient() {
@@ -65,16 +72,15 @@ fn golden_frechet_distances() {
             check_one(&case, pair, distance, expected);
         }
     }
-    for name in ["a", "b"] {
-        let (Some(mean), Some(array)) = (case.find(&format!("{name}.mean")), case.find(name)) else {
-            continue;
-        };
+    for (key, mean) in case.arrays() {
+        let Some(name) = key.strip_suffix(".mean") else { continue };
+        let Some(array) = case.find(name) else { continue };
         let ours = statistics(&rows(array));
-        check_values(&case.name, &format!("{name}.mean"), ours.mean(), &mean.values, |e| {
-            1e-9 + 1e-9 * e.abs()
-        });
         let cov = &case.array(&format!("{name}.cov")).values;
-        check_values(&case.name, &format!("{name}.cov"), ours.covariance(), cov, |e| 1e-9 + 1e-9 * e.abs());
+        // Sums of f32 in f64, in another order.
+        let bound = |e: f64| 1e-9 + 1e-9 * e.abs();
+        check_values(&case.name, key, ours.mean(), &mean.values, bound);
+        check_values(&case.name, &format!("{name}.cov"), ours.covariance(), cov, bound);
     }
 }
 
@@ -184,20 +190,12 @@ fn golden_precision_and_recall() {
 /// 2,000 activations of real images each: what was computed once with scipy, with eigenvalues, and symmetrically.
 #[test]
 fn golden_frechet_fixture_of_the_cifar_resnet() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let folder = root.join(std::env::var_os("DATA_DIR").unwrap_or_else(|| "../shared/data".into()));
-    let file = |end: &str| folder.join(format!("weights/frechet_fixture_resnet20.{end}"));
-    let (Ok(bytes), Ok(text)) = (std::fs::read(file("safetensors")), std::fs::read_to_string(file("json")))
-    else {
-        return println!("golden | frechet_fixture_resnet20 | skipped: not in this set |");
-    };
-    let tensors = SafeTensors::deserialize(&bytes).expect("a tensor file");
+    let file = |end: &str| beside(&format!("frechet_fixture_resnet20.{end}"));
+    let (Some(tensors), Some(json)) = (file("safetensors"), file("json")) else { return };
+    let tensors = arrays_at(&tensors).expect("seen before");
+    let text = std::fs::read_to_string(json).expect("seen before");
     let expected: serde_json::Value = serde_json::from_str(&text).expect("json");
-    let features = |name: &str| {
-        let view = tensors.tensor(name).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
-        statistics(&Rows::new(view.shape()[1], values).expect("finite rows"))
-    };
+    let features = |name: &str| statistics(&rows(&tensors[name]));
     let reference = FrechetReference::new(&features("feats_a")).expect("a covariance");
     for (other, key) in [("feats_b", "a_b"), ("feats_noise16", "a_noise16")] {
         let distance = reference.distance(&features(other)).expect("equal widths");

@@ -53,7 +53,7 @@ fn unit(z: u64) -> f64 {
 }
 
 #[test]
-fn the_rule_gives_its_own_examples() {
+fn golden_rule_gives_its_own_examples() {
     let Some(case) = case("weight_rule") else { return };
     let rule = WeightRule::of(&case);
     for example in case.blocks("examples") {

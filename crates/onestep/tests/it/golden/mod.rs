@@ -2,19 +2,23 @@
 //!
 //! The folder comes from `GOLDEN_DIR`, else `../shared/golden` beside the checkout where it exists, else the
 //! small set committed under `tests/golden`. Settings, keys and tolerances are read from each case's json.
-//! A case that is absent is reported as skipped. Every comparison prints one row of the table:
+//! [`cases`] lists the cases and says at the end of the run which were absent. Every comparison prints one row of the table:
 //! `cargo test -p onestep --test it golden -- --nocapture | grep '^golden'`.
 
+mod array;
+pub mod cases;
 mod formula;
 mod gradients;
 pub mod models;
+mod packed;
+pub mod recorded;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
+pub use array::{Array, arrays, arrays_at};
 pub use gradients::check_gradients;
 
 /// One case: its json and its arrays.
@@ -24,13 +28,6 @@ pub struct Case {
     arrays: BTreeMap<String, Array>,
 }
 
-/// An array as the file holds it, widened to f64.
-#[derive(Clone, Debug)]
-pub struct Array {
-    pub shape: Vec<usize>,
-    pub values: Vec<f64>,
-}
-
 /// The folder of golden numbers.
 pub fn folder() -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -38,61 +35,36 @@ pub fn folder() -> PathBuf {
         Some(folder) => root.join(folder),
         None => {
             let shared = root.join("../shared/golden");
-            if shared.is_dir() {
-                shared
-            } else {
-                PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
-            }
+            if shared.is_dir() { shared } else { committed() }
         }
     }
 }
 
-/// Reads a case, or says that it is skipped and returns none.
+/// The small set that comes with the source.
+fn committed() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+/// Reads a case; none, with a word about it, if the set has nothing of it.
+///
+/// # Panics
+///
+/// Where the case has no place in the table of [`cases`], and where only a part of it is there.
 pub fn case(name: &str) -> Option<Case> {
+    cases::assert_known(name);
     let path = folder().join(format!("{name}.json"));
     let Ok(text) = std::fs::read_to_string(&path) else {
-        println!("golden | {name} | skipped: not in this set |");
+        println!("golden | {name} | absent from this set |");
         return None;
     };
     let json: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}.json: {error}"));
+    let lists_arrays = json["tensors"].as_object().is_some_and(|listed| !listed.is_empty());
     let file = format!("{name}.safetensors");
-    let arrays = match (arrays(&file), json["tensors"].as_object()) {
-        (Some(arrays), _) => arrays,
-        (None, Some(listed)) if !listed.is_empty() => {
-            println!("golden | {name} | skipped: no {file} in this set |");
-            return None;
-        }
-        _ => BTreeMap::new(),
-    };
+    let arrays = arrays(&file).unwrap_or_else(|| {
+        assert!(!lists_arrays, "{name}.json is there without {file}");
+        BTreeMap::new()
+    });
     Some(Case { name: name.into(), json, arrays })
-}
-
-/// All arrays of a safetensors file of the golden folder; none if it is not there.
-pub fn arrays(file: &str) -> Option<BTreeMap<String, Array>> {
-    arrays_at(&folder().join(file))
-}
-
-/// All arrays of a safetensors file; none if it is not there.
-pub fn arrays_at(path: &Path) -> Option<BTreeMap<String, Array>> {
-    let bytes = std::fs::read(path).ok()?;
-    let file = path.display();
-    let tensors = SafeTensors::deserialize(&bytes).unwrap_or_else(|error| panic!("{file}: {error}"));
-    let read = |(name, view): (&str, safetensors::tensor::TensorView<'_>)| {
-        let data = view.data();
-        let values = match view.dtype() {
-            Dtype::F32 => {
-                data.chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect()
-            }
-            Dtype::F64 => data.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect(),
-            Dtype::I64 => {
-                data.chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f64).collect()
-            }
-            Dtype::U8 | Dtype::BOOL => data.iter().map(|&b| f64::from(b)).collect(),
-            other => panic!("{file}: `{name}` has type {other:?}"),
-        };
-        (name.to_string(), Array { shape: view.shape().to_vec(), values })
-    };
-    Some(tensors.iter().map(read).collect())
 }
 
 impl Case {
@@ -111,6 +83,15 @@ impl Case {
         &self.arrays
     }
 
+    /// The arrays called `prefix`, a number and `suffix`, in the order of the numbers; one without a number is the first.
+    pub fn numbered(&self, prefix: &str, suffix: &str) -> BTreeMap<usize, &Array> {
+        let number = |key: &str| {
+            let middle = key.strip_prefix(prefix)?.strip_suffix(suffix)?.trim_start_matches(['.', '_']);
+            if middle.is_empty() { Some(0) } else { middle.parse().ok() }
+        };
+        self.arrays.iter().filter_map(|(key, array)| Some((number(key)?, array))).collect()
+    }
+
     /// A number of the json by its path, for example `config.dropout`.
     pub fn number(&self, path: &str) -> f64 {
         self.get(path).as_f64().unwrap_or_else(|| panic!("{}: `{path}` is not a number", self.name))
@@ -126,7 +107,7 @@ impl Case {
     /// The rows of a list in the json; none, with a word about it, if it is not there.
     pub fn blocks(&self, key: &str) -> &[Value] {
         self.json.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_else(|| {
-            println!("golden | {} | {key} skipped: not in this set |", self.name);
+            println!("golden | {} | {key} absent from this set |", self.name);
             &[]
         })
     }
@@ -192,44 +173,4 @@ pub fn check_values(name: &str, what: &str, got: &[f64], expected: &[f64], bound
         got[index],
         expected[index]
     );
-}
-
-impl Array {
-    /// `[batch, channels, height, width]` to `[batch, height, width, channels]`.
-    pub fn channels_last(&self) -> Self {
-        let [batch, channels, height, width]: [usize; 4] =
-            self.shape.as_slice().try_into().expect("four axes");
-        let mut values = Vec::with_capacity(self.values.len());
-        for b in 0..batch {
-            for pixel in 0..height * width {
-                for c in 0..channels {
-                    values.push(self.values[(b * channels + c) * height * width + pixel]);
-                }
-            }
-        }
-        Self { shape: vec![batch, height, width, channels], values }
-    }
-
-    /// The values in f32.
-    pub fn f32(&self) -> Vec<f32> {
-        self.values.iter().map(|&value| value as f32).collect()
-    }
-
-    /// The values as indices.
-    pub fn indices(&self) -> Vec<usize> {
-        self.values.iter().map(|&value| value as usize).collect()
-    }
-
-    /// A tensor of rank `D` in f32.
-    pub fn tensor<const D: usize>(&self, device: &burn::tensor::Device) -> burn::tensor::Tensor<D> {
-        let shape: [usize; D] = self.shape.as_slice().try_into().expect("rank");
-        burn::tensor::Tensor::from_data(burn::tensor::TensorData::new(self.f32(), shape), device)
-    }
-
-    /// What a tensor holds, widened to f64.
-    pub fn from_tensor<const D: usize>(tensor: burn::tensor::Tensor<D>) -> Self {
-        let shape = tensor.dims().to_vec();
-        let values = tensor.into_data().convert::<f64>().try_into_vec::<f64>().expect("just converted");
-        Self { shape, values }
-    }
 }

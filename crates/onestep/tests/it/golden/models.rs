@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
 use onestep::interop;
-use onestep::model::{Architecture, NoiseRange, Preconditioned, Preconditioning, Weights};
+use onestep::model::{
+    Architecture, Condition, Denoiser, NoiseRange, Preconditioned, Preconditioning, Weights,
+};
 
 use super::gradients::{USUAL_RULE, check_gradients};
+use super::recorded::Answers;
 use super::{Array, Case, arrays, case, check_values};
 use crate::networks::settings;
 
 /// The network that `user` names, for the noise it states; none, with a word about it, if the set lacks it.
 ///
-/// `who` chooses among several sets of weights.
+/// `who` chooses among several sets of weights, of which the set may hold some.
 pub fn golden_model(
     user: &Case,
     who: Option<&str>,
@@ -25,7 +28,7 @@ pub fn golden_model(
         None => case.weights_file(),
     };
     let Some(arrays) = arrays(&file) else {
-        println!("golden | {name} | skipped: no {file} in this set |");
+        assert!(who.is_some(), "{name}.json is there without {file}");
         return None;
     };
     let architecture = architecture(&case.json["config"]);
@@ -41,6 +44,32 @@ pub fn golden_model(
         sigma_data: setting("sigma_data", usual.sigma_data),
     };
     Some(Preconditioned::new(network, weights, preconditioning, range))
+}
+
+/// One who takes part in a loss without being trained: a model, or what it was asked and answered.
+pub fn taking_part<'a>(
+    case: &'a Case,
+    who: &'a str,
+    preconditioning: Preconditioning,
+) -> Box<dyn Denoiser + 'a> {
+    match golden_model(case, Some(who), preconditioning) {
+        Some(model) => Box::new(model),
+        None => Box::new(Answers::of(case, who)),
+    }
+}
+
+/// What the case tells the network: classes, as `y` or as rows with a one, and augmentation labels, where it has them.
+///
+/// # Panics
+///
+/// For a row without a class, which the library does not take.
+pub fn condition(case: &Case, prefix: &str) -> Condition {
+    let find = |key: &str| case.find(&format!("{prefix}{key}"));
+    Condition {
+        labels: find("y").map(Array::indices).or(find("class_labels").map(settings::classes)),
+        augment: find("augment_labels").map(settings::rows),
+        dropout: None,
+    }
 }
 
 /// The networks of EDM's code base name their type, OpenAI's do not.

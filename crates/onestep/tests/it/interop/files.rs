@@ -9,7 +9,7 @@ use onestep::interop::{NamedArrays, read_weights};
 use onestep::model::{Init, ParameterSpec, Weights};
 use serde_json::Value;
 
-use crate::golden::{arrays, folder};
+use crate::golden::{arrays, case, folder};
 
 /// What the manifest says a loader should do, in its words.
 enum Expected {
@@ -74,15 +74,11 @@ fn check_equal(file: &str, got: &NamedArrays) {
 }
 
 #[test]
-fn damaged_and_hostile_files_are_refused_and_unusual_ones_read() {
-    let Ok(manifest) = std::fs::read_to_string(folder().join("bad/manifest.json")) else {
-        println!("golden | bad | skipped: not in this set |");
-        return;
-    };
-    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+fn golden_damaged_and_hostile_files_are_refused_and_unusual_ones_read() {
+    let Some(manifest) = case("bad/manifest") else { return };
     let reference = read_weights(&folder().join("bad/reference.safetensors")).unwrap();
     let (mut refused, mut read) = (0, 0);
-    let entries = manifest.as_object().unwrap().values().filter_map(Value::as_array).flatten();
+    let entries = manifest.json.as_object().unwrap().values().filter_map(Value::as_array).flatten();
     for entry in entries {
         let (file, words) = (entry["file"].as_str().unwrap(), entry["expect"].as_str().unwrap());
         let path = folder().join(file);
@@ -133,7 +129,7 @@ fn check_names(entry: &Value, message: &str) {
 }
 
 #[test]
-fn files_of_torch_save_hold_what_their_safetensors_hold() {
+fn golden_files_of_torch_save_hold_what_their_safetensors_hold() {
     let Ok(entries) = std::fs::read_dir(folder()) else { return };
     let mut compared = BTreeMap::new();
     for entry in entries {
