@@ -121,7 +121,10 @@ fn train(recipe: &Recipe, teacher: Option<Preconditioned>, device: &Device) -> A
         if let Event::Skipped { step, .. } = trainer.step()? {
             eprintln!("{}: step {step} was skipped", recipe.name);
         }
-        let now = recipe.stage(step - 1);
+        let now = match &recipe.objective {
+            Objective::ProgressiveDistillation(settings) => Some(settings.stage(step - 1)),
+            _ => None,
+        };
         let ends = now.is_some_and(|now| step == now.first_step + now.n_steps);
         if ends || step == recipe.train.steps {
             models.push(Stage { intervals: now.map(|now| now.n_intervals), model: trainer.best() });
@@ -145,7 +148,7 @@ fn plan<'a>(recipe: &Recipe, models: &'a [Stage], n: usize) -> Anything<(&'a Pre
         }
         _ => match recipe.sampling_levels(recipe.train.steps)? {
             Some(levels) if levels.as_slice().len() == n => Plan::Multistep(levels),
-            _ if matches!(recipe.objective, Objective::Continuous { .. }) => {
+            _ if matches!(recipe.objective, Objective::Continuous(_)) => {
                 Plan::Multistep(trig_levels(n, &noise.range())?)
             }
             _ => Plan::Multistep(default_levels(n, &noise.range(), noise.rho)?),

@@ -8,10 +8,10 @@
 //! The same state always gives the same bytes. Models are read from it by [`crate::checkpoint`].
 
 mod checkpoint;
-mod folder;
 mod lock;
+mod run_folder;
 mod step;
 
 pub use checkpoint::Checkpoint;
-pub use folder::{Restored, RunFolder, Saved};
 pub use lock::RunLock;
+pub use run_folder::{Restored, RunFolder, Saved};
