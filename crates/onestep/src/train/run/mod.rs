@@ -20,6 +20,23 @@ const RECIPE: &str = "recipe.toml";
 ///
 /// The folder explains itself: the complete recipe lies in it, beside checkpoints that are there whole or not at all, and
 /// previews. A run that was stopped, or whose process died, goes on from its last checkpoint to the bit.
+///
+/// # Examples
+///
+/// ```no_run
+/// use onestep::train::{Event, Flow, Outcome, Recipe, Run, builtin_recipe};
+///
+/// let recipe = Recipe::parse(builtin_recipe("toy2d-ct")?, &["train.steps=500".into()])?;
+/// let data = onestep::data::open(&recipe.data)?;
+/// let mut observer = |event: &Event| match event {
+///     Event::Step { loss, .. } if *loss < 0.01 => Flow::Stop,
+///     _ => Flow::Continue,
+/// };
+/// if Run::create("runs/mine", recipe, data)?.train(&mut observer)? == Outcome::Stopped {
+///     Run::resume("runs/mine")?.train(&mut observer)?;
+/// }
+/// # Ok::<(), onestep::Error>(())
+/// ```
 pub struct Run {
     trainer: Trainer,
     folder: RunFolder,

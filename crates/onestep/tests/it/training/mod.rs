@@ -3,6 +3,7 @@
 mod losses;
 mod recipes;
 mod resume;
+mod runs;
 mod stages;
 mod teachers;
 
