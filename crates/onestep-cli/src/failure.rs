@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
 use onestep::Error;
-use onestep::checkpoint::ErrorClass;
+use onestep::checkpoint::{CheckpointError, ErrorClass};
 use onestep::data::DataError;
 use onestep::eval::EvalError;
 use onestep::sample::SampleError;
@@ -75,6 +75,9 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
+        if let Error::Train(TrainError::Teacher { path, reason }) = error {
+            return Self::from(*reason).context(format!("the teacher {}", path.display()));
+        }
         let (code, hints): (u8, Vec<String>) = match &error {
             Error::Levels(_) => (code::USAGE, vec![]),
             Error::Model(_) => (code::DATA, vec![]),
@@ -104,7 +107,13 @@ impl From<Error> for Failure {
                     ErrorClass::CannotCreate | ErrorClass::Locked => code::CANNOT_CREATE,
                     _ => code::IO,
                 },
-                vec![],
+                match checkpoint {
+                    CheckpointError::HasRun { .. } => vec![
+                        "go on with it: add --resume".into(),
+                        "or start another one: choose another --out".into(),
+                    ],
+                    _ => vec![],
+                },
             ),
             Error::Train(train) => match train {
                 TrainError::TeacherNeeded => {
@@ -118,6 +127,11 @@ impl From<Error> for Failure {
                     code::DATA,
                     vec!["a lower train.learning_rate, or train.clip_gradient, usually helps; the last checkpoint is intact".into()],
                 ),
+                TrainError::NoRun { .. } => (
+                    code::DATA,
+                    vec!["name a recipe to start one: onestep train RECIPE --out FOLDER".into()],
+                ),
+                TrainError::UnreadableRecipe { reason, .. } => (io_code(reason), vec![]),
                 _ => (code::DATA, vec![]),
             },
             _ => (code::INTERNAL, vec![]),

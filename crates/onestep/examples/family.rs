@@ -19,7 +19,7 @@ use onestep::data::{Dataset, ImageShape, Pixels, Sheet, open};
 use onestep::model::{Preconditioned, Preconditioning};
 use onestep::noise::SamplingLevels;
 use onestep::sample::{Drawing, OdeOptions, Plan, Sampler, generate};
-use onestep::train::{Event, Recipe, Trainer, builtin_recipe};
+use onestep::train::{Event, Objective, Recipe, Trainer, builtin_recipe};
 
 const N_POINTS: usize = 8192;
 
@@ -124,7 +124,10 @@ fn train(recipe: &Recipe, teacher: Option<Preconditioned>, device: &Device) -> A
         if let Event::Skipped { step, .. } = trainer.step()? {
             eprintln!("{}: step {step} was skipped", recipe.name);
         }
-        let now = recipe.stage(step - 1);
+        let now = match &recipe.objective {
+            Objective::ProgressiveDistillation(settings) => Some(settings.stage(step - 1)),
+            _ => None,
+        };
         let ends = now.is_some_and(|now| step == now.first_step + now.n_steps);
         if ends || step == recipe.train.steps {
             models.push(Stage { intervals: now.map(|now| now.n_intervals), model: trainer.best() });

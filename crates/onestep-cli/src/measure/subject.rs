@@ -4,8 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use onestep::checkpoint::{Format, ModelHeader};
-use onestep::model::{Init, ParameterSpec, Preconditioned, Preconditioning, Weights};
-use onestep::objective::Weighting;
+use onestep::model::{Init, ParameterSpec, Preconditioned, Weights};
 use onestep::train::{Noise, Objective, Recipe, Start, builtin_recipe};
 use onestep::{Model, OpenOptions};
 
@@ -83,13 +82,8 @@ impl Subject {
 
 /// A recipe of the same network that needs no teacher and takes its batch in one piece.
 fn trainable(mut recipe: Recipe, settings: &[String], batch: usize) -> Outcome<Recipe> {
-    if !matches!(recipe.objective, Objective::Denoising { .. }) {
-        recipe.objective = Objective::Denoising {
-            p_mean: -1.2,
-            p_std: 1.2,
-            weighting: Weighting::Karras,
-            preconditioning: Preconditioning::Edm,
-        };
+    if !matches!(recipe.objective, Objective::Denoising(_)) {
+        recipe.objective = Objective::Denoising(Default::default());
     }
     recipe.train.start = Start::Random;
     recipe.train.teacher = None;

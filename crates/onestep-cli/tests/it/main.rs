@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use onestep::train::{Event, Flow, Outcome, Recipe, Run, builtin_recipe};
 use tempfile::TempDir;
 
 /// Runs `onestep` in a folder.
@@ -394,4 +395,64 @@ fn data_check_names_the_bad_image() {
     let output = onestep(home, &["data", "check", "pictures"]);
     expect(&output, 65);
     assert!(stdout(&output).contains("1.png") && stdout(&output).contains("1 bad"), "{}", stdout(&output));
+}
+
+/// A run made by a program and one made by the command are the same thing, file by file.
+#[test]
+fn a_program_makes_the_run_that_the_command_makes() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    let settings = ["train.steps=20", "train.batch=32", "train.preview_every=10", "train.checkpoint_every=8"];
+    expect(&train(home, "toy2d-edm", "edm", 40, &[]), 0);
+    for method in ["ct", "cd"] {
+        let (typed, called) = (format!("{method}-typed"), format!("{method}-called"));
+        let name = format!("toy2d-{method}");
+        let teacher = home.join("edm").display().to_string();
+        let mut arguments = vec!["train", &name, "--out", &typed];
+        settings.iter().for_each(|setting| arguments.extend(["--set", setting]));
+        if method == "cd" {
+            arguments.extend(["--teacher", &teacher]);
+        }
+        expect(&onestep(home, &arguments), 0);
+
+        let mut recipe =
+            Recipe::parse(builtin_recipe(&name).unwrap(), &settings.map(str::to_string)).unwrap();
+        recipe.train.teacher = (method == "cd").then_some(teacher);
+        let data = onestep::data::open(&recipe.data).unwrap();
+        let mut events = 0;
+        let mut observer = |_: &Event| {
+            events += 1;
+            Flow::Continue
+        };
+        let ended = Run::create(home.join(&called), recipe, data).unwrap().train(&mut observer).unwrap();
+        assert_eq!(ended, Outcome::Finished);
+        let (typed, called) = (files(&home.join(&typed)), files(&home.join(&called)));
+        // The command's own log, which knows the time, has one line for each event.
+        let log = &typed[Path::new("events.jsonl")];
+        assert_eq!(log.split(|&byte| byte == b'\n').count(), events + 1);
+        let but_log = typed
+            .into_iter()
+            .filter(|(path, _)| path != Path::new("events.jsonl") && path != Path::new(".lock"));
+        let called = called.into_iter().filter(|(path, _)| path != Path::new(".lock"));
+        let (typed, called): (Vec<_>, Vec<_>) = (but_log.collect(), called.collect());
+        assert!(typed.len() >= 15, "recipe, latest, previews, checkpoints: {}", typed.len());
+        assert!(typed == called, "{method}");
+    }
+}
+
+/// Every file of a folder by its path in it.
+fn files(folder: &Path) -> std::collections::BTreeMap<std::path::PathBuf, Vec<u8>> {
+    let mut found = std::collections::BTreeMap::new();
+    let mut left = vec![folder.to_path_buf()];
+    while let Some(next) = left.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                found.insert(path.strip_prefix(folder).unwrap().to_path_buf(), std::fs::read(path).unwrap());
+            }
+        }
+    }
+    found
 }

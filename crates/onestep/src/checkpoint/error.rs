@@ -134,6 +134,12 @@ pub enum CheckpointError {
         /// What the system says.
         reason: io::Error,
     },
+    /// A new run in the folder of another one.
+    #[error("{} already holds a run; go on with that one, or choose another folder", path.display())]
+    HasRun {
+        /// The run folder.
+        path: PathBuf,
+    },
     /// Another process is training in this run folder.
     #[error(
         "process {} is already training in this run folder; stop it or choose another folder: {}",
@@ -190,7 +196,9 @@ impl CheckpointError {
             | Self::WrongOptimizer { .. }
             | Self::SameLabel { .. } => ErrorClass::BadData,
             Self::NotFinite { .. } => ErrorClass::BadNumbers,
-            Self::DiskFull { .. } | Self::CannotCreate { .. } => ErrorClass::CannotCreate,
+            Self::DiskFull { .. } | Self::CannotCreate { .. } | Self::HasRun { .. } => {
+                ErrorClass::CannotCreate
+            }
             Self::Locked { .. } => ErrorClass::Locked,
             Self::Io { .. } => ErrorClass::Io,
         }

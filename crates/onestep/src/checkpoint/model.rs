@@ -13,7 +13,7 @@ use super::{CheckpointError, ModelHeader, Which};
 use crate::arrays::NamedArrays;
 use crate::arrays::tensors::{TensorFile, TensorFileError};
 use crate::digest::Digesting;
-use crate::model::{ParameterSpec, Preconditioned, Weights};
+use crate::model::{Network, ParameterSpec, Preconditioned, Weights};
 
 /// A step folder that could not be used.
 #[derive(Debug)]
@@ -60,6 +60,20 @@ impl LoadedModel {
     /// [`ModelError`](crate::model::ModelError) for an architecture that cannot be built; as [`LoadedModel::weights`].
     pub fn into_model(self, device: &Device) -> crate::Result<Preconditioned> {
         let network = self.header.architecture.build()?;
+        self.into_model_with(network, device)
+    }
+
+    /// The model with a network that the program brings along, for files whose header says
+    /// [`Architecture::Custom`](crate::model::Architecture::Custom).
+    ///
+    /// # Errors
+    ///
+    /// As [`LoadedModel::weights`].
+    pub fn into_model_with(
+        self,
+        network: Arc<dyn Network>,
+        device: &Device,
+    ) -> crate::Result<Preconditioned> {
         let (preconditioning, range) = (self.header.preconditioning, self.header.range());
         let weights = self.weights(network.parameters(), device)?;
         Ok(Preconditioned::new(network, weights, preconditioning, range))

@@ -183,7 +183,7 @@ fn attention_order(architecture: &Architecture, spec: &ParameterSpec) -> Option<
     let heads = match architecture {
         Architecture::Song(_) => 1,
         Architecture::Dhariwal(_) => dhariwal_heads(channels),
-        Architecture::Adm(_) | Architecture::Mlp(_) => return None,
+        Architecture::Adm(_) | Architecture::Mlp(_) | Architecture::Custom(_) => return None,
     };
     let width = channels / heads;
     let place = |part: usize, head: usize, within: usize| (head * width + within) * 3 + part;
@@ -220,7 +220,7 @@ fn filters(architecture: &Architecture) -> Vec<(String, Vec<f32>)> {
         Architecture::Dhariwal(config) => {
             (config.image_size, config.channel_mult.len(), standard, vec![1.0, 1.0])
         }
-        Architecture::Adm(_) | Architecture::Mlp(_) => return Vec::new(),
+        Architecture::Adm(_) | Architecture::Mlp(_) | Architecture::Custom(_) => return Vec::new(),
     };
     let mut names = Vec::new();
     for level in 0..n_levels {

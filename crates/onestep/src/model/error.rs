@@ -10,6 +10,14 @@ pub enum ModelError {
         /// Which numbers, and what would be possible.
         reason: String,
     },
+    /// A network that only the program which brought it along can lay out.
+    #[error(
+        "the network `{name}` is a program's own: give it where the model is opened (`LoadedModel::into_model_with`) or trained (`RunBuilder::network`)"
+    )]
+    CustomNetwork {
+        /// Its name.
+        name: String,
+    },
     /// A tensor the architecture needs is not among the ones given.
     #[error("tensor `{name}` is missing; the network needs it with shape {shape:?}")]
     MissingTensor {

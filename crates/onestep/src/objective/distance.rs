@@ -1,5 +1,6 @@
 //! Distances d(·,·) between two image batches, one number a sample.
 
+use std::fmt;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
@@ -15,7 +16,7 @@ const LARGE: usize = 256;
 const PUBLISHED_SIZE: usize = 224;
 
 /// How far apart two estimates are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Distance {
     /// Mean absolute difference.
@@ -50,6 +51,11 @@ pub enum Distance {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         size: Option<usize>,
     },
+    /// A distance that a program brings along ([`LoadedDistance::custom`]).
+    Custom {
+        /// Its name, by which a run that is continued knows it again.
+        name: String,
+    },
 }
 
 fn published_size() -> usize {
@@ -58,17 +64,17 @@ fn published_size() -> usize {
 
 impl Distance {
     /// The perceptual network that it needs; none for those that are formulas.
-    pub fn perceptual(self) -> Option<PerceptualKind> {
-        match self {
-            Self::L1 | Self::L2 | Self::L2At32 | Self::PseudoHuber { .. } => None,
+    pub fn perceptual(&self) -> Option<PerceptualKind> {
+        match *self {
+            Self::L1 | Self::L2 | Self::L2At32 | Self::PseudoHuber { .. } | Self::Custom { .. } => None,
             Self::Lpips { trunk, pooling, .. } => Some(PerceptualKind::Lpips { trunk, pooling }),
             Self::StLpips { .. } => Some(PerceptualKind::StLpips),
         }
     }
 
     /// Height and width that images of this height and width are compared at.
-    pub fn compared_at(self, [height, width]: [usize; 2]) -> [usize; 2] {
-        match self {
+    pub fn compared_at(&self, [height, width]: [usize; 2]) -> [usize; 2] {
+        match *self {
             Self::L2At32 => [32; 2],
             Self::Lpips { size, .. } if width < LARGE => [size; 2],
             Self::StLpips { size: Some(size) } => [size; 2],
@@ -80,33 +86,75 @@ impl Distance {
     ///
     /// # Errors
     ///
-    /// As [`open`]: weights that are missing or unfit.
-    pub fn load(self, files: &WeightFiles, device: &Device) -> Result<LoadedDistance, PerceptualError> {
-        let network = match self.perceptual() {
-            Some(kind) => Some(Arc::new(open(kind, files, device)?)),
-            None => None,
-        };
-        Ok(LoadedDistance { distance: self, network })
+    /// As [`open`]: weights that are missing or unfit; [`PerceptualError::Custom`] for a distance that only its program knows.
+    pub fn load(&self, files: &WeightFiles, device: &Device) -> Result<LoadedDistance, PerceptualError> {
+        let looking =
+            |kind| Ok(LoadedDistance::perceptual(self.clone(), Arc::new(open(kind, files, device)?)));
+        match self {
+            Self::L1 => Ok(LoadedDistance::new(self.clone(), l1)),
+            Self::L2 => Ok(LoadedDistance::new(self.clone(), |a, b| mean_square(a - b))),
+            Self::L2At32 => Ok(LoadedDistance::new(self.clone(), |a, b| {
+                mean_square(onestep_kernels::resize_bilinear(a - b, 32, 32))
+            })),
+            &Self::PseudoHuber { huber_c } => {
+                Ok(LoadedDistance::new(self.clone(), move |a, b| pseudo_huber(a, b, huber_c)))
+            }
+            &Self::Lpips { trunk, pooling, .. } => looking(PerceptualKind::Lpips { trunk, pooling }),
+            Self::StLpips { .. } => looking(PerceptualKind::StLpips),
+            Self::Custom { name } => Err(PerceptualError::Custom { name: name.clone() }),
+        }
     }
 }
 
 /// A distance that is ready to compute.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct LoadedDistance {
     distance: Distance,
-    /// Present where the distance names one.
-    network: Option<Arc<PerceptualNetwork>>,
+    between: Arc<dyn Fn(Tensor<4>, Tensor<4>) -> Tensor<1> + Send + Sync>,
+}
+
+impl fmt::Debug for LoadedDistance {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("LoadedDistance").field(&self.distance).finish()
+    }
 }
 
 impl LoadedDistance {
+    fn new(
+        distance: Distance,
+        between: impl Fn(Tensor<4>, Tensor<4>) -> Tensor<1> + Send + Sync + 'static,
+    ) -> Self {
+        Self { distance, between: Arc::new(between) }
+    }
+
+    /// A distance of one's own, for runs whose recipe says [`Distance::Custom`] with the same name.
+    ///
+    /// # Shapes
+    ///
+    /// `between` gets two batches `[batch, height, width, channels]` and returns `[batch]`.
+    pub fn custom(
+        name: impl Into<String>,
+        between: impl Fn(Tensor<4>, Tensor<4>) -> Tensor<1> + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(Distance::Custom { name: name.into() }, between)
+    }
+
     /// A distance with a network that was put together elsewhere; none if it names another network, or none at all.
     pub fn with_network(distance: Distance, network: Arc<PerceptualNetwork>) -> Option<Self> {
-        (distance.perceptual() == Some(network.kind())).then_some(Self { distance, network: Some(network) })
+        (distance.perceptual() == Some(network.kind())).then(|| Self::perceptual(distance, network))
+    }
+
+    fn perceptual(distance: Distance, network: Arc<PerceptualNetwork>) -> Self {
+        let seen = distance.clone();
+        Self::new(distance, move |a, b| {
+            let [a, b] = [a, b].map(|images| resized(images, &seen));
+            network.between(a, b)
+        })
     }
 
     /// Which distance it is.
-    pub fn distance(&self) -> Distance {
-        self.distance
+    pub fn distance(&self) -> &Distance {
+        &self.distance
     }
 
     /// The distance of each pair of images.
@@ -127,37 +175,33 @@ impl LoadedDistance {
     /// (arXiv:2406.14548) takes c = 0 and sums over pixels, which is the same expression.
     /// LPIPS: as in `consistency_losses`, images narrower than 256 pixels resized to 224 without antialiasing, none clamped.
     pub fn between(&self, a: Tensor<4>, b: Tensor<4>) -> Tensor<1> {
-        let [batch, height, width, channels] = a.dims();
-        let n_values = height * width * channels;
-        if let Some(network) = &self.network {
-            let [a, b] = [a, b].map(|images| self.resized(images));
-            return network.between(a, b);
-        }
-        match self.distance {
-            Distance::L1 => (a - b).abs().reshape([batch, n_values]).mean_dim(1).reshape([batch]),
-            Distance::L2At32 => mean_square(onestep_kernels::resize_bilinear(a - b, 32, 32)),
-            Distance::PseudoHuber { huber_c } => {
-                let c = huber_c.unwrap_or_else(|| huber_c_for(n_values));
-                let difference = (a - b).reshape([batch, n_values]);
-                let square = (difference.clone() * difference).sum_dim(1).reshape([batch]);
-                // The floor keeps the gradient of the root finite where the two are equal and c is 0.
-                (square + (c * c).max(1e-30)).sqrt() - c
-            }
-            Distance::L2 => mean_square(a - b),
-            Distance::Lpips { .. } | Distance::StLpips { .. } => {
-                unreachable!("a perceptual distance is loaded with its network")
-            }
-        }
+        (self.between)(a, b)
     }
+}
 
-    fn resized(&self, images: Tensor<4>) -> Tensor<4> {
-        let [_, height, width, _] = images.dims();
-        let [new_height, new_width] = self.distance.compared_at([height, width]);
-        if [height, width] == [new_height, new_width] {
-            return images;
-        }
-        onestep_kernels::resize_bilinear(images, new_height, new_width)
+fn l1(a: Tensor<4>, b: Tensor<4>) -> Tensor<1> {
+    let [batch, height, width, channels] = a.dims();
+    (a - b).abs().reshape([batch, height * width * channels]).mean_dim(1).reshape([batch])
+}
+
+fn pseudo_huber(a: Tensor<4>, b: Tensor<4>, huber_c: Option<f64>) -> Tensor<1> {
+    let [batch, height, width, channels] = a.dims();
+    let n_values = height * width * channels;
+    let c = huber_c.unwrap_or_else(|| huber_c_for(n_values));
+    let difference = (a - b).reshape([batch, n_values]);
+    let square = (difference.clone() * difference).sum_dim(1).reshape([batch]);
+    // The floor keeps the gradient of the root finite where the two are equal and c is 0.
+    (square + (c * c).max(1e-30)).sqrt() - c
+}
+
+/// Images at the size at which they are compared.
+fn resized(images: Tensor<4>, distance: &Distance) -> Tensor<4> {
+    let [_, height, width, _] = images.dims();
+    let [new_height, new_width] = distance.compared_at([height, width]);
+    if [height, width] == [new_height, new_width] {
+        return images;
     }
+    onestep_kernels::resize_bilinear(images, new_height, new_width)
 }
 
 /// The published constant of the pseudo-Huber distance for images of `n_values` values: 0.00054·√n.

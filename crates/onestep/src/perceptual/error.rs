@@ -14,6 +14,12 @@ pub enum PerceptualError {
         /// Where to get it and where to put it.
         remedy: String,
     },
+    /// A distance that only the program that brought it along can compute.
+    #[error("the distance `{name}` is a program's own, which has to give it when it builds the run")]
+    Custom {
+        /// Its name.
+        name: String,
+    },
     /// A file of weights that cannot be read.
     #[error(transparent)]
     Weights(#[from] crate::interop::WeightsFileError),

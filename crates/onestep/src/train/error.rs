@@ -1,9 +1,43 @@
-//! What can stop a training run.
+//! What is wrong with a recipe, and what can stop a run.
 
 use std::path::PathBuf;
 
+/// A recipe that contradicts itself or cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// The text is not TOML, or has missing, misspelt or mistyped keys.
+    #[error("the recipe cannot be read: {message}")]
+    Parse {
+        /// What the parser says, with the line.
+        message: String,
+    },
+    /// `--set` names a place that does not exist or is not a table.
+    #[error("`{setting}` cannot be set: {reason}")]
+    Setting {
+        /// The setting as given.
+        setting: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A value that makes no sense, alone or beside another.
+    #[error("recipe: `{key}` {reason}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with its value, and what would be right.
+        reason: String,
+    },
+    /// No built-in recipe of this name.
+    #[error("there is no built-in recipe `{name}`")]
+    Unknown {
+        /// The name given.
+        name: String,
+    },
+}
+
 /// A training run that cannot start or go on.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
     /// Distillation, or a start from a teacher, without one.
@@ -14,6 +48,37 @@ pub enum TrainError {
     TeacherDiffers {
         /// What differs.
         reason: String,
+    },
+    /// The teacher that the recipe names cannot be opened.
+    #[error("the teacher {}", path.display())]
+    Teacher {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        reason: Box<crate::Error>,
+    },
+    /// A network of the program's own was given to a recipe that names one of the library's.
+    #[error(
+        "a network was given, and the recipe names one of the library's: set its `network` to `Architecture::Custom`"
+    )]
+    NetworkDiffers,
+    /// A distance was given that is not the recipe's.
+    #[error("a distance was given that is not the one that the recipe names: set its `objective.distance`")]
+    DistanceDiffers,
+    /// A folder without a run was to be continued.
+    #[error("{} holds no run to resume", folder.display())]
+    NoRun {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The recipe in the folder of a run cannot be read.
+    #[error("cannot read the recipe {}: {reason}", path.display())]
+    UnreadableRecipe {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: std::io::Error,
     },
     /// Network and data do not fit together.
     #[error("data and network do not fit together: {reason}")]

@@ -1,6 +1,6 @@
 //! How much memory a run will need, before it is started.
 
-use super::recipe::{Objective, Recipe};
+use super::recipe::Recipe;
 use crate::model::Network;
 
 /// Bytes that a training run holds at its peak.
@@ -23,15 +23,11 @@ impl MemoryForecast {
         let values: u64 = network.parameters().iter().map(|spec| spec.n_values() as u64).sum();
         let size = 4 * values;
         let train = &recipe.train;
-        let makes_teachers = matches!(recipe.objective, Objective::ProgressiveDistillation { .. });
-        let saved =
-            3 + train.averages.len() as u64 + u64::from(recipe.keeps_target()) + u64::from(makes_teachers);
-        // Saved are the student, two moments, averages and target; in memory also the gradient, the new
-        // weights while the old ones are still there, and the teacher.
-        let held = saved
-            + 2
-            + u64::from(recipe.distills() && !makes_teachers)
-            + u64::from(train.microbatch.is_some());
+        let beside = recipe.settings().networks();
+        // Saved are the student, two moments, averages and what the method says; in memory also the gradient, the new
+        // weights while the old ones are still there, and what the method does not save.
+        let saved = 3 + train.averages.len() as u64 + beside.saved;
+        let held = saved + 2 + beside.unsaved + u64::from(train.microbatch.is_some());
         let micro = train.microbatch.unwrap_or(train.batch) as u64;
         let perceptual = recipe.distance().and_then(|distance| Some((distance, distance.perceptual()?)));
         let (looking, looks_with) = perceptual.map_or((0, 0), |(distance, kind)| {

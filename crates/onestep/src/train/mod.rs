@@ -1,10 +1,11 @@
 //! Training: recipes, the loop, what moves the weights, what follows them, and what survives a crash.
 //!
 //! 1. A [`Recipe`] describes a run completely.
-//! 2. [`Trainer`] makes its steps and tells an [`Observer`] about them.
-//! 3. [`LearningRate`] says how far an update goes, [`Optimizer`] takes it, [`Average`] follows the weights;
+//! 2. [`Run`] trains it in a folder, where it can be stopped and continued anywhere, and tells an [`Observer`].
+//! 3. A [method](method) says what is minimized; [`Trainer`] makes one step, whatever the method.
+//! 4. [`LearningRate`] says how far an update goes, [`Optimizer`] takes it, [`Average`] follows the weights;
 //!    averages are what one samples from.
-//! 4. [`RunFolder`] keeps all of it on disk, whole or not at all, so that a run continues to the bit.
+//! 5. [`RunFolder`] keeps all of it on disk, whole or not at all, so that a run continues to the bit.
 
 mod augment;
 mod batches;
@@ -13,27 +14,29 @@ mod ema;
 mod error;
 mod folder;
 mod forecast;
-mod learned_weighting;
 mod learning_rate;
+pub mod method;
 mod observer;
 mod optimizer;
 mod preview;
 mod recipe;
-mod start;
+mod run;
 mod trainer;
+mod training;
 
 pub use augment::Augmentation;
-pub use batches::{Batches, Levels};
 pub use builtin::{builtin_recipe, builtin_recipes};
 pub use ema::{Average, blend};
-pub use error::TrainError;
+pub use error::{RecipeError, TrainError};
 pub use folder::{Checkpoint, Restored, RunFolder, RunLock, Saved};
 pub use forecast::MemoryForecast;
-pub use learned_weighting::LearnedWeighting;
 pub use learning_rate::{Decay, LearningRate};
+pub use method::consistency::PathConfig;
+pub use method::continuous::DirectionConfig;
+pub use method::{LearnedWeighting, MethodState, Objective};
 pub use observer::{Event, Flow, LevelLoss, Observer};
 pub use optimizer::{AdamConfig, Optimizer, OptimizerConfig, OptimizerError, RadamConfig};
-pub use recipe::{
-    DirectionConfig, Noise, Objective, PathConfig, Recipe, RecipeError, Sampling, Start, Train,
-};
+pub use recipe::{Recipe, Sampling};
+pub use run::{Outcome, Run, RunBuilder};
 pub use trainer::Trainer;
+pub use training::{Noise, Start, Train};

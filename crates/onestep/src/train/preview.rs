@@ -7,13 +7,14 @@ use burn::tensor::Device;
 use super::recipe::Recipe;
 use crate::Result;
 use crate::data::{ImageShape, Sheet};
-use crate::model::{ModelKind, Preconditioned};
+use crate::model::Preconditioned;
 use crate::sample::{Drawing, classes_of_seeds, generate};
 
 /// Images drawn together.
 const BATCH: usize = 64;
 
-/// Writes one picture per number of steps (1, 2 and 4; a diffusion model by Heun's method) into
+/// Writes one picture per number of steps (1, 2 and 4; a diffusion model by Heun's method, a student of progressive
+/// distillation in the steps it was made for) into
 /// `folder/previews` and returns the files.
 ///
 /// # Randomness
@@ -31,10 +32,6 @@ pub fn write(
     device: &Device,
 ) -> Result<Vec<PathBuf>> {
     let profile = recipe.profile(step)?;
-    let steps: &[Option<usize>] = match profile.kind {
-        ModelKind::Consistency => &[Some(1), Some(2), Some(4)],
-        ModelKind::Diffusion | ModelKind::Progressive => &[None],
-    };
     let [height, width, channels] = model.network().image();
     let shape = ImageShape { height, width, channels };
     // Points of a toy distribution need many to show a shape; large images are slow to make.
@@ -42,7 +39,7 @@ pub fn write(
     let seeds: Vec<u64> = (0..n_seeds).collect();
     let mut files = Vec::new();
     let labels = classes_of_seeds(&seeds, model.network().n_classes());
-    for &steps in steps {
+    for steps in recipe.settings().preview_steps() {
         let plan = profile.plan(steps)?;
         let (seeds, labels) = (seeds.as_slice(), labels.as_deref());
         let drawing = Drawing { model, shape, plan: &plan, seeds, labels, batch: BATCH, device };

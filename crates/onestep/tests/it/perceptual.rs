@@ -509,5 +509,5 @@ fn shift_tolerant_lpips_is_built_in() {
     let distance = loaded(Distance::StLpips { size: None });
     let (a, b) = (images(2, 32, 3, 1), images(2, 32, 3, 2));
     assert_eq!(values(distance.between(a.clone(), b.clone())), values(builtin().between(a, b)));
-    assert_eq!(distance.distance(), Distance::StLpips { size: None });
+    assert_eq!(distance.distance(), &Distance::StLpips { size: None });
 }

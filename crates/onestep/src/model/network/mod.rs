@@ -7,6 +7,7 @@
 mod adm;
 mod attention;
 mod block;
+mod custom;
 mod dhariwal;
 mod dual;
 mod embedding;
@@ -24,6 +25,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 pub use adm::{AdmConfig, AdmHeads, AdmResample, AdmUNet};
+pub use custom::{CustomConfig, Setting};
 pub(crate) use dhariwal::heads as dhariwal_heads;
 pub use dhariwal::{DhariwalConfig, DhariwalUNet};
 pub use dual::{Dual, NoiseCode};
@@ -170,6 +172,8 @@ pub enum Architecture {
     Dhariwal(DhariwalConfig),
     /// A small multilayer perceptron for data of a few dimensions.
     Mlp(MlpConfig),
+    /// A network that a program brings along.
+    Custom(CustomConfig),
 }
 
 impl Architecture {
@@ -177,13 +181,17 @@ impl Architecture {
     ///
     /// # Errors
     ///
-    /// [`ModelError::BadArchitecture`] if the numbers contradict each other.
+    /// [`ModelError::BadArchitecture`] if the numbers contradict each other; [`ModelError::CustomNetwork`] for a network that
+    /// only its program can lay out.
     pub fn build(&self) -> Result<Arc<dyn Network>, ModelError> {
         Ok(match self {
             Self::Adm(config) => Arc::new(AdmUNet::new(config)?),
             Self::Song(config) => Arc::new(SongUNet::new(config)?),
             Self::Dhariwal(config) => Arc::new(DhariwalUNet::new(config)?),
             Self::Mlp(config) => Arc::new(Mlp::new(config)?),
+            Self::Custom(config) => {
+                return Err(ModelError::CustomNetwork { name: config.name.clone() });
+            }
         })
     }
 }

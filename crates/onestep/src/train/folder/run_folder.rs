@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
 
@@ -20,6 +21,8 @@ pub struct RunFolder {
     milestones: BTreeSet<u64>,
     storage: Arc<dyn Storage>,
     lock: RunLock,
+    /// Whether what this process saves continues what lies here.
+    continues: AtomicBool,
 }
 
 /// What [`RunFolder::save`] did.
@@ -43,6 +46,31 @@ pub struct Restored {
 }
 
 impl RunFolder {
+    /// Takes possession of a folder for a new run; a folder that holds one already is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::HasRun`]: there are checkpoints. As [`RunFolder::open`].
+    pub fn create(path: &Path, keep: usize) -> Result<Self, CheckpointError> {
+        Self::refuse_run(path)?;
+        let folder = Self::open(path, keep)?;
+        // Once more with the lock in hand: another process may have saved in between.
+        Self::refuse_run(path)?;
+        Ok(folder)
+    }
+
+    /// Refuses a folder that holds a run, without touching it.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::HasRun`].
+    pub fn refuse_run(path: &Path) -> Result<(), CheckpointError> {
+        if path.join(LATEST).exists() || !layout::candidates(path)?.is_empty() {
+            return Err(CheckpointError::HasRun { path: path.to_path_buf() });
+        }
+        Ok(())
+    }
+
     /// Takes possession of the run folder `path`, which is created if need be, and clears away what a process that
     /// died while saving has left there.
     ///
@@ -74,7 +102,8 @@ impl RunFolder {
         create(path)?;
         let lock = RunLock::acquire(path)?;
         create(&path.join(CHECKPOINTS))?;
-        let folder = Self { path: path.to_path_buf(), keep, milestones: BTreeSet::new(), storage, lock };
+        let (path, milestones) = (path.to_path_buf(), BTreeSet::new());
+        let folder = Self { path, keep, milestones, storage, lock, continues: AtomicBool::new(false) };
         folder.tidy()?;
         Ok(folder)
     }
@@ -109,11 +138,15 @@ impl RunFolder {
     ///
     /// # Errors
     ///
+    /// - [`CheckpointError::HasRun`]: checkpoints lie here that were never loaded, and saving would remove them.
     /// - [`CheckpointError::NotFinite`]: a weight or a moment is NaN or infinite.
     /// - [`CheckpointError::DiskFull`]: no room, found before anything is written or while writing.
     /// - [`CheckpointError::SameLabel`]: two averages would share a file.
     /// - [`CheckpointError::CannotCreate`], [`CheckpointError::Io`]: the system refused.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<Saved, CheckpointError> {
+        if !self.continues.load(Ordering::Relaxed) {
+            Self::refuse_run(&self.path)?;
+        }
         let needed = checkpoint.bytes_needed();
         let result = self.save_unguarded(checkpoint, needed);
         if result.is_err() {
@@ -147,6 +180,7 @@ impl RunFolder {
         let folder = self.checkpoints().join(&name);
         self.place(&temporary, &folder, checkpoint.state.step, &manifest)?;
         self.point_latest(&name, needed)?;
+        self.continues.store(true, Ordering::Relaxed);
         let pruned = self.prune(checkpoint.state.step)?;
         Ok(Saved { folder, pruned })
     }
@@ -275,6 +309,7 @@ impl RunFolder {
         let Some((skipped, (folder, parts))) = first_intact(&self.path, read)? else { return Ok(None) };
         // Only now, outside of the search: a network that does not fit is no reason to try older checkpoints.
         let checkpoint = parts.assemble(&folder, specs, device)?;
+        self.continues.store(true, Ordering::Relaxed);
         Ok(Some(Restored { checkpoint, folder, skipped }))
     }
 

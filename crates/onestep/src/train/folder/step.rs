@@ -18,7 +18,7 @@ use crate::checkpoint::{
 };
 use crate::model::{ParameterSpec, Weights};
 use crate::objective::LevelWeighting;
-use crate::train::{Average, LearnedWeighting, Optimizer, OptimizerConfig};
+use crate::train::{Average, LearnedWeighting, MethodState, Optimizer, OptimizerConfig};
 
 /// The header of `optim.safetensors`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,7 +36,8 @@ pub(super) fn write_step(
     folder: &Path,
     needed: u64,
 ) -> Result<Manifest, CheckpointError> {
-    let Checkpoint { header, weights, averages, target, teacher, optimizer, weighting, state } = checkpoint;
+    let Checkpoint { header, weights, averages, method, optimizer, state } = checkpoint;
+    let MethodState { target, teacher, weighting } = method;
     let mut labels = BTreeSet::new();
     for label in averages.iter().map(|average| average.config.label()) {
         if !labels.insert(label.clone()) {
@@ -185,10 +186,8 @@ impl Parts {
             header: self.header,
             weights,
             averages,
-            target,
-            teacher,
+            method: MethodState { target, teacher, weighting },
             optimizer,
-            weighting,
             state: self.manifest.state,
         })
     }

@@ -1,6 +1,6 @@
 //! From TOML and `key.path=value` to a table.
 
-use super::RecipeError;
+use crate::train::RecipeError;
 
 pub(super) fn parse_error(error: toml::de::Error) -> RecipeError {
     RecipeError::Parse { message: error.to_string().trim_end().to_string() }

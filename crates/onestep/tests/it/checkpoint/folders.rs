@@ -9,7 +9,7 @@ use onestep::model::{Builder, Init};
 use onestep::train::{RunFolder, RunLock};
 
 use super::faults::{Fault, FaultyDisk};
-use super::{assert_same, checkpoint_at, files_under, load, names, specs, with_value};
+use super::{assert_same, checkpoint_at, continued, files_under, load, names, specs, with_value};
 
 fn run() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
@@ -68,6 +68,29 @@ fn a_run_is_saved_and_continued_to_the_bit() {
     }
 }
 
+/// The way to lose a run: training anew where one lies. Whoever has not loaded it cannot save over it.
+#[test]
+fn a_run_that_was_not_loaded_is_not_saved_over() {
+    let run = run();
+    RunFolder::create(run.path(), 1).unwrap().save(&checkpoint_at(1200, 9)).unwrap();
+    let before = files_under(run.path());
+    let refused = |result: Result<(), CheckpointError>| {
+        let error = result.unwrap_err();
+        assert!(matches!(error, CheckpointError::HasRun { .. }), "{error}");
+        assert_eq!(error.class(), ErrorClass::CannotCreate);
+        assert!(files_under(run.path()) == before, "not a byte is touched");
+    };
+    refused(RunFolder::create(run.path(), 1).map(drop));
+    for step in [3, 1200, 2000] {
+        refused(RunFolder::open(run.path(), 1).unwrap().save(&checkpoint_at(step, 1)).map(drop));
+    }
+    // Without the file that names the last one, a run is still a run.
+    std::fs::remove_file(run.path().join("latest")).unwrap();
+    assert!(RunFolder::create(run.path(), 1).is_err());
+    continued(RunFolder::open(run.path(), 1).unwrap()).save(&checkpoint_at(1300, 9)).unwrap();
+    assert_eq!(names(run.path()), ["step-00001300"]);
+}
+
 #[test]
 fn which_weights() {
     let run = run();
@@ -89,7 +112,7 @@ fn which_weights() {
         assert_eq!(of(path, "ema-0.9999"), value(&saved.averages[0].weights));
         assert_eq!(of(path, "ema-half-life-500000-ramp-up-0.05"), value(&saved.averages[1].weights));
         assert_eq!(of(path, "raw"), value(&saved.weights));
-        assert_eq!(of(path, "target"), value(saved.target.as_ref().unwrap()));
+        assert_eq!(of(path, "target"), value(saved.method.target.as_ref().unwrap()));
         for unknown in ["ema-0.5", "optim", "model", "../step-00000007/model"] {
             let error = load_model(path, &unknown.parse().unwrap()).unwrap_err();
             assert!(
@@ -105,8 +128,8 @@ fn which_weights() {
 
     let mut plain = checkpoint_at(8, 3);
     plain.averages.clear();
-    plain.target = None;
-    RunFolder::open(run.path(), 3).unwrap().save(&plain).unwrap();
+    plain.method.target = None;
+    continued(RunFolder::open(run.path(), 3).unwrap()).save(&plain).unwrap();
     let loaded = load_model(run.path(), &Which::Best).unwrap();
     assert_eq!(
         loaded.file,
@@ -114,7 +137,7 @@ fn which_weights() {
         "no average: the weights"
     );
     assert!(load_model(run.path(), &Which::Target).is_err());
-    assert!(load(run.path()).unwrap().checkpoint.target.is_none());
+    assert!(load(run.path()).unwrap().checkpoint.method.target.is_none());
 }
 
 #[test]
@@ -154,7 +177,7 @@ fn a_damaged_checkpoint_is_passed_over_and_reported() {
         assert!(error.contains(message) && error.contains("step-00000030"), "{message}: {error}");
 
         // The run goes on from there, comes by the damaged step again, and puts it right.
-        RunFolder::open(run.path(), 5).unwrap().save(&checkpoint_at(30, 1)).unwrap();
+        continued(RunFolder::open(run.path(), 5).unwrap()).save(&checkpoint_at(30, 1)).unwrap();
         let restored = load(run.path()).unwrap();
         assert!(restored.skipped.is_empty());
         assert_same(&restored.checkpoint, &checkpoint_at(30, 1));
@@ -240,11 +263,11 @@ fn pruning_keeps_the_newest_and_the_one_in_use() {
     drop(folder);
 
     // A run continued from an older step: the steps after it are of an abandoned past.
-    let folder = RunFolder::open(run.path(), 2).unwrap();
+    let folder = continued(RunFolder::open(run.path(), 2).unwrap());
     folder.save(&checkpoint_at(4, 1)).unwrap();
     assert_eq!(names(run.path()), ["notes", "step-00000003", "step-00000004"]);
     drop(folder);
-    let folder = RunFolder::open(run.path(), 0).unwrap();
+    let folder = continued(RunFolder::open(run.path(), 0).unwrap());
     folder.save(&checkpoint_at(5, 1)).unwrap();
     assert_eq!(names(run.path()), ["notes", "step-00000005"], "the one in use is kept even if none is to be");
 }
@@ -290,7 +313,7 @@ fn state_that_is_not_finite_is_never_written() {
     let mut bad_average = checkpoint_at(20, 1);
     bad_average.averages[1].weights = with_value(&bad_average.averages[1].weights, 0, 2, f32::INFINITY);
     let mut bad_target = checkpoint_at(20, 1);
-    bad_target.target = Some(with_value(&bad_target.weights, 1, 0, f32::NAN));
+    bad_target.method.target = Some(with_value(&bad_target.weights, 1, 0, f32::NAN));
     let mut bad_moments = checkpoint_at(20, 1);
     let weights = bad_moments.weights.clone();
     let gradients: Vec<_> = with_value(&weights, 1, 3, f32::INFINITY).values().to_vec();
@@ -385,7 +408,7 @@ fn too_little_space_is_found_before_anything_is_written() {
     let size: u64 = files_under(&run.path().join("ckpt")).values().map(|bytes| bytes.len() as u64).sum();
     assert!(size <= needed && needed <= size * 6 / 5 + 20_000, "{needed} bytes asked for, {size} taken");
     let before = files_under(run.path());
-    let error = open(needed - 1).save(&checkpoint_at(20, 1)).unwrap_err();
+    let error = continued(open(needed - 1)).save(&checkpoint_at(20, 1)).unwrap_err();
     assert_eq!(error.class(), ErrorClass::CannotCreate);
     assert_eq!(
         error.to_string(),
@@ -411,7 +434,7 @@ fn a_folder_without_permission() {
     // Permission is lost in the middle of a run: the next save says so and what was saved stays.
     RunFolder::open(&run, 3).unwrap().save(&checkpoint_at(10, 1)).unwrap();
     let before = files_under(&run);
-    let error = open(Fault::Permission, 3).unwrap().save(&checkpoint_at(20, 1)).unwrap_err();
+    let error = continued(open(Fault::Permission, 3).unwrap()).save(&checkpoint_at(20, 1)).unwrap_err();
     assert!(matches!(error, CheckpointError::CannotCreate { .. }), "{error}");
     assert!(files_under(&run) == before);
 }

@@ -11,7 +11,7 @@ use onestep::noise::{Purpose, Stream};
 use onestep::train::RunFolder;
 
 use super::faults::{Fault, FaultyDisk};
-use super::{assert_same, checkpoint_at, files_under, load, names};
+use super::{assert_same, checkpoint_at, continued, files_under, load, names};
 
 /// Where the child of [`sigkill_in_the_middle_of_saving`] saves.
 const CHILD: &str = "ONESTEP_TEST_SAVE_FOREVER";
@@ -21,7 +21,7 @@ fn cost_of_saving() -> u64 {
     let run = tempfile::tempdir().unwrap();
     prepare(run.path());
     let disk = FaultyDisk::reliable();
-    let folder = RunFolder::with_storage(run.path(), 2, Arc::new(disk.clone())).unwrap();
+    let folder = continued(RunFolder::with_storage(run.path(), 2, Arc::new(disk.clone())).unwrap());
     folder.save(&checkpoint_at(30, 1)).unwrap();
     disk.spent()
 }
@@ -43,7 +43,7 @@ fn draw_budget(stream: &mut Stream, trial: u64, cost: u64) -> u64 {
 /// new one must be there, whole. Returns which.
 fn save_and_recover(run: &Path, disk: &FaultyDisk, step: u64, seed: u64) -> u64 {
     let result = RunFolder::with_storage(run, 2, Arc::new(disk.clone()))
-        .and_then(|folder| folder.save(&checkpoint_at(step, seed)));
+        .and_then(|folder| continued(folder).save(&checkpoint_at(step, seed)));
     assert!(disk.has_struck());
     if let Err(error) = &result {
         assert_eq!(error.class(), ErrorClass::Io, "{error}");
@@ -68,7 +68,7 @@ fn two_hundred_kills_while_saving_lose_nothing() {
         n_new += u64::from(step == 30);
         assert_same(&load(run.path()).unwrap().checkpoint, &checkpoint_at(step, 1));
         // And the run goes on.
-        RunFolder::open(run.path(), 2).unwrap().save(&checkpoint_at(30, 1)).unwrap();
+        continued(RunFolder::open(run.path(), 2).unwrap()).save(&checkpoint_at(30, 1)).unwrap();
         assert_same(&load(run.path()).unwrap().checkpoint, &checkpoint_at(30, 1));
         assert_eq!(names(run.path()), ["step-00000020", "step-00000030"]);
     }
@@ -87,8 +87,7 @@ fn losing_power_while_saving_loses_nothing() {
             // It struck while opening.
             RunFolder::open(run.path(), 2).unwrap()
         });
-        let saved = folder.save(&checkpoint_at(30, 1));
-        drop(folder);
+        let saved = continued(folder).save(&checkpoint_at(30, 1));
         disk.lose_power();
         let restored = load(run.path()).expect("a checkpoint was lost");
         assert!(restored.skipped.is_empty(), "{:?}", restored.skipped);
@@ -103,7 +102,7 @@ fn kills_while_replacing_the_only_checkpoint_lose_nothing() {
     let prepare = |run: &Path| drop(RunFolder::open(run, 1).unwrap().save(&checkpoint_at(10, 1)).unwrap());
     let replace = |run: &Path, disk: &FaultyDisk| {
         RunFolder::with_storage(run, 1, Arc::new(disk.clone()))
-            .and_then(|folder| folder.save(&checkpoint_at(10, 2)))
+            .and_then(|folder| continued(folder).save(&checkpoint_at(10, 2)))
     };
     let run = tempfile::tempdir().unwrap();
     prepare(run.path());
@@ -137,7 +136,7 @@ fn a_disk_that_fills_up_leaves_no_trace() {
             let before = files_under(run.path());
             let budget = 20 + (stream.uniform() * (cost - 200) as f64) as u64;
             let disk = FaultyDisk::new(Fault::Writes(kind), budget, 0);
-            let folder = RunFolder::with_storage(run.path(), 2, Arc::new(disk)).unwrap();
+            let folder = continued(RunFolder::with_storage(run.path(), 2, Arc::new(disk)).unwrap());
             let error = folder.save(&checkpoint_at(30, 1)).unwrap_err();
             assert_eq!(error.class(), ErrorClass::CannotCreate);
             let needed = checkpoint_at(30, 1).bytes_needed();
@@ -162,7 +161,8 @@ fn failing_syncs_and_renames_leave_the_checkpoint_before() {
         let run = tempfile::tempdir().unwrap();
         prepare(run.path());
         let before = files_under(run.path());
-        let folder = RunFolder::with_storage(run.path(), 2, Arc::new(FaultyDisk::new(fault, 10, 0))).unwrap();
+        let disk = Arc::new(FaultyDisk::new(fault, 10, 0));
+        let folder = continued(RunFolder::with_storage(run.path(), 2, disk).unwrap());
         let error = folder.save(&checkpoint_at(30, 1)).unwrap_err();
         assert_eq!(error.class(), ErrorClass::Io);
         assert!(error.to_string().contains(&run.path().display().to_string()), "{error}");

@@ -14,7 +14,7 @@ use onestep::checkpoint::{Format, ModelHeader, TrainState};
 use onestep::model::network::MlpConfig;
 use onestep::model::{Architecture, Builder, Init, ModelKind, ParameterSpec, Preconditioning, Weights};
 use onestep::train::{Average, Optimizer, OptimizerConfig, RadamConfig};
-use onestep::train::{Checkpoint, Restored, RunFolder};
+use onestep::train::{Checkpoint, MethodState, Restored, RunFolder};
 
 /// A few small parameters, one that is not trained, and one large enough to be written in pieces.
 pub fn specs() -> Arc<[ParameterSpec]> {
@@ -64,10 +64,12 @@ pub fn checkpoint_at(step: u64, seed: u64) -> Checkpoint {
     Checkpoint {
         header: header(),
         averages: configs.into_iter().map(average).collect(),
-        target: Some(Weights::initialize(&specs, seed + 1000 * step + 2, &device)),
-        teacher: Some(Weights::initialize(&specs, seed + 1000 * step + 3, &device)),
+        method: MethodState {
+            target: Some(Weights::initialize(&specs, seed + 1000 * step + 2, &device)),
+            teacher: Some(Weights::initialize(&specs, seed + 1000 * step + 3, &device)),
+            weighting: None,
+        },
         optimizer,
-        weighting: None,
         weights,
         state: TrainState {
             step,
@@ -87,6 +89,12 @@ pub fn load(run: &Path) -> Option<Restored> {
     RunFolder::open(run, 3).unwrap().load(&specs(), &Device::default()).unwrap()
 }
 
+/// The folder of a run that a process goes on with: it has loaded what is there, so that it may save.
+pub fn continued(folder: RunFolder) -> RunFolder {
+    folder.load(&specs(), &Device::default()).unwrap();
+    folder
+}
+
 /// All values of a checkpoint, to compare.
 pub fn numbers(checkpoint: &Checkpoint) -> Vec<Vec<f32>> {
     let of = |weights: &Weights| -> Vec<Vec<f32>> {
@@ -94,8 +102,8 @@ pub fn numbers(checkpoint: &Checkpoint) -> Vec<Vec<f32>> {
     };
     let mut all = of(&checkpoint.weights);
     all.extend(checkpoint.averages.iter().flat_map(|average| of(&average.weights)));
-    all.extend(checkpoint.target.iter().flat_map(of));
-    all.extend(checkpoint.teacher.iter().flat_map(of));
+    all.extend(checkpoint.method.target.iter().flat_map(of));
+    all.extend(checkpoint.method.teacher.iter().flat_map(of));
     all.extend(checkpoint.optimizer.state(&checkpoint.weights).into_values().map(|(_, values)| values));
     all
 }

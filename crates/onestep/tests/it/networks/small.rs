@@ -131,7 +131,7 @@ impl Call {
         let augment_dim = match architecture {
             Architecture::Song(config) => config.augment_dim,
             Architecture::Dhariwal(config) => config.augment_dim,
-            Architecture::Adm(_) | Architecture::Mlp(_) => 0,
+            Architecture::Adm(_) | Architecture::Mlp(_) | Architecture::Custom(_) => 0,
         };
         let row = |sample: usize| (0..augment_dim).map(|i| 0.5 + (sample + i) as f32).collect::<Vec<_>>();
         Self {

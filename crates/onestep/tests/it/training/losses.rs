@@ -7,7 +7,7 @@ use onestep::noise::{Purpose, Stream, TrainingLevels};
 use onestep::objective::{Batch, Consistency, Distance, LevelPairs, Path as OdePath, Weighting};
 use onestep::solver::Solver;
 use onestep::train::{
-    Event, LearningRate, Optimizer, OptimizerConfig, RadamConfig, Recipe, Trainer, builtin_recipe,
+    Event, LearningRate, Objective, Optimizer, OptimizerConfig, RadamConfig, Recipe, Trainer, builtin_recipe,
 };
 
 use super::{batch_of, device, flat, random_model, tiny, trainer};
@@ -22,14 +22,26 @@ fn the_learned_weighting_starts_from_the_size_of_a_normalized_tangent() {
     for (method, least) in [("scd", -1e-6), ("sct", 0.3)] {
         let recipe = tiny(method, &[]);
         let n_values = 8.0 * 8.0 * 3.0f64;
-        assert_eq!(recipe.first_weighting(8 * 8 * 3), Some(n_values.ln()));
+        assert_eq!(first_weighting(&recipe), Some(n_values.ln()));
         let Event::Step { loss, .. } = trainer(&recipe).step().unwrap() else { panic!("a step was skipped") };
         // e^w times a mean square just below 1/n_values, less w.
         let share = loss + n_values.ln();
         assert!((least..=1.0).contains(&share), "{method}: {share}");
     }
-    assert_eq!(tiny("sct", &["objective.normalization={ kind = \"clip\" }"]).first_weighting(192), Some(0.0));
-    assert_eq!(tiny("ct", &[]).first_weighting(192), None);
+    let clipped = tiny("sct", &["objective.normalization={ kind = \"clip\" }"]);
+    assert_eq!(first_weighting(&clipped), Some(0.0));
+    assert!(trainer(&tiny("ct", &[])).checkpoint().method.weighting.is_none());
+    let fixed = tiny("sct", &["objective.adaptive=false"]);
+    assert_eq!(first_weighting(&fixed), None);
+    assert!(trainer(&fixed).checkpoint().method.weighting.is_none());
+}
+
+/// Where the weighting that a continuous-time recipe learns starts, for images of 8x8.
+fn first_weighting(recipe: &Recipe) -> Option<f64> {
+    match &recipe.objective {
+        Objective::Continuous(settings) => settings.first_weighting(8 * 8 * 3),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A data set one of whose images is not a number.
@@ -125,7 +137,7 @@ fn distances_have_finite_gradients_at_zero_difference() {
         [Distance::L1, Distance::L2, Distance::L2At32, Distance::PseudoHuber { huber_c: Some(0.03) }]
     {
         let a = Tensor::<4>::ones([2, 4, 4, 3], &device()).autodiff().require_grad();
-        let value = loaded(distance).between(a.clone(), Tensor::ones([2, 4, 4, 3], &device()));
+        let value = loaded(distance.clone()).between(a.clone(), Tensor::ones([2, 4, 4, 3], &device()));
         let mut gradients = value.clone().sum().backward();
         assert_eq!(Array::from_tensor(value.inner()).values, [0.0; 2]);
         let gradient = Array::from_tensor(a.grad_remove(&mut gradients).unwrap());

@@ -3,6 +3,7 @@
 mod losses;
 mod recipes;
 mod resume;
+mod runs;
 mod stages;
 mod teachers;
 
@@ -13,7 +14,7 @@ use onestep::data::open;
 use onestep::model::{Condition, Preconditioned, Preconditioning, Weights};
 use onestep::noise::{Purpose, Stream};
 use onestep::objective::Batch;
-use onestep::train::{Recipe, Trainer, builtin_recipe};
+use onestep::train::{Recipe, RunBuilder, Trainer, builtin_recipe};
 
 use crate::golden::Array;
 
@@ -63,6 +64,15 @@ fn teacher(recipe: &Recipe) -> Option<Preconditioned> {
 
 fn trainer(recipe: &Recipe) -> Trainer {
     Trainer::new(recipe.clone(), open(&recipe.data).unwrap(), teacher(recipe), &device()).unwrap()
+}
+
+/// A run of the recipe with its teacher, not yet in a folder.
+fn builder(recipe: &Recipe) -> RunBuilder {
+    let builder = RunBuilder::new(recipe.clone()).device(device());
+    match teacher(recipe) {
+        Some(teacher) => builder.teacher(teacher),
+        None => builder,
+    }
 }
 
 /// Every file of a step's folder with its bytes.

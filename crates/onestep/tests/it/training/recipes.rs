@@ -8,6 +8,7 @@ use onestep::model::network::SongConfig;
 use onestep::noise::{AdaptiveExponent, Curriculum, Gap, Proposal, TargetRate};
 use onestep::objective::{Distance, Weighting};
 use onestep::perceptual::{Pooling, Trunk};
+use onestep::train::method::{consistency, tuning};
 use onestep::train::{
     MemoryForecast, Objective, PathConfig, Recipe, Trainer, builtin_recipe, builtin_recipes,
 };
@@ -94,11 +95,8 @@ fn published_recipes_have_the_published_objectives() {
         ("imagenet64-ict-deep", 0.99997),
     ] {
         let ict = recipe(name);
-        let Objective::Consistency { path, curriculum, proposal, distance, weighting, target } =
-            ict.objective
-        else {
-            panic!("{name}")
-        };
+        let Objective::Consistency(settings) = ict.objective else { panic!("{name}") };
+        let consistency::Settings { path, curriculum, proposal, distance, weighting, target } = settings;
         assert_eq!(path, PathConfig::Data);
         assert_eq!(curriculum, Curriculum::Doubling { start_intervals: 10, end_intervals: 1280 });
         assert_eq!(proposal, Proposal::LogNormal { p_mean: -1.1, p_std: 2.0 });
@@ -117,11 +115,8 @@ fn published_recipes_have_the_published_objectives() {
         ("imagenet64-ect", 4.0, 4, 0.06, Weighting::Karras, 1.526, None),
     ] {
         let ect = recipe(name);
-        let Objective::Tuning { p_mean, p_std, gap, images_per_stage, distance, weighting: own } =
-            ect.objective
-        else {
-            panic!("{name}")
-        };
+        let Objective::Tuning(settings) = ect.objective else { panic!("{name}") };
+        let tuning::Settings { p_mean, p_std, gap, images_per_stage, distance, weighting: own } = settings;
         assert_eq!((p_mean, p_std, own), (-1.1, 2.0, weighting));
         assert_eq!(gap, Gap::Sigmoid { shrink, k: 8.0, b: 1.0 });
         assert_eq!((ect.train.steps * ect.train.batch as u64).div_ceil(images_per_stage), stages, "{name}");
@@ -136,7 +131,8 @@ fn published_recipes_have_the_published_objectives() {
     assert_eq!(SongConfig { dropout: 0.2, ..SongConfig::cifar10_ddpmpp() }, student);
 
     let pd = recipe("cifar10-pd");
-    let stage = |step| pd.stage(step).unwrap().n_intervals;
+    let Objective::ProgressiveDistillation(settings) = &pd.objective else { panic!("cifar10-pd") };
+    let stage = |step| settings.stage(step).n_intervals;
     assert_eq!(
         [0, 49_999, 50_000, 549_999, 550_000, 649_999, 650_000, 749_999].map(stage),
         [4096, 4096, 2048, 4, 2, 2, 1, 1]
@@ -167,26 +163,24 @@ fn published_recipes_with_lpips_have_the_published_parts() {
     ] {
         let recipe = |name: &str| Recipe::parse(builtin_recipe(name).unwrap(), &[]).unwrap();
         let published = recipe(&format!("{name}-lpips"));
-        let Objective::Consistency { curriculum: own, target: rate, distance, weighting, proposal, .. } =
-            published.objective
-        else {
-            panic!("{name}")
-        };
-        assert_eq!((own, rate), (curriculum, target), "{name}");
-        assert_eq!((weighting, proposal), (Weighting::Uniform, Proposal::Uniform), "{name}");
-        assert_eq!(distance, Distance::Lpips { trunk: Trunk::Vgg16, pooling, size: 224 }, "{name}");
+        let Objective::Consistency(settings) = &published.objective else { panic!("{name}") };
+        let consistency::Settings { curriculum: own, target: rate, distance, weighting, proposal, .. } =
+            settings;
+        assert_eq!((*own, *rate), (curriculum, target), "{name}");
+        assert_eq!((*weighting, *proposal), (Weighting::Uniform, Proposal::Uniform), "{name}");
+        assert_eq!(*distance, Distance::Lpips { trunk: Trunk::Vgg16, pooling, size: 224 }, "{name}");
         let [height, width, _] = published.network.build().unwrap().image();
         assert_eq!(distance.compared_at([height, width]), [seen_at; 2], "{name}");
         // Nothing else tells it from the recipe with L2.
         let mut plain = recipe(name);
-        let Objective::Consistency { distance: other, .. } = &mut plain.objective else { panic!("{name}") };
-        assert_eq!(*other, Distance::L2, "{name}");
-        *other = distance;
+        let Objective::Consistency(settings) = &mut plain.objective else { panic!("{name}") };
+        assert_eq!(settings.distance, Distance::L2, "{name}");
+        settings.distance = distance.clone();
         (plain.name, plain.about) = (published.name.clone(), published.about.clone());
         assert_eq!(plain, published);
     }
     let emoji = Recipe::parse(builtin_recipe("emoji-cd-lpips").unwrap(), &[]).unwrap();
-    assert_eq!(emoji.distance(), Some(Distance::StLpips { size: None }));
+    assert_eq!(emoji.distance(), Some(&Distance::StLpips { size: None }));
     let teachers = ["emoji-cd", "emoji-edm"]
         .map(|name| Recipe::parse(builtin_recipe(name).unwrap(), &[]).unwrap().network);
     assert!(teachers.iter().all(|network| *network == emoji.network), "the teacher is emoji-edm");

@@ -1,11 +1,9 @@
 //! Runs that are stopped and continued, cut into microbatches or spread over threads are the same run.
 
-use super::{device, files, flat, random_model, teacher, tiny, trainer};
+use super::{builder, device, files, flat, random_model, tiny, trainer};
 use burn::tensor::Tensor;
-use onestep::data::open;
 use onestep::sample::{Plan, default_levels, generate};
-use onestep::train::RunFolder;
-use onestep::train::{Event, Flow, Recipe, Trainer};
+use onestep::train::{Event, Flow, Outcome, Recipe, RunFolder};
 
 /// 2 + 4 steps are 6 steps, to the bit, for every method: weights, averages, target, optimizer, data order, noise, dropout.
 /// Progressive distillation is stopped within its first stage, between two stages, and within the second.
@@ -26,23 +24,22 @@ fn resume_equals_not_stopping() {
     for (method, stop) in stops {
         let recipe = tiny(method, &[]);
         let whole = tempfile::tempdir().unwrap();
-        let folder = RunFolder::open(whole.path(), 9).unwrap();
-        assert!(trainer(&recipe).run(&folder, &mut |_: &Event| Flow::Continue).unwrap());
+        let mut run = builder(&recipe).create(whole.path()).unwrap();
+        assert_eq!(run.train(&mut |_: &Event| Flow::Continue).unwrap(), Outcome::Finished);
 
         let parts = tempfile::tempdir().unwrap();
-        let folder = RunFolder::open(parts.path(), 9).unwrap();
         // The observer asks to stop during a step, as a signal would: the step is finished and saved.
         let mut stop_there = |event: &Event| match event {
             Event::Step { step, .. } if *step >= stop => Flow::Stop,
             _ => Flow::Continue,
         };
-        assert!(!trainer(&recipe).run(&folder, &mut stop_there).unwrap());
-        let data = open(&recipe.data).unwrap();
-        let (mut resumed, damaged) =
-            Trainer::resume(recipe.clone(), data, teacher(&recipe), &folder, &device()).unwrap();
-        assert!(damaged.is_empty());
-        assert_eq!(resumed.state().step, stop);
-        assert!(resumed.run(&folder, &mut |_: &Event| Flow::Continue).unwrap());
+        let mut run = builder(&recipe).create(parts.path()).unwrap();
+        assert_eq!(run.train(&mut stop_there).unwrap(), Outcome::Stopped);
+        drop(run);
+        let mut resumed = builder(&recipe).resume(parts.path()).unwrap();
+        assert!(resumed.damaged().is_empty());
+        assert_eq!(resumed.trainer().state().step, stop);
+        assert_eq!(resumed.train(&mut |_: &Event| Flow::Continue).unwrap(), Outcome::Finished);
         let (whole, parts) = (files(whole.path(), 6), files(parts.path(), 6));
         assert_eq!(whole.len(), parts.len());
         for ((name, a), (other, b)) in whole.iter().zip(&parts) {
@@ -62,12 +59,9 @@ fn resume_equals_not_stopping() {
 fn a_resumed_run_refuses_another_recipe_and_other_data() {
     let recipe = tiny("edm", &["train.steps=1"]);
     let run = tempfile::tempdir().unwrap();
-    let folder = RunFolder::open(run.path(), 2).unwrap();
-    trainer(&recipe).run(&folder, &mut |_: &Event| Flow::Continue).unwrap();
-    let resume = |recipe: Recipe| {
-        let data = open(&recipe.data).unwrap();
-        Trainer::resume(recipe, data, None, &folder, &device()).map(|_| ()).map_err(|error| error.to_string())
-    };
+    builder(&recipe).create(run.path()).unwrap().train(&mut |_: &Event| Flow::Continue).unwrap();
+    let resume =
+        |recipe: Recipe| builder(&recipe).resume(run.path()).map(|_| ()).map_err(|error| error.to_string());
     let message = resume(tiny("edm", &["train.steps=1", "train.batch=8"])).unwrap_err();
     assert!(message.contains("another recipe"), "{message}");
     // Saving more often is no other run.
@@ -95,7 +89,6 @@ fn microbatches_equal_the_full_batch() {
 fn a_run_ends_at_its_last_step_exactly() {
     let recipe = tiny("ct", &["train.steps=4"]);
     let run = tempfile::tempdir().unwrap();
-    let folder = RunFolder::open(run.path(), 2).unwrap();
     let mut steps = Vec::new();
     let mut levels = Vec::new();
     let mut watch = |event: &Event| {
@@ -105,7 +98,8 @@ fn a_run_ends_at_its_last_step_exactly() {
         }
         Flow::Continue
     };
-    assert!(trainer(&recipe).run(&folder, &mut watch).unwrap());
+    let mut run = builder(&recipe).create(run.path()).unwrap();
+    assert_eq!(run.train(&mut watch).unwrap(), Outcome::Finished);
     assert_eq!(steps, [1, 2, 3, 4]);
     assert!(levels.is_sorted());
 }
@@ -176,8 +170,10 @@ fn runs_with_a_perceptual_distance_resume_and_stay_in_f32() {
     let mut first = trainer(&recipe);
     first.step().unwrap();
     run.save(&first.checkpoint()).unwrap();
-    let data = open(&recipe.data).unwrap();
-    let (mut second, _) = Trainer::resume(recipe.clone(), data, teacher(&recipe), &run, &device()).unwrap();
+    let specs = first.student().network().parameters();
+    let restored = run.load(specs, &device()).unwrap().unwrap();
+    let mut second = trainer(&recipe);
+    second.restore(restored.checkpoint, folder.path()).unwrap();
     second.step().unwrap();
     assert_eq!(flat(second.student().weights()), flat(whole.student().weights()));
 

@@ -2,10 +2,9 @@
 
 use onestep::checkpoint::stage_models;
 use onestep::model::{Denoiser, Preconditioning};
-use onestep::train::RunFolder;
-use onestep::train::{Batches, Event, Flow, Levels, Recipe, builtin_recipe};
+use onestep::train::{Event, Flow, Objective, Outcome, Recipe, builtin_recipe};
 
-use super::{batch_of, tiny, trainer};
+use super::{batch_of, builder, tiny, trainer};
 use crate::golden::Array;
 
 /// Bug A2 of the reference: progressive distillation cannot start, and divides by the steps of a decay that is off.
@@ -22,7 +21,6 @@ fn progressive_distillation_goes_through_its_stages() {
         ];
         let recipe = tiny("pd", &settings);
         let run = tempfile::tempdir().unwrap();
-        let folder = RunFolder::open(run.path(), 20).unwrap();
         let mut seen = Vec::new();
         let mut watch = |event: &Event| {
             if let Event::Step { n_levels, stage, learning_rate, .. } = event {
@@ -30,8 +28,8 @@ fn progressive_distillation_goes_through_its_stages() {
             }
             Flow::Continue
         };
-        let mut run_of_it = trainer(&recipe);
-        assert!(run_of_it.run(&folder, &mut watch).unwrap());
+        let mut run_of_it = builder(&recipe).create(run.path()).unwrap();
+        assert_eq!(run_of_it.train(&mut watch).unwrap(), Outcome::Finished);
         let intervals: Vec<usize> = seen.iter().map(|&(intervals, ..)| intervals).collect();
         assert_eq!(intervals, [4, 4, 2, 2, 2, 2, 1, 1, 1, 1]);
         let stages: Vec<u64> = seen.iter().map(|&(_, stage, _)| stage).collect();
@@ -79,8 +77,8 @@ fn the_models_of_the_last_stages_are_kept() {
     let recipe = tiny("pd", &["train.steps=10", "train.checkpoint_every=4", "train.keep=1"]);
     assert_eq!(recipe.milestones(), [2, 6, 10]);
     let run = tempfile::tempdir().unwrap();
-    let folder = RunFolder::open(run.path(), 1).unwrap().keeping(recipe.milestones());
-    assert!(trainer(&recipe).run(&folder, &mut |_: &Event| Flow::Continue).unwrap());
+    let mut run_of_it = builder(&recipe).create(run.path()).unwrap();
+    assert_eq!(run_of_it.train(&mut |_: &Event| Flow::Continue).unwrap(), Outcome::Finished);
     let folder = |step: u64| run.path().join(format!("ckpt/step-{step:08}"));
     let models = stage_models(run.path()).unwrap();
     assert_eq!(models.into_iter().collect::<Vec<_>>(), [(1, folder(10)), (2, folder(6)), (4, folder(2))]);
@@ -130,10 +128,10 @@ fn easy_tuning_is_used_in_the_consistency_form() {
 /// Bug B5 of another implementation: the schedule of its gap depends on how often it reports.
 #[test]
 fn the_gap_is_a_function_of_images_seen() {
-    let low = |batch: usize, first: u64| {
+    let low = |batch: u64, first: u64| {
         let recipe = tiny("ect", &[&format!("train.batch={batch}")]);
-        match Batches::levels(&recipe, first / batch as u64, first, batch).unwrap() {
-            Levels::Pairs(pairs) => pairs.low,
+        match &recipe.objective {
+            Objective::Tuning(settings) => settings.levels(recipe.train.seed, first..first + batch).low,
             other => panic!("{other:?}"),
         }
     };

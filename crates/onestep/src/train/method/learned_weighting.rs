@@ -2,9 +2,9 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::{Optimizer, OptimizerConfig};
 use crate::model::Weights;
 use crate::objective::LevelWeighting;
+use crate::train::{Optimizer, OptimizerConfig};
 
 /// The numbers of a [`LevelWeighting`] and their own optimizer.
 #[derive(Debug, Clone)]

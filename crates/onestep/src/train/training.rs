@@ -1,11 +1,38 @@
-//! How a recipe trains: lengths, optimizer, averages, what is kept.
+//! The parts of a recipe that every method looks at: the range of noise, and how it is trained.
 
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::AverageConfig;
-use crate::model::Precision;
+use crate::model::{NoiseRange, Precision};
 use crate::perceptual::WeightFiles;
 use crate::train::{Augmentation, LearningRate, OptimizerConfig};
+
+/// The range of noise and the scale of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Noise {
+    /// Smallest level, where a consistency model is the identity.
+    pub sigma_min: f64,
+    /// Largest level, where sampling starts.
+    pub sigma_max: f64,
+    /// Standard deviation of the data.
+    pub sigma_data: f64,
+    /// Exponent of the Karras grid.
+    pub rho: f64,
+}
+
+impl Default for Noise {
+    fn default() -> Self {
+        Self { sigma_min: 0.002, sigma_max: 80.0, sigma_data: 0.5, rho: 7.0 }
+    }
+}
+
+impl Noise {
+    /// The part a model needs.
+    pub fn range(&self) -> NoiseRange {
+        NoiseRange { sigma_min: self.sigma_min, sigma_max: self.sigma_max, sigma_data: self.sigma_data }
+    }
+}
 
 /// What the weights start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

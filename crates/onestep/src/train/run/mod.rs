@@ -1,0 +1,152 @@
+//! A run in its folder: created or continued, trained, saved and previewed, and never laid over another one.
+
+mod builder;
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+pub use builder::RunBuilder;
+
+use super::observer::{Event, Flow, Observer};
+use super::{Recipe, RunFolder, TrainError, Trainer, preview};
+use crate::Result;
+use crate::checkpoint::Damaged;
+use crate::data::Dataset;
+
+/// The recipe in a run's folder.
+const RECIPE: &str = "recipe.toml";
+
+/// A training run in a folder that this process owns.
+///
+/// The folder explains itself: the complete recipe lies in it, beside checkpoints that are there whole or not at all, and
+/// previews. A run that was stopped, or whose process died, goes on from its last checkpoint to the bit.
+///
+/// # Examples
+///
+/// ```no_run
+/// use onestep::train::{Event, Flow, Outcome, Recipe, Run, builtin_recipe};
+///
+/// let recipe = Recipe::parse(builtin_recipe("toy2d-ct")?, &["train.steps=500".into()])?;
+/// let data = onestep::data::open(&recipe.data)?;
+/// let mut observer = |event: &Event| match event {
+///     Event::Step { loss, .. } if *loss < 0.01 => Flow::Stop,
+///     _ => Flow::Continue,
+/// };
+/// if Run::create("runs/mine", recipe, data)?.train(&mut observer)? == Outcome::Stopped {
+///     Run::resume("runs/mine")?.train(&mut observer)?;
+/// }
+/// # Ok::<(), onestep::Error>(())
+/// ```
+pub struct Run {
+    trainer: Trainer,
+    folder: RunFolder,
+    damaged: Vec<Damaged>,
+}
+
+/// How a call of [`Run::train`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The run reached its last step.
+    Finished,
+    /// An observer asked to stop; the state is saved.
+    Stopped,
+}
+
+impl Run {
+    /// A new run on `data`; its teacher, if it needs one, is opened from where the recipe says.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunBuilder::create`].
+    pub fn create(folder: impl AsRef<Path>, recipe: Recipe, data: Box<dyn Dataset>) -> Result<Self> {
+        RunBuilder::new(recipe).data(data).create(folder)
+    }
+
+    /// A run as its folder's last intact checkpoint left it, with the recipe that lies there; data and teacher are opened from
+    /// where the recipe says.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::NoRun`] if there is no recipe; as [`RunBuilder::resume`].
+    pub fn resume(folder: impl AsRef<Path>) -> Result<Self> {
+        RunBuilder::new(Self::recipe_in(&folder, &[])?).resume(folder)
+    }
+
+    /// The recipe of the run in a folder, with `settings` (`key.path=value`) applied.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::NoRun`] if there is none; as [`Recipe::parse`].
+    pub fn recipe_in(folder: impl AsRef<Path>, settings: &[String]) -> Result<Recipe> {
+        let path = folder.as_ref().join(RECIPE);
+        let text = std::fs::read_to_string(&path).map_err(|reason| match reason.kind() {
+            ErrorKind::NotFound => TrainError::NoRun { folder: folder.as_ref().into() },
+            _ => TrainError::UnreadableRecipe { path, reason },
+        })?;
+        Ok(Recipe::parse(&text, settings)?)
+    }
+
+    /// The recipe of this run.
+    pub fn recipe(&self) -> &Recipe {
+        self.trainer.recipe()
+    }
+
+    /// The run between two steps: student, data, progress.
+    pub fn trainer(&self) -> &Trainer {
+        &self.trainer
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Checkpoints, of the run or of its teacher, that had to be passed over because they are damaged; worth a warning.
+    pub fn damaged(&self) -> &[Damaged] {
+        &self.damaged
+    }
+
+    /// Trains from where the run is to its last step, saving and previewing.
+    ///
+    /// Beside every `checkpoint_every` steps it saves at the recipe's [`milestones`](Recipe::milestones), which stay for good.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trainer::step`], and whatever saving meets.
+    pub fn train(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
+        let Self { trainer, folder, .. } = self;
+        let train = trainer.recipe().train.clone();
+        let milestones = trainer.recipe().milestones();
+        let start = Event::Start {
+            step: trainer.state().step,
+            steps: train.steps,
+            batch: train.batch,
+            parameters: trainer.student().weights().n_parameters(),
+        };
+        let mut stop = asks_to_stop(observer, &start);
+        while trainer.state().step < train.steps && !stop {
+            stop |= asks_to_stop(observer, &trainer.step()?);
+            let step = trainer.state().step;
+            let last = step == train.steps;
+            let due = |every: u64| every > 0 && step.is_multiple_of(every);
+            if (last && train.preview_every > 0) || due(train.preview_every) {
+                let best = trainer.best();
+                let files = preview::write(folder.path(), trainer.recipe(), &best, step, trainer.device())?;
+                stop |= asks_to_stop(observer, &Event::Preview { step, files });
+            }
+            if last || stop || due(train.checkpoint_every) || milestones.contains(&step) {
+                let saved = folder.save(&trainer.checkpoint())?;
+                stop |= asks_to_stop(observer, &Event::Checkpoint { step, folder: saved.folder });
+            }
+        }
+        let step = trainer.state().step;
+        let finished = step >= train.steps;
+        asks_to_stop(observer, &Event::End { step, finished });
+        Ok(if finished { Outcome::Finished } else { Outcome::Stopped })
+    }
+}
+
+/// Tells the observer and says whether it wants to stop.
+fn asks_to_stop(observer: &mut dyn Observer, event: &Event) -> bool {
+    observer.observe(event) == Flow::Stop
+}
