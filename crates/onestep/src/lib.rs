@@ -58,7 +58,10 @@ pub mod solver;
 pub mod train;
 
 pub use error::{Error, Result};
-pub use front::{DefiniteDraw, Draw, Model, OpenOptions, Origin, open};
+pub use front::{
+    DefiniteDraw, DefiniteEdits, Draw, EditRecord, Edited, Edits, LevelSearch, Model, ModelFile, OpenOptions,
+    Origin, ReopenedEdit, Trial, open,
+};
 
 /// Name and version of this software, as written into checkpoints and pictures.
 pub const TOOL: &str = concat!("onestep ", env!("CARGO_PKG_VERSION"));

@@ -14,14 +14,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("model", &["noise"]),
     ("checkpoint", &["arrays", "digest", "model", "noise", "sample"]),
     ("observer", &[]),
-    ("front", &["checkpoint", "data", "model", "noise", "observer", "sample"]),
+    ("front", &["checkpoint", "data", "edit", "model", "noise", "observer", "sample"]),
     ("interop", &["arrays", "model", "pickle"]),
     ("eval", &["arrays", "data", "digest", "interop", "model", "noise", "observer", "sample", "solver"]),
     ("solver", &["model"]),
     ("perceptual", &["arrays", "digest", "interop", "model"]),
     ("objective", &["model", "noise", "perceptual", "solver"]),
     ("sample", &["data", "model", "noise", "observer", "solver"]),
-    ("edit", &["data", "model", "noise", "sample", "solver"]),
+    ("edit", &["data", "digest", "model", "noise", "observer", "sample", "solver"]),
     (
         "train",
         &[
