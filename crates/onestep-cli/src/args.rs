@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lists::{Classes, Indices, Levels, Seeds};
 
-pub use edit::{CommonArgs, EditArgs, EditCommand, FitName, SearchArgs, Subjects};
+pub use edit::{CommonArgs, EditArgs, EditCommand, SearchArgs, SearchTask, Subjects};
 pub use eval::{CurveArgs, DistanceArgs, EvalArgs, EvalCommand, LikelihoodArgs, MergeArgs, MetricName};
 
 /// Consistency models: images in one network evaluation.

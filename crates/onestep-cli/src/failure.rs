@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use onestep::Error;
 use onestep::checkpoint::{CheckpointError, ErrorClass};
 use onestep::data::DataError;
+use onestep::edit::EditError;
 use onestep::eval::EvalError;
 use onestep::sample::SampleError;
 use onestep::train::{RecipeError, TrainError};
@@ -83,7 +84,7 @@ impl From<Error> for Failure {
             Error::Model(_) => (code::DATA, vec![]),
             Error::Data(DataError::Write { source, .. }) => (write_code(source), vec![]),
             Error::Data(_) | Error::Weights(_) | Error::Perceptual(_) => (code::DATA, vec![]),
-            Error::Edit(_) => (code::USAGE, vec![]),
+            Error::Edit(edit) => (edit_code(edit), edit_hints(edit)),
             Error::Sample(sample) => (code::USAGE, vec![sample_hint(sample)]),
             Error::Eval(EvalError::Data(DataError::Write { source, .. })) => (write_code(source), vec![]),
             Error::Eval(eval) => match eval {
@@ -158,6 +159,45 @@ fn sample_hint(error: &SampleError) -> String {
     }
 }
 
+fn edit_code(error: &EditError) -> u8 {
+    match error {
+        EditError::Folder { .. } | EditError::FileChanged { .. } | EditError::InMemory { .. } => code::DATA,
+        _ => code::USAGE,
+    }
+}
+
+/// What to type instead of an edit that cannot be made.
+fn edit_hints(error: &EditError) -> Vec<String> {
+    let hints: &[&str] = match error {
+        EditError::Folder { .. } => &["edit takes one picture at a time"],
+        EditError::FileChanged { was, is, .. } => {
+            return vec![format!("its SHA-256 was {was}; it is {is} now")];
+        }
+        EditError::Diffusion { .. } => &[
+            "editing needs a consistency model; distill this one: onestep train emoji-cd --teacher MODEL ...",
+        ],
+        EditError::TeacherJumps { .. } => &["--teacher takes the diffusion model that it was distilled from"],
+        EditError::MaskOfPicture { .. } => &["they must be of one size: paint the mask over the picture"],
+        EditError::Opaque { .. } => &[
+            "give --mask PNG, white where something is to be filled in",
+            "or make that part of the picture transparent",
+        ],
+        EditError::NothingMarked { .. } => {
+            &["a mask is white, or the picture transparent, where something is to be filled in"]
+        }
+        EditError::NothingSeen => &["--fit pad shows the model the whole picture"],
+        EditError::Factor { height, .. } => {
+            return vec![format!("--factor must divide {height}, the size of the model's images")];
+        }
+        EditError::Strength { .. } => &["--strength 0.59 is the published one for strokes"],
+        EditError::Noise { .. } => &["leave --noise out, and it is estimated"],
+        EditError::Unlabelled => &["name a reference with labels"],
+        EditError::TooManyClasses { .. } => &["name the class of the picture with --class"],
+        _ => &[],
+    };
+    hints.iter().map(|hint| (*hint).to_owned()).collect()
+}
+
 /// Library errors that arrive without the crate's wrapper around them.
 macro_rules! from_library {
     ($($error:ty),*) => {
@@ -172,7 +212,7 @@ macro_rules! from_library {
 from_library!(
     DataError,
     EvalError,
-    onestep::edit::EditError,
+    EditError,
     SampleError,
     onestep::model::ModelError,
     onestep::perceptual::PerceptualError,

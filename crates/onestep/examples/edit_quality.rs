@@ -11,21 +11,19 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
-use onestep::checkpoint::{Which, load_model};
+use burn::tensor::{Tensor, TensorData};
+use onestep::Model;
 use onestep::data::picture::{Grid, write_png};
 use onestep::data::{DataSpec, ImageShape, Pixels, Rounding, open};
-use onestep::edit::{Colorize, Constraint, Edit, Inpaint, SuperResolve, Task, sample_edit};
+use onestep::edit::{Colorize, Editing, Inpaint, Start, SuperResolve, Task};
 use onestep::eval::FeatureNetwork;
 use onestep::eval::features::EfficientNetLite0;
-use onestep::model::{Condition, Preconditioned};
-use onestep::noise::{Purpose, SamplingLevels, SeedNoise, Stream};
-use onestep::sample::Request;
+use onestep::noise::{Purpose, SamplingLevels, Stream};
 
 type Anything<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// A task by what it is called, and what it leaves of an image.
-type Named = (String, Task, Box<dyn Constraint>);
+/// A task by what it is called, and the images with what it leaves of them.
+type Named = (String, Task, Start);
 
 /// Network evaluations that are compared.
 const STEPS: [usize; 4] = [1, 2, 4, 10];
@@ -34,9 +32,7 @@ const STEPS: [usize; 4] = [1, 2, 4, 10];
 const SHOWN: usize = 12;
 
 struct Subject {
-    model: Preconditioned,
-    rho: f64,
-    device: Device,
+    model: Model,
     features: EfficientNetLite0,
     shape: ImageShape,
     images: Vec<f32>,
@@ -55,18 +51,17 @@ fn main() -> Anything<()> {
     println!("| task | way | evaluations | PSNR, dB | feature distance |");
     println!("|---|---|---|---|---|");
     let mut gallery = vec![Vec::new(); SHOWN.min(subject.n)];
-    for (name, task, constraint) in subject.tasks()? {
-        let edit = Edit::of(&*constraint, subject.tensor(&subject.images, 0..subject.n))?;
-        let start = values(edit.origin.clone());
+    for (name, task, start) in subject.tasks()? {
+        let given: Vec<f32> = start.origin().into_iter().flat_map(|images| values(images.clone())).collect();
         let way = match task {
             Task::Inpaint => "mean fill",
             Task::Colorize => "grey",
             _ => "large pixels",
         };
-        subject.report(&name, way, "0", &start)?;
-        subject.show(&mut gallery, &start);
+        subject.report(&name, way, "0", &given)?;
+        subject.show(&mut gallery, &given);
         if task == Task::SuperResolve {
-            let bicubic = subject.smoothly_enlarged(&start)?;
+            let bicubic = subject.smoothly_enlarged(&given)?;
             subject.report(&name, "bicubic", "0", &bicubic)?;
             subject.show(&mut gallery, &bicubic);
         }
@@ -77,9 +72,9 @@ fn main() -> Anything<()> {
                 .map(|(_, levels)| levels.split(',').map(str::parse).collect::<Result<Vec<f64>, _>>());
             let levels = match typed.find(|levels| levels.as_ref().is_ok_and(|l| l.len() == steps)) {
                 Some(levels) => SamplingLevels::new(levels?)?,
-                None => task.levels(steps, &subject.model.range(), subject.rho)?,
+                None => task.levels(steps, &subject.model.range(), subject.model.profile().rho)?,
             };
-            let edited = subject.edit(&*constraint, &levels)?;
+            let edited = subject.edit(&start, &levels)?;
             subject.report(&name, "model", &steps.to_string(), &edited)?;
             if matches!(steps, 1 | 4) {
                 subject.show(&mut gallery, &edited);
@@ -106,11 +101,8 @@ fn values(images: Tensor<4>) -> Vec<f32> {
 
 impl Subject {
     fn open(model: &Path, data: &str, n: usize) -> Anything<Self> {
-        let device = Device::flex();
-        let loaded = load_model(model, &Which::Best)?;
-        let rho = loaded.header.rho;
-        let model = loaded.into_model(&device)?;
-        let [side, _, _] = model.network().image();
+        let model = onestep::open(model)?;
+        let side = model.shape().height;
         let set = open(&DataSpec { image_size: Some(side), ..DataSpec::named(data) })?;
         let shape = set.shape();
         let n = n.min(set.len());
@@ -121,10 +113,9 @@ impl Subject {
             images.extend(sample.values);
             labels.extend(sample.label);
         }
-        let labels = model.network().n_classes().map(|_| labels);
-        let features = EfficientNetLite0::builtin(&device)?;
-        let mut subject =
-            Self { model, rho, device, features, shape, images, labels, n, seen: Vec::new(), spread: 1.0 };
+        let labels = model.n_classes().map(|_| labels);
+        let features = EfficientNetLite0::builtin(model.device())?;
+        let mut subject = Self { model, features, shape, images, labels, n, seen: Vec::new(), spread: 1.0 };
         subject.seen = subject.features_of(&subject.images)?;
         let width = subject.seen.len() / n;
         let rotated: Vec<f32> = subject.seen[width..].iter().chain(&subject.seen[..width]).copied().collect();
@@ -132,56 +123,45 @@ impl Subject {
         Ok(subject)
     }
 
-    /// Every task with the constraint that says what is left of an image.
+    /// Every task with what is left of the images.
     fn tasks(&self) -> Anything<Vec<Named>> {
-        let ImageShape { height, width, .. } = self.shape;
-        let mask = |known: &dyn Fn(usize, usize) -> bool| -> Anything<Box<dyn Constraint>> {
+        let ImageShape { height, width, channels } = self.shape;
+        let (device, dims) = (self.model.device(), [self.n, height, width, channels]);
+        let images = Tensor::<4>::from_data(TensorData::new(self.images.clone(), dims), device);
+        let mask = |known: &dyn Fn(usize, usize) -> bool| -> Anything<Start> {
             let places = (0..height * width).map(|i| f32::from(u8::from(known(i / width, i % width))));
-            Ok(Box::new(Inpaint::new(&places.collect::<Vec<_>>(), [height, width], &self.device)?))
+            let mask = Inpaint::new(&places.collect::<Vec<_>>(), [height, width], device)?;
+            Ok(Start::of(mask, images.clone())?)
         };
         let mut stream = Stream::new(1, Purpose::Test, 0, 0);
         let coins: Vec<bool> = (0..height * width).map(|_| stream.uniform() < 0.5).collect();
-        let middle = |at: usize, side: usize| (side / 4..3 * side / 4).contains(&at);
+        let middle = Start::of(Inpaint::middle(height, 0.5, device), images.clone())?;
         Ok(vec![
             ("inpaint, right half".into(), Task::Inpaint, mask(&|_, x| x < width / 2)?),
-            (
-                "inpaint, centre".into(),
-                Task::Inpaint,
-                mask(&|y, x| !(middle(y, height) && middle(x, width)))?,
-            ),
+            ("inpaint, centre".into(), Task::Inpaint, middle),
             ("inpaint, random half".into(), Task::Inpaint, mask(&|y, x| coins[y * width + x])?),
-            ("colorize".into(), Task::Colorize, Box::new(Colorize::default())),
-            ("super-resolve by 4".into(), Task::SuperResolve, Box::new(SuperResolve::new(4))),
+            ("colorize".into(), Task::Colorize, Start::of(Colorize::default(), images.clone())?),
+            (
+                "super-resolve by 4".into(),
+                Task::SuperResolve,
+                Start::of(SuperResolve::new(4), images.clone())?,
+            ),
         ])
     }
 
-    fn tensor(&self, values: &[f32], range: std::ops::Range<usize>) -> Tensor<4> {
-        let ImageShape { height, width, channels } = self.shape;
-        let n_values = self.shape.n_values();
-        let part = values[range.start * n_values..range.end * n_values].to_vec();
-        Tensor::from_data(TensorData::new(part, [range.len(), height, width, channels]), &self.device)
-    }
-
-    fn edit(&self, constraint: &dyn Constraint, levels: &SamplingLevels) -> Anything<Vec<f32>> {
-        let ImageShape { height, width, channels } = self.shape;
-        let mut edited = Vec::with_capacity(self.images.len());
-        for start in (0..self.n).step_by(64) {
-            let range = start..self.n.min(start + 64);
-            let edit = Edit::of(constraint, self.tensor(&self.images, range.clone()))?;
-            let labels = self.labels.as_ref().map(|labels| labels[range.clone()].to_vec());
-            let condition = Condition { labels, ..Condition::default() };
-            let request = Request {
-                shape: [range.len(), height, width, channels],
-                condition: &condition,
-                clamp: true,
-                device: &self.device,
-                on_estimate: &mut |_| true,
-            };
-            let seeds: Vec<u64> = range.map(|index| index as u64).collect();
-            let images = sample_edit(&self.model, levels, &edit, &mut SeedNoise::new(&seeds), request)?;
-            edited.extend(values(images));
-        }
-        Ok(edited)
+    fn edit(&self, start: &Start, levels: &SamplingLevels) -> Anything<Vec<f32>> {
+        let seeds: Vec<u64> = (0..self.n as u64).collect();
+        let editing = Editing {
+            model: self.model.denoiser(),
+            shape: self.shape,
+            start,
+            levels,
+            seeds: &seeds,
+            labels: self.labels.as_deref(),
+            batch: 64,
+            device: self.model.device(),
+        };
+        Ok(editing.run(0..self.n, &mut ())?.values)
     }
 
     /// Large pixels shrunk to small ones, and enlarged again by a cubic.

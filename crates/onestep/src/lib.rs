@@ -61,7 +61,10 @@ pub mod train;
 /// The tensor library that all of this is built on, in the very version.
 pub use burn;
 pub use error::{Error, Result};
-pub use front::{DefiniteDraw, Draw, Model, OpenOptions, Origin, open};
+pub use front::{
+    DefiniteDraw, DefiniteEdits, Draw, EditRecord, Edited, Edits, LevelSearch, Model, ModelFile, OpenOptions,
+    Origin, ReopenedEdit, Trial, open,
+};
 
 /// Name and version of this software, as written into checkpoints and pictures.
 pub const TOOL: &str = concat!("onestep ", env!("CARGO_PKG_VERSION"));

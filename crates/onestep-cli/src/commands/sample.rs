@@ -156,7 +156,7 @@ fn read_parameters(path: &Path) -> Outcome<Parameters> {
         let message = format!("the parameters inside {} cannot be read: {error}", path.display());
         let failure = Failure::new(code::DATA, message);
         match serde_json::from_str::<serde_json::Value>(&text) {
-            Ok(value) if value.get("task").is_some() => {
+            Ok(value) if value.get("edit").is_some() => {
                 failure.hint("it was made by `onestep edit`: onestep edit --from makes it again")
             }
             _ => failure,

@@ -65,6 +65,16 @@ pub fn bytes_from_values(values: &[f32], rounding: Rounding) -> Vec<u8> {
     values.iter().map(|&x| byte(x)).collect()
 }
 
+/// The deviation for values in [-1, 1] of noise whose deviation is given in bytes, 0 to 255.
+pub fn deviation_from_bytes(bytes: f64) -> f64 {
+    bytes / 127.5
+}
+
+/// The deviation in bytes, 0 to 255, of noise whose deviation is given for values in [-1, 1].
+pub fn bytes_from_deviation(deviation: f64) -> f64 {
+    deviation * 127.5
+}
+
 /// Mirrors an image left to right, in place.
 ///
 /// # Shapes

@@ -1,15 +1,30 @@
 //! Which class an image belongs to, by the model that is to edit it.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
-use super::Edit;
+use super::{Edit, EditError};
 use crate::Result;
 use crate::model::{Condition, Denoiser};
 use crate::noise::{Purpose, Stream};
-use burn::tensor::TensorData;
 
 /// Noise levels at which the classes are tried: where the model sees shapes and colors but has to guess what they are.
 const LEVELS: [f64; 2] = [0.6, 1.5];
+
+/// More classes than these are not tried one by one.
+const MOST_CLASSES: usize = 64;
+
+/// The class under which a model explains best what is known of an image: the one of the smallest of [`class_errors`].
+///
+/// # Errors
+///
+/// [`EditError::TooManyClasses`] for more than 64; as [`class_errors`].
+pub fn likeliest_class(model: &dyn Denoiser, edit: &Edit<'_>, n_classes: usize) -> Result<usize> {
+    if n_classes > MOST_CLASSES {
+        return Err(EditError::TooManyClasses { n_classes }.into());
+    }
+    let errors = class_errors(model, edit, n_classes, 0)?;
+    Ok((0..n_classes).min_by(|&a, &b| errors[a].total_cmp(&errors[b])).unwrap_or_default())
+}
 
 /// How badly a class-conditional model explains what is known of an image under each of its classes: the mean square error,
 /// on the known part, of its estimates from noisy versions of the image. The smallest is the likeliest class.

@@ -2,41 +2,48 @@
 
 use burn::tensor::Tensor;
 
-use super::EditError;
+use super::GivenNoise;
 use crate::Result;
 use crate::data::ImageShape;
-use crate::model::{Condition, Denoiser, NoiseRange};
+use crate::model::Denoiser;
+use crate::noise::SamplingLevels;
+use crate::sample::{Request, sample_multistep};
 
-/// Removes noise of a known level with one evaluation.
+/// Removes noise: the first evaluation gets the noisy image as it is, at the first level; further ones add noise of their
+/// own and remove it again.
 ///
 /// # Shapes
 ///
-/// `noisy` and the result: `[batch, height, width, channels]`; the result is clamped to [-1, 1].
+/// `noisy`: `[1, height, width, channels]`, for all candidates; `request.shape` and the result: `[batch, height, width,
+/// channels]` with one seed each.
 ///
 /// # Units
 ///
-/// `sigma` is the deviation of the noise for values in [-1, 1]: that of bytes divided by 127.5.
+/// The first level is the deviation of the noise for values in [-1, 1]:
+/// [`deviation_from_bytes`](crate::data::image::deviation_from_bytes).
+///
+/// # Randomness
+///
+/// The streams of `seeds`, from the second level on.
 ///
 /// # Errors
 ///
-/// [`EditError::Level`] if the level is outside of `range`; whatever `model` returns.
+/// Whatever `model` returns.
 ///
 /// # Source
 ///
 /// Song et al. 2023 (arXiv:2303.01469), section 6 and appendix D.
 pub fn denoise(
     model: &dyn Denoiser,
-    noisy: Tensor<4>,
-    sigma: f64,
-    range: &NoiseRange,
-    condition: &Condition,
+    levels: &SamplingLevels,
+    noisy: &Tensor<4>,
+    seeds: &[u64],
+    request: Request<'_>,
 ) -> Result<Tensor<4>> {
-    let NoiseRange { sigma_min, sigma_max, .. } = *range;
-    if !(sigma_min..=sigma_max).contains(&sigma) {
-        return Err(EditError::Level { sigma, sigma_min, sigma_max }.into());
-    }
-    let batch = noisy.dims()[0];
-    Ok(model.denoise(noisy, &vec![sigma; batch], condition)?.clamp(-1.0, 1.0))
+    // The sampler multiplies its first noise by the first level.
+    let noise = noisy.clone().repeat_dim(0, seeds.len()) / levels.as_slice()[0];
+    let noise = noise.into_data().iter::<f32>().collect();
+    sample_multistep(model, levels, &mut GivenNoise::new(noise, seeds), request)
 }
 
 /// The deviation of the noise in an image, in the units of its values.

@@ -41,6 +41,16 @@ impl Inpaint {
         Ok(Self { mask: Tensor::from_data(mask, device) })
     }
 
+    /// A square in the middle of square images that is missing, of this share of their side.
+    pub fn middle(side: usize, share: f64, device: &Device) -> Self {
+        let hole = (side as f64 * share.clamp(0.0, 1.0) / 2.0).round() as usize;
+        let hole = side / 2 - hole.min(side / 2)..side / 2 + hole;
+        let known = |i: usize| !(hole.contains(&(i / side)) && hole.contains(&(i % side)));
+        let known = (0..side * side).map(|i| f32::from(u8::from(known(i)))).collect();
+        let mask = TensorData::new(known, [1, side, side, 1]);
+        Self { mask: Tensor::from_data(mask, device) }
+    }
+
     /// A mask an image, or an image and channel.
     ///
     /// # Shapes

@@ -148,16 +148,16 @@ impl NoiseSource for GivenNoise {
     }
 }
 
-/// Images on the way between two noises, evenly spaced, both ends included.
+/// Images on the way between two noises, at these places: 0 the first, 1 the second.
 ///
 /// # Shapes
 ///
-/// `a` and `b`: one unit noise each, `[height, width, channels]`, flat. Returns `[n, height, width, channels]` for
-/// `request.shape` of that.
+/// `a` and `b`: one unit noise each, `[height, width, channels]`, flat; one place and one seed an image of `request.shape`,
+/// which the result has.
 ///
 /// # Randomness
 ///
-/// Beyond the first level, the noise of seed 0 for all, so that only the place differs.
+/// Beyond the first level, the noise of `seeds`; with one seed for all, only the place differs.
 ///
 /// # Errors
 ///
@@ -166,9 +166,9 @@ pub fn interpolate(
     model: &dyn Denoiser,
     levels: &SamplingLevels,
     [a, b]: [&[f32]; 2],
+    places: &[f64],
+    seeds: &[u64],
     request: Request<'_>,
 ) -> Result<Tensor<4>> {
-    let n = request.shape[0];
-    let places: Vec<f64> = (0..n).map(|i| i as f64 / n.saturating_sub(1).max(1) as f64).collect();
-    sample_multistep(model, levels, &mut GivenNoise::between([a, b], &places, &vec![0; n]), request)
+    sample_multistep(model, levels, &mut GivenNoise::between([a, b], places, seeds), request)
 }

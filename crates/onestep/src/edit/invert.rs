@@ -4,8 +4,21 @@ use burn::tensor::Tensor;
 
 use crate::Result;
 use crate::model::{Condition, Denoiser};
-use crate::noise::TrainingLevels;
+use crate::noise::{LevelsError, TrainingLevels};
+use crate::sample::SamplingProfile;
 use crate::solver::Solver;
+
+/// Levels at which an image is followed up to its noise.
+const LEVELS: usize = 60;
+
+/// The levels of an inversion for a model, from the cleanest to the noisiest.
+///
+/// # Errors
+///
+/// [`LevelsError`] if the model's range is empty.
+pub fn inversion_levels(profile: &SamplingProfile) -> Result<TrainingLevels, LevelsError> {
+    TrainingLevels::karras(LEVELS, profile.range.sigma_min, profile.range.sigma_max, profile.rho)
+}
 
 /// Follows a diffusion model's ODE from images to noise, against the direction of sampling.
 ///

@@ -13,29 +13,41 @@
 //! | [`denoise()`] | the noisy image itself | nothing |
 //! | [`interpolate()`] | noise between two noises | nothing |
 //!
-//! [`sample_edit`] runs any of them, [`Task`] says at which levels, [`Canvas`] brings pictures of any size to the model and
-//! back.
+//! A [`Job`] names the task and its pictures; with [`Canvas`], which brings pictures of any size to the model and back, it
+//! becomes a [`Start`]; [`Editing`] runs any of them, and [`Task`] says at which levels. [`Model::edit`](crate::Model::edit) does
+//! all of it.
 
 mod canvas;
 mod class;
 mod colorize;
 mod constraint;
 mod denoise;
+mod editing;
 mod error;
 mod inpaint;
 mod interpolate;
 mod invert;
+mod job;
+mod levels;
+mod picture;
+mod prepared;
+mod start;
 mod super_resolve;
 mod task;
 
 pub use canvas::{Canvas, CanvasFit};
-pub use class::class_errors;
+pub use class::{class_errors, likeliest_class};
 pub use colorize::Colorize;
 pub use constraint::{Constraint, Edit, Unconstrained, sample_edit};
 pub use denoise::{denoise, estimate_noise};
+pub use editing::Editing;
 pub use error::EditError;
 pub use inpaint::Inpaint;
 pub use interpolate::{BetweenSeeds, GivenNoise, interpolate, slerp};
-pub use invert::invert;
+pub use invert::{inversion_levels, invert};
+pub use job::Job;
+pub use picture::{Picture, PictureFile};
+pub(crate) use prepared::{Beginning, Prepared};
+pub use start::{Start, StartImages};
 pub use super_resolve::SuperResolve;
 pub use task::Task;

@@ -20,6 +20,13 @@ pub trait Images {
     fn pixels(&self, range: Range<usize>) -> Result<Vec<Pixels>>;
 }
 
+/// A function that makes them, in RGB.
+impl<F: Fn(Range<usize>) -> Result<Vec<Pixels>>> Images for F {
+    fn pixels(&self, range: Range<usize>) -> Result<Vec<Pixels>> {
+        self(range)
+    }
+}
+
 /// Images of a data set: bytes, as they are in its files.
 pub struct Stored<'a> {
     /// The data set.

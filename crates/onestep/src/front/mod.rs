@@ -3,11 +3,19 @@
 //! 1. [`open()`] gives a [`Model`]: from the folder of a run, a model file, or a function of one's own
 //!    ([`Model::from_fn`]). It knows how it wants to be drawn from.
 //! 2. [`Model::draw`] draws from it.
+//! 3. [`Model::edit`] edits with it, and an [`EditRecord`] makes the same pictures again.
+//! 4. [`Model::search_levels`] seeks the noise levels that suit it.
 
 mod draw;
+mod edit;
+mod edit_record;
 mod model;
 mod open;
+mod search;
 
 pub use draw::{DefiniteDraw, Draw};
+pub use edit::{DefiniteEdits, Edited, Edits};
+pub use edit_record::{EditRecord, ModelFile, ReopenedEdit};
 pub use model::{Model, Origin};
 pub use open::{OpenOptions, open};
+pub use search::{LevelSearch, Trial};

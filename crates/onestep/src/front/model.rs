@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 
-use super::{Draw, OpenOptions};
+use super::{Draw, Edits, OpenOptions};
 use crate::Result;
 use crate::checkpoint::{Damaged, ModelHeader, stage_models};
 use crate::data::ImageShape;
+use crate::edit::{EditError, Job};
 use crate::model::{Condition, Denoiser, ModelError, ModelKind, NoiseRange, Preconditioned};
 use crate::noise::{LevelsError, SamplingLevels};
 use crate::sample::SamplingProfile;
@@ -148,6 +149,45 @@ impl Model {
     /// Draws from the model: one image from seed 0, in as many steps as suit it, unless the builder is told otherwise.
     pub fn draw(&self) -> Draw<'_> {
         Draw::new(self)
+    }
+
+    /// Edits with the model: one result, in as many steps as suit the job, unless the builder is told otherwise.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use onestep::edit::{Job, Picture};
+    ///
+    /// let model = onestep::open("runs/emoji-cd")?;
+    /// let (photo, mask) = (Picture::open("photo.png")?, Picture::open("mask.png")?);
+    /// let edited = model.edit(Job::inpaint(photo, mask)).candidates(6).run()?;
+    /// edited.results[0].save("filled.png")?;
+    /// # Ok::<(), onestep::Error>(())
+    /// ```
+    pub fn edit(&self, job: Job) -> Edits<'_> {
+        Edits::new(self, job)
+    }
+
+    /// Refuses a model that cannot edit in a few steps.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::Diffusion`] for a diffusion model, [`EditError::Points`] for one of points.
+    pub fn check_editing(&self) -> Result<(), EditError> {
+        let model = self.name();
+        if self.kind() == ModelKind::Diffusion {
+            let method = self.origin().map_or("diffusion", |origin| &origin.header.method);
+            return Err(EditError::Diffusion { model, method: method.to_owned() });
+        }
+        match self.shape() {
+            ImageShape { height: 1, width: 1, .. } => Err(EditError::Points { model }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the model is from, for messages.
+    pub(super) fn name(&self) -> String {
+        self.origin().map_or("this model".into(), |origin| origin.path.display().to_string())
     }
 
     /// What draws.

@@ -43,8 +43,8 @@ pub fn open(path: impl AsRef<Path>) -> Result<Model> {
 /// ```
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
-    which: Which,
-    precision: Precision,
+    pub(super) which: Which,
+    pub(super) precision: Precision,
     device: Device,
     steps: Option<usize>,
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::AverageConfig;
-use crate::model::{NoiseRange, Precision};
+use crate::model::{NoiseRange, Precision, PrecisionName};
 use crate::perceptual::WeightFiles;
 use crate::train::{Augmentation, LearningRate, OptimizerConfig};
 
@@ -93,14 +93,6 @@ pub struct Train {
     /// Steps between previews; 0 for none.
     #[serde(default = "thousand")]
     pub preview_every: u64,
-}
-
-/// [`Precision`] by its names.
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Precision", rename_all = "lowercase")]
-enum PrecisionName {
-    F32,
-    Bf16,
 }
 
 fn is_f32(precision: &Precision) -> bool {

@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::path::Path;
 
+use onestep::Edited;
 use onestep::data::picture::{Grid, write_png};
 use onestep::data::{Pixels, write_gif, write_whole};
 use onestep::edit::Task;
 
 use super::parameters::Parameters;
-use super::work::Made;
 use crate::failure::{Failure, Outcome, code};
 
 /// How long a picture of an animation is shown.
@@ -19,6 +19,20 @@ const HOLD: usize = 8;
 
 /// Small pictures are enlarged to about this many pixels a side where they are to be compared.
 const VISIBLE: usize = 96;
+
+/// How pictures are shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Presentation {
+    /// What went in stands beside what came out.
+    pub strip: bool,
+    /// Every pixel is enlarged this many times.
+    pub scale: Option<usize>,
+}
+
+/// Whether the output shows the way to the result.
+pub fn is_animation(out: &Path) -> bool {
+    out.extension().is_some_and(|extension| extension == "gif")
+}
 
 /// Refuses an output that cannot work before anything is computed.
 pub fn check(out: &Path) -> Outcome {
@@ -45,17 +59,15 @@ pub fn check(out: &Path) -> Outcome {
 }
 
 /// Writes what was made, and its parameters.
-pub fn write(out: &Path, made: &Made, parameters: &Parameters) -> Outcome {
+pub fn write(out: &Path, made: &Edited, parameters: &Parameters) -> Outcome {
     let one_line = serde_json::to_string(parameters).unwrap_or_default();
     match out.extension().and_then(|e| e.to_str()) {
-        Some("gif") => write_gif(out, &frames(made, parameters)?, FRAME_MILLIS)?,
+        Some(_) if is_animation(out) => write_gif(out, &frames(made, parameters)?, FRAME_MILLIS)?,
         Some(_) => write_png(out, &sheet(made, parameters)?, Some(&one_line))?,
         None => {
             for (index, result) in made.results.iter().enumerate() {
-                let alone = Parameters { seeds: vec![parameters.seeds[index]], ..parameters.clone() };
-                // A picture on the way cannot be made without its neighbors.
-                let alone = if parameters.task == Task::Interpolate { parameters } else { &alone };
-                let text = serde_json::to_string(alone).unwrap_or_default();
+                let alone = Parameters { edit: parameters.edit.of_result(index), ..parameters.clone() };
+                let text = serde_json::to_string(&alone).unwrap_or_default();
                 let file = out.join(format!("{index:04}.png"));
                 write_png(&file, &enlarged(result, parameters.scale.unwrap_or(1))?, Some(&text))?;
             }
@@ -71,7 +83,7 @@ pub fn write(out: &Path, made: &Made, parameters: &Parameters) -> Outcome {
 }
 
 /// One picture: the result itself where there is one, otherwise what is to be compared side by side.
-fn sheet(made: &Made, parameters: &Parameters) -> Outcome<Pixels> {
+fn sheet(made: &Edited, parameters: &Parameters) -> Outcome<Pixels> {
     let before: &[Pixels] = if parameters.strip { &made.before } else { &[] };
     if let (true, [result]) = (before.is_empty(), &made.results[..]) {
         return enlarged(result, parameters.scale.unwrap_or(1));
@@ -80,7 +92,7 @@ fn sheet(made: &Made, parameters: &Parameters) -> Outcome<Pixels> {
     let shape = made.results[0].shape();
     let fitted = before.iter().map(|picture| picture.clone().resized(shape.height, shape.width));
     let pictures: Vec<Pixels> = fitted.chain(made.results.iter().cloned()).collect();
-    let row = parameters.strip || parameters.task == Task::Interpolate;
+    let row = parameters.strip || parameters.edit.job.task() == Task::Interpolate;
     let columns = if row { pictures.len().min(16) } else { (pictures.len() as f64).sqrt().ceil() as usize };
     Ok(Grid { columns, scale: scale(parameters, &made.results[0]) }.arrange(&pictures)?)
 }
@@ -101,8 +113,8 @@ fn enlarged(picture: &Pixels, scale: usize) -> Outcome<Pixels> {
 }
 
 /// The pictures of an animation: there and back between two pictures, or the candidates after every step.
-fn frames(made: &Made, parameters: &Parameters) -> Outcome<Vec<Pixels>> {
-    if parameters.task == Task::Interpolate {
+fn frames(made: &Edited, parameters: &Parameters) -> Outcome<Vec<Pixels>> {
+    if parameters.edit.job.task() == Task::Interpolate {
         let there = made.results.iter().map(|result| enlarged(result, scale(parameters, result)));
         let there = there.collect::<Outcome<Vec<_>>>()?;
         let back = there.iter().rev().skip(1).take(there.len().saturating_sub(2)).cloned();

@@ -2,4 +2,5 @@
 
 mod canvas;
 mod golden_edits;
+mod jobs;
 mod promises;

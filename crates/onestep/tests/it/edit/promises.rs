@@ -4,14 +4,14 @@ use burn::tensor::{Device, Tensor, TensorData};
 use onestep::data::ImageShape;
 use onestep::edit::{
     BetweenSeeds, Colorize, Constraint, Edit, EditError, Inpaint, SuperResolve, Task, Unconstrained,
-    class_errors, denoise, estimate_noise, interpolate, invert, sample_edit, slerp,
+    class_errors, estimate_noise, interpolate, invert, sample_edit, slerp,
 };
 use onestep::model::{Condition, Denoiser, GaussianMixture, ModelError, NoiseRange};
 use onestep::noise::{NoiseSource, Purpose, SamplingLevels, SeedNoise, Stream, TrainingLevels};
 use onestep::sample::{Request, sample_multistep};
 
 /// A denoiser that treats every value alike but knows its level and class.
-struct Squash;
+pub struct Squash;
 
 impl Denoiser for Squash {
     fn denoise(
@@ -189,11 +189,6 @@ fn what_does_not_fit_is_refused_in_words() {
     for direction in [[0.0; 3], [f64::NAN, 0.0, 1.0]] {
         assert!(Colorize::along(direction).is_err());
     }
-    let range = NoiseRange::default();
-    for sigma in [0.0, 81.0, f64::NAN] {
-        let error = denoise(&Squash, images(1, [1, 4, 4, 3]), sigma, &range, &Condition::default());
-        assert!(error.unwrap_err().to_string().contains("80"));
-    }
 }
 
 #[test]
@@ -256,7 +251,8 @@ fn interpolation_begins_and_ends_where_its_noises_lead() {
         device: &device,
         on_estimate: &mut |_| true,
     };
-    let frames = values(interpolate(&Squash, &one, [&a, &b], request).unwrap());
+    let frames =
+        values(interpolate(&Squash, &one, [&a, &b], &[0.0, 0.25, 0.5, 0.75, 1.0], &[0; 5], request).unwrap());
     for (frame, seed) in [(0, 1), (4, 2)] {
         let request = Request {
             shape: [1, 4, 4, 3],

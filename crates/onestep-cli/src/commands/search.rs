@@ -1,0 +1,152 @@
+//! `onestep search`: the noise levels that a model samples or edits best with.
+
+use std::process::ExitCode;
+
+use onestep::data::{DataSpec, Dataset, Pixels, Rounding};
+use onestep::edit::{Colorize, Inpaint, SuperResolve, Task};
+use onestep::eval::{Collection, Metric, Subject, collect, score};
+use onestep::sample::Found;
+use onestep::{LevelSearch, Model, Trial};
+use serde_json::json;
+
+use super::eval::collecting::{Collecting, create_parent};
+use super::eval::samples::{protocol_of, spec};
+use super::eval::{LazyNetwork, reference};
+use crate::args::{SearchArgs, SearchTask};
+use crate::failure::{Failure, Outcome, code};
+use crate::signals::StopFlag;
+use crate::{device, model, progress};
+
+/// Images that the feature network sees together.
+const SEEN_TOGETHER: usize = 16;
+
+/// Share of a side that is to be filled in, in the middle.
+const MISSING: f64 = 0.5;
+
+/// How many times larger images are made.
+const FACTOR: usize = 4;
+
+/// Runs the command.
+pub fn run(args: &SearchArgs, quiet: bool) -> Outcome<ExitCode> {
+    let device = device::open(args.with.device)?;
+    let stop = StopFlag::listen()?;
+    let opened = model::open(&args.model, &model::options(&args.with, &device))?;
+    opened.check_editing()?;
+    if let Some(file) = &args.write {
+        if file.is_dir() {
+            return Err(Failure::usage(format!(
+                "--write names a model file, and {} is a folder",
+                file.display()
+            ))
+            .hint("a run folder keeps its checkpoints as they are; write a file beside it"));
+        }
+        create_parent(Some(file))?;
+    }
+    let protocol = protocol_of(None)?;
+    let network = LazyNetwork::new(&args.features, &protocol, &device);
+    let found = reference::find(&args.reference, Some(opened.shape().height))?;
+    let search = search(args, &opened)?;
+    let wanted = reference::Wanted { source: &args.reference, numbers: None, kept: 0 };
+    let work = Collecting { stop: stop.clone(), quiet, batch: SEEN_TOGETHER };
+    let Some(real) = reference::open(found, &wanted, &network, &protocol, &work)? else {
+        return Ok(stopped());
+    };
+    // Edited images are judged as the sampler of the first consistency models wrote them.
+    let rounding = if args.task == SearchTask::Sample { protocol.rounding } else { Rounding::Truncate };
+    let bar = progress::bar(0, "lists of levels", quiet);
+    let mut distance = |trial: &Trial<'_>| -> Result<f64, End> {
+        let subject = Subject::new(network.get()?, String::new(), trial.n(), &protocol, 0);
+        let mut collection = Collection::new(subject)?;
+        let blocks = 0..collection.subject().n_blocks();
+        let images = |range| -> onestep::Result<Vec<Pixels>> {
+            let pixels = trial.samples(range)?.pixels(rounding)?;
+            Ok(pixels.into_iter().map(Pixels::into_rgb).collect())
+        };
+        let go_on = &mut |_, _: &_| Ok(!stop.is_set());
+        collect(&images, network.get()?, &mut collection, blocks, SEEN_TOGETHER, go_on)?;
+        if stop.is_set() {
+            return Err(End::Stopped);
+        }
+        bar.inc(1);
+        let scores = score(&[Metric::Frechet], &collection, &real.reference, &protocol)?;
+        scores.first().map(|score| score.value).ok_or(End::Stopped)
+    };
+    let found = match search.run(&mut distance) {
+        Err(End::Stopped) => return Ok(stopped()),
+        Err(End::Failed(failure)) => return Err(failure),
+        Ok(found) => found,
+    };
+    bar.finish_and_clear();
+    if let Some(file) = &args.write {
+        opened.save_with_levels(file, args.task.task(), &found.levels)?;
+    }
+    show(args, &found, &Metric::Frechet.label(network.get()?.name()), search.n_images())
+}
+
+/// What is tried: drawing, or editing the images of the reference.
+fn search<'a>(args: &SearchArgs, model: &'a Model) -> Outcome<LevelSearch<'a>> {
+    let search = model
+        .search_levels()
+        .steps(args.steps as usize)
+        .grid(args.grid as usize)
+        .images(args.num_samples as usize)
+        .batch(args.batch as usize);
+    let (side, labels) = (model.shape().height, model.n_classes().is_some());
+    let open = || -> onestep::Result<Box<dyn Dataset>> {
+        Ok(onestep::data::open(&DataSpec { labels, ..spec(&args.reference, Some(side)) })?)
+    };
+    Ok(match args.task {
+        SearchTask::Sample => search,
+        SearchTask::Inpaint => search.editing(Inpaint::middle(side, MISSING, model.device()), &*open()?)?,
+        SearchTask::Colorize => search.editing(Colorize::default(), &*open()?)?,
+        SearchTask::SuperResolve => search.editing(SuperResolve::new(FACTOR), &*open()?)?,
+    })
+}
+
+/// Why a search ended before its end.
+enum End {
+    /// Somebody asked to stop.
+    Stopped,
+    Failed(Failure),
+}
+
+impl<E: Into<Failure>> From<E> for End {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+fn stopped() -> ExitCode {
+    eprintln!("stopped; nothing was written");
+    ExitCode::from(code::STOPPED)
+}
+
+fn show(args: &SearchArgs, found: &Found, metric: &str, n: usize) -> Outcome<ExitCode> {
+    if args.json {
+        let tried: Vec<_> = found
+            .tried
+            .iter()
+            .map(|(indices, value)| json!({ "indices": indices, "value": value }))
+            .collect();
+        let report = json!({
+            "tool": onestep::TOOL, "model": args.model, "reference": args.reference,
+            "task": args.task.task().map_or("sample", Task::name),
+            "indices": found.indices, "grid": args.grid, "levels": found.levels.as_slice(), "metric": metric,
+            "value": found.value, "n": n, "tried": tried,
+        });
+        println!("{report:#}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let levels: Vec<String> = found.levels.as_slice().iter().map(|level| format!("{level:.4}")).collect();
+    let indices: Vec<String> = found.indices.iter().map(usize::to_string).collect();
+    println!("levels     {}", levels.join(","));
+    println!("indices    {}/{}", indices.join(","), args.grid);
+    println!("{metric}  {:.3} of {n} images ({} lists tried)", found.value, found.tried.len());
+    match &args.write {
+        Some(file) => println!("{}", file.display()),
+        None => {
+            println!("use them with --levels {}, or keep them in a model with --write FILE", levels.join(","))
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
