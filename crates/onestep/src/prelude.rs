@@ -1,8 +1,9 @@
 //! What a program needs that draws, edits, trains or judges: `use onestep::prelude::*;`.
 
 pub use crate::data::{DataSpec, Dataset, ImageShape, Pixels};
+pub use crate::edit::{Job, Picture};
 pub use crate::model::{Denoiser, ModelKind, Network, NoiseRange, Precision};
 pub use crate::observer::{Event, Flow, Observer};
 pub use crate::sample::{Sampler, Samples, SamplingProfile};
-pub use crate::train::{Recipe, Trainer};
-pub use crate::{Draw, Model, OpenOptions};
+pub use crate::train::{Recipe, Run};
+pub use crate::{Model, OpenOptions};

@@ -5,7 +5,8 @@ use burn::tensor::Tensor;
 use super::{EditRecord, Model, ModelFile};
 use crate::Result;
 use crate::data::image::bytes_from_deviation;
-use crate::data::{Pixels, Rounding};
+use crate::data::picture::Grid;
+use crate::data::{DataError, Pixels, Rounding};
 use crate::edit::{
     Beginning, Edit, EditError, Editing, Job, Prepared, Start, inversion_levels, invert, likeliest_class,
 };
@@ -16,6 +17,9 @@ use crate::sample::{SampleError, Samples, class_of_seed};
 
 /// Pictures made together where nobody says.
 const BATCH: usize = 64;
+
+/// Small pictures are enlarged to about this many pixels a side where they stand side by side.
+const VISIBLE: usize = 96;
 
 /// Edits that are being put together: [`Model::edit`] begins them, [`Edits::run`] makes them.
 ///
@@ -237,6 +241,18 @@ pub struct Edited {
     pub results: Vec<Pixels>,
     /// The candidates as the model sees them after every step, where they were to be kept; empty otherwise.
     pub path: Vec<Vec<Pixels>>,
+}
+
+impl Edited {
+    /// The results side by side in so many columns; small pictures are made large enough to see.
+    ///
+    /// # Errors
+    ///
+    /// As [`Grid::arrange`].
+    pub fn grid(&self, columns: usize) -> Result<Pixels, DataError> {
+        let width = self.results.first().map_or(1, |picture| picture.shape().width);
+        Grid { columns, scale: (VISIBLE / width.max(1)).clamp(1, 8) }.arrange(&self.results)
+    }
 }
 
 impl DefiniteEdits<'_> {

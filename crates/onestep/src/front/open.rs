@@ -1,6 +1,7 @@
 //! Opening a model: which of its weights, in which arithmetic, on which device, for how many steps.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::tensor::Device;
 
@@ -8,7 +9,7 @@ use super::Model;
 use super::model::Origin;
 use crate::Result;
 use crate::checkpoint::{Which, load_model, read_header, stage_models};
-use crate::model::Precision;
+use crate::model::{Architecture, Network, Precision};
 use crate::sample::SampleError;
 
 /// Opens the best weights of a model, in f32 on the CPU.
@@ -47,11 +48,12 @@ pub struct OpenOptions {
     pub(super) precision: Precision,
     device: Device,
     steps: Option<usize>,
+    network: Option<Arc<dyn Network>>,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { which: Which::Best, precision: Precision::F32, device: Device::flex(), steps: None }
+        Self { which: Which::Best, precision: Precision::F32, device: Device::flex(), steps: None, network: None }
     }
 }
 
@@ -82,6 +84,14 @@ impl OpenOptions {
     #[must_use]
     pub fn steps(mut self, steps: Option<usize>) -> Self {
         self.steps = steps;
+        self
+    }
+
+    /// Lays the weights into this network of the program's own, where the file names one
+    /// ([`Architecture::Custom`](crate::model::Architecture::Custom)).
+    #[must_use]
+    pub fn network(mut self, network: Arc<dyn Network>) -> Self {
+        self.network = Some(network);
         self
     }
 
@@ -125,7 +135,11 @@ impl OpenOptions {
             header: loaded.header.clone(),
             skipped: std::mem::take(&mut loaded.skipped),
         };
-        let model = loaded.into_model(&self.device)?.with_precision(self.precision);
+        let model = match (&loaded.header.architecture, &self.network) {
+            (Architecture::Custom(_), Some(network)) => loaded.into_model_with(network.clone(), &self.device)?,
+            _ => loaded.into_model(&self.device)?,
+        };
+        let model = model.with_precision(self.precision);
         Ok(Model::from_file(model, origin, &self.device))
     }
 }

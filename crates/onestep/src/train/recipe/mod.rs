@@ -8,7 +8,7 @@ mod settings;
 
 use serde::{Deserialize, Serialize};
 
-use super::RecipeError;
+use super::{RecipeError, builtin_recipe};
 use super::method::{MethodSettings, Objective};
 use super::training::{Noise, Start, Train};
 use crate::data::DataSpec;
@@ -54,6 +54,24 @@ pub struct Sampling {
 }
 
 impl Recipe {
+    /// A built-in recipe with `settings` (`key.path=value`, the value in TOML) applied.
+    ///
+    /// # Errors
+    ///
+    /// [`RecipeError::Unknown`] if there is none of this name; as [`Recipe::parse`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let recipe = onestep::train::Recipe::builtin("emoji-ct", &["train.steps=100"])?;
+    /// assert_eq!(recipe.train.steps, 100);
+    /// # Ok::<(), onestep::Error>(())
+    /// ```
+    pub fn builtin(name: &str, settings: &[impl AsRef<str>]) -> Result<Self, RecipeError> {
+        let settings: Vec<String> = settings.iter().map(|setting| setting.as_ref().to_owned()).collect();
+        Self::parse(builtin_recipe(name)?, &settings)
+    }
+
     /// Reads TOML, applies `settings` (`key.path=value`, later ones win), and checks the result.
     ///
     /// # Errors
