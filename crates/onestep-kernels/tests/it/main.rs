@@ -4,4 +4,6 @@ mod by_hand;
 mod finite_difference;
 mod invariance;
 mod profile;
+mod resampling;
 mod support;
+mod updates;
