@@ -5,6 +5,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::pages::{self, ALIGNMENT};
+
 /// A global allocator for programs that compute with large tensors; small requests go to the system.
 ///
 /// A network makes and drops the same tensors in every pass. The system takes large blocks back at once and hands them out
@@ -33,8 +35,6 @@ const SMALLEST: usize = 64 * 1024;
 /// Sizes of a block for each doubling.
 const STEPS: usize = 8;
 const CLASSES: usize = 34 * STEPS;
-/// The strongest alignment that every block has.
-const ALIGNMENT: usize = 4096;
 
 #[derive(Debug)]
 struct Kept {
@@ -79,14 +79,14 @@ impl Kept {
         if block == 0 {
             return None;
         }
-        // SAFETY: a kept block belongs to nobody else, and begins with the address of the next.
+        // SAFETY: `keep` wrote the address of the next block at its beginning, and nobody else has had it since.
         self.first[index] = unsafe { *(block as *const usize) };
         self.kept -= bytes;
         Some(block as *mut u8)
     }
 
     fn keep(&mut self, block: *mut u8, index: usize, bytes: usize) {
-        // SAFETY: the block was given back, is larger than an address and aligned for it.
+        // SAFETY: whoever had the block has given it back, and every block is larger than an address and aligned for it.
         unsafe { block.cast::<usize>().write(self.first[index]) };
         self.first[index] = block as usize;
         self.kept += bytes;
@@ -100,8 +100,8 @@ impl Kept {
             while self.in_use + self.kept > bound {
                 let bytes = bytes_of(index);
                 let Some(block) = self.take(index, bytes) else { break };
-                // SAFETY: nobody has it any more.
-                unsafe { system::give_back(block, bytes) };
+                // SAFETY: it was obtained with the size of its class, and has just been taken off the list, so nobody has it.
+                unsafe { pages::give_back(block, bytes) };
             }
         }
     }
@@ -123,7 +123,7 @@ impl Blocks {
 unsafe impl GlobalAlloc for Blocks {
     unsafe fn alloc(&self, wanted: Layout) -> *mut u8 {
         let Some((index, bytes)) = class(wanted.size()).filter(|_| wanted.align() <= ALIGNMENT) else {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller asks for a layout that is good for any allocator.
             return unsafe { System.alloc(wanted) };
         };
         let mut kept = self.kept();
@@ -134,7 +134,7 @@ unsafe impl GlobalAlloc for Blocks {
         }
         kept.trim();
         drop(kept);
-        let block = system::obtain(bytes);
+        let block = pages::obtain(bytes);
         if block.is_null() {
             self.kept().in_use -= bytes;
         }
@@ -143,7 +143,7 @@ unsafe impl GlobalAlloc for Blocks {
 
     unsafe fn dealloc(&self, block: *mut u8, given: Layout) {
         let Some((index, bytes)) = class(given.size()).filter(|_| given.align() <= ALIGNMENT) else {
-            // SAFETY: the caller's promise.
+            // SAFETY: by this layout `alloc` had the block from the system, and the caller gives it up.
             return unsafe { System.dealloc(block, given) };
         };
         let mut kept = self.kept();
@@ -155,13 +155,14 @@ unsafe impl GlobalAlloc for Blocks {
     unsafe fn realloc(&self, block: *mut u8, given: Layout, size: usize) -> *mut u8 {
         let (before, after) = (class(given.size()), class(size));
         if given.align() > ALIGNMENT || before.is_none() && after.is_none() {
-            // SAFETY: the caller's promise.
+            // SAFETY: by this layout `alloc` had the block from the system, and blocks of the new size come from there too.
             return unsafe { System.realloc(block, given, size) };
         }
         if before == after {
             return block;
         }
-        // SAFETY: the caller's promise; the new size is not zero.
+        // SAFETY: the caller promises a size above zero that is good for this alignment; both blocks hold what is copied, and
+        // are different ones.
         unsafe {
             let moved = self.alloc(Layout::from_size_align_unchecked(size, given.align()));
             if !moved.is_null() {
@@ -173,89 +174,10 @@ unsafe impl GlobalAlloc for Blocks {
     }
 }
 
-/// Where blocks come from and go to.
-mod system {
-    use std::alloc::{GlobalAlloc, Layout, System};
-
-    /// Bytes of a huge page.
-    pub(super) const HUGE: usize = 2 * 1024 * 1024;
-
-    /// A block of whole pages, or null. From one huge page on it begins with one, where the system has them.
-    pub(super) fn obtain(bytes: usize) -> *mut u8 {
-        if cfg!(target_os = "linux") && bytes >= HUGE {
-            return pages::map(bytes);
-        }
-        // SAFETY: not of size zero.
-        unsafe { System.alloc(layout(bytes)) }
-    }
-
-    /// # Safety
-    ///
-    /// The block came from [`obtain`] with this size, and nobody uses it.
-    pub(super) unsafe fn give_back(block: *mut u8, bytes: usize) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            if cfg!(target_os = "linux") && bytes >= HUGE {
-                pages::unmap(block, bytes);
-            } else {
-                System.dealloc(block, layout(bytes));
-            }
-        }
-    }
-
-    fn layout(bytes: usize) -> Layout {
-        // SAFETY: a power of two, and classes end far below the largest size.
-        unsafe { Layout::from_size_align_unchecked(bytes, super::ALIGNMENT) }
-    }
-
-    /// Mapped apart from the heap of the system, which would keep the gaps that they leave.
-    #[cfg(target_os = "linux")]
-    mod pages {
-        use super::HUGE;
-
-        pub(super) fn map(bytes: usize) -> *mut u8 {
-            let (any, prot) = (std::ptr::null_mut(), libc::PROT_READ | libc::PROT_WRITE);
-            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-            // SAFETY: fresh pages, a huge page more than wanted; what lies before and after the aligned block is unmapped.
-            unsafe {
-                let start = libc::mmap(any, bytes + HUGE, prot, flags, -1, 0);
-                if start == libc::MAP_FAILED {
-                    return std::ptr::null_mut();
-                }
-                let before = start.addr().next_multiple_of(HUGE) - start.addr();
-                let block = start.byte_add(before);
-                if before > 0 {
-                    libc::munmap(start, before);
-                }
-                if before < HUGE {
-                    libc::munmap(block.byte_add(bytes), HUGE - before);
-                }
-                // Advice: nothing depends on whether it is taken.
-                libc::madvise(block, bytes, libc::MADV_HUGEPAGE);
-                block.cast()
-            }
-        }
-
-        pub(super) unsafe fn unmap(block: *mut u8, bytes: usize) {
-            // SAFETY: the caller's promise.
-            unsafe { libc::munmap(block.cast(), bytes) };
-        }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    mod pages {
-        pub(super) fn map(_: usize) -> *mut u8 {
-            unreachable!("only called on Linux")
-        }
-
-        pub(super) unsafe fn unmap(_: *mut u8, _: usize) {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::system::HUGE;
     use super::*;
+    use crate::pages::HUGE;
 
     #[test]
     fn classes_hold_what_was_asked_for_and_waste_an_eighth_at_most() {

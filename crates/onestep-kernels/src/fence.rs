@@ -29,7 +29,7 @@ fn room(layout: Layout) -> usize {
 /// A buffer of zeros, or null.
 fn map(layout: Layout) -> *mut u8 {
     let (any, flags) = (std::ptr::null_mut(), libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: fresh pages, of which all but the first and the last are opened.
+    // SAFETY: the pages are fresh, and what is opened and handed out lies between the first and the last.
     unsafe {
         let start = libc::mmap(any, room(layout) + 2 * PAGE, libc::PROT_NONE, flags, -1, 0);
         if start == libc::MAP_FAILED {
@@ -45,10 +45,10 @@ fn map(layout: Layout) -> *mut u8 {
     }
 }
 
-// SAFETY: buffers are fresh mappings, or the system's.
+// SAFETY: every buffer is a mapping of its own, aligned and as long as asked for, or the system's.
 unsafe impl GlobalAlloc for Fence {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise; what was mapped is as long as was asked for.
+        // SAFETY: the caller asks for a layout that is good for any allocator, and what was mapped is as long as that.
         unsafe {
             if !is_fenced(layout) {
                 return System.alloc(layout);
@@ -62,12 +62,13 @@ unsafe impl GlobalAlloc for Fence {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller asks for a layout that is good for any allocator.
         if is_fenced(layout) { map(layout) } else { unsafe { System.alloc_zeroed(layout) } }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise; the mapping ends a page behind the one that the buffer ends in.
+        // SAFETY: by its layout the buffer came from here or from the system, and the caller gives it up; the mapping ends a page
+        // behind the one that the buffer ends in.
         unsafe {
             if !is_fenced(layout) {
                 return System.dealloc(block, layout);
@@ -101,6 +102,6 @@ fn a_step_over_the_fence_ends_the_program() {
 #[test]
 fn fresh_memory_is_nan() {
     let buffer = Vec::<f32>::with_capacity(1000);
-    // SAFETY: within the buffer; every pattern is a number.
+    // SAFETY: the capacity is above 999, the allocator has written all of it, and every pattern is a number.
     assert!(unsafe { buffer.as_ptr().add(999).read_volatile() }.is_nan());
 }

@@ -1,6 +1,4 @@
-//! The twins of the hand-written bodies, written as their formulas and summed in f64; the tests compare with them.
-
-use crate::flex::conv2d::Geometry;
+//! Numbers for the tests of this crate, and comparisons with the formulas, which they sum in f64.
 
 /// Reproducible numbers in [-1, 1).
 pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {
@@ -28,36 +26,5 @@ pub(crate) fn assert_close(actual: &[f32], expected: &[f64], tolerance: f64, wha
             difference <= tolerance * largest,
             "{what}: {actual} instead of {expected} at {index}, off by {difference:e}, largest is {largest:e}"
         );
-    }
-}
-
-/// Calls `body` with (input index, weight index, output index) of every product of a convolution.
-pub(crate) fn conv2d_products(geometry: &Geometry, mut body: impl FnMut(usize, usize, usize)) {
-    let [top, _, left, _] = geometry.options.padding;
-    let [batch, out_height, out_width, outputs] = geometry.output_shape();
-    let ([height, width], [kernel_h, kernel_w]) = (geometry.size, geometry.kernel);
-    for image in 0..batch {
-        for y in 0..out_height {
-            for x in 0..out_width {
-                for ky in 0..kernel_h {
-                    for kx in 0..kernel_w {
-                        let (iy, ix) = (y * geometry.options.stride + ky, x * geometry.options.stride + kx);
-                        if !(top..top + height).contains(&iy) || !(left..left + width).contains(&ix) {
-                            continue;
-                        }
-                        let pixel = (image * height + iy - top) * width + ix - left;
-                        for input in 0..geometry.inputs {
-                            for output in 0..outputs {
-                                body(
-                                    pixel * geometry.inputs + input,
-                                    ((ky * kernel_w + kx) * geometry.inputs + input) * outputs + output,
-                                    ((image * out_height + y) * out_width + x) * outputs + output,
-                                );
-                            }
-                        }
-                    }
-                }
-            }
-        }
     }
 }

@@ -2,6 +2,10 @@
 
 mod by_hand;
 mod finite_difference;
+mod floors;
+mod imports;
 mod invariance;
 mod profile;
+mod resampling;
 mod support;
+mod updates;

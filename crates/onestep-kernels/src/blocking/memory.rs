@@ -1,0 +1,119 @@
+//! Buffers that several threads write, and buffers to work in.
+
+#![allow(unsafe_code, reason = "outputs are filled before they are read, and threads write disjoint parts")]
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use super::threads::each;
+
+/// A pointer that tasks on several threads write through, each to its own elements.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared(*mut f32);
+
+// SAFETY: numbers belong to no thread, and the pointer is only handed out by `slice` and `pointer`, whose callers promise that
+// what they touch is theirs alone.
+unsafe impl Send for Shared {}
+// SAFETY: a shared reference gives no more than a copy does.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// Shares a buffer among the tasks that run until it is used otherwise.
+    pub(crate) fn new(values: &mut [f32]) -> Self {
+        Self(values.as_mut_ptr())
+    }
+
+    /// Some elements of the buffer.
+    ///
+    /// # Safety
+    ///
+    /// Within the buffer, and no other task touches these elements meanwhile.
+    #[allow(clippy::mut_from_ref, reason = "the caller promises that no two slices overlap")]
+    pub(crate) unsafe fn slice(&self, start: usize, length: usize) -> &mut [f32] {
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(start), length) }
+    }
+
+    /// The place of an element of the buffer.
+    ///
+    /// # Safety
+    ///
+    /// Within the buffer; what is written through it belongs to the caller alone.
+    pub(crate) unsafe fn pointer(&self, start: usize) -> *mut f32 {
+        unsafe { self.0.add(start) }
+    }
+}
+
+/// Elements below which waking another thread costs more than it saves.
+pub(crate) const SMALL: usize = 32 * 1024;
+
+/// Makes a vector of `length` by running `tasks` tasks, which together must write every element.
+///
+/// # Safety
+///
+/// The tasks write every element between them, none twice at a time, and read none before it is written.
+pub(crate) unsafe fn filled(length: usize, tasks: usize, task: impl Fn(usize, Shared) + Sync) -> Vec<f32> {
+    // SAFETY: the tasks are the caller's, who promises the same of them.
+    let [values] = unsafe { filled_each([length], tasks, |index, [shared]| task(index, shared)) };
+    values
+}
+
+/// Makes several vectors at once; see [`filled`].
+///
+/// # Safety
+///
+/// The tasks write every element of every vector between them, none twice at a time, and read none before it is written.
+pub(crate) unsafe fn filled_each<const N: usize>(
+    lengths: [usize; N],
+    tasks: usize,
+    task: impl Fn(usize, [Shared; N]) + Sync,
+) -> [Vec<f32>; N] {
+    let mut vectors = lengths.map(Vec::<f32>::with_capacity);
+    let shared = vectors.each_mut().map(|values| Shared(values.as_mut_ptr()));
+    each(tasks, |index| task(index, shared));
+    for (values, length) in vectors.iter_mut().zip(lengths) {
+        // SAFETY: the capacity is `length`, and `each` returns when all tasks have run, which have written every element.
+        unsafe { values.set_len(length) };
+    }
+    vectors
+}
+
+/// Makes vectors of one length by `body(range, chunks)` for fixed ranges of it, with the chunk of each vector.
+///
+/// # Safety
+///
+/// The body writes its chunks whole and reads nothing of them before.
+pub(crate) unsafe fn filled_chunks<const N: usize>(
+    length: usize,
+    body: impl Fn(Range<usize>, [&mut [f32]; N]) + Sync,
+) -> [Vec<f32>; N] {
+    const CHUNK: usize = 16 * 1024;
+    // SAFETY: the ranges are disjoint and cover the length, and the body writes its part of each, by the caller's promise.
+    unsafe {
+        filled_each([length; N], length.div_ceil(CHUNK), |index, shared| {
+            let range = index * CHUNK..((index + 1) * CHUNK).min(length);
+            let chunks = shared.each_ref().map(|shared| shared.slice(range.start, range.len()));
+            body(range, chunks);
+        })
+    }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lends a buffer of this thread, of unspecified content; loans may be nested.
+pub(crate) fn with_scratch<R>(length: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
+    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    if buffer.len() < length {
+        buffer.resize(length, 0.0);
+    }
+    let result = body(&mut buffer[..length]);
+    SCRATCH.with_borrow_mut(|buffers| buffers.push(buffer));
+    result
+}
+
+/// Floats from one row to the next of a buffer of rows: an odd number of cache lines, because rows a power of two apart fall
+/// into the same few sets of a cache.
+pub(crate) fn spread(length: usize) -> usize {
+    (length.div_ceil(16) | 1) * 16
+}

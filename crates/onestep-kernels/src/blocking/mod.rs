@@ -1,0 +1,18 @@
+//! Third floor: the cutting of work. Matrices are packed into panels in the order of the loops, cut into blocks that stay in
+//! a cache, and the blocks are shared out to threads.
+//!
+//! How work is cut decides nothing about a result: each element is one chain of multiply-adds, or sums are cut by shapes alone.
+
+mod epilogue;
+mod gathered;
+mod memory;
+mod outer;
+mod panels;
+mod threads;
+
+pub(crate) use epilogue::Epilogue;
+pub(crate) use gathered::{RowTable, gathered, product};
+pub(crate) use memory::{SMALL, Shared, filled, filled_chunks, filled_each, spread, with_scratch};
+pub(crate) use outer::{OuterTable, Strip, column_sums, outer_rows, outer_sum};
+pub(crate) use panels::{PairPanels, Panels};
+pub(crate) use threads::{each, threads};

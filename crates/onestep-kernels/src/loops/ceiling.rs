@@ -1,0 +1,89 @@
+//! What this CPU could do at most, to measure the operators by.
+
+#![allow(unsafe_code, reason = "vector instructions behind a run-time check")]
+
+use std::hint::black_box;
+
+use crate::simd::{Level, Portable, Precision, Simd};
+
+/// Does multiply-adds in registers on this thread, as many as fit, and returns how many single ones that were.
+///
+/// Divided by the time it took, times two, it is the floating-point rate that no operator can pass that multiplies number
+/// by number. A CPU without a product of pairs does no more in bf16 than in f32.
+pub fn multiply_adds(precision: Precision, rounds: usize) -> usize {
+    // SAFETY: `Level::best` names a set only after the machine has said that it has it.
+    unsafe {
+        match Level::best() {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Bf16 if precision == Precision::Bf16 => x86::avx512_bf16(rounds),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Bf16 | Level::Avx512 => x86::avx512(rounds),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => x86::avx2(rounds),
+            Level::Portable => chains::<Portable>(rounds),
+            #[cfg(test)]
+            Level::Wide => chains::<Portable>(rounds),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use crate::simd::{Avx2, Avx512, Avx512Bf16};
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    pub(super) unsafe fn avx512_bf16(rounds: usize) -> usize {
+        unsafe { super::pair_chains::<Avx512Bf16>(rounds) }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn avx512(rounds: usize) -> usize {
+        unsafe { super::chains::<Avx512>(rounds) }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn avx2(rounds: usize) -> usize {
+        unsafe { super::chains::<Avx2>(rounds) }
+    }
+}
+
+/// Products of pairs, two multiply-adds each, in as many chains as hide how long one takes.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn pair_chains<S: Simd>(rounds: usize) -> usize {
+    const CHAINS: usize = 12;
+    unsafe {
+        let pairs = S::splat_pair(&black_box(0x3f00_3f00));
+        let mut sums = [S::splat(black_box(0.5)); CHAINS];
+        for _ in 0..rounds {
+            for sum in &mut sums {
+                *sum = S::dot(pairs, pairs, *sum);
+            }
+        }
+        black_box(sums);
+    }
+    rounds * CHAINS * S::LANES * 2
+}
+
+/// Multiply-adds, in as many chains as hide how long one takes.
+#[inline(always)]
+unsafe fn chains<S: Simd>(rounds: usize) -> usize {
+    const CHAINS: usize = 12;
+    unsafe {
+        let (factor, term) = (S::splat(black_box(0.999)), S::splat(black_box(0.001)));
+        let mut sums = [S::splat(black_box(0.5)); CHAINS];
+        for _ in 0..rounds {
+            for sum in &mut sums {
+                *sum = S::mul_add(*sum, factor, term);
+            }
+        }
+        let mut total = sums[0];
+        for sum in &sums[1..] {
+            total = S::add(total, *sum);
+        }
+        let mut sink = [0.0f32; 16];
+        S::store(sink.as_mut_ptr(), total);
+        black_box(sink);
+    }
+    rounds * CHAINS * S::LANES
+}

@@ -1,0 +1,25 @@
+//! Second floor: inner loops, written once over vectors of [`Simd`](crate::simd::Simd) and compiled for every instruction
+//! set; [`Kernels`] is the table of them for each.
+
+mod activation;
+mod ceiling;
+mod exponential;
+mod gather;
+mod norm;
+mod outer;
+mod pairs;
+mod product;
+mod sets;
+mod table;
+mod winograd;
+
+pub(crate) use activation::cut_off;
+pub use activation::{Activation, Rectifier};
+pub use ceiling::multiply_adds;
+pub(crate) use exponential::{exp, silu, silu_slope};
+pub(crate) use gather::{Gather, OUTSIDE, index};
+pub(crate) use outer::Outer;
+pub(crate) use pairs::pair_panel;
+pub(crate) use product::{PairProduct, Product};
+pub(crate) use table::Kernels;
+pub(crate) use winograd::{GradientJob, InputJob, OutputJob, TapsJob, WeightJob};

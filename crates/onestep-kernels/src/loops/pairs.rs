@@ -1,0 +1,53 @@
+//! Numbers of type bf16 in pairs, as products take them: neighbours in a row, or what lies one below the other in a panel.
+
+#![allow(unsafe_code, reason = "whole vectors of checked slices")]
+
+use crate::simd::{Simd, narrow, vectorised};
+
+/// A row of numbers as pairs of neighbours; an odd last one is paired with zero.
+///
+/// # Safety
+///
+/// The machine has the instructions of `S`.
+#[inline(always)]
+pub(super) unsafe fn round_row<S: Simd>(row: &[f32], pairs: &mut [u32]) {
+    assert!(pairs.len() >= row.len().div_ceil(2));
+    let (target, whole) = (pairs.as_mut_ptr().cast::<u16>(), row.len() - row.len() % S::LANES);
+    for at in (0..whole).step_by(S::LANES) {
+        // SAFETY: a whole vector begins at `at`, and there are as many halves of pairs as numbers, as was checked.
+        unsafe { S::store_rounded(target.add(at), S::load(row.as_ptr().add(at))) };
+    }
+    for (pair, target) in row[whole..].chunks(2).zip(&mut pairs[whole / 2..]) {
+        *target = narrow(pair[0]) | narrow(pair.get(1).copied().unwrap_or(0.0)) << 16;
+    }
+}
+
+vectorised! {
+    /// Two rows of numbers as pairs of what lies one below the other.
+    fn pair_columns(upper: &[f32], lower: &[f32], pairs: &mut [u32]) {
+        for ((upper, lower), pair) in upper.iter().zip(lower).zip(pairs.iter_mut()) {
+            *pair = narrow(*upper) | narrow(*lower) << 16;
+        }
+    }
+}
+
+/// A panel `[depth, width]` as pairs of rows, `[⌈depth / 2⌉, width]`; an odd last row is paired with zeros.
+pub(crate) fn pair_panel(panel: &[f32], width: usize, pairs: &mut [u32]) {
+    let zeros = [0.0; 64];
+    for (rows, pairs) in panel.chunks(2 * width).zip(pairs.chunks_exact_mut(width)) {
+        let (upper, lower) = rows.split_at(width);
+        pair_columns(upper, if lower.is_empty() { &zeros[..width] } else { lower }, pairs);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pair_panel;
+
+    #[test]
+    fn an_odd_row_below_is_zero() {
+        let mut pairs = [7; 2];
+        pair_panel(&[1.0, 2.0, 3.0], 1, &mut pairs);
+        assert_eq!(pairs, [0x4000_3f80, 0x4040]);
+    }
+}

@@ -1,0 +1,223 @@
+//! Attention and its gradients.
+//!
+//! A run of queries meets all keys of its head at once: its scores are a small matrix in cache, turned into probabilities
+//! in place. The gradient computes the probabilities again, so nothing of that size is kept.
+
+#![allow(unsafe_code, reason = "tasks write disjoint rows of the outputs")]
+
+use std::sync::OnceLock;
+
+use crate::blocking::{Panels, RowTable, Shared, Strip, each, filled, outer_rows, product, with_scratch};
+use crate::loops::{Kernels, exp};
+use crate::simd::vectorised;
+
+/// AttentionSizes of a call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AttentionSizes {
+    pub batch: usize,
+    pub tokens: usize,
+    pub heads: usize,
+    pub width: usize,
+}
+
+/// Queries of a run: a multiple of all tile heights.
+const RUN: usize = 48;
+
+impl AttentionSizes {
+    /// Those of queries, keys and values in one, `[batch, tokens, 3 · heads · width]`.
+    pub(crate) fn new([batch, tokens, all]: [usize; 3], heads: usize) -> Self {
+        Self { batch, tokens, heads, width: all / (3 * heads) }
+    }
+
+    fn channels(&self) -> usize {
+        self.heads * self.width
+    }
+
+    fn scale(&self) -> f32 {
+        1.0 / (self.width as f32).sqrt()
+    }
+
+    /// Copies some tokens of one head together: of the queries (0), the keys (1) or the values (2).
+    fn copy_part(&self, qkv: &[f32], [part, head]: [usize; 2], first: usize, target: &mut [f32]) {
+        let (sample, head) = (head / self.heads, head % self.heads);
+        let start = (sample * self.tokens + first) * 3 * self.channels() + part * self.channels();
+        copy_rows(&qkv[start + head * self.width..], 3 * self.channels(), target, self.width);
+    }
+
+    /// Copies some tokens of one head of a tensor like the result together.
+    fn copy_result(&self, values: &[f32], head: usize, first: usize, target: &mut [f32]) {
+        let (sample, head) = (head / self.heads, head % self.heads);
+        let start = (sample * self.tokens + first) * self.channels() + head * self.width;
+        copy_rows(&values[start..], self.channels(), target, self.width);
+    }
+}
+
+/// Copies the first `width` numbers of rows `stride` apart together.
+fn copy_rows(source: &[f32], stride: usize, target: &mut [f32], width: usize) {
+    for (row, target) in target.chunks_exact_mut(width).enumerate() {
+        target.copy_from_slice(&source[row * stride..][..width]);
+    }
+}
+
+/// The result, `[batch, tokens, heads · width]`.
+pub(crate) fn forward(kernels: &Kernels, sizes: &AttentionSizes, qkv: &[f32]) -> Vec<f32> {
+    let AttentionSizes { batch, tokens, heads, width } = *sizes;
+    assert_eq!(qkv.len(), batch * tokens * 3 * sizes.channels());
+    let packed: Vec<OnceLock<[Panels; 2]>> = (0..batch * heads).map(|_| OnceLock::new()).collect();
+    let pack = |head: usize| {
+        packed[head].get_or_init(|| {
+            with_scratch(tokens * width, |rows| {
+                sizes.copy_part(qkv, [1, head], 0, rows);
+                let keys = Panels::from_columns(kernels, rows, 1, width, tokens);
+                sizes.copy_part(qkv, [2, head], 0, rows);
+                [keys, Panels::from_rows(kernels, rows, tokens, width)]
+            })
+        })
+    };
+    each(batch * heads, |head| {
+        pack(head);
+    });
+    let runs = tokens.div_ceil(RUN);
+    let task = |task: usize, shared: Shared| {
+        let (head, first) = (task / runs, task % runs * RUN);
+        let count = RUN.min(tokens - first);
+        let [keys, values] = pack(head);
+        with_scratch(count * (tokens + 2 * width), |scratch| {
+            let (scores, rest) = scratch.split_at_mut(count * tokens);
+            let (query, output) = rest.split_at_mut(count * width);
+            sizes.copy_part(qkv, [0, head], first, query);
+            product(kernels, query, &RowTable::dense(kernels, count, width), keys, scores);
+            scores.chunks_exact_mut(tokens).for_each(|row| softmax(row, sizes.scale()));
+            product(kernels, scores, &RowTable::dense(kernels, count, tokens), values, output);
+            let start = (head / heads * tokens + first) * sizes.channels() + head % heads * width;
+            for (row, output) in output.chunks_exact(width).enumerate() {
+                // SAFETY: a task has a run of tokens of one head, whose numbers are no other task's.
+                unsafe { shared.slice(start + row * sizes.channels(), width) }.copy_from_slice(output);
+            }
+        });
+    };
+    // SAFETY: the tasks are all runs of tokens of all heads, and heads times their width are the channels.
+    unsafe { filled(batch * tokens * sizes.channels(), batch * heads * runs, task) }
+}
+
+/// The gradient with respect to queries, keys and values, from that of the result.
+pub(crate) fn backward(kernels: &Kernels, sizes: &AttentionSizes, qkv: &[f32], gradient: &[f32]) -> Vec<f32> {
+    let AttentionSizes { batch, tokens, heads, width } = *sizes;
+    assert_eq!(qkv.len(), batch * tokens * 3 * sizes.channels());
+    assert_eq!(3 * gradient.len(), qkv.len());
+    let length = tokens * width;
+    let task = |head: usize, shared: Shared| {
+        with_scratch(7 * length, |scratch| {
+            let (inputs, results) = scratch.split_at_mut(4 * length);
+            let (query, rest) = inputs.split_at_mut(length);
+            let (key, rest) = rest.split_at_mut(length);
+            let (value, gradient_rows) = rest.split_at_mut(length);
+            sizes.copy_part(qkv, [0, head], 0, query);
+            sizes.copy_part(qkv, [1, head], 0, key);
+            sizes.copy_part(qkv, [2, head], 0, value);
+            sizes.copy_result(gradient, head, 0, gradient_rows);
+            head_gradients(kernels, sizes, [query, key, value, gradient_rows], results);
+            for (part, result) in results.chunks_exact(length.max(1)).enumerate() {
+                let start = head / heads * tokens * 3 * sizes.channels() + part * sizes.channels();
+                for (token, row) in result.chunks_exact(width).enumerate() {
+                    let at = start + token * 3 * sizes.channels() + head % heads * width;
+                    // SAFETY: a task has one head, whose part of a token's numbers is no other task's.
+                    unsafe { shared.slice(at, width) }.copy_from_slice(row);
+                }
+            }
+        });
+    };
+    // SAFETY: the tasks are all heads, each of which writes queries, keys and values of all tokens.
+    unsafe { filled(qkv.len(), batch * heads, task) }
+}
+
+/// The gradients of queries, keys and values of one head, one after the other in `results`.
+fn head_gradients(
+    kernels: &Kernels,
+    sizes: &AttentionSizes,
+    [query, key, value, gradient]: [&[f32]; 4],
+    results: &mut [f32],
+) {
+    let AttentionSizes { tokens, width, .. } = *sizes;
+    let (d_query, rest) = results.split_at_mut(tokens * width);
+    let (d_key, d_value) = rest.split_at_mut(tokens * width);
+    let keys_by_columns = Panels::from_columns(kernels, key, 1, width, tokens);
+    let keys_by_rows = Panels::from_rows(kernels, key, tokens, width);
+    let values_by_columns = Panels::from_columns(kernels, value, 1, width, tokens);
+    for first in (0..tokens).step_by(RUN) {
+        let count = RUN.min(tokens - first);
+        let range = first * width..(first + count) * width;
+        let (query, gradient) = (&query[range.clone()], &gradient[range.clone()]);
+        let rows = RowTable::dense(kernels, count, width);
+        with_scratch(2 * count * tokens, |scratch| {
+            let (scores, slopes) = scratch.split_at_mut(count * tokens);
+            product(kernels, query, &rows, &keys_by_columns, scores);
+            scores.chunks_exact_mut(tokens).for_each(|row| softmax(row, sizes.scale()));
+            let strip = Strip::dense(count);
+            outer_rows(kernels, [scores, gradient], &strip, [tokens, width], d_value, first > 0);
+            product(kernels, gradient, &rows, &values_by_columns, slopes);
+            let pairs = scores.chunks_exact(tokens).zip(slopes.chunks_exact_mut(tokens));
+            pairs.for_each(|(probabilities, slopes)| softmax_gradient(probabilities, slopes, sizes.scale()));
+            let slope_rows = RowTable::dense(kernels, count, tokens);
+            product(kernels, slopes, &slope_rows, &keys_by_rows, &mut d_query[range]);
+            outer_rows(kernels, [slopes, query], &strip, [tokens, width], d_key, first > 0);
+        });
+    }
+}
+
+const LANES: usize = 16;
+
+vectorised! {
+    /// Replaces scores by the softmax of `scale` times them.
+    fn softmax(row: &mut [f32], scale: f32) {
+        let mut largest = [f32::NEG_INFINITY; LANES];
+        for values in row.chunks(LANES) {
+            for (largest, value) in largest.iter_mut().zip(values) {
+                *largest = if *value > *largest { *value } else { *largest };
+            }
+        }
+        let mut maximum = largest[0];
+        for value in largest {
+            maximum = if value > maximum { value } else { maximum };
+        }
+        for value in row.iter_mut() {
+            *value = exp((*value - maximum) * scale);
+        }
+        let factor = 1.0 / sum(row);
+        for value in row.iter_mut() {
+            *value *= factor;
+        }
+    }
+}
+
+vectorised! {
+    /// Replaces the gradients of probabilities by those of the scores they came from.
+    fn softmax_gradient(probabilities: &[f32], gradients: &mut [f32], scale: f32) {
+        let mut sums = [0.0f32; LANES];
+        for (probabilities, gradients) in probabilities.chunks(LANES).zip(gradients.chunks(LANES)) {
+            for ((sum, probability), gradient) in sums.iter_mut().zip(probabilities).zip(gradients) {
+                *sum += probability * gradient;
+            }
+        }
+        let mean = sum(&sums);
+        for (gradient, probability) in gradients.iter_mut().zip(probabilities) {
+            *gradient = probability * (*gradient - mean) * scale;
+        }
+    }
+}
+
+/// The sum in an order that depends on the length alone.
+#[inline(always)]
+fn sum(values: &[f32]) -> f32 {
+    let mut sums = [0.0f32; LANES];
+    for values in values.chunks(LANES) {
+        for (sum, value) in sums.iter_mut().zip(values) {
+            *sum += value;
+        }
+    }
+    let mut total = 0.0;
+    for sum in sums {
+        total += sum;
+    }
+    total
+}

@@ -1,0 +1,55 @@
+//! The result of a convolution.
+
+use super::super::dense::{Matrix, dense};
+use super::super::geometry::Geometry;
+use super::super::layouts::Layouts;
+use super::super::norm::Source;
+use super::super::winograd::{self, Factors, Tiling};
+use super::arguments::Convolution;
+use crate::blocking::{Epilogue, PairPanels, Panels, RowTable, gathered};
+use crate::loops::Kernels;
+use crate::simd::Precision;
+
+/// Whether making the layouts of the weights anew would be a good part of the work of such a call.
+fn pays_to_keep(geometry: &Geometry) -> bool {
+    let [height, width] = geometry.output_size();
+    geometry.batch * height * width <= 2048
+}
+
+impl Convolution<&[f32]> {
+    fn epilogue(&self) -> Epilogue<'_> {
+        Epilogue {
+            bias: self.bias,
+            residual: self.residual,
+            factor: self.factor as f32,
+            bounds: self.rectifier.bounds(),
+        }
+    }
+
+    /// The output, `source` being the input with the norm in front of it.
+    pub(crate) fn forward(&self, kernels: &Kernels, geometry: &Geometry, source: &Source) -> Vec<f32> {
+        let (precision, epilogue, passing) = (self.precision, self.epilogue(), Layouts::default());
+        let layouts = self.layouts.as_ref().filter(|_| pays_to_keep(geometry)).unwrap_or(&passing);
+        let sizes = [geometry.inputs, geometry.outputs];
+        if let Some(tiling) = Tiling::choose(geometry, precision) {
+            let make = || Factors::new(kernels, &tiling, self.weight, sizes).in_precision(precision);
+            let factors = layouts.factors(precision, &tiling, make);
+            return winograd::forward(kernels, geometry, &tiling, source, factors, &epilogue);
+        }
+        let depth = geometry.taps() * geometry.inputs;
+        let make = || Panels::from_rows(kernels, self.weight, depth, geometry.outputs);
+        if geometry.is_pointwise() {
+            let matrix = match precision {
+                Precision::F32 => Matrix::Full(layouts.panels(make)),
+                Precision::Bf16 => Matrix::Pairs(layouts.pair_panels(|| PairPanels::new(kernels, &make()))),
+            };
+            return dense(kernels, source, matrix, &epilogue);
+        }
+        let panels = layouts.panels(make);
+        let [height, width] = geometry.output_size();
+        let table = RowTable::build(kernels, geometry.taps(), height * width, |tap, pixel| {
+            geometry.input_pixel(tap, [pixel / width, pixel % width]).map(|pixel| pixel * geometry.inputs)
+        });
+        gathered(kernels, &source.seen(), geometry.batch, &table, panels, &epilogue)
+    }
+}

@@ -1,0 +1,30 @@
+//! Fourth floor: the operators and their gradients on slices of f32, and the values that describe them.
+
+pub(crate) mod attention;
+pub(crate) mod concat;
+pub(crate) mod convolution;
+mod dense;
+mod depthwise;
+pub(crate) mod elementwise;
+mod geometry;
+mod images;
+mod layouts;
+pub(crate) mod linear;
+mod norm;
+pub(crate) mod pool;
+pub(crate) mod resample;
+pub(crate) mod update;
+mod winograd;
+
+pub use convolution::Convolution;
+pub(crate) use depthwise::Depthwise;
+pub use depthwise::DepthwiseOptions;
+pub use geometry::Conv2dOptions;
+pub(crate) use geometry::Geometry;
+pub(crate) use images::Images;
+pub use layouts::Layouts;
+pub(crate) use norm::{Affine, NormGradients, Source};
+pub use norm::{Norm, NormActOptions};
+pub use pool::{Pool, PoolOptions};
+pub(crate) use resample::LinearMap;
+pub use update::{AdamCoefficients, RootDenominator};

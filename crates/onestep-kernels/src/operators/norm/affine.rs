@@ -1,0 +1,82 @@
+//! The statistics of a normalisation and the affine map that they and its parameters are.
+
+#![allow(unsafe_code, reason = "the loops write what they are given whole")]
+
+use super::super::images::Images;
+use super::arguments::Norm;
+use crate::loops::Kernels;
+
+/// For each image and channel, what maps an input to the argument of the activation.
+#[derive(Debug)]
+pub(crate) struct Affine {
+    pub(super) mean: Vec<f32>,
+    /// One over the standard deviation.
+    pub(super) inverse: Vec<f32>,
+    pub(super) factor: Vec<f32>,
+    pub(super) term: Vec<f32>,
+}
+
+impl Norm<&[f32]> {
+    /// Scale and shift of an image and channel, without which they change nothing.
+    pub(super) fn scale_shift_at(&self, at: usize) -> [f32; 2] {
+        self.scale_shift.map_or([0.0; 2], |(scale, shift)| [scale[at], shift[at]])
+    }
+
+    /// The channels of each group.
+    pub(super) fn groups(&self) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
+        let (groups, members) = (self.options.groups, self.gain.len() / self.options.groups);
+        (0..groups).map(move |group| group * members..(group + 1) * members)
+    }
+
+    /// Takes the statistics of images.
+    pub(crate) fn affine(&self, images: &Images) -> Affine {
+        let channels = images.channels;
+        // For each run and channel, the mean and the sum of squares around it.
+        // SAFETY: the loop writes the moments of every channel.
+        let moments = unsafe {
+            images.per_run(|_, range, moments| Kernels::best().norm.moments(&images.values[range], moments))
+        };
+        let [mean, inverse, factor, term] = [0; 4].map(|_| vec![0.0; images.batch * channels]);
+        let mut affine = Affine { mean, inverse, factor, term };
+        for image in 0..images.batch {
+            for members in self.groups() {
+                let mut total = Moments::default();
+                for (run, row) in images.rows_of(image, &moments).enumerate() {
+                    let count = images.run().min(images.pixels - run * images.run()) as f64;
+                    for channel in members.clone() {
+                        total.merge(count, row[channel].into(), row[channels + channel].into());
+                    }
+                }
+                let inverse = 1.0 / (total.squares / total.count.max(1.0) + self.options.epsilon).sqrt();
+                for channel in members {
+                    let at = image * channels + channel;
+                    let [scale, shift] = self.scale_shift_at(at);
+                    let scale = 1.0 + scale;
+                    affine.mean[at] = total.mean as f32;
+                    affine.inverse[at] = inverse as f32;
+                    affine.factor[at] = inverse as f32 * self.gain[channel] * scale;
+                    affine.term[at] = self.offset[channel] * scale + shift;
+                }
+            }
+        }
+        affine
+    }
+}
+
+/// Count, mean and sum of squares around the mean, merged pairwise (Chan et al. 1979).
+#[derive(Default)]
+struct Moments {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Moments {
+    fn merge(&mut self, count: f64, mean: f64, squares: f64) {
+        let total = self.count + count;
+        let difference = mean - self.mean;
+        self.squares += squares + difference * difference * self.count * count / total;
+        self.mean += difference * count / total;
+        self.count = total;
+    }
+}

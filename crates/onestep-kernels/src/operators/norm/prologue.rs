@@ -1,0 +1,74 @@
+//! A normalisation applied to pixels while something else reads them.
+
+#![allow(unsafe_code, reason = "the loops write what they are given whole")]
+
+use std::borrow::Cow;
+
+use super::super::images::Images;
+use super::affine::Affine;
+use super::arguments::Norm;
+use crate::loops::{Activation, Kernels};
+
+/// A normalisation whose statistics are known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Prologue<'a> {
+    affine: &'a Affine,
+    activation: Activation,
+    channels: usize,
+}
+
+impl Prologue<'_> {
+    /// Applies it to some pixels of an image.
+    pub(crate) fn apply(&self, image: usize, input: &[f32], output: &mut [f32]) {
+        let of_image = image * self.channels..(image + 1) * self.channels;
+        let affine = [&self.affine.mean, &self.affine.factor, &self.affine.term]
+            .map(|values| &values[of_image.clone()]);
+        Kernels::best().norm.apply(self.activation == Activation::Silu, input, affine, output);
+    }
+}
+
+/// The images that an operator reads, and what is done to their pixels on the way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub images: Images<'a>,
+    /// What is done to a pixel before the operator sees it; a border of zeros around the image stays zero.
+    pub prologue: Option<Prologue<'a>>,
+}
+
+impl<'a> Source<'a> {
+    /// Images as they are.
+    pub(crate) fn plain(images: Images<'a>) -> Self {
+        Self { images, prologue: None }
+    }
+
+    /// Writes what the operator sees of some pixels of an image.
+    pub(crate) fn read(&self, image: usize, pixels: &[f32], target: &mut [f32]) {
+        match &self.prologue {
+            Some(prologue) => prologue.apply(image, pixels, target),
+            None => target.copy_from_slice(pixels),
+        }
+    }
+
+    /// All that the operator sees.
+    pub(crate) fn seen(&self) -> Cow<'a, [f32]> {
+        let Some(prologue) = &self.prologue else { return Cow::Borrowed(self.images.values) };
+        let values = self.images.values;
+        // SAFETY: the loop writes every pixel that it reads.
+        Cow::Owned(unsafe {
+            self.images.per_pixel(|image, range, output| prologue.apply(image, &values[range], output))
+        })
+    }
+}
+
+impl Norm<&[f32]> {
+    /// Images with this normalisation by statistics that are known.
+    pub(crate) fn source<'a>(&self, images: Images<'a>, affine: &'a Affine) -> Source<'a> {
+        let (activation, channels) = (self.options.activation, images.channels);
+        Source { images, prologue: Some(Prologue { affine, activation, channels }) }
+    }
+
+    /// The normalised images.
+    pub(crate) fn forward(&self, images: Images, affine: &Affine) -> Vec<f32> {
+        self.source(images, affine).seen().into_owned()
+    }
+}

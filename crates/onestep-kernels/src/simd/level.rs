@@ -1,0 +1,91 @@
+//! The choice of an instruction set at run time.
+
+use std::sync::OnceLock;
+
+/// The environment variable that forces an instruction set, for tests and comparisons.
+const VARIABLE: &str = "ONESTEP_INSTRUCTIONS";
+
+/// The instruction set that the loops on the CPU are going to use: `avx512bf16`, `avx512`, `avx2` or `portable`.
+///
+/// The best that the machine has, unless the environment variable `ONESTEP_INSTRUCTIONS` names another one.
+///
+/// # Errors
+///
+/// What is wrong with the variable, if it names one that this machine lacks; the operators would panic.
+pub fn instructions() -> Result<&'static str, String> {
+    Level::chosen().map(Level::name)
+}
+
+/// The instruction sets there are kernels for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Portable,
+    /// The shapes of AVX-512 without its instructions, so that tests see them on any machine.
+    #[cfg(test)]
+    Wide,
+}
+
+impl Level {
+    /// The level that all loops run at: the best this machine has, or the one that [`VARIABLE`] names.
+    ///
+    /// # Panics
+    ///
+    /// If it names one that this machine lacks; [`instructions`] tells beforehand.
+    pub(crate) fn best() -> Self {
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(|| Self::chosen().unwrap_or_else(|message| panic!("{message}")))
+    }
+
+    fn chosen() -> Result<Self, String> {
+        let available = Self::available();
+        let Some(wanted) = std::env::var_os(VARIABLE) else { return Ok(available[0]) };
+        let names: Vec<&str> = available.iter().map(|level| level.name()).collect();
+        let found = available.iter().find(|level| wanted == *level.name());
+        found
+            .copied()
+            .ok_or_else(|| format!("{VARIABLE} is {wanted:?}, but this machine has {}", names.join(", ")))
+    }
+
+    /// What it is called in [`VARIABLE`].
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => "avx512bf16",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "avx2",
+            Self::Portable => "portable",
+            #[cfg(test)]
+            Self::Wide => "wide",
+        }
+    }
+
+    /// The levels this machine has, best first.
+    pub(crate) fn available() -> Vec<Self> {
+        let mut levels = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if avx2 && is_x86_feature_detected!("avx512f") {
+                if is_x86_feature_detected!("avx512bf16") {
+                    levels.push(Self::Avx512Bf16);
+                }
+                levels.push(Self::Avx512);
+            }
+            if avx2 {
+                levels.push(Self::Avx2);
+            }
+        }
+        levels.push(Self::Portable);
+        #[cfg(test)]
+        levels.push(Self::Wide);
+        levels
+    }
+}

@@ -1,0 +1,22 @@
+//! First floor: instruction sets. Vectors of f32 for each kind of CPU behind one trait, the choice between them at run time,
+//! and the numbers of half the length that some of them multiply.
+
+mod arrays;
+mod bf16;
+mod level;
+mod vector;
+mod vectorised;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(test)]
+pub(crate) use arrays::Arrays;
+pub(crate) use arrays::Portable;
+pub use bf16::Precision;
+pub(crate) use bf16::narrow;
+pub(crate) use level::Level;
+pub use level::instructions;
+pub(crate) use vector::Simd;
+pub(crate) use vectorised::vectorised;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512, Avx512Bf16};

@@ -1,0 +1,32 @@
+//! Scaled dot-product attention.
+
+use burn::backend::Dispatch;
+use burn::tensor::Tensor;
+
+use super::extension::KernelOps;
+
+/// Lets every token of a sample attend to all: softmax(q kᵀ / √width) v for every head.
+///
+/// The softmax is taken in f32 also where the tensors are half precision. No matrix of tokens by tokens is kept.
+///
+/// # Shapes
+///
+/// - `qkv`: `[batch, tokens, 3 · heads · width]`, in the order (query, key and value; head; width)
+/// - result: `[batch, tokens, heads · width]`
+///
+/// # Panics
+///
+/// If `3 · heads` does not divide the last axis.
+///
+/// # Source
+///
+/// Vaswani et al. 2017 (arXiv:1706.03762), eq. 1.
+pub fn attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
+    let width = qkv.dims()[2];
+    assert!(
+        heads > 0 && width.is_multiple_of(3 * heads),
+        "attention: the last of {:?} is not three times {heads} heads",
+        qkv.dims()
+    );
+    Tensor::from_dispatch(<Dispatch as KernelOps>::attention(qkv.into_dispatch(), heads))
+}
