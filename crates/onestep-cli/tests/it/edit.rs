@@ -234,7 +234,7 @@ fn levels_that_were_found_are_used() {
     expect(&onestep(home, &edit), 0);
     let made: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(home.join("edit.json")).unwrap()).unwrap();
-    assert_eq!(made["levels"].as_array().unwrap().len(), 1);
+    assert_eq!(made["edit"]["levels"].as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -273,6 +273,23 @@ impl Pixels {
         Self { shape: ImageShape { height: rows, width: columns, channels }, bytes: bytes.copied().collect() }
     }
 
+    /// The image with every pixel as a square of so many pixels a side.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Setting`] if it is zero, or the image would become larger than [`MAX_SIDE`].
+    pub fn enlarged(&self, times: usize) -> Result<Self, DataError> {
+        let ImageShape { height, width, channels } = self.shape;
+        if !(1..=MAX_SIDE).contains(&height.max(width).saturating_mul(times)) {
+            let reason = format!("of {times} is none, or too large for an image of {}", self.shape);
+            return Err(DataError::Setting { setting: "scale", reason });
+        }
+        let rows = self.bytes.chunks_exact(width * channels).flat_map(|row| std::iter::repeat_n(row, times));
+        let pixels = rows.flat_map(|row| row.chunks_exact(channels));
+        let bytes = pixels.flat_map(|pixel| std::iter::repeat_n(pixel, times)).flatten().copied().collect();
+        Ok(Self { shape: ImageShape { height: height * times, width: width * times, channels }, bytes })
+    }
+
     /// The image resized to so many rows and columns, of at most [`MAX_SIDE`] (Lanczos, which smooths as it shrinks).
     pub fn resized(self, rows: usize, columns: usize) -> Self {
         let ImageShape { height, width, channels } = self.shape;

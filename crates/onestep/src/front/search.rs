@@ -17,7 +17,8 @@ use crate::sample::{Drawing, Found, Plan, Samples, classes_of_seeds, generate, s
 ///
 /// # Examples
 ///
-/// Of a model that draws what it is given, half of the noise is found to be best where that is wanted:
+/// A model whose images are the brighter the lower the level they are drawn at: the last level at which they come out nearest to
+/// 0.5 is about 1.
 ///
 /// ```
 /// use onestep::Model;

@@ -69,7 +69,7 @@ pub fn write(out: &Path, made: &Edited, parameters: &Parameters) -> Outcome {
                 let alone = Parameters { edit: parameters.edit.of_result(index), ..parameters.clone() };
                 let text = serde_json::to_string(&alone).unwrap_or_default();
                 let file = out.join(format!("{index:04}.png"));
-                write_png(&file, &enlarged(result, parameters.scale.unwrap_or(1))?, Some(&text))?;
+                write_png(&file, &result.enlarged(parameters.scale.unwrap_or(1))?, Some(&text))?;
             }
         }
     }
@@ -86,7 +86,7 @@ pub fn write(out: &Path, made: &Edited, parameters: &Parameters) -> Outcome {
 fn sheet(made: &Edited, parameters: &Parameters) -> Outcome<Pixels> {
     let before: &[Pixels] = if parameters.strip { &made.before } else { &[] };
     if let (true, [result]) = (before.is_empty(), &made.results[..]) {
-        return enlarged(result, parameters.scale.unwrap_or(1));
+        return Ok(result.enlarged(parameters.scale.unwrap_or(1))?);
     }
     // A picture in its full size stands beside others of the model's size brought to it.
     let shape = made.results[0].shape();
@@ -101,22 +101,11 @@ fn scale(parameters: &Parameters, result: &Pixels) -> usize {
     parameters.scale.unwrap_or_else(|| (VISIBLE / result.shape().width.max(1)).clamp(1, 8))
 }
 
-/// Every pixel as a square of `scale` pixels a side.
-fn enlarged(picture: &Pixels, scale: usize) -> Outcome<Pixels> {
-    if scale == 1 {
-        return Ok(picture.clone());
-    }
-    let grid = Grid { columns: 1, scale }.arrange(std::slice::from_ref(picture))?;
-    let border = (grid.shape().height - picture.shape().height * scale) / 2;
-    let (rows, columns) = (picture.shape().height * scale, picture.shape().width * scale);
-    Ok(grid.cropped(border, border, rows, columns))
-}
-
 /// The pictures of an animation: there and back between two pictures, or the candidates after every step.
 fn frames(made: &Edited, parameters: &Parameters) -> Outcome<Vec<Pixels>> {
     if parameters.edit.job.task() == Task::Interpolate {
-        let there = made.results.iter().map(|result| enlarged(result, scale(parameters, result)));
-        let there = there.collect::<Outcome<Vec<_>>>()?;
+        let there = made.results.iter().map(|result| result.enlarged(scale(parameters, result)));
+        let there = there.collect::<Result<Vec<_>, _>>()?;
         let back = there.iter().rev().skip(1).take(there.len().saturating_sub(2)).cloned();
         return Ok(there.clone().into_iter().chain(back).collect());
     }

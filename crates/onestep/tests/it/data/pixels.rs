@@ -210,3 +210,16 @@ fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     picture.write_to(&mut file, format).unwrap();
     file.into_inner()
 }
+
+#[test]
+fn an_enlarged_picture_has_squares_for_pixels() {
+    let small = Pixels::new(ImageShape { height: 1, width: 2, channels: 3 }, vec![1, 2, 3, 7, 8, 9]).unwrap();
+    let large = small.enlarged(2).unwrap();
+    let row = [1, 2, 3, 1, 2, 3, 7, 8, 9, 7, 8, 9];
+    assert_eq!((large.shape().height, large.shape().width), (2, 4));
+    assert_eq!(large.bytes(), [row, row].concat());
+    assert_eq!(small.enlarged(1).unwrap(), small);
+    assert!(
+        small.enlarged(0).is_err() && small.enlarged(8193).is_err() && small.enlarged(usize::MAX).is_err()
+    );
+}

@@ -175,7 +175,8 @@ fn levels_and_noise_are_chosen_where_nobody_did() {
     assert_eq!(levels(Job::interpolate_seeds([0, 1], 3), None), [80.0]);
     assert_eq!(levels(Job::stroke(photo(8, 8)).with_strength(1.0), None)[0], 80.0);
     // At the lowest level there is nothing below to go to.
-    assert_eq!(levels(Job::vary(photo(8, 8)).with_strength(0.0), Some(3)), [0.002]);
+    let lowest = levels(Job::vary(photo(8, 8)).with_strength(0.0), Some(3));
+    assert!(lowest.len() == 1 && (lowest[0] - 0.002).abs() < 1e-12, "{lowest:?}");
     let noisy = Job::Denoise { image: photo(8, 8).into(), noise: Some(51.0), fit: CanvasFit::Crop };
     assert_eq!(levels(noisy.clone(), None), [0.4]);
     assert_eq!(model.edit(noisy).definite().unwrap().estimated_noise(), None);
