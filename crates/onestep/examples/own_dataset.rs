@@ -27,9 +27,8 @@ impl Dataset for Discs {
 
     fn sample(&self, index: usize) -> Result<Sample, DataError> {
         let [x, y, size] = [index % 16, index / 16 % 16, index / 256].map(|part| part as f32);
-        let inside = |row: usize, column: usize| {
-            (row as f32 - y).hypot(column as f32 - x) <= 1.0 + size / 4.0
-        };
+        let inside =
+            |row: usize, column: usize| (row as f32 - y).hypot(column as f32 - x) <= 1.0 + size / 4.0;
         let pixels = (0..256).map(|i| if inside(i / 16, i % 16) { 1.0 } else { -1.0 });
         Ok(Sample { values: pixels.collect(), label: None })
     }

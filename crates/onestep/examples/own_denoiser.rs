@@ -25,7 +25,9 @@ fn main() -> onestep::Result<()> {
     let shape = ImageShape { height: 1, width: 1, channels: 2 };
     let model = Model::from_fn(shape, SamplingProfile::diffusion(NoiseRange::default()), estimate);
     let samples = model.draw().seeds(0..1000).steps(40).run()?;
-    let near = |x: f64| samples.values.chunks(2).filter(|p| p.iter().all(|&c| (f64::from(c) - x).abs() < 0.05)).count();
+    let near = |x: f64| {
+        samples.values.chunks(2).filter(|p| p.iter().all(|&c| (f64::from(c) - x).abs() < 0.05)).count()
+    };
     println!("{} of 1000 points at +{PLACE}, {} at -{PLACE}", near(PLACE), near(-PLACE));
     Ok(())
 }

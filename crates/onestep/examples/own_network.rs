@@ -47,7 +47,13 @@ impl Network for Perceptron {
         None
     }
 
-    fn evaluate(&self, weights: &Weights, input: Dual<4>, code: &NoiseCode, _: &Condition) -> Result<Dual<4>, ModelError> {
+    fn evaluate(
+        &self,
+        weights: &Weights,
+        input: Dual<4>,
+        code: &NoiseCode,
+        _: &Condition,
+    ) -> Result<Dual<4>, ModelError> {
         let [batch, ..] = input.dims();
         let code = code.column(&input.device(), input.dtype());
         let points = input.linear(|points| points.reshape([batch, 2]));

@@ -53,7 +53,13 @@ pub struct OpenOptions {
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { which: Which::Best, precision: Precision::F32, device: Device::flex(), steps: None, network: None }
+        Self {
+            which: Which::Best,
+            precision: Precision::F32,
+            device: Device::flex(),
+            steps: None,
+            network: None,
+        }
     }
 }
 
@@ -136,7 +142,9 @@ impl OpenOptions {
             skipped: std::mem::take(&mut loaded.skipped),
         };
         let model = match (&loaded.header.architecture, &self.network) {
-            (Architecture::Custom(_), Some(network)) => loaded.into_model_with(network.clone(), &self.device)?,
+            (Architecture::Custom(_), Some(network)) => {
+                loaded.into_model_with(network.clone(), &self.device)?
+            }
             _ => loaded.into_model(&self.device)?,
         };
         let model = model.with_precision(self.precision);

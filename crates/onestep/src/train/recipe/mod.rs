@@ -8,9 +8,9 @@ mod settings;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RecipeError, builtin_recipe};
 use super::method::{MethodSettings, Objective};
 use super::training::{Noise, Start, Train};
+use super::{RecipeError, builtin_recipe};
 use crate::data::DataSpec;
 use crate::model::network::Architecture;
 use crate::model::{ModelKind, Preconditioning};
