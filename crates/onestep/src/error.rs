@@ -11,6 +11,7 @@ pub enum Error {
     #[error(transparent)]
     Model(#[from] crate::model::ModelError),
     /// A file of weights that cannot be read.
+    #[cfg(feature = "formats")]
     #[error(transparent)]
     Weights(#[from] crate::interop::WeightsFileError),
     /// A data set that cannot be read.
@@ -23,21 +24,26 @@ pub enum Error {
     #[error(transparent)]
     Edit(#[from] crate::edit::EditError),
     /// An evaluation that cannot be made.
+    #[cfg(feature = "eval")]
     #[error(transparent)]
     Eval(#[from] crate::eval::EvalError),
     /// A perceptual distance whose weights are missing or unfit.
+    #[cfg(any(feature = "train", feature = "eval"))]
     #[error(transparent)]
     Perceptual(#[from] crate::perceptual::PerceptualError),
     /// A recipe that cannot be read or contradicts itself.
+    #[cfg(feature = "train")]
     #[error(transparent)]
     Recipe(#[from] crate::train::RecipeError),
     /// An optimizer that cannot work.
+    #[cfg(feature = "train")]
     #[error(transparent)]
     Optimizer(#[from] crate::train::OptimizerError),
     /// An average that cannot be.
     #[error(transparent)]
     Average(#[from] crate::checkpoint::AverageError),
     /// A run that cannot start or go on.
+    #[cfg(feature = "train")]
     #[error(transparent)]
     Train(#[from] crate::train::TrainError),
     /// A checkpoint that cannot be written or read.

@@ -44,18 +44,24 @@ pub mod data;
 pub mod digest;
 pub mod edit;
 mod error;
+#[cfg(feature = "eval")]
 pub mod eval;
 mod front;
+#[cfg(feature = "formats")]
 pub mod interop;
 pub mod model;
 pub mod noise;
+#[cfg(feature = "train")]
 pub mod objective;
 pub mod observer;
+#[cfg(any(feature = "train", feature = "eval"))]
 pub mod perceptual;
+#[cfg(feature = "formats")]
 mod pickle;
 pub mod prelude;
 pub mod sample;
 pub mod solver;
+#[cfg(feature = "train")]
 pub mod train;
 
 /// The tensor library that all of this is built on, in the very version.

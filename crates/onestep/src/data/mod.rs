@@ -12,35 +12,50 @@
 //! Only [`image`] knows that pixels are bytes. Nothing here writes by a name found inside a file,
 //! and nothing inside a file is ever executed.
 
+#[cfg(feature = "formats")]
 mod animation;
+#[cfg(feature = "formats")]
 mod archive;
 mod builtin;
 mod check;
+#[cfg(feature = "formats")]
 mod cifar;
+#[cfg(feature = "formats")]
 mod cifar_layout;
+#[cfg(feature = "formats")]
+mod container;
 mod decode;
+#[cfg(feature = "builtin")]
+mod emoji;
 mod error;
 mod fingerprint;
 mod folder;
+#[cfg(feature = "formats")]
 mod gzip;
+#[cfg(feature = "formats")]
 mod idx;
 pub mod image;
 mod image_set;
 mod joined;
+#[cfg(feature = "formats")]
 mod npy;
+#[cfg(feature = "formats")]
 pub mod npz;
 mod open;
 mod output;
+#[cfg(feature = "formats")]
 mod pickle;
 pub mod picture;
 mod sheet;
 mod table;
 mod toy;
 mod warp;
+#[cfg(feature = "formats")]
 mod zip;
 
 use std::fmt;
 
+#[cfg(feature = "formats")]
 pub use animation::write_gif;
 pub use builtin::builtin_names;
 pub use check::{BadSample, CheckReport, check};

@@ -1,14 +1,15 @@
-use std::fs::File;
-use std::io::Read;
+//! From the name of a source to the set behind it.
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::decode::has_picture_suffix;
+#[cfg(feature = "formats")]
+use super::container::{self, open_file};
 use super::image_set::{ImageSet, Pictures};
 use super::joined::join;
 use super::toy::{Toy, ToySet};
-use super::{DataError, Dataset, builtin, cifar, folder, idx, npz, zip};
+use super::{DataError, Dataset, builtin, folder};
 
 const BUILTIN_PREFIX: &str = "builtin:";
 
@@ -167,13 +168,11 @@ fn open_path(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
 }
 
 fn open_folder(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
+    #[cfg(feature = "formats")]
+    if let Some(pictures) = container::in_folder(path, spec)? {
+        return Ok(pictures);
+    }
     let split = spec.split.unwrap_or(Split::Train);
-    if let Some(batches) = cifar::find_folder(path) {
-        return cifar::open_folder(&batches, split);
-    }
-    if !idx::image_files(path).is_empty() {
-        return idx::open_folder(path, split, spec.image_size);
-    }
     let [train, test] = ["train", "test"].map(|name| path.join(name));
     if train.is_dir() && test.is_dir() {
         let part = if split == Split::Train { train } else { test };
@@ -183,59 +182,15 @@ fn open_folder(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
     folder::open(path, spec.labels)
 }
 
-fn open_file(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
-    let kind = FileKind::find(path)?;
-    if kind != FileKind::CifarTar {
-        require_train(path, spec)?;
-    }
-    match kind {
-        FileKind::Zip => zip::open(path),
-        FileKind::Npz => npz::open(path),
-        FileKind::Idx => idx::open_file(path, spec.image_size),
-        FileKind::CifarTar => cifar::open_tar(path, spec.split.unwrap_or(Split::Train)),
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum FileKind {
-    Zip,
-    Npz,
-    Idx,
-    CifarTar,
-}
-
-impl FileKind {
-    /// The name decides where it is plain, so that a damaged file is called damaged and not
-    /// unknown; the first bytes decide otherwise.
-    fn find(path: &Path) -> Result<Self, DataError> {
-        let name = path.to_string_lossy().to_ascii_lowercase();
-        let mut start = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(4).read_to_end(&mut start))
-            .map_err(|error| DataError::read(path, error))?;
-        let is_gzip = start.starts_with(&[0x1f, 0x8b]);
-        if name.ends_with(".npz") {
-            Ok(Self::Npz)
-        } else if name.ends_with(".zip") || start.starts_with(b"PK\x03\x04") {
-            Ok(Self::Zip)
-        } else if idx::is_image_name(path) || idx::is_images(path) {
-            Ok(Self::Idx)
-        } else if [".tar", ".tar.gz", ".tgz"].iter().any(|suffix| name.ends_with(suffix))
-            || is_gzip
-            || cifar::is_tar(path)
-        {
-            Ok(Self::CifarTar)
-        } else if has_picture_suffix(&name) {
-            let reason = "one picture is no set; name the folder it lies in";
-            Err(DataError::unsupported(path.display().to_string(), reason))
-        } else {
-            Err(DataError::UnknownKind { path: path.to_path_buf() })
-        }
-    }
+/// A build without containers reads folders of images alone.
+#[cfg(not(feature = "formats"))]
+fn open_file(path: &Path, _: &DataSpec) -> Result<Pictures, DataError> {
+    let reason = "this program was built without the feature `formats` and reads folders of PNG images alone";
+    Err(DataError::unsupported(path.display().to_string(), reason))
 }
 
 /// Most sources are one set; asking for another part of them is a mistake worth telling.
-fn require_train(path: &Path, spec: &DataSpec) -> Result<(), DataError> {
+pub(super) fn require_train(path: &Path, spec: &DataSpec) -> Result<(), DataError> {
     match spec.split {
         Some(Split::Train) | None => Ok(()),
         Some(Split::Test) => Err(DataError::NoSplit { name: path.display().to_string() }),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::data::{DataError, ImageShape, Pixels, Rounding, Sheet, image, npz};
+use crate::data::{DataError, ImageShape, Pixels, Rounding, Sheet};
 
 /// Samples in the order of their seeds.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,10 +49,11 @@ impl Samples {
     /// # Errors
     ///
     /// [`DataError::Setting`] for points, which are no images; [`DataError::Write`] if the file cannot be written.
+    #[cfg(feature = "formats")]
     pub fn save_npz(&self, path: impl AsRef<Path>) -> Result<(), DataError> {
-        let bytes = image::bytes_from_values(&self.values, Rounding::Truncate);
+        let bytes = crate::data::image::bytes_from_values(&self.values, Rounding::Truncate);
         let labels = self.labels.as_ref().map(|labels| labels.iter().map(|&l| l as i64).collect::<Vec<_>>());
-        npz::write(path.as_ref(), &bytes, self.shape, labels.as_deref())
+        crate::data::npz::write(path.as_ref(), &bytes, self.shape, labels.as_deref())
     }
 }
 

@@ -1,0 +1,74 @@
+//! Containers of images by kind: zip, npz, IDX, and CIFAR in its folder or archive.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::decode::has_picture_suffix;
+use super::image_set::Pictures;
+use super::open::require_train;
+use super::{DataError, DataSpec, Split, cifar, idx, npz, zip};
+
+/// The set that a folder holds in files of many images; none if it holds no such files.
+pub(super) fn in_folder(path: &Path, spec: &DataSpec) -> Result<Option<Pictures>, DataError> {
+    let split = spec.split.unwrap_or(Split::Train);
+    if let Some(batches) = cifar::find_folder(path) {
+        return cifar::open_folder(&batches, split).map(Some);
+    }
+    if !idx::image_files(path).is_empty() {
+        return idx::open_folder(path, split, spec.image_size).map(Some);
+    }
+    Ok(None)
+}
+
+/// The set in one file.
+pub(super) fn open_file(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
+    let kind = FileKind::find(path)?;
+    if kind != FileKind::CifarTar {
+        require_train(path, spec)?;
+    }
+    match kind {
+        FileKind::Zip => zip::open(path),
+        FileKind::Npz => npz::open(path),
+        FileKind::Idx => idx::open_file(path, spec.image_size),
+        FileKind::CifarTar => cifar::open_tar(path, spec.split.unwrap_or(Split::Train)),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FileKind {
+    Zip,
+    Npz,
+    Idx,
+    CifarTar,
+}
+
+impl FileKind {
+    /// The name decides where it is plain, so that a damaged file is called damaged and not
+    /// unknown; the first bytes decide otherwise.
+    fn find(path: &Path) -> Result<Self, DataError> {
+        let name = path.to_string_lossy().to_ascii_lowercase();
+        let mut start = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(4).read_to_end(&mut start))
+            .map_err(|error| DataError::read(path, error))?;
+        let is_gzip = start.starts_with(&[0x1f, 0x8b]);
+        if name.ends_with(".npz") {
+            Ok(Self::Npz)
+        } else if name.ends_with(".zip") || start.starts_with(b"PK\x03\x04") {
+            Ok(Self::Zip)
+        } else if idx::is_image_name(path) || idx::is_images(path) {
+            Ok(Self::Idx)
+        } else if [".tar", ".tar.gz", ".tgz"].iter().any(|suffix| name.ends_with(suffix))
+            || is_gzip
+            || cifar::is_tar(path)
+        {
+            Ok(Self::CifarTar)
+        } else if has_picture_suffix(&name) {
+            let reason = "one picture is no set; name the folder it lies in";
+            Err(DataError::unsupported(path.display().to_string(), reason))
+        } else {
+            Err(DataError::UnknownKind { path: path.to_path_buf() })
+        }
+    }
+}
