@@ -9,6 +9,7 @@ use onestep::data::DataError;
 use onestep::eval::EvalError;
 use onestep::sample::SampleError;
 use onestep::train::{RecipeError, TrainError};
+use onestep_bench::BenchError;
 
 /// Exit codes, one meaning each.
 pub mod code {
@@ -123,6 +124,17 @@ impl From<Error> for Failure {
             _ => (code::INTERNAL, vec![]),
         };
         Self { error: error.into(), hints, code }
+    }
+}
+
+impl From<BenchError> for Failure {
+    fn from(error: BenchError) -> Self {
+        match error {
+            BenchError::Library(error) => error.into(),
+            BenchError::CreateFolder { path, source } => io_failure("create the folder", &path, &source),
+            BenchError::Write { path, source } => io_failure("write", &path, &source),
+            other => Self::new(code::INTERNAL, other),
+        }
     }
 }
 

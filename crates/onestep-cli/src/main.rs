@@ -6,7 +6,6 @@ mod device;
 mod failure;
 mod features;
 mod lists;
-mod measure;
 mod model;
 mod old_model;
 mod old_sampling;
