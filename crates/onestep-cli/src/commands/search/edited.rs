@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use onestep::data::{DataSpec, ImageShape, Pixels};
+use onestep::data::{DataSpec, ImageShape, Pixels, Rounding};
 use onestep::edit::{Colorize, Constraint, Edit, Inpaint, SuperResolve, Task, sample_edit};
 use onestep::eval::Images;
 use onestep::model::Condition;
@@ -11,7 +11,7 @@ use onestep::noise::{SamplingLevels, SeedNoise};
 use onestep::sample::Request;
 
 use crate::args::SearchArgs;
-use crate::commands::eval::samples::spec;
+use crate::commands::eval::spec;
 use crate::failure::{Failure, Outcome};
 use crate::old_model::Opened;
 
@@ -91,7 +91,11 @@ pub struct Edited<'a> {
 }
 
 impl Images for Edited<'_> {
-    fn pixels(&self, range: Range<usize>) -> onestep::Result<Vec<Pixels>> {
+    fn n_images(&self) -> usize {
+        self.originals.n()
+    }
+
+    fn pixels(&self, range: Range<usize>, _rounding: Rounding) -> onestep::Result<Vec<Pixels>> {
         let Originals { constraint, values, labels, shape, .. } = self.originals;
         let (ImageShape { height, width, channels }, n_values) = (*shape, shape.n_values());
         let mut pictures = Vec::with_capacity(range.len());
@@ -114,7 +118,7 @@ impl Images for Edited<'_> {
             let noise = &mut SeedNoise::new(&seeds);
             let edited = sample_edit(&self.opened.model, self.levels, &edit, noise, request)?;
             for values in edited.into_data().iter::<f32>().collect::<Vec<_>>().chunks_exact(n_values) {
-                pictures.push(Pixels::from_values(values, *shape, Default::default())?.into_rgb());
+                pictures.push(Pixels::from_values(values, *shape, Rounding::Truncate)?.into_rgb());
             }
         }
         Ok(pictures)

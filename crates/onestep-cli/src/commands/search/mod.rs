@@ -7,17 +7,18 @@ use std::process::ExitCode;
 
 use burn::tensor::Device;
 use onestep::checkpoint::{load_model, save_model};
+use onestep::data::Pixels;
 use onestep::edit::Task;
-use onestep::eval::{Collection, Generated, Metric, Protocol, Reference, Subject, collect, score};
+use onestep::eval::{Images, Judge, Made, Metric, Reference, Selection, reference};
 use onestep::noise::{LevelsError, SamplingLevels};
-use onestep::sample::{Found, Plan, search_levels};
+use onestep::observer::Flow;
+use onestep::sample::{Found, Plan, generate, search_levels};
 use serde_json::json;
 
 use super::edit::open_model;
 use super::eval::collecting::{Collecting, create_parent};
-use super::eval::samples::protocol_of;
-use super::eval::{LazyNetwork, reference};
-use crate::args::SearchArgs;
+use super::eval::{judge, spec};
+use crate::args::{MetricName, NetworkArgs, SearchArgs};
 use crate::failure::{Failure, Outcome, code};
 use crate::old_model::{self as model, Opened};
 use crate::signals::StopFlag;
@@ -25,7 +26,7 @@ use crate::{device, progress};
 use edited::{Edited, Originals};
 
 /// Images that the feature network sees together.
-const SEEN_TOGETHER: usize = 16;
+const SEEN_TOGETHER: u32 = 16;
 
 /// Runs the command.
 pub fn run(args: &SearchArgs, quiet: bool) -> Outcome<ExitCode> {
@@ -44,24 +45,28 @@ pub fn run(args: &SearchArgs, quiet: bool) -> Outcome<ExitCode> {
         }
         create_parent(Some(file))?;
     }
-    let protocol = protocol_of(None)?;
-    let network = LazyNetwork::new(&args.features, &protocol, &device);
-    let found = reference::find(&args.reference, Some(side))?;
+    let network = NetworkArgs {
+        features: args.features.clone(),
+        protocol: None,
+        fewer: true,
+        feature_batch: SEEN_TOGETHER,
+    };
+    let judge = judge(&network, Default::default(), &[MetricName::Fd], &device);
+    let found = reference::open(&spec(&args.reference, Some(side)))?;
     let task = args.task.task();
     let originals = task.map(|task| Originals::open(task, args, &opened, &device)).transpose()?;
-    let wanted = reference::Wanted { source: &args.reference, numbers: None, kept: 0 };
-    let work = Collecting { stop: stop.clone(), quiet, batch: SEEN_TOGETHER };
-    let Some(real) = reference::open(found, &wanted, &network, &protocol, &work)? else {
-        return Ok(stopped());
-    };
+    let work = Collecting { stop: stop.clone(), quiet };
+    let mut bar = work.bar("real images");
+    let seen = judge.reference(found, &args.reference, Selection::All, &mut bar)?;
+    bar.finish();
+    let Some(real) = seen else { return Ok(stopped()) };
     let trial = Trial {
         opened: &opened,
         originals: originals.as_ref(),
         n: args.num_samples as usize,
         batch: args.batch as usize,
-        network: &network,
-        protocol: &protocol,
-        reference: &real.reference,
+        judge: &judge,
+        reference: &real,
         device: &device,
         stop: &stop,
     };
@@ -85,7 +90,7 @@ pub fn run(args: &SearchArgs, quiet: bool) -> Outcome<ExitCode> {
     if let Some(file) = &args.write {
         write(file, args, task, &found)?;
     }
-    show(args, &found, &network, trial.n_images())
+    show(args, &found, &judge, trial.n_images())
 }
 
 /// Why a search ended before its end.
@@ -118,8 +123,7 @@ struct Trial<'a> {
     originals: Option<&'a Originals>,
     n: usize,
     batch: usize,
-    network: &'a LazyNetwork<'a>,
-    protocol: &'a Protocol,
+    judge: &'a Judge,
     reference: &'a Reference,
     device: &'a Device,
     stop: &'a StopFlag,
@@ -133,41 +137,34 @@ impl Trial<'_> {
 
     /// The Fréchet distance of images made at some levels; none if somebody asked to stop meanwhile.
     fn distance(&self, levels: &SamplingLevels) -> Outcome<Option<f64>> {
-        let &Self { opened, batch, protocol, device, stop, .. } = self;
-        let network = self.network.get()?;
-        let mut collection =
-            Collection::new(Subject::new(network, String::new(), self.n_images(), protocol, 0))?;
-        let blocks = 0..collection.subject().n_blocks();
-        let go_on = &mut |_, _: &_| Ok(!stop.is_set());
-        match self.originals {
-            Some(originals) => {
-                let images = Edited { originals, opened, levels, batch, device };
-                collect(&images, network, &mut collection, blocks, SEEN_TOGETHER, go_on)?;
-            }
-            None => {
-                let plan = Plan::Multistep(levels.clone());
-                let seeds: Vec<u64> = (0..self.n as u64).collect();
-                let [height, width, channels] = opened.model.network().image();
-                let labels = onestep::sample::classes_of_seeds(&seeds, opened.model.network().n_classes());
-                let images = Generated {
-                    drawing: onestep::sample::Drawing {
-                        model: &opened.model,
-                        shape: onestep::data::ImageShape { height, width, channels },
-                        plan: &plan,
-                        seeds: &seeds,
-                        labels: labels.as_deref(),
-                        batch,
-                        device,
-                    },
-                    rounding: protocol.rounding,
-                };
-                collect(&images, network, &mut collection, blocks, SEEN_TOGETHER, go_on)?;
-            }
-        }
-        if stop.is_set() {
-            return Ok(None);
-        }
-        let scores = score(&[Metric::Frechet], &collection, self.reference, protocol)?;
+        let &Self { opened, batch, device, .. } = self;
+        let Some(originals) = self.originals else {
+            let plan = Plan::Multistep(levels.clone());
+            let seeds: Vec<u64> = (0..self.n as u64).collect();
+            let [height, width, channels] = opened.model.network().image();
+            let labels = onestep::sample::classes_of_seeds(&seeds, opened.model.network().n_classes());
+            let drawing = onestep::sample::Drawing {
+                model: &opened.model,
+                shape: onestep::data::ImageShape { height, width, channels },
+                plan: &plan,
+                seeds: &seeds,
+                labels: labels.as_deref(),
+                batch,
+                device,
+            };
+            let pixels = |range, rounding| {
+                let samples = generate(&drawing.part(range), &mut ())?;
+                Ok(samples.pixels(rounding)?.into_iter().map(Pixels::into_rgb).collect())
+            };
+            return self.judge(&Made { n: self.n, pixels });
+        };
+        self.judge(&Edited { originals, opened, levels, batch, device })
+    }
+
+    fn judge(&self, images: &dyn Images) -> Outcome<Option<f64>> {
+        let mut observer = |_: &_| if self.stop.is_set() { Flow::Stop } else { Flow::Continue };
+        let Some(seen) = self.judge.collect_all(images, &mut observer)? else { return Ok(None) };
+        let scores = self.judge.judge(&seen, self.reference)?.scores;
         Ok(scores.first().map(|score| score.value))
     }
 }
@@ -189,8 +186,8 @@ fn write(file: &Path, args: &SearchArgs, task: Option<Task>, found: &Found) -> O
     Ok(save_model(file, &header, &weights)?)
 }
 
-fn show(args: &SearchArgs, found: &Found, network: &LazyNetwork<'_>, n: usize) -> Outcome<ExitCode> {
-    let metric = Metric::Frechet.label(network.get()?.name());
+fn show(args: &SearchArgs, found: &Found, judge: &Judge, n: usize) -> Outcome<ExitCode> {
+    let metric = Metric::Frechet.label(judge.network()?.name());
     if args.json {
         let tried: Vec<_> = found
             .tried
