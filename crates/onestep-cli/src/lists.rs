@@ -42,7 +42,7 @@ impl FromStr for Seeds {
 impl fmt::Display for Seeds {
     /// As it could have been typed: runs as ranges.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&onestep::eval::ranges(&self.0))
+        f.write_str(&onestep::eval::number_ranges(&self.0))
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::json;
 
-use super::images::{Images, check_images, ranges};
+use super::images::{Images, check_images, number_ranges};
 use crate::data::{Pixels, Rounding};
 use crate::model::Precision;
 use crate::sample::{classes_of_seeds, generate};
@@ -58,7 +58,7 @@ impl Images for DefiniteDraw<'_> {
             "model_sha256": origin.sha256,
             "sampling": self.settings(),
             "precision": precision,
-            "seeds": ranges(self.seeds()),
+            "seeds": number_ranges(self.seeds()),
             "classes": classes,
             "rounding": rounding,
         });

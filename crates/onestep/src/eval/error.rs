@@ -116,12 +116,12 @@ pub enum EvalError {
         found: usize,
     },
     /// A file to be gone on with that holds something else.
-    #[error("{} holds something else: {source}", path.display())]
+    #[error("{} holds something else: {difference}", path.display())]
     HoldsAnother {
         /// The file.
         path: PathBuf,
         /// In what it differs.
-        source: Box<EvalError>,
+        difference: Box<EvalError>,
     },
     /// A likelihood of a model that has no ODE.
     #[error("this is a consistency model: it has no ODE whose volume could be followed")]

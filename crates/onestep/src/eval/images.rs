@@ -130,12 +130,12 @@ pub(super) fn stored<D: Dataset + ?Sized>(set: &D, index: usize) -> Result<Pixel
 
 /// What identifies images of a data set: those of some numbers, or the first so many.
 pub(super) fn identity_of_stored<D: Dataset + ?Sized>(set: &D, numbers: Option<&[u64]>) -> String {
-    let numbers = numbers.map_or_else(|| "first".into(), ranges);
+    let numbers = numbers.map_or_else(|| "first".into(), number_ranges);
     json!({ "fingerprint": set.fingerprint(), "images": numbers }).to_string()
 }
 
 /// Numbers as text: runs as ranges, for example `0-49999` or `3,17,20-22`.
-pub fn ranges(numbers: &[u64]) -> String {
+pub fn number_ranges(numbers: &[u64]) -> String {
     let mut rest = numbers;
     let mut parts = Vec::new();
     while let Some(&first) = rest.first() {

@@ -27,9 +27,9 @@ impl Collection {
         let Some(path) = file.filter(|path| path.exists() && !holds_moments_alone(path)) else {
             return Ok(fresh);
         };
-        let holds_another = |source| {
-            let (path, source) = (path.to_path_buf(), Box::new(source));
-            Err(EvalError::HoldsAnother { path, source })
+        let holds_another = |difference| {
+            let (path, difference) = (path.to_path_buf(), Box::new(difference));
+            Err(EvalError::HoldsAnother { path, difference })
         };
         let found = Self::load(path)?;
         if fresh.subject.images.is_empty() {
@@ -38,7 +38,7 @@ impl Collection {
         }
         match fresh.merge(found) {
             Ok(()) => Ok(fresh),
-            Err(source) => holds_another(source),
+            Err(difference) => holds_another(difference),
         }
     }
 

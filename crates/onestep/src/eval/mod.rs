@@ -7,6 +7,7 @@
 //! 4. A [`Protocol`] fixes everything else that changes a number, and [`score()`] says what to call it.
 //! 5. A [`Judge`] has a network, a protocol and metrics, and does all of this: [`frechet`] in one call.
 
+mod collecting;
 mod collection;
 mod collection_file;
 mod comparison;
@@ -16,7 +17,6 @@ mod drawn;
 mod error;
 pub mod features;
 mod fixed_point;
-mod found;
 mod frechet;
 mod images;
 mod inception_score;
@@ -31,6 +31,7 @@ mod precision_recall;
 mod protocol;
 pub mod reference;
 mod rows;
+mod sample_kind;
 mod score;
 mod statistics;
 mod stored;
@@ -41,9 +42,8 @@ pub use comparison::{Comparison, FewImages, Side};
 pub use data_likelihood::{DataLikelihood, likelihood, likelihood_spec};
 pub use error::EvalError;
 pub use features::{Activations, FeatureNetwork, Widths};
-pub use found::{Found, find};
 pub use frechet::{FrechetReference, frechet_distance};
-pub use images::{Images, Made, check_images, ranges};
+pub use images::{Images, Made, check_images, number_ranges};
 pub use inception_score::{InceptionScore, ScoreSums, Splits};
 pub use judge::{Judge, frechet};
 pub use keep::{Keep, holds_moments_alone};
@@ -56,6 +56,7 @@ pub use precision_recall::{Manifold, PrecisionRecall, precision_recall};
 pub use protocol::Protocol;
 pub use reference::Reference;
 pub use rows::Rows;
+pub use sample_kind::{SampleKind, sample_kind};
 pub use score::{Metric, Score, check_metrics, score};
 pub use statistics::{Divisor, Statistics};
 pub use stored::{Selection, Stored};

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use onestep::eval::{Collection, Found, Images, Protocol, Selection, Stored, check_images, find, ranges};
+use onestep::eval::{
+    Collection, Images, Protocol, SampleKind, Selection, Stored, check_images, number_ranges, sample_kind,
+};
 use onestep::sample::SamplerSettings;
 use onestep::{DefiniteDraw, Model, data};
 
@@ -38,7 +40,7 @@ pub enum Samples<'a> {
 /// Opens the model that the samples are to be drawn from, if one was named.
 pub fn open_model(args: &EvalArgs, device: &Device) -> Outcome<Option<Model>> {
     let path = Path::new(args.samples.as_deref().unwrap_or_default());
-    if find(path) != Found::Model {
+    if sample_kind(path) != SampleKind::Model {
         return Ok(None);
     }
     let steps = args.sampler.steps.map(|steps| steps as usize);
@@ -51,8 +53,8 @@ impl<'a> Samples<'a> {
     /// Finds out what was named.
     pub fn open(args: &'a EvalArgs, model: Option<&'a Model>) -> Outcome<Self> {
         let name = args.samples.as_deref().unwrap_or_default();
-        match (find(Path::new(name)), model) {
-            (Found::Collection, _) => {
+        match (sample_kind(Path::new(name)), model) {
+            (SampleKind::Collection, _) => {
                 if args.seeds.is_some()
                     || args.images.is_some()
                     || args.num_samples.is_some()
@@ -110,7 +112,7 @@ impl<'a> Samples<'a> {
         match self {
             Self::Collected { file, .. } => (*file).to_owned(),
             Self::Stored { images, name } => match images.selection() {
-                Selection::Numbers(numbers) => format!("{name}, images {}", ranges(numbers)),
+                Selection::Numbers(numbers) => format!("{name}, images {}", number_ranges(numbers)),
                 Selection::First(n) if *n < images.set().len() => format!("{name}, the first {n}"),
                 Selection::First(_) | Selection::All => (*name).to_owned(),
             },
@@ -151,7 +153,7 @@ fn describe(draw: &DefiniteDraw<'_>) -> String {
             .join(", "),
         many => format!("{} levels", many.len()),
     };
-    let (sampler, nfe, seeds) = (sampler.name(), draw.nfe(), ranges(draw.seeds()));
+    let (sampler, nfe, seeds) = (sampler.name(), draw.nfe(), number_ranges(draw.seeds()));
     let evaluations = if nfe == 1 { "evaluation" } else { "evaluations" };
     let file = draw.model().origin().map(|origin| origin.file.display().to_string()).unwrap_or_default();
     format!("{file} · {sampler} at {steps} · {nfe} network {evaluations} · seeds {seeds}")
@@ -165,7 +167,7 @@ pub fn protocol_of(name: Option<&str>) -> Outcome<Protocol> {
 /// Refuses what cannot be a model, before something heavier does.
 pub fn require_model(name: &str) -> Outcome<&Path> {
     let path = Path::new(name);
-    if find(path) == Found::Model || !path.exists() {
+    if sample_kind(path) == SampleKind::Model || !path.exists() {
         return Ok(path);
     }
     Err(Failure::new(code::DATA, format!("there is no model here: {name}"))

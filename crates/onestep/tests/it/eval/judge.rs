@@ -4,7 +4,7 @@ use onestep::checkpoint::{Format, ModelHeader, save_model};
 use onestep::data::{DataSpec, Pixels, Rounding, open};
 use onestep::eval::{
     Activations, Collection, EvalError, FeatureNetwork, FrechetReference, Images, Judge, Made, Metric,
-    Protocol, Reference, Selection, Side, Stored, Widths, frechet, ranges, reference,
+    Protocol, Reference, Selection, Side, Stored, Widths, frechet, number_ranges, reference,
 };
 use onestep::model::Architecture;
 use onestep::observer::{Event, Flow};
@@ -206,7 +206,7 @@ fn drawn_images_are_identified_by_all_that_makes_them() {
 
 #[test]
 fn numbers_are_written_as_ranges() {
-    assert_eq!(ranges(&[3, 17, 20, 21, 22]), "3,17,20-22");
-    assert_eq!(ranges(&[5, 6, 5, 6]), "5-6,5-6");
-    assert_eq!((ranges(&[]).as_str(), ranges(&[9, 3]).as_str()), ("", "9,3"));
+    assert_eq!(number_ranges(&[3, 17, 20, 21, 22]), "3,17,20-22");
+    assert_eq!(number_ranges(&[5, 6, 5, 6]), "5-6,5-6");
+    assert_eq!((number_ranges(&[]).as_str(), number_ranges(&[9, 3]).as_str()), ("", "9,3"));
 }

@@ -6,7 +6,7 @@ use super::collection::Collection;
 
 /// What a path holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
+pub enum SampleKind {
     /// What was seen of images, as [`Collection::save`] writes it.
     Collection,
     /// A model file, a step folder or a run folder.
@@ -16,9 +16,9 @@ pub enum Found {
 }
 
 /// Finds out what a path holds, by its place and beginning.
-pub fn find(path: &Path) -> Found {
+pub fn sample_kind(path: &Path) -> SampleKind {
     if path.is_file() && Collection::is_in(path) {
-        return Found::Collection;
+        return SampleKind::Collection;
     }
     let is_model = if path.is_dir() {
         path.join("ckpt").is_dir()
@@ -27,5 +27,5 @@ pub fn find(path: &Path) -> Found {
     } else {
         path.extension().is_some_and(|extension| extension == "safetensors")
     };
-    if is_model { Found::Model } else { Found::Images }
+    if is_model { SampleKind::Model } else { SampleKind::Images }
 }
