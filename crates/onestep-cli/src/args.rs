@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::lists::{Classes, Indices, Levels, Seeds};
 
 pub use edit::{CommonArgs, EditArgs, EditCommand, SearchArgs, SearchTask, Subjects};
-pub use eval::{CurveArgs, DistanceArgs, EvalArgs, EvalCommand, LikelihoodArgs, MergeArgs, MetricName};
+pub use eval::{
+    CurveArgs, DistanceArgs, EvalArgs, EvalCommand, LikelihoodArgs, MergeArgs, MetricName, NetworkArgs,
+};
 
 /// Consistency models: images in one network evaluation.
 ///

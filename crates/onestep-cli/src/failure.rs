@@ -10,6 +10,7 @@ use onestep::edit::EditError;
 use onestep::eval::EvalError;
 use onestep::sample::SampleError;
 use onestep::train::{RecipeError, TrainError};
+use onestep_bench::BenchError;
 
 /// Exit codes, one meaning each.
 pub mod code {
@@ -88,12 +89,18 @@ impl From<Error> for Failure {
             Error::Sample(sample) => (code::USAGE, vec![sample_hint(sample)]),
             Error::Eval(EvalError::Data(DataError::Write { source, .. })) => (write_code(source), vec![]),
             Error::Eval(eval) => match eval {
-                EvalError::Setting { .. } => (code::USAGE, vec![]),
+                EvalError::Setting { .. }
+                | EvalError::NoImage { .. }
+                | EvalError::FewerImages { .. }
+                | EvalError::NotSquare { .. }
+                | EvalError::Points { .. }
+                | EvalError::NoOde => (code::USAGE, eval_hint(eval)),
+                EvalError::HoldsAnother { .. } => (code::CANNOT_CREATE, eval_hint(eval)),
                 EvalError::TooFew { .. } => (
                     code::USAGE,
                     vec!["draw more with --num-samples, or take what there is with --fewer; the number of images is printed beside the score".into()],
                 ),
-                _ => (code::DATA, vec![]),
+                _ => (code::DATA, eval_hint(eval)),
             },
             Error::Recipe(recipe) => (
                 code::USAGE,
@@ -138,6 +145,38 @@ impl From<Error> for Failure {
             _ => (code::INTERNAL, vec![]),
         };
         Self { error: error.into(), hints, code }
+    }
+}
+
+/// What to do about images that cannot be judged.
+fn eval_hint(error: &EvalError) -> Vec<String> {
+    vec![match error {
+        EvalError::Points { .. } => {
+            "feature networks look at images; `onestep sample` draws a picture of the points".into()
+        }
+        EvalError::NoOde => {
+            "likelihoods are of diffusion models, for example the teacher it was distilled from".into()
+        }
+        EvalError::HoldsAnother { .. } => "choose another --stats-out, or remove the file".into(),
+        EvalError::OtherNetwork { .. } => {
+            "distances are between activations of one network; choose it with --features".into()
+        }
+        EvalError::Sizes { .. } => "--image-size brings both to one size".into(),
+        EvalError::TooSmall { least, .. } => {
+            format!("it needs {least} pixels a side; --image-size {least} enlarges them")
+        }
+        _ => return vec![],
+    }]
+}
+
+impl From<BenchError> for Failure {
+    fn from(error: BenchError) -> Self {
+        match error {
+            BenchError::Library(error) => error.into(),
+            BenchError::CreateFolder { path, source } => io_failure("create the folder", &path, &source),
+            BenchError::Write { path, source } => io_failure("write", &path, &source),
+            other => Self::new(code::INTERNAL, other),
+        }
     }
 }
 

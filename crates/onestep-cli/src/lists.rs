@@ -42,19 +42,7 @@ impl FromStr for Seeds {
 impl fmt::Display for Seeds {
     /// As it could have been typed: runs as ranges.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0.as_slice();
-        while let Some(&first) = rest.first() {
-            let n = rest.iter().zip(first..).take_while(|(seed, expected)| **seed == *expected).count();
-            match n {
-                1 => write!(f, "{first}")?,
-                n => write!(f, "{first}-{}", rest[n - 1])?,
-            }
-            rest = &rest[n..];
-            if !rest.is_empty() {
-                f.write_str(",")?;
-            }
-        }
-        Ok(())
+        f.write_str(&onestep::eval::number_ranges(&self.0))
     }
 }
 

@@ -3,14 +3,13 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use onestep::checkpoint::{read_header, stage_models};
+use onestep::checkpoint::{Which, read_header, stage_models};
 use onestep::data::picture;
 use onestep::model::n_parameters;
 use serde_json::json;
 
 use crate::args::InfoArgs;
 use crate::failure::{Failure, Outcome, code};
-use crate::old_model::which;
 use crate::progress::human_bytes;
 
 /// Runs the command.
@@ -18,7 +17,8 @@ pub fn run(args: &InfoArgs) -> Outcome<ExitCode> {
     if args.path.extension().is_some_and(|e| e == "png") {
         return picture_info(&args.path);
     }
-    let summary = read_header(&args.path, &which(&args.weights))?;
+    let Ok(which) = args.weights.parse::<Which>();
+    let summary = read_header(&args.path, &which)?;
     let header = &summary.header;
     let network = header.architecture.build()?;
     let [height, width, channels] = network.image();

@@ -4,21 +4,21 @@ use std::process::ExitCode;
 
 use onestep::data::{DataSpec, Dataset, Pixels, Rounding};
 use onestep::edit::{Colorize, Inpaint, SuperResolve, Task};
-use onestep::eval::{Collection, Metric, Subject, collect, score};
+use onestep::eval::{Made, Metric, Selection, reference};
+use onestep::observer::Flow;
 use onestep::sample::Found;
 use onestep::{LevelSearch, Model, Trial};
 use serde_json::json;
 
 use super::eval::collecting::{Collecting, create_parent};
-use super::eval::samples::{protocol_of, spec};
-use super::eval::{LazyNetwork, reference};
-use crate::args::{SearchArgs, SearchTask};
+use super::eval::{judge, spec};
+use crate::args::{MetricName, NetworkArgs, SearchArgs, SearchTask};
 use crate::failure::{Failure, Outcome, code};
 use crate::signals::StopFlag;
 use crate::{device, model, progress};
 
 /// Images that the feature network sees together.
-const SEEN_TOGETHER: usize = 16;
+const SEEN_TOGETHER: u32 = 16;
 
 /// Share of a side that is to be filled in, in the middle.
 const MISSING: f64 = 0.5;
@@ -42,34 +42,31 @@ pub fn run(args: &SearchArgs, quiet: bool) -> Outcome<ExitCode> {
         }
         create_parent(Some(file))?;
     }
-    let protocol = protocol_of(None)?;
-    let network = LazyNetwork::new(&args.features, &protocol, &device);
-    let found = reference::find(&args.reference, Some(opened.shape().height))?;
-    let search = search(args, &opened)?;
-    let wanted = reference::Wanted { source: &args.reference, numbers: None, kept: 0 };
-    let work = Collecting { stop: stop.clone(), quiet, batch: SEEN_TOGETHER };
-    let Some(real) = reference::open(found, &wanted, &network, &protocol, &work)? else {
-        return Ok(stopped());
+    let network = NetworkArgs {
+        features: args.features.clone(),
+        protocol: None,
+        fewer: true,
+        feature_batch: SEEN_TOGETHER,
     };
-    // Edited images are judged as the sampler of the first consistency models wrote them.
-    let rounding = if args.task == SearchTask::Sample { protocol.rounding } else { Rounding::Truncate };
+    let judge = judge(&network, Default::default(), &[MetricName::Fd], &device);
+    let found = reference::open(&spec(&args.reference, Some(opened.shape().height)))?;
+    let search = search(args, &opened)?;
+    let work = Collecting { stop: stop.clone(), quiet };
+    let mut bar = work.bar("real images");
+    let seen = judge.reference(found, &args.reference, Selection::All, &mut bar)?;
+    bar.finish();
+    let Some(real) = seen else { return Ok(stopped()) };
     let bar = progress::bar(0, "lists of levels", quiet);
     let mut distance = |trial: &Trial<'_>| -> Result<f64, End> {
-        let subject = Subject::new(network.get()?, String::new(), trial.n(), &protocol, 0);
-        let mut collection = Collection::new(subject)?;
-        let blocks = 0..collection.subject().n_blocks();
-        let images = |range| -> onestep::Result<Vec<Pixels>> {
-            let pixels = trial.samples(range)?.pixels(rounding)?;
-            Ok(pixels.into_iter().map(Pixels::into_rgb).collect())
+        let pixels = |range, rounding| -> onestep::Result<Vec<Pixels>> {
+            // Edited images are judged as the sampler of the first consistency models wrote them.
+            let rounding = if args.task == SearchTask::Sample { rounding } else { Rounding::Truncate };
+            Ok(trial.samples(range)?.pixels(rounding)?.into_iter().map(Pixels::into_rgb).collect())
         };
-        let go_on = &mut |_, _: &_| Ok(!stop.is_set());
-        collect(&images, network.get()?, &mut collection, blocks, SEEN_TOGETHER, go_on)?;
-        if stop.is_set() {
-            return Err(End::Stopped);
-        }
+        let mut observer = |_: &_| if stop.is_set() { Flow::Stop } else { Flow::Continue };
+        let seen = judge.collect_all(&Made { n: trial.n(), pixels }, &mut observer)?.ok_or(End::Stopped)?;
         bar.inc(1);
-        let scores = score(&[Metric::Frechet], &collection, &real.reference, &protocol)?;
-        scores.first().map(|score| score.value).ok_or(End::Stopped)
+        judge.judge(&seen, &real)?.scores.first().map(|score| score.value).ok_or(End::Stopped)
     };
     let found = match search.run(&mut distance) {
         Err(End::Stopped) => return Ok(stopped()),
@@ -80,7 +77,7 @@ pub fn run(args: &SearchArgs, quiet: bool) -> Outcome<ExitCode> {
     if let Some(file) = &args.write {
         opened.save_with_levels(file, args.task.task(), &found.levels)?;
     }
-    show(args, &found, &Metric::Frechet.label(network.get()?.name()), search.n_images())
+    show(args, &found, &Metric::Frechet.label(judge.network()?.name()), search.n_images())
 }
 
 /// What is tried: drawing, or editing the images of the reference.

@@ -79,6 +79,82 @@ pub enum EvalError {
         /// Images that there are.
         found: usize,
     },
+    /// Activations of two networks, between which there is no distance.
+    #[error("the samples were seen by {samples}, the reference by {reference}")]
+    OtherNetwork {
+        /// The network that saw the samples.
+        samples: String,
+        /// The network that saw the reference.
+        reference: String,
+    },
+    /// What cannot be judged by looking at it.
+    #[error("{what} holds points with {channels} coordinates, not images")]
+    Points {
+        /// What was to be looked at.
+        what: String,
+        /// Coordinates of a point.
+        channels: usize,
+    },
+    /// An image that a set does not have.
+    #[error("{source_name} has no image {number}: it has {found}, numbered from 0")]
+    NoImage {
+        /// The set.
+        source_name: String,
+        /// The number that was asked for.
+        number: u64,
+        /// Images that there are.
+        found: usize,
+    },
+    /// Fewer images in a set than were asked for.
+    #[error("{source_name} has {found} images, not {wanted}")]
+    FewerImages {
+        /// The set.
+        source_name: String,
+        /// Images that were asked for.
+        wanted: usize,
+        /// Images that there are.
+        found: usize,
+    },
+    /// A file to be gone on with that holds something else.
+    #[error("{} holds something else: {difference}", path.display())]
+    HoldsAnother {
+        /// The file.
+        path: PathBuf,
+        /// In what it differs.
+        difference: Box<EvalError>,
+    },
+    /// A likelihood of a model that has no ODE.
+    #[error("this is a consistency model: it has no ODE whose volume could be followed")]
+    NoOde,
+    /// A likelihood of images that cannot be brought to the model's size.
+    #[error("this model draws {width}x{height}, and images can only be made square")]
+    NotSquare {
+        /// Columns of pixels.
+        width: usize,
+        /// Rows of pixels.
+        height: usize,
+    },
+    /// Images without classes for a model that wants them.
+    #[error("the model wants the class of each image, and these have none")]
+    Unlabelled,
+    /// Two pictures of different size, which have no distance from each other.
+    #[error("images of {}x{} and {}x{} cannot be compared", a[1], a[0], b[1], b[0])]
+    Sizes {
+        /// Height and width of the first.
+        a: [usize; 2],
+        /// Height and width of the second.
+        b: [usize; 2],
+    },
+    /// Pictures that a perceptual network cannot look at.
+    #[error("{network} cannot look at images of {}x{}", size[1], size[0])]
+    TooSmall {
+        /// The network.
+        network: String,
+        /// Height and width of the pictures.
+        size: [usize; 2],
+        /// Pixels a side that it needs.
+        least: usize,
+    },
     /// Data that cannot be read.
     #[error(transparent)]
     Data(#[from] crate::data::DataError),

@@ -1,122 +1,159 @@
-//! Images to be judged, wherever they come from, and how a network gets to see them.
+//! Images to be judged, wherever they come from.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
+use serde_json::json;
 
-use super::collection::Collection;
-use super::{Activations, EvalError, FeatureNetwork};
+use super::EvalError;
 use crate::Result;
 use crate::data::{Dataset, Pixels, Rounding};
-use crate::sample::{Drawing, generate};
+use crate::digest;
 
 /// A numbered set of images in bytes.
+///
+/// Data sets are images, and so are drawings ([`Draw`](crate::Draw)), pictures in memory, and anything of one's own that has
+/// a number and [`Images::pixels`].
 pub trait Images {
+    /// How many there are.
+    fn n_images(&self) -> usize;
+
     /// Some of them, in order, in RGB.
+    ///
+    /// `rounding` is how values become bytes where they are not bytes already.
     ///
     /// # Errors
     ///
     /// Whatever reading or making them meets.
-    fn pixels(&self, range: Range<usize>) -> Result<Vec<Pixels>>;
-}
+    fn pixels(&self, range: Range<usize>, rounding: Rounding) -> Result<Vec<Pixels>>;
 
-/// A function that makes them, in RGB.
-impl<F: Fn(Range<usize>) -> Result<Vec<Pixels>>> Images for F {
-    fn pixels(&self, range: Range<usize>) -> Result<Vec<Pixels>> {
-        self(range)
+    /// Everything that decides what the images are, as text; none for those that nothing identifies, of which a part that was
+    /// kept in a file cannot be gone on with.
+    ///
+    /// # Errors
+    ///
+    /// As [`Images::settled`].
+    fn identity(&self, _rounding: Rounding) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    /// The same images with everything decided that is still open, and found fit to be judged; none where these are it.
+    ///
+    /// # Errors
+    ///
+    /// [`EvalError::Points`] for what is no images, and whatever deciding meets.
+    fn settled(&self) -> Result<Option<Box<dyn Images + '_>>> {
+        Ok(None)
     }
 }
 
-/// Images of a data set: bytes, as they are in its files.
-pub struct Stored<'a> {
-    /// The data set.
-    pub set: &'a dyn Dataset,
-    /// Which of its images, by number; all of them if not given.
-    pub numbers: Option<&'a [u64]>,
-}
+/// All images of a data set.
+impl<D: Dataset + ?Sized> Images for D {
+    fn n_images(&self) -> usize {
+        self.len()
+    }
 
-impl Images for Stored<'_> {
-    fn pixels(&self, range: Range<usize>) -> Result<Vec<Pixels>> {
-        let image = |place: usize| {
-            let index = self.numbers.map_or(place, |numbers| numbers[place] as usize);
-            let values = self.set.sample(index)?.values;
-            // Values that come from bytes are nearest to them.
-            Ok(Pixels::from_values(&values, self.set.shape(), Rounding::Edm)?.into_rgb())
-        };
-        range.into_par_iter().map(image).collect()
+    fn pixels(&self, range: Range<usize>, _rounding: Rounding) -> Result<Vec<Pixels>> {
+        range.into_par_iter().map(|index| stored(self, index)).collect()
+    }
+
+    fn identity(&self, _rounding: Rounding) -> Result<Option<String>> {
+        Ok(Some(identity_of_stored(self, None)))
+    }
+
+    fn settled(&self) -> Result<Option<Box<dyn Images + '_>>> {
+        check_images("the data set", self.shape().channels)?;
+        Ok(None)
     }
 }
 
-/// Images drawn from a model as they are needed, one a seed: a seed is an image, whatever is drawn beside it.
-#[derive(Clone, Copy)]
-pub struct Generated<'a> {
-    /// What is drawn.
-    pub drawing: Drawing<'a>,
-    /// How values become bytes.
-    pub rounding: Rounding,
-}
+/// As [`open`](crate::data::open()) returns it.
+impl Images for Box<dyn Dataset> {
+    fn n_images(&self) -> usize {
+        self.as_ref().n_images()
+    }
 
-impl Images for Generated<'_> {
-    fn pixels(&self, range: Range<usize>) -> Result<Vec<Pixels>> {
-        let samples = generate(&self.drawing.part(range), &mut ())?;
-        Ok(samples.pixels(self.rounding)?.into_iter().map(Pixels::into_rgb).collect())
+    fn pixels(&self, range: Range<usize>, rounding: Rounding) -> Result<Vec<Pixels>> {
+        self.as_ref().pixels(range, rounding)
+    }
+
+    fn identity(&self, rounding: Rounding) -> Result<Option<String>> {
+        self.as_ref().identity(rounding)
+    }
+
+    fn settled(&self) -> Result<Option<Box<dyn Images + '_>>> {
+        self.as_ref().settled()
     }
 }
 
-/// What happened while images were collected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
-    /// The images of a block are there, so many of them.
-    Images(usize),
-    /// The network has seen a block of so many images, and they are in the collection.
-    Seen(usize),
+/// Images that a function makes, in RGB: which of them, and how values become bytes.
+pub struct Made<F> {
+    /// How many there are.
+    pub n: usize,
+    /// Makes some of them.
+    pub pixels: F,
 }
 
-/// Lets a network see those images of some blocks that a collection does not have yet.
-///
-/// `batch` images are seen together, which does not change what is seen. After each stage of a block `watch` is told; when it
-/// answers false, the blocks so far are in the collection and the rest can be collected another time.
+impl<F: Fn(Range<usize>, Rounding) -> Result<Vec<Pixels>>> Images for Made<F> {
+    fn n_images(&self) -> usize {
+        self.n
+    }
+
+    fn pixels(&self, range: Range<usize>, rounding: Rounding) -> Result<Vec<Pixels>> {
+        (self.pixels)(range, rounding)
+    }
+}
+
+/// Pictures in memory.
+impl Images for Vec<Pixels> {
+    fn n_images(&self) -> usize {
+        self.len()
+    }
+
+    fn pixels(&self, range: Range<usize>, _rounding: Rounding) -> Result<Vec<Pixels>> {
+        Ok(self[range].iter().cloned().map(Pixels::into_rgb).collect())
+    }
+
+    fn identity(&self, _rounding: Rounding) -> Result<Option<String>> {
+        let told: Vec<String> =
+            self.iter().map(|image| format!("{} {}", image.shape(), digest::hex(image.bytes()))).collect();
+        Ok(Some(json!({ "pixels_sha256": digest::hex(told.join("\n").as_bytes()) }).to_string()))
+    }
+}
+
+/// One image of a data set, in RGB.
+pub(super) fn stored<D: Dataset + ?Sized>(set: &D, index: usize) -> Result<Pixels> {
+    let values = set.sample(index)?.values;
+    // Values that come from bytes are nearest to them.
+    Ok(Pixels::from_values(&values, set.shape(), Rounding::Edm)?.into_rgb())
+}
+
+/// What identifies images of a data set: those of some numbers, or the first so many.
+pub(super) fn identity_of_stored<D: Dataset + ?Sized>(set: &D, numbers: Option<&[u64]>) -> String {
+    let numbers = numbers.map_or_else(|| "first".into(), number_ranges);
+    json!({ "fingerprint": set.fingerprint(), "images": numbers }).to_string()
+}
+
+/// Numbers as text: runs as ranges, for example `0-49999` or `3,17,20-22`.
+pub fn number_ranges(numbers: &[u64]) -> String {
+    let mut rest = numbers;
+    let mut parts = Vec::new();
+    while let Some(&first) = rest.first() {
+        let n = rest.iter().zip(first..).take_while(|(number, expected)| **number == *expected).count();
+        parts.push(if n == 1 { first.to_string() } else { format!("{first}-{}", rest[n - 1]) });
+        rest = &rest[n..];
+    }
+    parts.join(",")
+}
+
+/// Refuses what cannot be judged by looking at it, by its channels; `what` is what the error calls it.
 ///
 /// # Errors
 ///
-/// What the images or the network meet, and as [`Collection::add`].
-pub fn collect(
-    images: &dyn Images,
-    network: &dyn FeatureNetwork,
-    collection: &mut Collection,
-    blocks: Range<usize>,
-    batch: usize,
-    watch: &mut dyn FnMut(Progress, &Collection) -> Result<bool>,
-) -> Result<()> {
-    for block in blocks {
-        if collection.has(block) {
-            continue;
-        }
-        let range = collection.subject().block(block);
-        let n = range.len();
-        let pixels = images.pixels(range)?;
-        if !watch(Progress::Images(n), collection)? {
-            break;
-        }
-        collection.add(block, &see(network, &pixels, batch)?)?;
-        if !watch(Progress::Seen(n), collection)? {
-            break;
-        }
+/// [`EvalError::Points`].
+pub fn check_images(what: &str, channels: usize) -> Result<(), EvalError> {
+    if matches!(channels, 1 | 3) {
+        return Ok(());
     }
-    Ok(())
-}
-
-/// What the network says of some images, a batch at a time.
-fn see(network: &dyn FeatureNetwork, images: &[Pixels], batch: usize) -> Result<Activations, EvalError> {
-    let mut all = Activations::default();
-    for images in images.chunks(batch.max(1)) {
-        let Activations { pooled, spatial, logits } = network.activations(images)?;
-        all.pooled.extend(pooled);
-        for (all, more) in [(&mut all.spatial, spatial), (&mut all.logits, logits)] {
-            if let Some(more) = more {
-                all.get_or_insert_default().extend(more);
-            }
-        }
-    }
-    Ok(all)
+    Err(EvalError::Points { what: what.into(), channels })
 }

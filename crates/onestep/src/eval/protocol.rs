@@ -49,6 +49,13 @@ const PLAIN: Protocol = Protocol {
     subset_size: 1000,
 };
 
+/// The plain one.
+impl Default for Protocol {
+    fn default() -> Self {
+        PLAIN
+    }
+}
+
 impl Protocol {
     /// All of them, the plain one first.
     pub const ALL: [Self; 8] = [

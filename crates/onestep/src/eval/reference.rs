@@ -5,8 +5,10 @@ use std::path::Path;
 use super::EvalError;
 use super::collection::Collection;
 use super::frechet::FrechetReference;
+use super::images::check_images;
 use super::protocol::Protocol;
 use super::rows::Rows;
+use super::score::{Metric, Score};
 use super::statistics::Statistics;
 use crate::data::{self, DataSpec, Dataset, npz};
 
@@ -30,9 +32,13 @@ pub struct Published {
     pub images: Option<Box<dyn Dataset>>,
 }
 
-/// The other side of a comparison, as far as it is known.
-#[derive(Debug, Clone, Default)]
+/// The other side of a comparison, as far as it is known, with the network that saw it and the rules that it goes by.
+#[derive(Debug, Clone)]
 pub struct Reference {
+    /// The network that saw it, by its full name; none where nobody says, as in published statistics.
+    pub network: Option<String>,
+    /// The rules that its numbers are made by.
+    pub protocol: Protocol,
     /// Of the pooled features.
     pub pooled: Option<FrechetReference>,
     /// Of the features that know where.
@@ -46,13 +52,32 @@ pub struct Reference {
 }
 
 impl Reference {
+    /// No other side: enough for what samples tell alone, the Inception Score.
+    pub fn none(protocol: &Protocol) -> Self {
+        Self {
+            network: None,
+            protocol: *protocol,
+            pooled: None,
+            spatial: None,
+            rows: None,
+            n: None,
+            halves: None,
+        }
+    }
+
     /// Published statistics, and the features of those images that lie beside them, if they were collected.
     ///
     /// # Errors
     ///
     /// As [`FrechetReference::new`].
-    pub fn published(published: &Published, images: Option<&Collection>) -> Result<Self, EvalError> {
+    pub fn published(
+        published: &Published,
+        images: Option<&Collection>,
+        protocol: &Protocol,
+    ) -> Result<Self, EvalError> {
         Ok(Self {
+            network: images.map(|images| images.subject().network.clone()),
+            protocol: *protocol,
             pooled: Some(FrechetReference::new(&published.pooled)?),
             spatial: published.spatial.as_ref().map(FrechetReference::new).transpose()?,
             rows: images.map(Collection::rows).transpose()?.filter(|rows| rows.n() > 0),
@@ -73,6 +98,8 @@ impl Reference {
         let halves =
             if collection.subject().n >= 4 { Some(collection.halves(protocol.divisor)?) } else { None };
         Ok(Self {
+            network: Some(collection.subject().network.clone()),
+            protocol: *protocol,
             pooled: Some(FrechetReference::new(&statistics)?),
             spatial: spatial.as_ref().map(FrechetReference::new).transpose()?,
             rows: Some(collection.rows()?).filter(|rows| rows.n() > 0),
@@ -87,9 +114,36 @@ impl Reference {
     /// # Errors
     ///
     /// As [`FrechetReference::distance`].
-    pub fn floor(&self) -> Result<Option<f64>, EvalError> {
+    pub fn floor(&self) -> Result<Option<Score>, EvalError> {
         let Some([even, odd]) = &self.halves else { return Ok(None) };
-        FrechetReference::new(even)?.distance(odd).map(Some)
+        let n = self.n.unwrap_or_default();
+        Ok(Some(Score {
+            metric: Metric::Frechet.label(self.network.as_deref().unwrap_or_default()),
+            value: FrechetReference::new(even)?.distance(odd)?,
+            error: None,
+            n: n as usize / 2,
+            n_reference: Some(n - n / 2),
+        }))
+    }
+
+    /// Whether there is something to compare with.
+    pub(super) fn is_there(&self) -> bool {
+        self.pooled.is_some()
+    }
+
+    /// Refuses samples that another network saw.
+    ///
+    /// # Errors
+    ///
+    /// [`EvalError::OtherNetwork`].
+    pub fn check_network(&self, samples: &Collection) -> Result<(), EvalError> {
+        let seen_by = &samples.subject().network;
+        match &self.network {
+            Some(network) if network != seen_by => {
+                Err(EvalError::OtherNetwork { samples: seen_by.clone(), reference: network.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -102,6 +156,7 @@ impl Reference {
 /// # Errors
 ///
 /// - [`EvalError::File`] for statistics that cannot be any.
+/// - [`EvalError::Points`] for a data set without images.
 /// - As [`Collection::load`], [`npz::read_numbers`] and [`data::open`].
 pub fn open(spec: &DataSpec) -> Result<Source, EvalError> {
     let path = Path::new(&spec.source);
@@ -120,7 +175,9 @@ pub fn open(spec: &DataSpec) -> Result<Source, EvalError> {
             }
         }
     }
-    Ok(Source::Images(data::open(spec)?))
+    let set = data::open(spec)?;
+    check_images(&spec.source, set.shape().channels)?;
+    Ok(Source::Images(set))
 }
 
 /// Writes mean and covariance as EDM's reference files have them: `mu` and `sigma`.

@@ -107,15 +107,17 @@ pub fn check_metrics(
 ///
 /// # Errors
 ///
-/// [`EvalError::Parts`] if samples are missing, [`EvalError::Metric`] if a side does not have what a metric needs, and what
-/// the metrics refuse.
+/// [`EvalError::Parts`] if samples are missing, [`EvalError::OtherNetwork`] if the sides were seen by two networks,
+/// [`EvalError::Setting`] if they went by two protocols, [`EvalError::Metric`] if a side does not have what a metric needs,
+/// and what the metrics refuse.
 pub fn score(
     metrics: &[Metric],
     samples: &Collection,
     reference: &Reference,
-    protocol: &Protocol,
 ) -> Result<Vec<Score>, EvalError> {
     samples.check_whole()?;
+    reference.check_network(samples)?;
+    let protocol = &reference.protocol;
     if samples.subject().protocol != protocol.name {
         let reason =
             format!("must be `{}`, by which these images were collected", samples.subject().protocol);

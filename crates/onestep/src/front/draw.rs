@@ -103,6 +103,11 @@ impl<'a> Draw<'a> {
         self.sampler(settings.sampler).levels(settings.levels).churn(settings.churn)
     }
 
+    /// The number of images that are to be drawn.
+    pub fn n_seeds(&self) -> usize {
+        self.seeds.len()
+    }
+
     /// The drawing with everything made definite by what the model says: its stage for the number of steps, sampler, levels
     /// and classes.
     ///

@@ -5,15 +5,18 @@ mod features;
 mod operators;
 mod report;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use burn::tensor::Device;
+use onestep::OpenOptions;
+use onestep_bench::{Case, Measured, NETWORKS, Subject, dump, features as feature_networks, passes};
 
+use super::recipe;
 use crate::args::{BenchArgs, PassName};
-use crate::device;
 use crate::failure::{Failure, Outcome};
-use crate::measure::{Case, Measured, NETWORKS, Subject, dump, passes};
 use crate::progress::bar;
+use crate::{device, model};
 use conditions::Conditions;
 
 /// Images at a time unless asked otherwise.
@@ -44,7 +47,7 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
         operators::run(args, quiet)?;
         return Ok(ExitCode::SUCCESS);
     }
-    if features::is_feature_network(&args.network) {
+    if feature_networks::is_feature_network(&args.network) {
         features::run(args, quiet)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -62,8 +65,9 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
         }
     }
     let seconds = args.seconds.unwrap_or(SECONDS);
-    let (conditions, passes) =
-        Conditions::around(args.precision, seconds, || measure(args, seconds, &subject, &case, quiet))?;
+    let (conditions, passes) = Conditions::around(args.precision.precision(), seconds, || {
+        measure(args, seconds, &subject, &case, quiet)
+    })?;
     let report = report::Report { subject: &subject, batch, conditions, passes };
     if args.json {
         println!("{:#}", report.json());
@@ -74,19 +78,33 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
 }
 
 fn open(args: &BenchArgs, batch: usize, device: &Device) -> Outcome<Subject> {
-    Subject::open(&args.network, &args.settings, batch, device).map_err(|failure| {
+    find(args, batch, device).map_err(|failure| {
         if args.network.contains(['/', '.']) {
             return failure;
         }
         let names: Vec<&str> = NETWORKS.iter().map(|(name, ..)| *name).collect();
-        let names = names.into_iter().chain(features::NAMES).collect::<Vec<_>>().join(", ");
+        let names = names.into_iter().chain(feature_networks::NAMES).collect::<Vec<_>>().join(", ");
         failure.hint(format!("{names}, `operators` and model files work too"))
     })
 }
 
+/// Finds a network by its name, its file or its recipe.
+fn find(args: &BenchArgs, batch: usize, device: &Device) -> Outcome<Subject> {
+    let BenchArgs { network: name, settings, .. } = args;
+    if let Some(known) = Subject::named(name, settings, batch, device)? {
+        return Ok(known);
+    }
+    let path = Path::new(name);
+    if name.ends_with(".safetensors") || (path.exists() && !name.ends_with(".toml")) {
+        let opened = model::open(path, &OpenOptions::default().device(device))?;
+        return Ok(Subject::of_model(name, &opened, settings, batch)?);
+    }
+    Ok(Subject::of_recipe(name, recipe::read(name, &[])?, settings, batch, device)?)
+}
+
 fn measure(args: &BenchArgs, seconds: f64, subject: &Subject, case: &Case, quiet: bool) -> Outcome<Passes> {
     let bar = bar(if args.what == PassName::All { 3 } else { 1 }, "measured", quiet);
-    let run = |pass, name: &'static str, body: &dyn Fn() -> Outcome<Measured>| {
+    let run = |pass, name: &'static str, body: &dyn Fn() -> onestep_bench::Result<Measured>| {
         if args.what != pass && args.what != PassName::All {
             return Ok(None);
         }

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
+use onestep_bench::single::{self, DIRECTIONS, Directions, Single};
 use serde_json::{Map, Value};
 
-use super::conditions::Conditions;
+use super::conditions::{self, Conditions};
 use super::report::{digits, speed_json};
 use crate::args::BenchArgs;
 use crate::failure::{Failure, Outcome};
-use crate::measure::single::{self, DIRECTIONS, Directions, Single};
 use crate::progress::bar;
 
 /// Images at a time unless asked otherwise.
@@ -31,15 +31,16 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome {
         .collect();
     let seconds = args.seconds.unwrap_or(SECONDS);
     let bar = bar(work.len() as u64, "operators", quiet);
-    let (conditions, measured) = Conditions::around(args.precision, args.seconds.unwrap_or(1.0), || {
-        let measured = work.into_iter().map(|(single, batch)| {
-            bar.set_message(format!("· {} {}", single.name(), single.shape(batch)));
-            let directions = single.measure(args.precision.precision(), batch, seconds);
-            bar.inc(1);
-            (single, batch, directions)
-        });
-        Outcome::Ok(measured.collect::<Vec<_>>())
-    })?;
+    let (conditions, measured) =
+        Conditions::around(args.precision.precision(), args.seconds.unwrap_or(1.0), || {
+            let measured = work.into_iter().map(|(single, batch)| {
+                bar.set_message(format!("· {} {}", single.name(), single.shape(batch)));
+                let directions = single.measure(args.precision.precision(), batch, seconds);
+                bar.inc(1);
+                (single, batch, directions)
+            });
+            Outcome::Ok(measured.collect::<Vec<_>>())
+        })?;
     bar.finish_and_clear();
     if args.json {
         println!("{:#}", to_json(&measured, &conditions));
@@ -50,7 +51,7 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome {
 }
 
 fn to_text(measured: &[(Single, usize, Directions)], conditions: &Conditions) -> String {
-    let mut text = format!("operators: {}\n", conditions.text());
+    let mut text = format!("operators: {}\n", conditions::text(conditions));
     let mut head = " ".repeat(NAME + SHAPE);
     for direction in DIRECTIONS {
         let _ = write!(head, "  {direction:>15} {:>8} {:>9}", "GFLOP/s", "ceiling");
@@ -96,7 +97,7 @@ fn to_json(measured: &[(Single, usize, Directions)], conditions: &Conditions) ->
         })
         .collect();
     let mut object = Map::new();
-    conditions.extend(&mut object);
+    conditions::extend(conditions, &mut object);
     object.insert("operators".into(), operators.into());
     Value::Object(object)
 }

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use onestep::model::n_parameters;
+use onestep_bench::{Measured, Row, Subject, Timing, by_kind};
 use serde_json::{Map, Value, json};
 
 use super::Passes;
-use super::conditions::Conditions;
-use crate::measure::{Measured, Row, Subject, Timing, by_kind};
+use super::conditions::{self, Conditions};
 
 /// Operators of a smaller share are added up in the short table.
 const SMALL: f64 = 0.005;
@@ -30,7 +30,7 @@ impl Report<'_> {
             self.subject.name,
             self.n_parameters() as f64 / 1e6,
             self.batch,
-            self.conditions.text(),
+            conditions::text(&self.conditions),
         );
         let _ = writeln!(
             text,
@@ -89,7 +89,7 @@ impl Report<'_> {
         object.insert("network".into(), self.subject.name.clone().into());
         object.insert("batch".into(), self.batch.into());
         object.insert("parameters".into(), self.n_parameters().into());
-        self.conditions.extend(&mut object);
+        conditions::extend(&self.conditions, &mut object);
         object.insert("flop_forward".into(), self.passes.flop_forward.into());
         object.insert("forward".into(), pass(&self.passes.forward).into());
         object.insert("backward".into(), pass(&self.passes.backward).into());

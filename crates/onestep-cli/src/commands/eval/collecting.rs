@@ -1,11 +1,13 @@
-//! Letting a network see many images: progress, interruption, and going on where it was.
+//! Letting a network see many images: progress, interruption, and when to write what was seen.
 
 use std::ops::Range;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use onestep::eval::{Collection, FeatureNetwork, Images, Progress, Subject, collect, reference};
+use indicatif::ProgressBar;
+use onestep::eval::{Collection, Images, Judge, Keep, holds_moments_alone};
+use onestep::observer::{Event, Flow, Observer};
 
 use crate::failure::{Failure, Outcome, code};
 use crate::progress::{bar, human_seconds};
@@ -14,98 +16,78 @@ use crate::signals::StopFlag;
 /// What is seen is written this often.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
 
-/// How images are collected.
+/// How long work is watched.
 pub struct Collecting {
     /// Whether somebody wants to stop.
     pub stop: StopFlag,
     /// Without a bar.
     pub quiet: bool,
-    /// Images that the network sees together.
-    pub batch: usize,
 }
 
-/// How it ended.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum End {
-    /// All blocks are in.
-    Done {
-        /// Seconds that making or reading the images took.
-        seconds: f64,
-        /// How many that were.
-        n: usize,
-    },
-    /// Somebody asked to stop.
-    Stopped,
+/// A bar with speed and time left, which passes on the wish to stop.
+pub struct Watching {
+    bar: ProgressBar,
+    stop: StopFlag,
+    started: Instant,
+    speed: bool,
 }
 
 impl Collecting {
-    /// Collects those of some blocks that are not in, and keeps them in a file now and then.
+    /// Something to watch work on images with, counted in this unit.
+    pub fn bar(&self, unit: &str) -> Watching {
+        let (bar, stop) = (bar(0, unit, self.quiet), self.stop.clone());
+        Watching { bar, stop, started: Instant::now(), speed: true }
+    }
+
+    /// Collects those of some blocks that are not in, and keeps them in a file now and then; answers whether all are in.
     pub fn collect(
         &self,
-        what: &'static str,
+        judge: &Judge,
         images: &dyn Images,
-        network: &dyn FeatureNetwork,
         collection: &mut Collection,
         blocks: Range<usize>,
         keep: Option<&Path>,
-    ) -> Outcome<End> {
-        let missing: usize =
-            blocks.clone().filter(|&b| !collection.has(b)).map(|b| collection.subject().block(b).len()).sum();
-        let bar = bar(missing as u64, what, self.quiet);
-        // Only our own format can be read back and gone on with.
-        let part = keep.filter(|path| !is_npz(path));
-        let (started, mut saved, mut since) = (Instant::now(), Instant::now(), Instant::now());
-        let (mut seconds, mut n) = (0.0, 0);
-        collect(images, network, collection, blocks.clone(), self.batch, &mut |progress, collection| {
-            match progress {
-                Progress::Images(made) => {
-                    seconds += since.elapsed().as_secs_f64();
-                    n += made;
-                }
-                Progress::Seen(seen) => {
-                    bar.inc(seen as u64);
-                    let speed = bar.position() as f64 / started.elapsed().as_secs_f64();
-                    let left = human_seconds((missing as u64 - bar.position()) as f64 / speed);
-                    bar.set_message(format!("· {speed:.1} img/s · {left} left"));
-                    if let Some(path) = part.filter(|_| saved.elapsed() > SAVE_EVERY) {
-                        collection.save(path)?;
-                        saved = Instant::now();
-                    }
-                    since = Instant::now();
-                }
+    ) -> Outcome<bool> {
+        let mut saved = Instant::now();
+        let mut now = || {
+            let due = saved.elapsed() > SAVE_EVERY;
+            if due {
+                saved = Instant::now();
             }
-            Ok(!self.stop.is_set())
-        })?;
-        bar.finish_and_clear();
-        let done = blocks.clone().all(|block| collection.has(block));
-        match keep {
-            Some(path) if is_npz(path) && done => {
-                reference::write_npz(path, &collection.statistics(Default::default())?)?;
-            }
-            Some(path) if !is_npz(path) && missing > 0 => collection.save(path)?,
-            _ => {}
-        }
-        Ok(if done { End::Done { seconds, n } } else { End::Stopped })
+            due
+        };
+        let keep = keep.map(|file| Keep { file, now: &mut now });
+        let mut bar = self.bar("samples");
+        let whole = judge.collect(images, collection, blocks, keep, &mut bar)?;
+        bar.finish();
+        Ok(whole)
     }
 }
 
-/// A collection to go on with, if the file holds one of the same images, or an empty one.
-pub fn begin(subject: Subject, keep: Option<&Path>, quiet: bool) -> Outcome<Collection> {
-    let Some(path) = keep.filter(|path| path.exists() && !is_npz(path)) else {
-        return Ok(Collection::new(subject)?);
-    };
-    let found = Collection::load(path)?;
-    let mut fresh = Collection::new(subject)?;
-    if let Err(error) = fresh.merge(found) {
-        let message = format!("{} holds something else: {error}", path.display());
-        return Err(
-            Failure::new(code::CANNOT_CREATE, message).hint("choose another --stats-out, or remove the file")
-        );
+impl Watching {
+    /// The same with the time left alone.
+    pub fn without_speed(self) -> Self {
+        Self { speed: false, ..self }
     }
-    if !quiet && fresh.n_done() > 0 {
-        eprintln!("{}: {} of {} images are in already", path.display(), fresh.n_done(), fresh.subject().n);
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
     }
-    Ok(fresh)
+}
+
+impl Observer for Watching {
+    fn observe(&mut self, event: &Event) -> Flow {
+        if let &Event::Progress { done, total, .. } = event {
+            self.bar.set_length(total as u64);
+            self.bar.set_position(done as u64);
+            let speed = done as f64 / self.started.elapsed().as_secs_f64();
+            let left = human_seconds((total - done) as f64 / speed);
+            let speed = if self.speed { format!("· {speed:.1} img/s ") } else { String::new() };
+            self.bar.set_message(format!("{speed}· {left} left"));
+        }
+        if self.stop.is_set() { Flow::Stop } else { Flow::Continue }
+    }
 }
 
 /// Makes the folder of a file that will be written, before the work that fills it.
@@ -121,7 +103,7 @@ pub fn create_parent(file: Option<&Path>) -> Outcome {
 
 /// Says what is kept, and the code that says it is safe to run again.
 pub fn stopped(collection: &Collection, keep: Option<&Path>) -> ExitCode {
-    match keep.filter(|path| !is_npz(path)) {
+    match keep.filter(|path| !holds_moments_alone(path)) {
         Some(path) => eprintln!(
             "stopped; {} of {} images are in {}: the same command goes on from there",
             collection.n_done(),
@@ -133,9 +115,4 @@ pub fn stopped(collection: &Collection, keep: Option<&Path>) -> ExitCode {
         }
     }
     ExitCode::from(code::STOPPED)
-}
-
-/// Whether a file is to hold mean and covariance alone.
-pub fn is_npz(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz"))
 }

@@ -1,28 +1,28 @@
 //! `onestep eval curve`: quality against cost, the picture by which samplers and models are chosen.
 
+use std::cell::Cell;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use burn::tensor::Device;
-use onestep::checkpoint::stage_models;
-use onestep::data::write_whole;
-use onestep::digest;
-use onestep::eval::{Generated, Metric, Protocol, Reference, Subject, score};
+use onestep::Model;
+use onestep::data::{Pixels, Rounding, write_whole};
+use onestep::eval::curve::{CurvePoint, CurveSettings};
+use onestep::eval::{Collection, Images, Judge, Reference, Score, Selection, check_images, reference};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::chart::{Curve, Panel, svg};
-use super::collecting::{self, Collecting, End};
+use super::collecting::Collecting;
 use super::report::digits;
 use super::samples::{protocol_of, require_model};
-use super::{LazyNetwork, reference, refuse_points};
-use crate::args::{CurveArgs, SamplerArgs, SamplerName};
-use crate::device;
+use super::{judge, spec};
+use crate::args::{CurveArgs, MetricName, SamplerName};
 use crate::failure::{Failure, Outcome, code, io_failure};
-use crate::lists::Seeds;
-use crate::old_model::{self as model, Opened};
-use crate::old_sampling::Sampling;
 use crate::signals::StopFlag;
+use crate::{device, model};
 
 /// One measured point.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,21 +37,8 @@ struct Point {
     n: usize,
 }
 
-/// A model that was named; of a run of progressive distillation, one of those it has kept.
-struct Named<'a> {
-    name: &'a str,
-    opened: Opened,
-}
-
-/// One point to be measured.
-struct Task<'a> {
-    model: &'a Named<'a>,
-    sampler: SamplerName,
-    steps: u32,
-}
-
 /// How long the images of a point took so far, beside its statistics.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
 struct Took {
     seconds: f64,
     n: usize,
@@ -75,26 +62,34 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
         ));
     }
     let device = device::open(args.with.device)?;
-    let stop = StopFlag::listen()?;
-    let mut opened = Vec::new();
+    let work = Collecting { stop: StopFlag::listen()?, quiet };
+    let counts = |counts: &[u32]| counts.iter().map(|&count| count as usize).collect();
+    let settings = CurveSettings {
+        steps: counts(&args.steps.0),
+        ode_levels: counts(&args.ode_steps.0),
+        samplers: args.samplers.iter().map(|name| name.sampler()).collect(),
+    };
+    let mut opened: Vec<(&str, Model)> = Vec::new();
     for name in models {
-        opened.extend(open_models(name, args, &device)?);
+        opened.extend(open_models(name, args, &settings, &device)?.into_iter().map(|model| (&**name, model)));
     }
     let folders = args.points.iter().map(PathBuf::as_path).chain(args.out.parent());
     for folder in folders.filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|error| io_failure("create the folder", folder, &error))?;
     }
-    let network = LazyNetwork::new(&args.network.features, &protocol, &device);
-    let work = Collecting { stop, quiet, batch: args.network.feature_batch as usize };
-    let wanted = reference::Wanted { source, numbers: None, kept: 0 };
-    let found = reference::find(source, args.image_size)?;
-    let Some(real) = reference::open(found, &wanted, &network, &protocol, &work)? else {
-        return Ok(stopped(args));
-    };
+    let judge = judge(&args.network, protocol, &[MetricName::Fd], &device);
+    let found = reference::open(&spec(source, args.image_size))?;
+    let mut bar = work.bar("real images");
+    let seen = judge.reference(found, source, Selection::All, &mut bar)?;
+    bar.finish();
+    let Some(real) = seen else { return Ok(stopped(args)) };
+    let tasks: Vec<(&str, CurvePoint<'_>)> = opened
+        .iter()
+        .flat_map(|(name, model)| settings.points(model).into_iter().map(|point| (*name, point)))
+        .collect();
     let mut points = Vec::new();
-    let tasks = tasks(args, &opened);
-    for (number, task) in tasks.iter().enumerate() {
-        match measure(task, args, &network, &protocol, &real.reference, &work, &device)? {
+    for (number, (name, task)) in tasks.iter().enumerate() {
+        match measure(name, task, args, &judge, &real, &work)? {
             Some(point) => {
                 if !quiet {
                     let (at, n, value) = (number + 1, tasks.len(), digits(point.value));
@@ -108,124 +103,86 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
             None => return Ok(stopped(args)),
         }
     }
-    let floor = real.reference.floor()?.map(|value| {
-        let n = real.reference.n.unwrap_or_default();
-        (value, format!("half of the reference against the other: {} and {} images", n - n / 2, n / 2))
+    let floor = real.floor()?.map(|Score { value, n, n_reference, .. }| {
+        let other = n_reference.unwrap_or_default();
+        (value, format!("half of the reference against the other: {other} and {n} images"))
     });
     show(
         args,
         &points,
         floor.as_ref().map(|(value, name)| (*value, name.as_str())),
-        network.get()?.name(),
+        judge.network()?.name(),
         protocol.name,
         source,
     )
 }
 
-fn open_models<'a>(name: &'a str, args: &CurveArgs, device: &Device) -> Outcome<Vec<Named<'a>>> {
-    let path = require_model(name)?;
-    let stages = stage_models(path)?.into_iter().filter(|(n, _)| args.steps.0.contains(&(*n as u32)));
-    let mut paths: Vec<PathBuf> = stages.map(|(_, folder)| folder).collect();
-    if paths.is_empty() {
-        paths.push(path.to_path_buf());
+fn open_models(
+    name: &str,
+    args: &CurveArgs,
+    settings: &CurveSettings,
+    device: &Device,
+) -> Outcome<Vec<Model>> {
+    let models = settings.open(require_model(name)?, &model::options(&args.with, device))?;
+    for model in &models {
+        model.origin().into_iter().for_each(|origin| model::warn_of_damaged(&origin.skipped));
+        check_images(name, model.shape().channels)?;
     }
-    let open = |path: PathBuf| {
-        let opened = model::open_with(&path, &args.with, device)?;
-        let [.., channels] = opened.model.network().image();
-        refuse_points(name, channels)?;
-        Ok(Named { name, opened })
-    };
-    paths.into_iter().map(open).collect()
-}
-
-/// Every model with every sampler and number of steps that is for its kind.
-fn tasks<'a>(args: &CurveArgs, models: &'a [Named<'a>]) -> Vec<Task<'a>> {
-    let mut tasks = Vec::new();
-    for model in models {
-        let header = &model.opened.header;
-        if let Some(steps) = header.profile().made_for_steps() {
-            tasks.push(Task { model, sampler: SamplerName::Progressive, steps: steps as u32 });
-            continue;
-        }
-        let (samplers, steps) = if header.kind != onestep::model::ModelKind::Consistency {
-            (args.samplers.as_slice(), &args.ode_steps)
-        } else {
-            (&[SamplerName::Multistep][..], &args.steps)
-        };
-        for &sampler in samplers {
-            tasks.extend(steps.0.iter().map(|&steps| Task { model, sampler, steps }));
-        }
-    }
-    tasks
+    Ok(models)
 }
 
 /// Draws the images of a point and compares them; none if somebody asked to stop.
 fn measure(
-    task: &Task<'_>,
+    name: &str,
+    task: &CurvePoint<'_>,
     args: &CurveArgs,
-    network: &LazyNetwork<'_>,
-    protocol: &Protocol,
+    judge: &Judge,
     reference: &Reference,
     work: &Collecting,
-    device: &Device,
 ) -> Outcome<Option<Point>> {
-    let typed = SamplerArgs {
-        steps: Some(task.steps),
-        levels: None,
-        indices: None,
-        sampler: Some(task.sampler),
-        churn: 0.0,
-        classes: None,
-        batch: args.batch,
-        with: args.with.clone(),
-    };
-    let Task { model: Named { name, opened }, steps, .. } = task;
-    let sampling = Sampling::choose(&typed, opened)?;
-    let plan = sampling.plan()?;
-    let seeds = Seeds((0..u64::from(args.num_samples)).collect());
-    let identity = json!({
-        "model_sha256": opened.sha256, "sampling": sampling, "precision": args.with.precision,
-        "seeds": seeds.to_string(), "classes": null, "rounding": format!("{:?}", protocol.rounding),
-    });
-    let subject = Subject::new(network.get()?, identity.to_string(), seeds.0.len(), protocol, 0);
-    let kept = args.points.as_ref().map(|folder| {
-        // Whatever changes the point changes the name of its file.
-        let told = digest::hex(serde_json::to_string(&subject).unwrap_or_default().as_bytes());
-        folder.join(format!("{}-{}-{}.safetensors", sampling.sampler, steps, &told[..12]))
-    });
-    let mut collection = collecting::begin(subject, kept.as_deref(), true)?;
-    let [height, width, channels] = opened.model.network().image();
-    let labels = onestep::sample::classes_of_seeds(&seeds.0, opened.model.network().n_classes());
-    let images = Generated {
-        drawing: onestep::sample::Drawing {
-            model: &opened.model,
-            shape: onestep::data::ImageShape { height, width, channels },
-            plan: &plan,
-            seeds: &seeds.0,
-            labels: labels.as_deref(),
-            batch: args.batch as usize,
-            device,
-        },
-        rounding: protocol.rounding,
-    };
+    let draw = task.draw().seeds(0..u64::from(args.num_samples)).batch(args.batch as usize).definite()?;
+    let (sampler, nfe) = (draw.settings().sampler.name().to_owned(), draw.nfe());
+    let subject = judge.subject(&draw)?;
+    let kept = args.points.as_ref().map(|folder| folder.join(task.file_name(&subject)));
+    let mut collection = Collection::begin(subject, kept.as_deref())?;
     let blocks = 0..collection.subject().n_blocks();
     let mut took = kept.as_deref().map_or_else(Took::default, Took::read);
-    match work.collect("images", &images, network.get()?, &mut collection, blocks, kept.as_deref())? {
-        End::Done { seconds, n } => took.add(seconds, n, kept.as_deref())?,
-        End::Stopped => return Ok(None),
+    let images = Timed { images: &draw, took: Cell::default() };
+    if !work.collect(judge, &images, &mut collection, blocks, kept.as_deref())? {
+        return Ok(None);
     }
-    let scores = score(&[Metric::Frechet], &collection, reference, protocol)?;
-    let found = scores.into_iter().next().ok_or_else(|| Failure::new(code::INTERNAL, "no score"))?;
+    took.add(images.took.get(), kept.as_deref())?;
+    let found = judge.judge(&collection, reference)?.scores.into_iter().next();
+    let found = found.ok_or_else(|| Failure::new(code::INTERNAL, "no score"))?;
     Ok(Some(Point {
-        model: (*name).into(),
-        sampler: sampling.sampler,
-        steps: *steps,
-        nfe: plan.nfe(),
+        model: name.into(),
+        sampler,
+        steps: task.steps as u32,
+        nfe,
         seconds_per_image: took.seconds / took.n.max(1) as f64,
         metric: found.metric,
         value: found.value,
         n: found.n,
     }))
+}
+
+/// Images that say how long they took to make.
+struct Timed<'a> {
+    images: &'a dyn Images,
+    took: Cell<Took>,
+}
+
+impl Images for Timed<'_> {
+    fn n_images(&self) -> usize {
+        self.images.n_images()
+    }
+
+    fn pixels(&self, range: Range<usize>, rounding: Rounding) -> onestep::Result<Vec<Pixels>> {
+        let (started, Took { seconds, n }) = (Instant::now(), self.took.get());
+        let pixels = self.images.pixels(range, rounding)?;
+        self.took.set(Took { seconds: seconds + started.elapsed().as_secs_f64(), n: n + pixels.len() });
+        Ok(pixels)
+    }
 }
 
 impl Took {
@@ -234,8 +191,8 @@ impl Took {
         serde_json::from_str(&text).unwrap_or_default()
     }
 
-    fn add(&mut self, seconds: f64, n: usize, statistics: Option<&Path>) -> Outcome {
-        *self = Self { seconds: self.seconds + seconds, n: self.n + n };
+    fn add(&mut self, more: Self, statistics: Option<&Path>) -> Outcome {
+        *self = Self { seconds: self.seconds + more.seconds, n: self.n + more.n };
         let Some(path) = statistics else { return Ok(()) };
         let text = serde_json::to_string(self).unwrap_or_default();
         Ok(write_whole(&path.with_extension("json"), |file| {

@@ -3,13 +3,12 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use onestep::eval::reference::write_npz;
-use onestep::eval::{Collection, Metric, Protocol, score};
+use onestep::eval::{Collection, Protocol, Selection, reference};
 
-use super::collecting::{self, Collecting, is_npz};
-use super::report::{Floor, Report};
-use super::{LazyNetwork, kept, metrics, reference};
-use crate::args::{DeviceName, MergeArgs};
+use super::collecting::{self, Collecting};
+use super::report::Report;
+use super::{judge, spec};
+use crate::args::{DeviceName, MergeArgs, NetworkArgs};
 use crate::device;
 use crate::failure::{Failure, Outcome};
 use crate::signals::StopFlag;
@@ -24,17 +23,16 @@ pub fn run(args: &MergeArgs, quiet: bool) -> Outcome<ExitCode> {
                 .hint("to add the parts up and no more: --no-reference --stats-out FILE"));
         }
     };
-    let other = source.map(|source| reference::find(source, None)).transpose()?;
+    let other = source.map(|source| reference::open(&spec(source, None))).transpose()?;
     let collection = add_up(parts)?;
     let protocol = Protocol::named(&collection.subject().protocol)?;
-    if !args.fewer {
-        protocol.check_count(collection.subject().n)?;
-    }
+    let network =
+        NetworkArgs { features: args.features.clone(), protocol: None, fewer: args.fewer, feature_batch: 16 };
+    let judge = judge(&network, protocol, &args.metrics, &device::open(DeviceName::Cpu)?);
+    judge.check_count(collection.subject().n)?;
     collecting::create_parent(args.stats_out.as_deref())?;
-    match args.stats_out.as_deref() {
-        Some(path) if is_npz(path) => write_npz(path, &collection.statistics(protocol.divisor)?)?,
-        Some(path) => collection.save(path)?,
-        None => {}
+    if let Some(path) = args.stats_out.as_deref() {
+        collection.write(path, protocol.divisor)?;
     }
     let (Some(source), Some(other)) = (source, other) else {
         if let Some(path) = &args.stats_out {
@@ -42,23 +40,17 @@ pub fn run(args: &MergeArgs, quiet: bool) -> Outcome<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     };
-    let metrics = metrics(&args.metrics);
-    let device = device::open(DeviceName::Cpu)?;
-    let network = LazyNetwork::new(&args.features, &protocol, &device);
-    let work = Collecting { stop: StopFlag::listen()?, quiet, batch: 16 };
-    let wanted = reference::Wanted { source, numbers: None, kept: kept(&metrics, &protocol) };
-    let Some(opened) = reference::open(other, &wanted, &network, &protocol, &work)? else {
+    let work = Collecting { stop: StopFlag::listen()?, quiet };
+    let mut bar = work.bar("real images");
+    let seen = judge.reference(other, source, Selection::All, &mut bar)?;
+    bar.finish();
+    let Some(reference) = seen else {
         return Ok(collecting::stopped(&collection, args.stats_out.as_deref()));
     };
-    opened.check_network(&collection)?;
-    let scores = score(&metrics, &collection, &opened.reference, &protocol)?;
     let n = parts.len();
     let described =
         if n == 1 { parts[0].clone() } else { format!("{n} parts, {} to {}", parts[0], parts[n - 1]) };
-    let mut report = Report::new(&collection, described, Some(&opened), scores);
-    if let (Some(value), true) = (opened.reference.floor()?, metrics.contains(&Metric::Frechet)) {
-        report.floors.push(Floor::halves(value, &opened, &collection));
-    }
+    let report = Report::new(judge.judge(&collection, &reference)?, described, Some(source));
     report.show(args.json, args.out.as_deref())
 }
 

@@ -6,10 +6,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use onestep::data::write_whole;
-use onestep::eval::{Collection, Metric, Protocol, Score};
+use onestep::eval::{Comparison, Score};
 use serde_json::{Value, json};
 
-use super::reference::OpenedReference;
 use crate::failure::Outcome;
 
 /// Real images measured in the samples' place.
@@ -20,67 +19,21 @@ pub struct Floor {
     pub of: String,
 }
 
-impl Floor {
-    /// The distance between the halves of the reference.
-    pub fn halves(value: f64, reference: &OpenedReference, samples: &Collection) -> Self {
-        let n = reference.reference.n.unwrap_or_default();
-        let score = Score {
-            metric: Metric::Frechet.label(&samples.subject().network),
-            value,
-            error: None,
-            n: n as usize / 2,
-            n_reference: Some(n - n / 2),
-        };
-        Self { score, of: "one half of the reference against the other".into() }
-    }
-}
-
 /// Scores with all that must be said with them.
 pub struct Report {
+    comparison: Comparison,
     samples: String,
     reference: Option<String>,
-    network: String,
-    protocol: String,
-    scores: Vec<Score>,
-    warnings: Vec<String>,
     /// What real images score.
     pub floors: Vec<Floor>,
 }
 
 impl Report {
     /// The scores of some samples.
-    pub fn new(
-        collection: &Collection,
-        samples: String,
-        reference: Option<&OpenedReference>,
-        scores: Vec<Score>,
-    ) -> Self {
-        let subject = collection.subject();
-        let mut warnings = Vec::new();
-        let mut warn = |whose: &str, n: u64| {
-            if n < subject.pooled as u64 + 1 {
-                warnings.push(format!(
-                    "{n} {whose} are too few for {} features: Fréchet distances are too large, and only comparable at equal \
-                     numbers",
-                    subject.pooled
-                ));
-            }
-        };
-        if reference.is_some() {
-            warn("samples", subject.n as u64);
-        }
-        if let Some(n) = reference.and_then(|reference| reference.reference.n) {
-            warn("images of the reference", n);
-        }
-        Self {
-            samples,
-            reference: reference.map(|reference| reference.name.clone()),
-            network: subject.network.clone(),
-            protocol: subject.protocol.clone(),
-            scores,
-            warnings,
-            floors: Vec::new(),
-        }
+    pub fn new(comparison: Comparison, samples: String, reference: Option<&str>) -> Self {
+        let half = |score| Floor { score, of: "one half of the reference against the other".into() };
+        let floors = comparison.floor.clone().map(half).into_iter().collect();
+        Self { comparison, samples, reference: reference.map(str::to_owned), floors }
     }
 
     /// Prints it, as a table or as JSON, and writes the file that was asked for.
@@ -93,7 +46,7 @@ impl Report {
         } else {
             print!("{}", self.text());
         }
-        for warning in &self.warnings {
+        for warning in &self.comparison.warnings {
             eprintln!("warning: {warning}");
         }
         Ok(ExitCode::SUCCESS)
@@ -103,7 +56,7 @@ impl Report {
     fn text(&self) -> String {
         let floors = self.floors.iter().map(|floor| (&floor.score, floor.of.as_str()));
         let rows: Vec<(&Score, &str)> =
-            self.scores.iter().map(|score| (score, "samples")).chain(floors).collect();
+            self.comparison.scores.iter().map(|score| (score, "samples")).chain(floors).collect();
         let width = rows.iter().map(|(score, _)| score.metric.len()).max().unwrap_or(0).max("metric".len());
         let mut text = format!(
             "{:<width$}  {:>11}  {:>9}  {:>8}  {:>9}  of\n",
@@ -124,9 +77,9 @@ impl Report {
         if let Some(reference) = &self.reference {
             let _ = writeln!(text, "reference  {reference}");
         }
-        let _ = writeln!(text, "network    {}", self.network);
-        let about = Protocol::named(&self.protocol).map_or("", |protocol| protocol.about);
-        let _ = writeln!(text, "protocol   {}: {about}", self.protocol);
+        let _ = writeln!(text, "network    {}", self.comparison.network);
+        let protocol = &self.comparison.protocol;
+        let _ = writeln!(text, "protocol   {}: {}", protocol.name, protocol.about);
         text
     }
 
@@ -145,11 +98,11 @@ impl Report {
             "tool": onestep::TOOL,
             "samples": self.samples,
             "reference": self.reference,
-            "network": self.network,
-            "protocol": self.protocol,
-            "scores": self.scores,
+            "network": self.comparison.network,
+            "protocol": self.comparison.protocol.name,
+            "scores": self.comparison.scores,
             "floors": floors,
-            "warnings": self.warnings,
+            "warnings": self.comparison.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
         })
     }
 }

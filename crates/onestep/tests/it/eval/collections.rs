@@ -2,18 +2,14 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
 use onestep::Result;
-use onestep::data::{ImageShape, Pixels, Rounding, open};
+use onestep::data::{Pixels, Rounding, open};
 use onestep::eval::{
-    BLOCK, Collection, EvalError, FeatureNetwork, Generated, Images, Progress, Protocol, Stored, Subject,
-    collect,
+    BLOCK, Collection, EvalError, FeatureNetwork, Images, Judge, Keep, Protocol, Selection, Stored, Subject,
 };
-use onestep::model::{Architecture, NoiseRange, Preconditioned, Preconditioning, Weights};
-use onestep::noise::SamplingLevels;
-use onestep::sample::{Drawing, Plan, classes_of_seeds};
+use onestep::observer::{Event, Flow, Work};
 
-use super::{Quarters, small_unet};
+use super::{Quarters, small_model};
 use crate::data::{RGB8, picture};
 
 const N: usize = 3 * BLOCK + 10;
@@ -22,7 +18,11 @@ const N: usize = 3 * BLOCK + 10;
 struct Made;
 
 impl Images for Made {
-    fn pixels(&self, range: std::ops::Range<usize>) -> Result<Vec<Pixels>> {
+    fn n_images(&self) -> usize {
+        N
+    }
+
+    fn pixels(&self, range: std::ops::Range<usize>, _rounding: Rounding) -> Result<Vec<Pixels>> {
         Ok(range.map(|index| picture(RGB8, index as u32)).collect())
     }
 }
@@ -34,8 +34,12 @@ fn subject() -> Subject {
 /// The collection of some blocks.
 fn of_blocks(blocks: std::ops::Range<usize>, batch: usize) -> Collection {
     let mut collection = Collection::new(subject()).unwrap();
-    collect(&Made, &Quarters, &mut collection, blocks, batch, &mut |_, _| Ok(true)).unwrap();
+    assert!(judge(batch).collect(&Made, &mut collection, blocks, None, &mut ()).unwrap());
     collection
+}
+
+fn judge(batch: usize) -> Judge {
+    Judge::new().looking_with(Quarters).batch(batch)
 }
 
 #[test]
@@ -66,7 +70,7 @@ fn overlaps_gaps_and_strangers_are_named() {
     let other = Subject { images: "others".into(), ..subject() };
     let message = collection.merge(Collection::new(other).unwrap()).unwrap_err().to_string();
     assert!(message.contains("`images` is \"made\" here and \"others\" there"), "{message}");
-    let seen = Quarters.activations(&Made.pixels(0..64).unwrap()).unwrap();
+    let seen = Quarters.activations(&Made.pixels(0..64, Rounding::Edm).unwrap()).unwrap();
     assert!(collection.add(0, &seen).is_err() && collection.add(9, &seen).is_err());
     assert!(collection.add(3, &seen).is_err(), "64 images are not the 10 of the last block");
 }
@@ -81,20 +85,46 @@ fn a_collection_stopped_and_saved_goes_on_where_it_was() {
     for stop_after in 1..4 {
         let mut first = Collection::new(subject()).unwrap();
         let mut seen = 0;
-        collect(&Made, &Quarters, &mut first, 0..4, 64, &mut |progress, _| {
-            seen += usize::from(matches!(progress, Progress::Seen(_)));
-            Ok(seen < stop_after)
-        })
-        .unwrap();
+        let mut observer = |event: &Event| {
+            seen += 1;
+            let expected = Event::Progress { work: Work::Judging, done: seen * BLOCK, total: N };
+            assert_eq!(event, &expected);
+            if seen < stop_after { Flow::Continue } else { Flow::Stop }
+        };
+        // Written after every second block, and at the end.
+        let mut asked = 0;
+        let mut now = || {
+            asked += 1;
+            asked % 2 == 0
+        };
+        let keep = Some(Keep { file: &path("part"), now: &mut now });
+        assert!(!judge(64).collect(&Made, &mut first, 0..4, keep, &mut observer).unwrap());
         assert_eq!(first.n_done(), stop_after * BLOCK);
-        first.save(&path("part")).unwrap();
-        let mut again = Collection::load(&path("part")).unwrap();
+        assert_eq!(asked, stop_after);
+        let mut again = Collection::begin(subject(), Some(&path("part"))).unwrap();
         assert!(again == first);
-        collect(&Made, &Quarters, &mut again, 0..4, 64, &mut |_, _| Ok(true)).unwrap();
-        again.save(&path("part")).unwrap();
+        let keep = Some(Keep { file: &path("part"), now: &mut || false });
+        assert!(judge(64).collect(&Made, &mut again, 0..4, keep, &mut ()).unwrap());
         assert!(std::fs::read(path("part")).unwrap() == std::fs::read(path("whole")).unwrap());
     }
     assert!(Collection::is_in(&path("whole")) && !Collection::is_in(&path("absent")));
+    // A file that holds something else stays as it is.
+    for images in ["others", ""] {
+        let other = Subject { images: images.into(), ..subject() };
+        let refused = Collection::begin(other, Some(&path("whole"))).unwrap_err();
+        assert!(matches!(refused, EvalError::HoldsAnother { .. }), "{refused}");
+    }
+    // Mean and covariance alone are written when all is in, and not before.
+    let mut part = Collection::new(subject()).unwrap();
+    let mut keep_in_npz = |blocks| {
+        let file = path("moments.npz");
+        let keep = Some(Keep { file: &file, now: &mut || true });
+        let mut after_one = |_: &Event| if file.exists() { Flow::Continue } else { Flow::Stop };
+        let whole = judge(64).collect(&Made, &mut part, blocks, keep, &mut after_one).unwrap();
+        (whole, file.exists())
+    };
+    assert_eq!(keep_in_npz(0..4), (false, false));
+    assert_eq!(keep_in_npz(1..2), (true, true));
 }
 
 #[test]
@@ -149,33 +179,15 @@ fn damaged_and_foreign_files_are_refused() {
 /// A seed is an image: neither the batch it is drawn in nor the shard changes a bit of what is collected.
 #[test]
 fn generated_images_do_not_depend_on_batches_and_shards() {
-    let architecture = Architecture::Song(small_unet());
-    let network = architecture.build().unwrap();
-    let device = Device::flex();
-    let weights = Weights::initialize(network.parameters(), 1, &device);
-    let model = Preconditioned::new(network, weights, Preconditioning::Boundary, NoiseRange::default());
-    let plan = Plan::Multistep(SamplingLevels::new(vec![80.0, 2.5]).unwrap());
-    let seeds: Vec<u64> = (100..100 + BLOCK as u64 + 9).collect();
-    let [height, width, channels] = model.network().image();
-    let labels = classes_of_seeds(&seeds, model.network().n_classes());
+    let model = small_model();
+    let seeds = 100..100 + BLOCK as u64 + 9;
     let run = |batch, shards: &[std::ops::Range<usize>]| {
-        let images = Generated {
-            drawing: Drawing {
-                model: &model,
-                shape: ImageShape { height, width, channels },
-                plan: &plan,
-                seeds: &seeds,
-                labels: labels.as_deref(),
-                batch,
-                device: &device,
-            },
-            rounding: Rounding::Edm,
-        };
-        let subject = Subject::new(&Quarters, "drawn".into(), seeds.len(), &Protocol::ALL[0], 10);
+        let images = model.draw().seeds(seeds.clone()).levels(vec![80.0, 2.5]).batch(batch);
+        let subject = Subject::new(&Quarters, "drawn".into(), images.n_images(), &Protocol::ALL[0], 10);
         let mut merged = Collection::new(subject.clone()).unwrap();
         for blocks in shards {
             let mut part = Collection::new(subject.clone()).unwrap();
-            collect(&images, &Quarters, &mut part, blocks.clone(), batch, &mut |_, _| Ok(true)).unwrap();
+            judge(batch).collect(&images, &mut part, blocks.clone(), None, &mut ()).unwrap();
             merged.merge(part).unwrap();
         }
         assert!(merged.is_whole());
@@ -189,15 +201,26 @@ fn generated_images_do_not_depend_on_batches_and_shards() {
 /// Images of a data set come back as the bytes they were.
 #[test]
 fn stored_images_are_seen_as_they_are() {
-    let set =
-        open(&onestep::data::DataSpec { limit: Some(3), ..onestep::data::DataSpec::new("builtin:emoji") })
-            .unwrap();
-    let pixels = Stored { set: &*set, numbers: None }.pixels(0..3).unwrap();
+    let spec = onestep::data::DataSpec { limit: Some(3), ..onestep::data::DataSpec::new("builtin:emoji") };
+    let set = open(&spec).unwrap();
+    let pixels = set.pixels(0..3, Rounding::Truncate).unwrap();
     for (index, pixels) in pixels.iter().enumerate() {
         assert_eq!(pixels.values(), set.sample(index).unwrap().values);
     }
-    let some = Stored { set: &*set, numbers: Some(&[2, 0]) }.pixels(0..2).unwrap();
-    assert_eq!(some, [pixels[2].clone(), pixels[0].clone()]);
+    let stored = |selection| Stored::new(open(&spec).unwrap(), "three", selection);
+    let some = stored(Selection::Numbers(vec![2, 0])).unwrap();
+    assert_eq!(some.pixels(0..2, Rounding::Edm).unwrap(), [pixels[2].clone(), pixels[0].clone()]);
+    // What is chosen is there, and is told apart; the whole set is the same by any way.
+    let refused = |selection| stored(selection).err().map(|error| error.to_string());
+    assert_eq!(refused(Selection::First(4)).as_deref(), Some("three has 3 images, not 4"));
+    let beyond = Selection::Numbers(vec![0, 3]);
+    assert_eq!(refused(beyond).as_deref(), Some("three has no image 3: it has 3, numbered from 0"));
+    let identity = |images: &dyn Images| images.identity(Rounding::Edm).unwrap().expect("an identity");
+    assert!(identity(&some).contains(r#""images":"2,0""#), "{}", identity(&some));
+    assert_eq!(identity(&stored(Selection::All).unwrap()), identity(&set));
+    let points = open(&onestep::data::DataSpec::new("builtin:two-moons")).unwrap();
+    assert!(points.settled().err().is_some_and(|error| error.to_string().contains("holds points")));
+    assert!(Stored::new(points, "moons", Selection::All).is_err());
     let shape = onestep::data::ImageShape { height: 16, width: 16, channels: 1 };
     let every_byte = Pixels::new(shape, (0..=255).collect()).unwrap();
     assert_eq!(Pixels::from_values(&every_byte.values(), shape, Rounding::Edm).unwrap(), every_byte);

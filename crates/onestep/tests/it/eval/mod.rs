@@ -2,15 +2,19 @@
 
 mod collections;
 pub mod features;
+mod judge;
 mod likelihood;
 mod metrics;
 mod references;
 pub mod weight_rule;
 
+use burn::tensor::Device;
+use onestep::Model;
 use onestep::data::{ImageShape, Pixels};
 use onestep::eval::{Activations, BLOCK, EvalError, FeatureNetwork, Moments, Rows, Widths};
 
 use onestep::model::network::SongConfig;
+use onestep::model::{Architecture, ModelKind, NoiseRange, Preconditioned, Preconditioning, Weights};
 
 use crate::golden::Array;
 use crate::networks::small::small_song;
@@ -39,6 +43,15 @@ pub fn small_unet() -> SongConfig {
         augment_dim: 0,
         ..small_song()
     }
+}
+
+/// A model of those images that nobody has trained.
+pub fn small_model() -> Model {
+    let network = Architecture::Song(small_unet()).build().unwrap();
+    let device = Device::flex();
+    let weights = Weights::initialize(network.parameters(), 1, &device);
+    let model = Preconditioned::new(network, weights, Preconditioning::Boundary, NoiseRange::default());
+    Model::from_network(model, ModelKind::Consistency, &device)
 }
 
 /// A network that needs no training: the mean of each channel over each quarter of the image.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use onestep::data::{DataSpec, npz, open};
 use onestep::eval::reference::{self, Source};
 use onestep::eval::{
-    Collection, Divisor, EvalError, Metric, Protocol, Reference, Statistics, Stored, Subject, collect,
-    frechet_distance, score,
+    Collection, Divisor, EvalError, Judge, Metric, Protocol, Reference, Selection, Statistics, Stored,
+    Subject, frechet_distance, score,
 };
 
 use super::Quarters;
@@ -34,11 +34,12 @@ fn open_reference(path: &Path) -> Result<Source, EvalError> {
 fn emoji(range: std::ops::Range<usize>, kept: usize, protocol: &Protocol) -> Collection {
     let set = open(&DataSpec { limit: Some(range.end), ..DataSpec::new("builtin:emoji") }).unwrap();
     let numbers: Vec<u64> = range.clone().map(|number| number as u64).collect();
-    let images = Stored { set: &*set, numbers: Some(&numbers) };
+    let images = Stored::new(set, "emoji", Selection::Numbers(numbers)).unwrap();
     let subject = Subject::new(&Quarters, format!("{range:?}"), range.len(), protocol, kept);
     let mut collection = Collection::new(subject).unwrap();
     let blocks = 0..collection.subject().n_blocks();
-    collect(&images, &Quarters, &mut collection, blocks, 16, &mut |_, _| Ok(true)).unwrap();
+    let judge = Judge::new().looking_with(Quarters);
+    assert!(judge.collect(&images, &mut collection, blocks, None, &mut ()).unwrap());
     collection
 }
 
@@ -119,7 +120,7 @@ fn every_metric_says_what_it_lacks() {
     let (samples, other) = (emoji(0..200, 200, &protocol), emoji(200..500, 300, &protocol));
     let reference = Reference::collected(&other, &protocol).unwrap();
     let all = Metric::ALL.map(|(_, metric)| metric);
-    let scores = score(&all, &samples, &reference, &protocol).unwrap();
+    let scores = score(&all, &samples, &reference).unwrap();
     let named: Vec<&str> = scores.iter().map(|score| score.metric.as_str()).collect();
     assert_eq!(
         named,
@@ -143,9 +144,9 @@ fn every_metric_says_what_it_lacks() {
     assert!(scores[2].error.is_some() && scores[3].error.is_some() && scores[3].n_reference.is_none());
 
     // Equal sets are at no distance; halves of one set are nearer to each other than to another set.
-    let same = score(&[Metric::Frechet], &other, &reference, &protocol).unwrap();
+    let same = score(&[Metric::Frechet], &other, &reference).unwrap();
     assert!(same[0].value < 1e-9, "{same:?}");
-    assert!(reference.floor().unwrap().unwrap() < scores[0].value);
+    assert!(reference.floor().unwrap().unwrap().value < scores[0].value);
 
     let bare = Reference { rows: None, spatial: None, ..reference.clone() };
     for (metric, lacks) in [
@@ -153,14 +154,14 @@ fn every_metric_says_what_it_lacks() {
         (Metric::Kernel, "reference's images"),
         (Metric::PrecisionRecall, "reference's images"),
     ] {
-        let message = score(&[metric], &samples, &bare, &protocol).unwrap_err().to_string();
+        let message = score(&[metric], &samples, &bare).unwrap_err().to_string();
         assert!(message.contains(lacks), "{message}");
     }
-    let edm = Protocol::named("edm").unwrap();
-    let message = score(&[Metric::Frechet], &samples, &reference, &edm).unwrap_err().to_string();
+    let edm = Reference::collected(&other, &Protocol::named("edm").unwrap()).unwrap();
+    let message = score(&[Metric::Frechet], &samples, &edm).unwrap_err().to_string();
     assert!(message.contains("must be `plain`"), "{message}");
     let without_rows = emoji(0..200, 0, &protocol);
-    let message = score(&[Metric::Kernel], &without_rows, &reference, &protocol).unwrap_err().to_string();
+    let message = score(&[Metric::Kernel], &without_rows, &reference).unwrap_err().to_string();
     assert!(message.contains("samples' features"), "{message}");
 }
 

@@ -7,15 +7,20 @@ use onestep::checkpoint::save_model;
 use onestep::model::Denoiser;
 use safetensors::tensor::{Dtype, TensorView};
 
+use super::error::{Result, create_folder, write};
 use super::{Case, Subject};
-use crate::failure::{Failure, Outcome, code, io_failure};
 
 /// Writes `model.safetensors`, a model file as any other, and `case.safetensors` into a folder; returns their paths.
 ///
 /// The case holds `input` and `output` of the denoiser, `[batch, height, width, channels]`, the noise levels `sigma`,
 /// `[batch]`, and, for a class-conditional network, `labels`, `[batch]` as i64.
-pub fn dump(folder: &Path, subject: &Subject, case: &Case) -> Outcome<[PathBuf; 2]> {
-    std::fs::create_dir_all(folder).map_err(|error| io_failure("create the folder", folder, &error))?;
+///
+/// # Errors
+///
+/// [`BenchError::CreateFolder`](crate::BenchError::CreateFolder) and [`BenchError::Write`](crate::BenchError::Write), and
+/// whatever the model returns.
+pub fn dump(folder: &Path, subject: &Subject, case: &Case) -> Result<[PathBuf; 2]> {
+    create_folder(folder)?;
     let files = ["model.safetensors", "case.safetensors"].map(|name| folder.join(name));
     save_model(&files[0], &subject.header, subject.model.weights())?;
     let output = subject.model.denoise(case.noisy.clone(), &case.sigma, &case.batch.condition)?;
@@ -31,15 +36,17 @@ pub fn dump(folder: &Path, subject: &Subject, case: &Case) -> Outcome<[PathBuf; 
         let labels = labels.iter().flat_map(|&label| (label as i64).to_le_bytes()).collect();
         arrays.push(("labels", Dtype::I64, batch, labels));
     }
-    let views = arrays.iter().map(|(name, dtype, shape, bytes)| {
-        TensorView::new(*dtype, shape.clone(), bytes).map(|view| (*name, view))
-    });
-    let case = views
-        .collect::<Result<Vec<_>, _>>()
-        .and_then(|views| safetensors::serialize(views, None))
-        .map_err(|error| Failure::new(code::INTERNAL, format!("the case has no file form: {error}")))?;
-    std::fs::write(&files[1], case).map_err(|error| io_failure("write", &files[1], &error))?;
+    write_arrays(&files[1], &arrays)?;
     Ok(files)
+}
+
+/// Writes arrays into a safetensors file.
+pub(crate) fn write_arrays(path: &Path, arrays: &[(impl AsRef<str>, Dtype, Vec<usize>, Vec<u8>)]) -> Result {
+    let views = arrays.iter().map(|(name, dtype, shape, bytes)| {
+        TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_ref(), view))
+    });
+    let views = views.collect::<Result<Vec<_>, _>>()?;
+    write(path, &safetensors::serialize(views, None)?)
 }
 
 fn bytes(tensor: Tensor<4>) -> Vec<u8> {

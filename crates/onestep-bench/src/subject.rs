@@ -1,16 +1,12 @@
 //! What is measured: a network by name, recipe or file, with weights and a way to train it.
 
-use std::path::Path;
-
 use burn::tensor::Device;
 use onestep::checkpoint::{Format, ModelHeader};
 use onestep::model::{Init, ParameterSpec, Preconditioned, Weights};
 use onestep::train::{Noise, Objective, Recipe, Start, builtin_recipe};
-use onestep::{Model, OpenOptions};
+use onestep::{Model, Origin};
 
-use crate::commands::recipe::read;
-use crate::failure::{Failure, Outcome, code};
-use crate::model;
+use crate::{BenchError, Result};
 
 /// Networks of the literature by name: the built-in recipe that holds them, and what is different.
 pub const NETWORKS: &[(&str, &str, &[&str])] = &[
@@ -41,21 +37,34 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Finds a network by its name, its recipe or its file.
-    pub fn open(name: &str, settings: &[String], batch: usize, device: &Device) -> Outcome<Self> {
-        let known = NETWORKS.iter().find(|(known, ..)| *known == name);
-        let path = Path::new(name);
-        let (recipe, settings) = match known {
-            Some((_, recipe, own)) => {
-                let own = own.iter().map(|&setting| setting.to_string());
-                (Recipe::parse(builtin_recipe(recipe)?, &[])?, own.chain(settings.iter().cloned()).collect())
-            }
-            None if name.ends_with(".safetensors") || (path.exists() && !name.ends_with(".toml")) => {
-                return Self::from_file(path, settings, batch, device);
-            }
-            None => (read(name, &[])?, settings.to_vec()),
+    /// A network of the literature; none if the name is none of [`NETWORKS`].
+    ///
+    /// # Errors
+    ///
+    /// [`RecipeError`](onestep::train::RecipeError) for settings that the recipe does not have.
+    pub fn named(name: &str, settings: &[String], batch: usize, device: &Device) -> Result<Option<Self>> {
+        let Some((_, recipe, own)) = NETWORKS.iter().find(|(known, ..)| *known == name) else {
+            return Ok(None);
         };
-        let recipe = trainable(recipe, &settings, batch)?;
+        let own = own.iter().map(|&setting| setting.to_string());
+        let settings: Vec<String> = own.chain(settings.iter().cloned()).collect();
+        let recipe = Recipe::parse(builtin_recipe(recipe)?, &[])?;
+        Self::of_recipe(name, recipe, &settings, batch, device).map(Some)
+    }
+
+    /// The network of a recipe.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::named`], and whatever building the network meets.
+    pub fn of_recipe(
+        name: &str,
+        recipe: Recipe,
+        settings: &[String],
+        batch: usize,
+        device: &Device,
+    ) -> Result<Self> {
+        let recipe = trainable(recipe, settings, batch)?;
         let network = recipe.network.build()?;
         let weights = lively(network.parameters(), device);
         let header = header(&recipe);
@@ -63,10 +72,15 @@ impl Subject {
         Ok(Self { name: name.into(), recipe, model, header })
     }
 
-    /// A model's file says nothing about its training; it gets that of the small built-in recipe.
-    fn from_file(path: &Path, settings: &[String], batch: usize, device: &Device) -> Outcome<Self> {
-        let opened = model::open(path, &OpenOptions::default().device(device))?;
-        let header = model::origin(&opened)?.header.clone();
+    /// A model of a file, which says nothing about its training; it gets that of the small built-in recipe.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::named`]; [`BenchError::NoNetwork`] for a denoiser of one's own.
+    pub fn of_model(name: &str, opened: &Model, settings: &[String], batch: usize) -> Result<Self> {
+        let (Some(Origin { header, .. }), Some(model)) = (opened.origin(), opened.network()) else {
+            return Err(BenchError::NoNetwork { name: name.into() });
+        };
         let mut recipe = Recipe::parse(builtin_recipe("emoji-edm")?, &[])?;
         recipe.network = header.architecture.clone();
         recipe.noise = Noise {
@@ -76,12 +90,12 @@ impl Subject {
             rho: header.rho,
         };
         let recipe = trainable(recipe, settings, batch)?;
-        Ok(Self { name: path.display().to_string(), recipe, model: network_of(&opened)?, header })
+        Ok(Self { name: name.into(), recipe, model: model.clone(), header: header.clone() })
     }
 }
 
 /// A recipe of the same network that needs no teacher and takes its batch in one piece.
-fn trainable(mut recipe: Recipe, settings: &[String], batch: usize) -> Outcome<Recipe> {
+fn trainable(mut recipe: Recipe, settings: &[String], batch: usize) -> Result<Recipe> {
     if !matches!(recipe.objective, Objective::Denoising(_)) {
         recipe.objective = Objective::Denoising(Default::default());
     }
@@ -110,16 +124,10 @@ fn header(recipe: &Recipe) -> ModelHeader {
         data: "random weights".into(),
         images_seen: 0,
         step: 0,
-        tool: concat!("onestep ", env!("CARGO_PKG_VERSION")).into(),
+        tool: onestep::TOOL.into(),
         sampling_levels: None,
         task_levels: Default::default(),
     }
-}
-
-/// The network of a model that came from a file.
-fn network_of(model: &Model) -> Outcome<Preconditioned> {
-    let network = model.network().cloned();
-    network.ok_or_else(|| Failure::new(code::INTERNAL, "a model without a network"))
 }
 
 /// Random weights, the same on every run, in which no layer is switched off: those that start at zero for the sake of

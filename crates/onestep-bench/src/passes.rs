@@ -15,7 +15,7 @@ use super::Subject;
 use super::images::RandomImages;
 use super::rows::{self, Row};
 use super::timing::{Timing, repeat};
-use crate::failure::Outcome;
+use crate::{BenchError, Result};
 
 /// Timed runs at least, however slow.
 const LEAST: usize = 3;
@@ -48,7 +48,11 @@ pub struct Case {
 
 impl Case {
     /// So many images for a network, the same on every run.
-    pub fn new(subject: &Subject, batch: usize, device: &Device) -> Outcome<Self> {
+    ///
+    /// # Errors
+    ///
+    /// None that were seen: the images are made here.
+    pub fn new(subject: &Subject, batch: usize, device: &Device) -> Result<Self> {
         let network = subject.model.network();
         let images = RandomImages::new(network.image(), network.n_classes());
         let (mut clean, mut noise, mut labels) = (Vec::new(), Vec::new(), Vec::new());
@@ -72,7 +76,11 @@ impl Case {
 }
 
 /// One evaluation, without gradients.
-pub fn forward(subject: &Subject, case: &Case, seconds: f64) -> Outcome<Measured> {
+///
+/// # Errors
+///
+/// Whatever the model returns.
+pub fn forward(subject: &Subject, case: &Case, seconds: f64) -> Result<Measured> {
     measure(
         seconds,
         || Ok(case.noisy.clone()),
@@ -84,7 +92,11 @@ pub fn forward(subject: &Subject, case: &Case, seconds: f64) -> Outcome<Measured
 }
 
 /// The gradient of the denoising loss by every parameter; the evaluation before it is not counted.
-pub fn backward(subject: &Subject, case: &Case, seconds: f64) -> Outcome<Measured> {
+///
+/// # Errors
+///
+/// Whatever the model returns.
+pub fn backward(subject: &Subject, case: &Case, seconds: f64) -> Result<Measured> {
     let sigma_data = subject.model.range().sigma_data;
     measure(
         seconds,
@@ -104,7 +116,11 @@ pub fn backward(subject: &Subject, case: &Case, seconds: f64) -> Outcome<Measure
 }
 
 /// A training step as `train` makes it, on random images.
-pub fn step(subject: &Subject, seconds: f64, device: &Device) -> Outcome<Measured> {
+///
+/// # Errors
+///
+/// Whatever the trainer meets.
+pub fn step(subject: &Subject, seconds: f64, device: &Device) -> Result<Measured> {
     let network = subject.model.network();
     let images = RandomImages::new(network.image(), network.n_classes());
     let mut trainer = Trainer::new(subject.recipe.clone(), Box::new(images), None, device)?;
@@ -119,15 +135,19 @@ pub fn step(subject: &Subject, seconds: f64, device: &Device) -> Outcome<Measure
 }
 
 /// Runs `work` for so many seconds after a run to warm up, then again with the operators recorded.
+///
+/// # Errors
+///
+/// Those of `prepare` and of `work`.
 pub fn measure<P>(
     seconds: f64,
-    mut prepare: impl FnMut() -> Outcome<P>,
-    mut work: impl FnMut(P) -> Outcome,
-) -> Outcome<Measured> {
+    mut prepare: impl FnMut() -> Result<P>,
+    mut work: impl FnMut(P) -> Result,
+) -> Result<Measured> {
     let mut timed = |prepared| {
         let started = Instant::now();
         work(prepared)?;
-        Outcome::Ok(started.elapsed().as_secs_f64())
+        Ok::<_, BenchError>(started.elapsed().as_secs_f64())
     };
     timed(prepare()?)?;
     let runs = repeat(seconds, LEAST, || timed(prepare()?))?;
@@ -136,7 +156,7 @@ pub fn measure<P>(
         let prepared = prepare()?;
         let (total, entries) = profile::record(|| timed(prepared));
         recorded.push((total?, entries));
-        Outcome::Ok(0.0)
+        Ok::<_, BenchError>(0.0)
     })?;
     recorded.sort_by(|(a, _), (b, _)| a.total_cmp(b));
     let (profiled_seconds, entries) = recorded.swap_remove(recorded.len() / 2);
@@ -146,7 +166,11 @@ pub fn measure<P>(
 }
 
 /// Nominal floating-point operations of one evaluation, which also warms everything up.
-pub fn flop_forward(subject: &Subject, case: &Case) -> Outcome<f64> {
+///
+/// # Errors
+///
+/// Whatever the model returns.
+pub fn flop_forward(subject: &Subject, case: &Case) -> Result<f64> {
     let (outcome, entries) =
         profile::record(|| subject.model.denoise(case.noisy.clone(), &case.sigma, &case.batch.condition));
     outcome?;

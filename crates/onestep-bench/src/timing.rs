@@ -36,6 +36,10 @@ impl Timing {
 }
 
 /// Runs `body`, which says how long it took, for at least `seconds` and `least` times.
+///
+/// # Errors
+///
+/// The first of the body.
 pub fn repeat<E>(
     seconds: f64,
     least: usize,

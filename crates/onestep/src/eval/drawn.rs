@@ -1,0 +1,78 @@
+//! Images drawn from a model as they are needed, one a seed: a seed is an image, whatever is drawn beside it.
+
+use std::ops::Range;
+
+use serde_json::json;
+
+use super::images::{Images, check_images, number_ranges};
+use crate::data::{Pixels, Rounding};
+use crate::model::Precision;
+use crate::sample::{classes_of_seeds, generate};
+use crate::{DefiniteDraw, Draw, Result, digest};
+
+/// What a drawing would draw; what it leaves open is decided once, when judging begins.
+impl Images for Draw<'_> {
+    fn n_images(&self) -> usize {
+        self.n_seeds()
+    }
+
+    fn pixels(&self, range: Range<usize>, rounding: Rounding) -> Result<Vec<Pixels>> {
+        self.clone().definite()?.pixels(range, rounding)
+    }
+
+    fn identity(&self, rounding: Rounding) -> Result<Option<String>> {
+        self.clone().definite()?.identity(rounding)
+    }
+
+    fn settled(&self) -> Result<Option<Box<dyn Images + '_>>> {
+        let definite = self.clone().definite()?;
+        definite.settled()?;
+        Ok(Some(Box::new(definite)))
+    }
+}
+
+/// What the drawing draws. A model that is of no file has no identity.
+impl Images for DefiniteDraw<'_> {
+    fn n_images(&self) -> usize {
+        self.seeds().len()
+    }
+
+    fn pixels(&self, range: Range<usize>, rounding: Rounding) -> Result<Vec<Pixels>> {
+        let samples = generate(&self.drawing().part(range), &mut ())?;
+        Ok(samples.pixels(rounding)?.into_iter().map(Pixels::into_rgb).collect())
+    }
+
+    fn identity(&self, rounding: Rounding) -> Result<Option<String>> {
+        let (Some(origin), Some(network)) = (self.model().origin(), self.model().network()) else {
+            return Ok(None);
+        };
+        let precision = match network.weights().precision() {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+        };
+        // Classes that follow from the seeds say nothing new.
+        let own = classes_of_seeds(self.seeds(), self.model().n_classes());
+        let classes =
+            self.classes().filter(|&classes| Some(classes) != own.as_deref()).map(digest_of_classes);
+        let identity = json!({
+            "model_sha256": origin.sha256,
+            "sampling": self.settings(),
+            "precision": precision,
+            "seeds": number_ranges(self.seeds()),
+            "classes": classes,
+            "rounding": rounding,
+        });
+        Ok(Some(identity.to_string()))
+    }
+
+    fn settled(&self) -> Result<Option<Box<dyn Images + '_>>> {
+        check_images("this model", self.model().shape().channels)?;
+        Ok(None)
+    }
+}
+
+/// SHA-256 of `[0, 3, 1]`: one class an image.
+fn digest_of_classes(classes: &[usize]) -> String {
+    let classes: Vec<String> = classes.iter().map(usize::to_string).collect();
+    digest::hex(format!("[{}]", classes.join(", ")).as_bytes())
+}
