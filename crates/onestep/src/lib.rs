@@ -4,39 +4,65 @@
 //! model (Song, Dhariwal, Chen and Sutskever 2023, arXiv:2303.01469) is a network that jumps from any point of
 //! such a path to its end: one evaluation makes an image, further ones make it better.
 //!
+//! ```no_run
+//! use onestep::prelude::*;
+//!
+//! let model = onestep::open("runs/emoji-cd")?;
+//! model.draw().seeds(0..64).run()?.grid(8).save("grid.png")?;
+//!
+//! let job = Job::inpaint(Picture::open("photo.png")?, Picture::open("mask.png")?);
+//! model.edit(job).candidates(6).run()?.grid(3)?.save("filled.png")?;
+//! # Ok::<(), onestep::Error>(())
+//! ```
+//!
+//! Training begins with [`train::Run`], judging with [`eval::frechet`]. What lies behind that door:
+//!
 //! 1. [`noise`] says how noisy: levels, how they change over a run, where random numbers come from.
 //! 2. [`model`] puts a network, its weights and its preconditioning together into a [`model::Denoiser`].
 //! 3. [`objective`] and [`train`] teach it, from a diffusion model or from images alone.
-//! 4. [`sample`] draws from it.
-//! 5. [`edit`] lets it change images: fill in, color, enlarge, redraw, clean, blend.
-//! 6. [`eval`] judges what was drawn.
+//! 4. [`checkpoint`] keeps it in files, and [`Model`] opens it again.
+//! 5. [`sample`] draws from it.
+//! 6. [`edit`] lets it change images: fill in, color, enlarge, redraw, clean, blend.
+//! 7. [`eval`] judges what was drawn.
+//! 8. [`observer`] watches all of it, and can stop it.
 //!
 //! The library never prints, never reads the clock and never opens a socket; every random number has a place
 //! ([`noise::Stream`]) and is the same on every run.
 //!
+//! # Features
+//!
+//! All on by default. Without any, models are opened, drawn from and edited with.
+//!
+//! - `train`: recipes, runs, training methods, optimizers.
+//! - `eval`: feature networks, metrics, protocols, likelihood.
+//! - `formats`: data sets in archives, pictures other than PNG, weights of PyTorch; `train` and `eval` bring it along.
+//! - `builtin`: the emoji, the feature network and the perceptual network that come with the library.
+//! - `vulkan`, `metal`, `webgpu`, `cuda`, `rocm`: GPU runtimes, off by default.
+//!
 //! # Examples
 //!
-//! Sampling a distribution whose consistency function is known exactly:
+//! Drawing from a distribution whose denoiser is known exactly:
 //!
 //! ```
-//! use burn::tensor::Device;
-//! use onestep::model::{Condition, GaussianMixture};
-//! use onestep::noise::{SamplingLevels, SeedNoise};
-//! use onestep::sample::{OdeOptions, Request, sample_ode};
+//! use onestep::prelude::*;
+//! use onestep::model::GaussianMixture;
 //!
 //! let data = GaussianMixture::single(vec![0.3, -0.2], 0.5, 0.002)?;
-//! let levels = SamplingLevels::karras(18, 0.002, 80.0, 7.0)?;
-//! let request = Request {
-//!     shape: [4, 1, 1, 2],
-//!     condition: &Condition::default(),
-//!     clamp: false,
-//!     device: &Device::flex(),
-//!     on_estimate: &mut |_| true,
-//! };
-//! let points = sample_ode(&data, &levels, &OdeOptions::default(), &mut SeedNoise::new(&[0, 1, 2, 3]), request)?;
-//! assert_eq!(points.dims(), [4, 1, 1, 2]);
+//! let shape = ImageShape { height: 1, width: 1, channels: 2 };
+//! let model = Model::from_denoiser(data, shape, SamplingProfile::diffusion(NoiseRange::default()));
+//! let points = model.draw().seeds(0..4).run()?;
+//! assert_eq!(points.values.len(), 4 * 2);
 //! # Ok::<(), onestep::Error>(())
 //! ```
+#![cfg_attr(
+    not(all(feature = "train", feature = "eval", feature = "builtin")),
+    allow(
+        dead_code,
+        unused_imports,
+        rustdoc::broken_intra_doc_links,
+        reason = "a smaller build leaves out what calls them"
+    )
+)]
 
 pub mod arrays;
 pub mod checkpoint;
