@@ -2,12 +2,14 @@
 
 use onestep::checkpoint::{Format, ModelHeader, save_model};
 use onestep::data::{DataSpec, Pixels, Rounding, open};
+use onestep::eval::curve::CurveSettings;
 use onestep::eval::{
     Activations, Collection, EvalError, FeatureNetwork, FrechetReference, Images, Judge, Made, Metric,
     Protocol, Reference, Selection, Side, Stored, Widths, frechet, number_ranges, reference,
 };
 use onestep::model::Architecture;
 use onestep::observer::{Event, Flow};
+use onestep::sample::{Sampler, SamplingProfile};
 use onestep::{Model, OpenOptions};
 
 use super::{Quarters, small_model, small_unet};
@@ -209,4 +211,31 @@ fn numbers_are_written_as_ranges() {
     assert_eq!(number_ranges(&[3, 17, 20, 21, 22]), "3,17,20-22");
     assert_eq!(number_ranges(&[5, 6, 5, 6]), "5-6,5-6");
     assert_eq!((number_ranges(&[]).as_str(), number_ranges(&[9, 3]).as_str()), ("", "9,3"));
+}
+
+/// A curve has the points that are for each model's kind, and whatever changes a point changes its file.
+#[test]
+fn a_curve_asks_of_a_model_what_it_can() {
+    let settings = CurveSettings {
+        steps: vec![1, 4],
+        ode_levels: vec![3],
+        samplers: vec![Sampler::Heun, Sampler::Euler],
+    };
+    let consistency = small_model();
+    let noise = consistency.range();
+    let diffusion = Model::from_fn(consistency.shape(), SamplingProfile::diffusion(noise), |noisy, _| noisy);
+    let points = |model| -> Vec<_> {
+        settings.points(model).iter().map(|point| (point.sampler, point.steps)).collect()
+    };
+    assert_eq!(points(&consistency), [(Sampler::Multistep, 1), (Sampler::Multistep, 4)]);
+    assert_eq!(points(&diffusion), [(Sampler::Heun, 3), (Sampler::Euler, 3)]);
+    let nfe = |model| -> Vec<usize> {
+        settings.points(model).iter().map(|point| point.draw().definite().unwrap().nfe()).collect()
+    };
+    assert_eq!((nfe(&consistency), nfe(&diffusion)), (vec![1, 4], vec![5, 3]));
+    let judge = Judge::new().looking_with(Quarters);
+    let point = settings.points(&consistency)[1];
+    let file = |n| point.file_name(&judge.subject(&point.draw().seeds(0..n)).unwrap());
+    assert!(file(7).starts_with("multistep-4-") && file(7).ends_with(".safetensors"), "{}", file(7));
+    assert_ne!(file(7), file(8));
 }

@@ -1,14 +1,19 @@
 //! Likelihoods: against Gaussians, whose density is known, and against the exact trace.
 
 use burn::tensor::Device;
-use onestep::data::Pixels;
-use onestep::eval::{LikelihoodOptions, Trace, bits_per_dimension, log_density};
+use onestep::Model;
+use onestep::data::{DataSpec, ImageShape, Pixels, Rounding, open};
+use onestep::eval::{
+    EvalError, LikelihoodOptions, Trace, bits_per_dimension, likelihood, likelihood_spec, log_density,
+};
 use onestep::model::{
     Architecture, Component, Condition, GaussianMixture, NoiseRange, Preconditioned, Preconditioning, Weights,
 };
 use onestep::noise::{Purpose, Stream};
+use onestep::observer::{Event, Flow};
+use onestep::sample::SamplingProfile;
 
-use super::small_unet;
+use super::{small_model, small_unet};
 use crate::data::{RGB8, picture};
 
 /// ln of the density of N(mean, std²) in each coordinate.
@@ -165,4 +170,40 @@ fn wrong_options_are_refused() {
     assert!(
         log_density(&model, vec![0.0; 3], [1, 1, 1, 2], &[0], &condition, &good, &Device::flex()).is_err()
     );
+}
+
+/// A set's likelihood is that of its images, in any batch; whoever watches can stop and keeps what is done.
+#[test]
+fn the_likelihood_of_a_set_is_that_of_its_images() {
+    let shape = ImageShape { height: 4, width: 4, channels: 3 };
+    let mixture = GaussianMixture::single(vec![0.1; shape.n_values()], 0.5, 0.002).unwrap();
+    let model =
+        Model::from_denoiser(mixture.clone(), shape, SamplingProfile::diffusion(NoiseRange::default()));
+    let options = LikelihoodOptions { n_steps: 3, ..LikelihoodOptions::of(&model).unwrap() };
+    let spec =
+        likelihood_spec(&model, DataSpec { limit: Some(5), ..DataSpec::new("builtin:emoji") }).unwrap();
+    let set = open(&spec).unwrap();
+    let found = likelihood(&model, &*set, &options, 2, &mut ()).unwrap();
+    let images: Vec<Pixels> = (0..5)
+        .map(|index| Pixels::from_values(&set.sample(index).unwrap().values, shape, Rounding::Edm).unwrap())
+        .collect();
+    let (numbers, condition) = ([0, 1, 2, 3, 4], Condition::default());
+    let each =
+        bits_per_dimension(&mixture, &images, &numbers, &condition, &options, &Device::flex()).unwrap();
+    assert_eq!((&found.each, found.nfe, found.is_whole()), (&each, 12, true));
+    assert!((found.mean() - each.iter().sum::<f64>() / 5.0).abs() < 1e-12);
+    let variance = each.iter().map(|bits| (bits - found.mean()).powi(2)).sum::<f64>() / 4.0;
+    assert!((found.standard_error() - (variance / 5.0).sqrt()).abs() < 1e-12);
+
+    let mut stop = |event: &Event| {
+        if matches!(event, Event::Progress { done: 4, total: 5, .. }) { Flow::Stop } else { Flow::Continue }
+    };
+    let stopped = likelihood(&model, &*set, &options, 2, &mut stop).unwrap();
+    assert_eq!((stopped.each.as_slice(), stopped.is_whole()), (&each[..4], false));
+
+    assert!(matches!(LikelihoodOptions::of(&small_model()), Err(EvalError::NoOde)));
+    let wide = ImageShape { width: 8, ..shape };
+    let wide = Model::from_denoiser(mixture, wide, SamplingProfile::diffusion(NoiseRange::default()));
+    let refused = likelihood_spec(&wide, DataSpec::new("builtin:emoji")).unwrap_err();
+    assert!(refused.to_string().contains("draws 8x4"), "{refused}");
 }
