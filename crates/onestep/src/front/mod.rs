@@ -6,6 +6,7 @@
 //! 3. [`Model::edit`] edits with it, and an [`EditRecord`] makes the same pictures again.
 //! 4. [`Model::search_levels`] seeks the noise levels that suit it.
 
+mod definite_edits;
 mod draw;
 mod edit;
 mod edit_record;
@@ -13,8 +14,9 @@ mod model;
 mod open;
 mod search;
 
+pub use definite_edits::{DefiniteEdits, Edited};
 pub use draw::{DefiniteDraw, Draw};
-pub use edit::{DefiniteEdits, Edited, Edits};
+pub use edit::Edits;
 pub use edit_record::{EditRecord, ModelFile, ReopenedEdit};
 pub use model::{Model, Origin};
 pub use open::{OpenOptions, open};
