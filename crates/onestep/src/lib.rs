@@ -54,6 +54,7 @@ mod pickle;
 pub mod sample;
 pub mod solver;
 pub mod train;
+pub mod vision;
 
 pub use error::{Error, Result};
 

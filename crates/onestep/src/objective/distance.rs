@@ -5,9 +5,8 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::perceptual::{
-    PerceptualError, PerceptualKind, PerceptualNetwork, Pooling, Trunk, WeightFiles, open,
-};
+use crate::perceptual::{PerceptualKind, PerceptualNetwork, Pooling, Trunk, WeightFiles, open};
+use crate::vision::VisionError;
 
 /// Images from this height and width on go to LPIPS as they are.
 const LARGE: usize = 256;
@@ -81,7 +80,7 @@ impl Distance {
     /// # Errors
     ///
     /// As [`open`]: weights that are missing or unfit.
-    pub fn load(self, files: &WeightFiles, device: &Device) -> Result<LoadedDistance, PerceptualError> {
+    pub fn load(self, files: &WeightFiles, device: &Device) -> Result<LoadedDistance, VisionError> {
         let network = match self.perceptual() {
             Some(kind) => Some(Arc::new(open(kind, files, device)?)),
             None => None,

@@ -5,8 +5,7 @@ use std::fmt;
 use onestep_kernels::{Conv2dOptions, Pool};
 use serde::{Deserialize, Serialize};
 
-/// The filter of shift-tolerant LPIPS.
-pub(super) const BLUR: [f32; 3] = [1.0, 2.0, 1.0];
+use crate::vision::BLUR;
 
 /// Which classifier looks at the images.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

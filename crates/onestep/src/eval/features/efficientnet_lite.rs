@@ -3,14 +3,13 @@
 use burn::tensor::{Device, Tensor};
 use onestep_kernels::{Conv2dOptions, DepthwiseOptions, Rectifier};
 
-use super::layers::{
-    Affine, Arrays, Conv, Depthwise, Linear, batch, check_images, global_mean, weights_digest,
-};
+use super::images::{batch, check_images};
 use super::{Activations, FeatureNetwork, Resize, Widths};
+use crate::arrays::NamedArrays;
 use crate::data::Pixels;
 use crate::eval::EvalError;
-use crate::interop::{NamedArrays, parse_safetensors};
 use crate::model::ModelError;
+use crate::vision::{Arrays, Conv, Depthwise, Linear, builtin, digest, global_mean};
 
 /// Weights of EfficientNet-Lite0 (Apache-2.0, see NOTICE), in half precision, batch norms multiplied in.
 const WEIGHTS: &[u8] = include_bytes!("../../../../../assets/features/efficientnet-lite0.safetensors");
@@ -68,17 +67,14 @@ impl EfficientNetLite0 {
     ///
     /// # Errors
     ///
-    /// [`EvalError::Weights`], [`EvalError::Network`]: not with a library that was built whole.
+    /// [`EvalError::Vision`]: not with a library that was built whole.
     pub fn builtin(device: &Device) -> Result<Self, EvalError> {
-        let name = "builtin:effnet-lite0";
-        let named = parse_safetensors(WEIGHTS, name)?;
-        Self::from_named(named, device).map_err(|source| EvalError::Network { name: name.into(), source })
+        Ok(builtin("builtin:effnet-lite0", WEIGHTS, |named| Self::from_named(named, device))?)
     }
 
     /// Puts the network together from convolutions with biases, in PyTorch's layout.
     fn from_named(named: NamedArrays, device: &Device) -> Result<Self, ModelError> {
-        let all = named.iter().map(|(name, (_, values))| (name.as_str(), values.as_slice()));
-        let digest = weights_digest(all);
+        let digest = digest(&named);
         let mut parts = Parts { arrays: Arrays::new(named), device };
         let mut size = SIZE;
         let stem = parts.conv("_conv_stem", [32, 3, 3, 3], (same(3, 2, &mut size), Rectifier::Relu6))?;
@@ -154,20 +150,13 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn with_bias(&mut self, name: &str, shape: &[usize]) -> Result<(Vec<f32>, Affine), ModelError> {
-        let weight = self.arrays.take(&format!("{name}.weight"), shape)?;
-        let bias = self.arrays.take(&format!("{name}.bias"), &shape[..1])?;
-        Ok((weight, Affine::bias(&bias)))
-    }
-
     fn conv(
         &mut self,
         name: &str,
         shape: [usize; 4],
         how: (Conv2dOptions, Rectifier),
     ) -> Result<Conv, ModelError> {
-        let (weight, bias) = self.with_bias(name, &shape)?;
-        Ok(Conv::new(&weight, shape, &bias, how, self.device))
+        self.arrays.conv(name, shape, how, self.device)
     }
 
     fn block(
@@ -185,7 +174,7 @@ impl Parts<'_> {
                 Some(self.conv(&name("_expand_conv"), [wide, inputs, 1, 1], (pointwise, Rectifier::Relu6))?)
             }
         };
-        let (weight, bias) = self.with_bias(&name("_depthwise_conv"), &[wide, 1, kernel, kernel])?;
+        let (weight, bias) = self.arrays.with_bias(&name("_depthwise_conv"), &[wide, 1, kernel, kernel])?;
         let options = DepthwiseOptions { conv, rectifier: Rectifier::Relu6 };
         let depthwise = Depthwise::new(&weight, [wide, kernel], &bias, options, self.device);
         let narrow = [outputs, wide, 1, 1];

@@ -5,9 +5,8 @@
 
 mod cifar_resnet;
 mod efficientnet_lite;
+mod images;
 mod inception;
-mod inception_names;
-mod layers;
 mod open;
 mod resize;
 
