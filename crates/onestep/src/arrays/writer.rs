@@ -45,7 +45,7 @@ struct Entry<'a> {
     data_offsets: [u64; 2],
 }
 
-/// The same by the alphabet.
+/// What the header says of a tensor, by the alphabet.
 #[derive(Serialize)]
 struct SortedEntry<'a> {
     data_offsets: [u64; 2],

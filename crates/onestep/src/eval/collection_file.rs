@@ -38,6 +38,16 @@ struct Header {
     sha256: String,
 }
 
+impl Header {
+    fn parse(metadata: &str) -> Result<Self, String> {
+        let header: Self = serde_json::from_str(metadata).map_err(|_| NO_STATISTICS.to_owned())?;
+        if header.statistics != VERSION {
+            return Err(format!("these statistics have the layout {}, {VERSION} is read", header.statistics));
+        }
+        Ok(header)
+    }
+}
+
 /// Version of the layout.
 const VERSION: u32 = 1;
 
@@ -48,7 +58,7 @@ const RULES: Rules = Rules { elements: &[Element::I64, Element::F32], ..Rules::O
 const NO_STATISTICS: &str = "this file holds no statistics; `onestep eval` writes them with --stats-out";
 
 impl Collection {
-    /// Writes everything into a file, whole or not at all.
+    /// Writes the collection into a file, whole or not at all.
     ///
     /// # Errors
     ///
@@ -75,7 +85,7 @@ impl Collection {
         Ok(write_whole(path, |file| write(file))?)
     }
 
-    /// Whether a file is one of these, by its beginning.
+    /// Whether a file holds a collection, by its beginning.
     pub fn is_in(path: &Path) -> bool {
         let start = std::fs::File::open(path).and_then(|file| {
             let mut start = Vec::new();
@@ -96,17 +106,16 @@ impl Collection {
         let file = File::open(path).map_err(read_failed)?;
         let length = file.metadata().map_err(read_failed)?.len();
         let bad = |reason| EvalError::File { path: path.to_path_buf(), reason };
-        let opened = TensorFile::open(file, length, RULES);
-        let (metadata, arrays) = opened
-            .and_then(|file| Ok((file.metadata().to_owned(), file.read_raw()?)))
-            .map_err(|error| match error {
+        let named = |error| match error {
             TensorFileError::Io(source) => read_failed(source).into(),
             TensorFileError::NotOurs
             | TensorFileError::BadHeader { .. }
             | TensorFileError::HeaderTooLarge { .. } => bad(NO_STATISTICS.to_owned()),
             damage => bad(format!("the file is damaged ({damage})")),
-        })?;
-        parse(&metadata, arrays).map_err(bad)
+        };
+        let file = TensorFile::open(file, length, RULES).map_err(named)?;
+        let header = Header::parse(file.metadata()).map_err(bad)?;
+        restored(header, file.read_raw().map_err(named)?).map_err(bad)
     }
 
     /// The moments by name, in the order of the header's counts.
@@ -172,11 +181,7 @@ impl Arrays {
 }
 
 /// The collection that a file's header and arrays, in the order of the file, tell of.
-fn parse(metadata: &str, arrays: Vec<RawArray>) -> Result<Collection, String> {
-    let header: Header = serde_json::from_str(metadata).map_err(|_| NO_STATISTICS.to_owned())?;
-    if header.statistics != VERSION {
-        return Err(format!("these statistics have the layout {}, {VERSION} is read", header.statistics));
-    }
+fn restored(header: Header, arrays: Vec<RawArray>) -> Result<Collection, String> {
     let mut digest = Digesting::new(io::sink());
     let digested = arrays.iter().try_for_each(|array| digest.write_all(&array.bytes));
     if digested.is_err() || digest.hex() != header.sha256 {

@@ -11,7 +11,7 @@ use crate::arrays::{Rules, TensorFile, TensorFileError, check_finite};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsFileError {
-    /// The system refuses to give it.
+    /// The system refuses to give the file.
     #[error("cannot read {}: {source}", path.display())]
     Read {
         /// The file.
@@ -19,7 +19,7 @@ pub enum WeightsFileError {
         /// What the system says.
         source: io::Error,
     },
-    /// It contradicts itself, or ends too early.
+    /// The file contradicts itself, or ends too early.
     #[error("{reason}: `{name}`")]
     Damaged {
         /// The file.
@@ -27,7 +27,7 @@ pub enum WeightsFileError {
         /// What is wrong with it.
         reason: String,
     },
-    /// It holds what a file of weights has no need of: programs, bombs.
+    /// The file holds what weights have no need of: programs, bombs.
     #[error("refused, because {reason}: `{name}`")]
     Refused {
         /// The file.
@@ -35,7 +35,7 @@ pub enum WeightsFileError {
         /// What was met.
         reason: String,
     },
-    /// It is well, but not of a kind that is read here.
+    /// The file is well, but not of a kind that is read here.
     #[error("{reason}: `{name}`")]
     Unsupported {
         /// The file.
@@ -43,7 +43,7 @@ pub enum WeightsFileError {
         /// What it is and what would be read instead.
         reason: String,
     },
-    /// It is no sound tensor file, or holds a weight that is NaN or infinite.
+    /// The file is no sound tensor file, or holds a weight that is NaN or infinite.
     #[error("{reason}: `{name}`")]
     Tensors {
         /// The file.

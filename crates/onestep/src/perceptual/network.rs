@@ -99,7 +99,7 @@ impl PerceptualNetwork {
         Ok(Self { kind, name, stages, heads, shift: of_color(SHIFT), scale: of_color(SCALE) })
     }
 
-    /// The same network for images in f64: slow, and exact enough to tell which pixel under a window of max pooling is the
+    /// This network for images in f64: slow, and exact enough to tell which pixel under a window of max pooling is the
     /// largest, and which channel is above zero.
     pub fn in_f64(&self) -> Self {
         let wide = |tensor: &Tensor<4>| tensor.clone().cast(DType::F64);
@@ -117,12 +117,12 @@ impl PerceptualNetwork {
         }
     }
 
-    /// Which distance it is.
+    /// Which distance the network computes.
     pub fn kind(&self) -> PerceptualKind {
         self.kind
     }
 
-    /// What to call it beside every number that was computed with it: the kind, and what tells its weights from others.
+    /// What to call the network beside every number that was computed with it: the kind, and what tells its weights from others.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -146,11 +146,11 @@ impl PerceptualNetwork {
     ///
     /// # Shapes
     ///
-    /// As there, five times.
+    /// Those of [`Self::between`], five times.
     ///
     /// # Panics
     ///
-    /// As there.
+    /// As [`Self::between`].
     pub fn at_each_place(&self, a: Tensor<4>, b: Tensor<4>) -> Vec<Tensor<1>> {
         assert_eq!(a.dims(), b.dims(), "a perceptual distance is between images of one shape");
         let pairs = self.seen(a).into_iter().zip(self.seen(b));

@@ -24,7 +24,7 @@ pub struct WeightFiles {
 }
 
 impl WeightFiles {
-    /// Whether no file is named.
+    /// Whether neither trunk nor heads are named.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

@@ -84,7 +84,7 @@ impl Arrays {
         Ok(Conv::new(&weight, shape, &affine, how, device))
     }
 
-    /// Nothing may be left.
+    /// Refuses arrays that nobody has taken.
     pub(crate) fn finish(self) -> Result<(), ModelError> {
         match self.named.into_keys().next() {
             Some(name) => Err(ModelError::ExtraTensor { name }),

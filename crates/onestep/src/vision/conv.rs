@@ -47,7 +47,7 @@ impl Conv {
         self.with_residual(input, None)
     }
 
-    /// The same with something added before it is cut off.
+    /// The convolution with something added before it is cut off.
     pub(crate) fn with_residual(&self, input: Tensor<4>, residual: Option<Tensor<4>>) -> Tensor<4> {
         // A rectifier that is part of the convolution keeps no gradient.
         let inside = !input.is_autodiff();
@@ -66,7 +66,7 @@ impl Conv {
         }
     }
 
-    /// The same convolution for images in f64.
+    /// This convolution for images in f64.
     pub(crate) fn in_f64(&self) -> Self {
         Self {
             weight: self.weight.clone().cast(DType::F64),

@@ -34,7 +34,7 @@ impl Layer {
         }
     }
 
-    /// The same layer for images in f64.
+    /// This layer for images in f64.
     pub(crate) fn in_f64(&self) -> Self {
         match self {
             Self::Conv(conv) => Self::Conv(conv.in_f64().into()),

@@ -53,14 +53,14 @@ struct Block {
 }
 
 impl CifarResNet {
-    /// Whether the names of a file are those of this network.
+    /// Whether the names of a file are those of a ResNet of CIFAR-10.
     pub fn is_in(named: &NamedArrays) -> bool {
         ["layer1.0.conv1.weight", "layer3.0.conv2.weight", "linear.weight"]
             .iter()
             .all(|name| named.contains_key(&without_module(name, named)))
     }
 
-    /// Puts the network together from the arrays of a file, in PyTorch's layout; how deep it is, its names say.
+    /// Puts a ResNet of CIFAR-10 together from the arrays of a file, in PyTorch's layout; how deep it is, its names say.
     ///
     /// # Errors
     ///

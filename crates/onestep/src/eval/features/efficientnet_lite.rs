@@ -32,7 +32,7 @@ const GROUPS: [(usize, usize, usize, usize, usize, usize); 7] = [
     (1, 3, 1, 6, 192, 320),
 ];
 
-/// The network with its weights.
+/// EfficientNet-Lite0 with its weights.
 ///
 /// Images are resized to 224x224 by [`Resize::PilBicubic`], which smooths as it shrinks, and become (x − 127) / 128. The
 /// features are the mean over the last 7x7 pixels, 1280 of them; the logits are those of ImageNet's 1000 classes, with the
@@ -63,7 +63,7 @@ struct Block {
 }
 
 impl EfficientNetLite0 {
-    /// With the weights that come with this library.
+    /// EfficientNet-Lite0 with the weights that come with this library.
     ///
     /// # Errors
     ///

@@ -28,7 +28,7 @@ pub struct OpenOptions<'a> {
     pub resize: Resize,
     /// The folder where weights that were fetched once are kept.
     pub cache: Option<&'a Path>,
-    /// Where it computes.
+    /// Where the network computes.
     pub device: &'a Device,
 }
 

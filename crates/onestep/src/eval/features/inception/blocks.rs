@@ -19,7 +19,7 @@ pub(super) enum Branch {
 }
 
 impl Branch {
-    /// Appends what comes out of it.
+    /// Appends what comes out of the branch.
     pub(super) fn forward(&self, input: &Tensor<4>, joined: &mut Vec<Tensor<4>>) {
         let chain =
             |layers: &[Layer]| layers.iter().fold(input.clone(), |hidden, layer| layer.forward(hidden));

@@ -30,7 +30,7 @@ const CLASSES: usize = 1008;
 /// Where the features of places are taken, how many channels of it, and its height and width.
 const SPATIAL: (&str, usize, usize) = ("Mixed_6d", 7, 17);
 
-/// The network with its weights.
+/// The Inception-v3 of 2015 with its weights.
 ///
 /// # Source
 ///
@@ -54,7 +54,7 @@ pub struct Inception {
 /// Stages by name, in order.
 type Stages = Vec<(&'static str, Stage)>;
 
-/// What has a name of its own.
+/// What has a name of its own in the published files.
 #[derive(Debug)]
 enum Stage {
     Layer(Layer),
@@ -63,12 +63,12 @@ enum Stage {
 }
 
 impl Inception {
-    /// Whether the names of a file are those of this network, in any of the namings in use.
+    /// Whether the names of a file are those of Inception-v3, in any of the namings in use.
     pub fn is_in(named: &NamedArrays) -> bool {
         is_inception(named)
     }
 
-    /// Puts the network together from the arrays of a file, in PyTorch's layout.
+    /// Puts Inception-v3 together from the arrays of a file, in PyTorch's layout.
     ///
     /// The names are those of torchvision, as in the files of pytorch-fid and torch-fidelity, or those of TensorFlow, as in
     /// OpenAI's and NVIDIA's.
@@ -90,7 +90,7 @@ impl Inception {
         Ok(Self { name, resize, stages, output, device: device.clone() })
     }
 
-    /// The names and shapes of all its arrays, in torchvision's names and PyTorch's layout.
+    /// The names and shapes of all arrays of Inception-v3, in torchvision's names and PyTorch's layout.
     pub fn arrays() -> Vec<(String, Vec<usize>)> {
         Arrays::asked_for(|arrays| parts(arrays, &Device::flex()).map(drop))
     }
