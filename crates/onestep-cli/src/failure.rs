@@ -84,7 +84,7 @@ impl From<Error> for Failure {
             Error::Levels(_) => (code::USAGE, vec![]),
             Error::Model(_) => (code::DATA, vec![]),
             Error::Data(DataError::Write { source, .. }) => (write_code(source), vec![]),
-            Error::Data(_) | Error::Weights(_) | Error::Perceptual(_) => (code::DATA, vec![]),
+            Error::Data(_) | Error::Weights(_) | Error::Vision(_) => (code::DATA, vec![]),
             Error::Edit(edit) => (edit_code(edit), edit_hints(edit)),
             Error::Sample(sample) => (code::USAGE, vec![sample_hint(sample)]),
             Error::Eval(EvalError::Data(DataError::Write { source, .. })) => (write_code(source), vec![]),
@@ -254,11 +254,11 @@ from_library!(
     EditError,
     SampleError,
     onestep::model::ModelError,
-    onestep::perceptual::PerceptualError,
     onestep::noise::LevelsError,
     onestep::checkpoint::CheckpointError,
     RecipeError,
-    TrainError
+    TrainError,
+    onestep::vision::VisionError
 );
 
 /// Names the file in an I/O error.

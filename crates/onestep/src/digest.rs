@@ -9,17 +9,6 @@ pub fn hex(bytes: &[u8]) -> String {
     format(&Sha256::digest(bytes))
 }
 
-/// What tells one set of weights from another: the first digits of the digest of its names and values.
-pub(crate) fn of_arrays<'a>(arrays: impl Iterator<Item = (&'a str, &'a [f32])>) -> String {
-    let mut bytes = Vec::new();
-    for (name, values) in arrays {
-        let values: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        bytes.extend_from_slice(name.as_bytes());
-        bytes.extend_from_slice(hex(&values).as_bytes());
-    }
-    hex(&bytes)[..8].to_owned()
-}
-
 /// A finished digest as text.
 pub(crate) fn format(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()

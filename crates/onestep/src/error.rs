@@ -27,10 +27,10 @@ pub enum Error {
     #[cfg(feature = "eval")]
     #[error(transparent)]
     Eval(#[from] crate::eval::EvalError),
-    /// A perceptual distance whose weights are missing or unfit.
+    /// A network of published weights that are missing or unfit.
     #[cfg(any(feature = "train", feature = "eval"))]
     #[error(transparent)]
-    Perceptual(#[from] crate::perceptual::PerceptualError),
+    Vision(#[from] crate::vision::VisionError),
     /// A recipe that cannot be read or contradicts itself.
     #[cfg(feature = "train")]
     #[error(transparent)]

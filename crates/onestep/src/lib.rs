@@ -89,6 +89,8 @@ pub mod sample;
 pub mod solver;
 #[cfg(feature = "train")]
 pub mod train;
+#[cfg(any(feature = "train", feature = "eval"))]
+pub mod vision;
 
 /// The tensor library that all of this is built on, in the very version.
 pub use burn;

@@ -10,8 +10,7 @@ use burn::tensor::Device;
 use super::header::{Manifest, parse};
 use super::layout::{self, CHECKPOINTS, LATEST, MODEL, STATE, TARGET};
 use super::{CheckpointError, ModelHeader, Which};
-use crate::arrays::NamedArrays;
-use crate::arrays::tensors::{TensorFile, TensorFileError};
+use crate::arrays::{NamedArrays, Rules, TensorFile, TensorFileError};
 use crate::digest::Digesting;
 use crate::model::{Network, ParameterSpec, Preconditioned, Weights};
 
@@ -273,7 +272,7 @@ fn open(path: &Path) -> Result<TensorFile<Digesting<File>>, CheckpointError> {
         return Err(CheckpointError::NotFound { path: path.to_path_buf() });
     }
     let file = File::open(path).map_err(|error| read_failed(path, error))?;
-    TensorFile::open(Digesting::new(file), metadata.len()).map_err(|error| bad_file(path, error))
+    TensorFile::open(Digesting::new(file), metadata.len(), Rules::OURS).map_err(|error| bad_file(path, error))
 }
 
 /// Reads a tensor file's metadata, arrays and digest, and compares the digest if one is known.

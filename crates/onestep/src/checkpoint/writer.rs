@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::header::render;
 use super::{CheckpointError, Disk, ModelHeader, Storage};
-use crate::arrays::tensors::{NamedTensor, WriteError, write_tensors};
+use crate::arrays::{Array, Layout, TensorFileError, Values, write_tensors};
 use crate::digest::Digesting;
 use crate::model::Weights;
 
@@ -32,7 +32,11 @@ impl Writer<'_> {
         let metadata = render("model header", &self.folder.join(name), header)?;
         let tensors = weights
             .iter()
-            .map(|(spec, values)| NamedTensor { name: spec.name.clone(), shape: spec.shape.clone(), values })
+            .map(|(spec, values)| Array {
+                name: spec.name.clone(),
+                shape: spec.shape.clone(),
+                values: Values::Tensor(values),
+            })
             .collect();
         self.tensors(name, &metadata, tensors)
     }
@@ -42,9 +46,9 @@ impl Writer<'_> {
         &mut self,
         name: &str,
         metadata: &str,
-        tensors: Vec<NamedTensor<'_>>,
+        tensors: Vec<Array<'_>>,
     ) -> Result<(), CheckpointError> {
-        self.file(name, |output| write_tensors(output, metadata, tensors))
+        self.file(name, |output| write_tensors(output, metadata, tensors, Layout::ByName))
     }
 
     /// Writes text and forces it to disk.
@@ -55,7 +59,7 @@ impl Writer<'_> {
     fn file(
         &mut self,
         name: &str,
-        write: impl FnOnce(&mut dyn Write) -> Result<(), WriteError>,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), TensorFileError>,
     ) -> Result<(), CheckpointError> {
         let path = self.folder.join(name);
         let failed = |action| {
@@ -66,10 +70,10 @@ impl Writer<'_> {
         let mut output = Digesting::new(file);
         match write(&mut output) {
             Ok(()) => {}
-            Err(WriteError::Io(error)) => return Err(failed("write the file")(error)),
-            Err(WriteError::NotFinite { name, index }) => {
+            Err(TensorFileError::NotFinite { name, index }) => {
                 return Err(CheckpointError::NotFinite { path, tensor: name, index });
             }
+            Err(error) => return Err(failed("write the file")(error.into())),
         }
         output.inner.sync().map_err(failed("force the file to disk"))?;
         self.digests.insert(name.to_string(), output.hex());

@@ -3,20 +3,22 @@
 //! A safetensors file with one metadata entry `onestep`, which holds the subject and the blocks that are in. An exact sum
 //! is two 64-bit words, the low one first. Equal collections give equal files.
 
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use super::EvalError;
 use super::collection::{Collection, Subject};
 use super::fixed_point::is_plausible;
 use super::moments::{Moments, triangle};
+use crate::arrays::{
+    Array, Element, Layout, RawArray, Rules, TensorFile, TensorFileError, Values, write_tensors,
+};
 use crate::data::{DataError, write_whole};
 use crate::digest::Digesting;
-
-const METADATA_KEY: &str = "onestep";
 
 /// What the one metadata entry holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,48 +38,37 @@ struct Header {
     sha256: String,
 }
 
-/// One array of the file.
-struct Array<'a> {
-    name: String,
-    shape: Vec<usize>,
-    values: Values<'a>,
-}
-
-enum Values<'a> {
-    Sums(&'a [i128]),
-    Rows(Vec<&'a [f32]>),
-}
-
-impl Array<'_> {
-    /// The numbers, little endian, some thousand at a time.
-    fn write(&self, file: &mut dyn Write) -> io::Result<()> {
-        match &self.values {
-            Values::Sums(sums) => sums.chunks(4096).try_for_each(|sums| {
-                let bytes: Vec<u8> = sums.iter().flat_map(|sum| sum.to_le_bytes()).collect();
-                file.write_all(&bytes)
-            }),
-            Values::Rows(rows) => rows.iter().try_for_each(|rows| {
-                let bytes: Vec<u8> = rows.iter().flat_map(|value| value.to_le_bytes()).collect();
-                file.write_all(&bytes)
-            }),
+impl Header {
+    fn parse(metadata: &str) -> Result<Self, String> {
+        let header: Self = serde_json::from_str(metadata).map_err(|_| NO_STATISTICS.to_owned())?;
+        if header.statistics != VERSION {
+            return Err(format!("these statistics have the layout {}, {VERSION} is read", header.statistics));
         }
+        Ok(header)
     }
 }
 
 /// Version of the layout.
 const VERSION: u32 = 1;
 
+/// Exact sums, and features one by one.
+const RULES: Rules = Rules { elements: &[Element::I64, Element::F32], ..Rules::OURS };
+
+/// What is said of a file without statistics.
+const NO_STATISTICS: &str = "this file holds no statistics; `onestep eval` writes them with --stats-out";
+
 impl Collection {
-    /// Writes everything into a file, whole or not at all.
+    /// Writes the collection into a file, whole or not at all.
     ///
     /// # Errors
     ///
     /// [`DataError::Write`].
     pub fn save(&self, path: &Path) -> Result<(), EvalError> {
         let arrays = self.arrays();
-        let digest_failed = |source| DataError::Write { path: path.to_path_buf(), source };
+        let digest_failed =
+            |error: TensorFileError| DataError::Write { path: path.to_path_buf(), source: error.into() };
         let mut digest = Digesting::new(io::sink());
-        arrays.iter().try_for_each(|array| array.write(&mut digest)).map_err(digest_failed)?;
+        arrays.iter().try_for_each(|array| array.write_values(&mut digest)).map_err(digest_failed)?;
         let header = Header {
             tool: crate::TOOL.into(),
             statistics: VERSION,
@@ -87,10 +78,14 @@ impl Collection {
             split_counts: self.scores.as_ref().map(|scores| scores.counts.clone()).unwrap_or_default(),
             sha256: digest.hex(),
         };
-        Ok(write_whole(path, |file| write(file, &serde_json::to_string(&header)?, &arrays))?)
+        let write = |file: &mut dyn Write| {
+            let header = serde_json::to_string(&header)?;
+            Ok(write_tensors(file, &header, arrays, Layout::AsGiven)?)
+        };
+        Ok(write_whole(path, |file| write(file))?)
     }
 
-    /// Whether a file is one of these, by its beginning.
+    /// Whether a file holds a collection, by its beginning.
     pub fn is_in(path: &Path) -> bool {
         let start = std::fs::File::open(path).and_then(|file| {
             let mut start = Vec::new();
@@ -107,9 +102,20 @@ impl Collection {
     ///
     /// [`DataError::Read`], and [`EvalError::File`] for a file that is none, is damaged, or contradicts itself.
     pub fn load(path: &Path) -> Result<Self, EvalError> {
-        let bytes =
-            std::fs::read(path).map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
-        parse(&bytes).map_err(|reason| EvalError::File { path: path.to_path_buf(), reason })
+        let read_failed = |source| DataError::Read { path: path.to_path_buf(), source };
+        let file = File::open(path).map_err(read_failed)?;
+        let length = file.metadata().map_err(read_failed)?.len();
+        let bad = |reason| EvalError::File { path: path.to_path_buf(), reason };
+        let named = |error| match error {
+            TensorFileError::Io(source) => read_failed(source).into(),
+            TensorFileError::NotOurs
+            | TensorFileError::BadHeader { .. }
+            | TensorFileError::HeaderTooLarge { .. } => bad(NO_STATISTICS.to_owned()),
+            damage => bad(format!("the file is damaged ({damage})")),
+        };
+        let file = TensorFile::open(file, length, RULES).map_err(named)?;
+        let header = Header::parse(file.metadata()).map_err(bad)?;
+        restored(header, file.read_raw().map_err(named)?).map_err(bad)
     }
 
     /// The moments by name, in the order of the header's counts.
@@ -125,7 +131,7 @@ impl Collection {
         let mut arrays = Vec::new();
         let mut sums = |name: String, shape: &[usize], values| {
             let shape = [shape, &[2]].concat();
-            arrays.push(Array { name, shape, values: Values::Sums(values) });
+            arrays.push(Array { name, shape, values: Values::Words(values) });
         };
         for (name, moments) in self.all_moments() {
             sums(format!("{name}.sums"), &[moments.width], &moments.sums);
@@ -146,54 +152,53 @@ impl Collection {
     }
 }
 
-fn write(file: &mut dyn Write, header: &str, arrays: &[Array<'_>]) -> io::Result<()> {
-    let mut layout = serde_json::Map::new();
-    layout.insert("__metadata__".into(), serde_json::json!({ METADATA_KEY: header }));
-    let mut start = 0;
-    for array in arrays {
-        let (dtype, n_bytes) = match &array.values {
-            Values::Sums(sums) => ("I64", 16 * sums.len()),
-            Values::Rows(rows) => ("F32", 4 * rows.iter().map(|rows| rows.len()).sum::<usize>()),
-        };
-        let end = start + n_bytes;
-        let entry = serde_json::json!({ "dtype": dtype, "shape": array.shape, "data_offsets": [start, end] });
-        layout.insert(array.name.clone(), entry);
-        start = end;
+/// The arrays of a file by name, each to be taken once.
+struct Arrays(BTreeMap<String, RawArray>);
+
+impl Arrays {
+    fn get(&self, name: &str) -> Result<&RawArray, String> {
+        self.0.get(name).ok_or_else(|| format!("`{name}` is missing"))
     }
-    let mut layout = serde_json::to_string(&layout)?;
-    layout.extend(std::iter::repeat_n(' ', layout.len().next_multiple_of(8) - layout.len()));
-    file.write_all(&(layout.len() as u64).to_le_bytes())?;
-    file.write_all(layout.as_bytes())?;
-    arrays.iter().try_for_each(|array| array.write(file))
+
+    fn take(&mut self, name: &str) -> Result<RawArray, String> {
+        self.0.remove(name).ok_or_else(|| format!("`{name}` is missing"))
+    }
+
+    /// Moves exact sums into their place.
+    fn sums(&mut self, name: &str, into: &mut [i128], n_addends: u64) -> Result<(), String> {
+        let RawArray { element, bytes, .. } = self.take(name)?;
+        if element != Element::I64 || bytes.len() != 16 * into.len() {
+            return Err(format!("`{name}` has another size or type than its place"));
+        }
+        for (sum, words) in into.iter_mut().zip(bytes.as_chunks::<16>().0) {
+            *sum = i128::from_le_bytes(*words);
+            if !is_plausible(*sum, n_addends) {
+                return Err(format!("`{name}` holds a sum that no images have"));
+            }
+        }
+        Ok(())
+    }
 }
 
-fn parse(bytes: &[u8]) -> Result<Collection, String> {
-    let not_ours =
-        || "this file holds no statistics; `onestep eval` writes them with --stats-out".to_string();
-    let (n_header, metadata) = SafeTensors::read_metadata(bytes).map_err(|_| not_ours())?;
-    let text = metadata.metadata().as_ref().and_then(|map| map.get(METADATA_KEY)).ok_or_else(not_ours)?;
-    let header: Header = serde_json::from_str(text).map_err(|_| not_ours())?;
-    if header.statistics != VERSION {
-        return Err(format!("these statistics have the layout {}, {VERSION} is read", header.statistics));
-    }
-    let tensors =
-        SafeTensors::deserialize(bytes).map_err(|error| format!("the file is damaged ({error})"))?;
-    if crate::digest::hex(&bytes[8 + n_header..]) != header.sha256 {
+/// The collection that a file's header and arrays, in the order of the file, tell of.
+fn restored(header: Header, arrays: Vec<RawArray>) -> Result<Collection, String> {
+    let mut digest = Digesting::new(io::sink());
+    let digested = arrays.iter().try_for_each(|array| digest.write_all(&array.bytes));
+    if digested.is_err() || digest.hex() != header.sha256 {
         return Err("the file is damaged: its numbers are not those that were written".into());
     }
+    let mut arrays = Arrays(arrays.into_iter().map(|array| (array.name.clone(), array)).collect());
     // Before anything is made as large as the header says, the file must hold as much.
-    let pooled =
-        tensors.tensor("pooled.even.sums").map_err(|_| "`pooled.even.sums` is missing".to_string())?;
-    if pooled.shape() != [header.subject.pooled, 2] || header.subject.kept > header.subject.n {
+    let pooled = &arrays.get("pooled.even.sums")?.shape;
+    if *pooled != [header.subject.pooled as u64, 2] || header.subject.kept > header.subject.n {
         return Err("the header contradicts the statistics".into());
     }
     for (width, name) in
         [(header.subject.spatial, "spatial.even.sums"), (header.subject.logits, "scores.probabilities")]
     {
-        let found =
-            width.map(|_| tensors.tensor(name).map_err(|_| format!("`{name}` is missing"))).transpose()?;
-        let found = found.and_then(|found| found.shape().iter().rev().nth(1).copied());
-        if found != width {
+        let found = width.map(|_| arrays.get(name)).transpose()?;
+        let found = found.and_then(|found| found.shape.iter().rev().nth(1).copied());
+        if found != width.map(|width| width as u64) {
             return Err("the header contradicts the statistics".into());
         }
     }
@@ -202,14 +207,14 @@ fn parse(bytes: &[u8]) -> Result<Collection, String> {
         let run = collection.done.get_mut(first..end).ok_or("its blocks are not those of its images")?;
         run.fill(true);
     }
-    fill(&mut collection, &tensors, &header.counts, &header.split_counts)?;
+    fill(&mut collection, &mut arrays, &header.counts, &header.split_counts)?;
     Ok(collection)
 }
 
 /// Reads all arrays into their places.
 fn fill(
     collection: &mut Collection,
-    tensors: &SafeTensors<'_>,
+    arrays: &mut Arrays,
     counts: &[[u64; 2]],
     split_counts: &[u64],
 ) -> Result<(), String> {
@@ -226,32 +231,33 @@ fn fill(
             return Err(format!("`{name}` has other counts than its blocks"));
         }
         (moments.count, moments.n_blocks) = (count, blocks);
-        sums(tensors, &format!("{name}.sums"), &mut moments.sums, blocks)?;
-        sums(tensors, &format!("{name}.products"), &mut moments.products, blocks)?;
+        arrays.sums(&format!("{name}.sums"), &mut moments.sums, blocks)?;
+        arrays.sums(&format!("{name}.products"), &mut moments.products, blocks)?;
     }
     if let Some(scores) = &mut collection.scores {
         if split_counts.len() != scores.counts.len() || split_counts.iter().sum::<u64>() != expected {
             return Err("its splits are not those of its images".into());
         }
         scores.counts.copy_from_slice(split_counts);
-        sums(tensors, "scores.information", &mut scores.information, n_blocks)?;
-        sums(tensors, "scores.probabilities", &mut scores.probabilities, n_blocks)?;
+        arrays.sums("scores.information", &mut scores.information, n_blocks)?;
+        arrays.sums("scores.probabilities", &mut scores.probabilities, n_blocks)?;
     }
     if collection.subject.kept > 0 {
-        fill_kept(collection, tensors)?;
+        fill_kept(collection, arrays)?;
     }
-    Ok(())
+    match arrays.0.keys().next() {
+        Some(name) => Err(format!("`{name}` belongs to no statistics")),
+        None => Ok(()),
+    }
 }
 
-fn fill_kept(collection: &mut Collection, tensors: &SafeTensors<'_>) -> Result<(), String> {
-    let view = tensors.tensor("kept").map_err(|_| "`kept` is missing".to_string())?;
+fn fill_kept(collection: &mut Collection, arrays: &mut Arrays) -> Result<(), String> {
+    let RawArray { element, bytes, .. } = arrays.take("kept")?;
     let width = collection.subject.pooled;
-    if view.dtype() != Dtype::F32 {
+    if element != Element::F32 {
         return Err("`kept` is not F32".into());
     }
-    let values =
-        view.data().chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
-    let values: Vec<f32> = values.collect();
+    let values = element.values(&bytes);
     if !values.iter().all(|value| value.is_finite()) {
         return Err("`kept` holds a number that is not finite".into());
     }
@@ -266,21 +272,6 @@ fn fill_kept(collection: &mut Collection, tensors: &SafeTensors<'_>) -> Result<(
         rest = others;
     }
     if rest.is_empty() { Ok(()) } else { Err("`kept` is too long".into()) }
-}
-
-/// Reads exact sums into their place.
-fn sums(tensors: &SafeTensors<'_>, name: &str, into: &mut [i128], n_addends: u64) -> Result<(), String> {
-    let view = tensors.tensor(name).map_err(|_| format!("`{name}` is missing"))?;
-    if view.dtype() != Dtype::I64 || view.data().len() != 16 * into.len() {
-        return Err(format!("`{name}` has another size or type than its place"));
-    }
-    for (sum, words) in into.iter_mut().zip(view.data().as_chunks::<16>().0) {
-        *sum = i128::from_le_bytes(*words);
-        if !is_plausible(*sum, n_addends) {
-            return Err(format!("`{name}` holds a sum that no images have"));
-        }
-    }
-    Ok(())
 }
 
 /// Runs of true, as first and one past the last.

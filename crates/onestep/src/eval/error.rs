@@ -1,3 +1,5 @@
+//! What can be wrong with an evaluation.
+
 use std::path::PathBuf;
 
 /// What can be wrong with an evaluation, each with the thing it concerns and what to do about it.
@@ -20,14 +22,6 @@ pub enum EvalError {
         /// What it must be, and what it was.
         reason: String,
     },
-    /// Weights that are not where they were looked for.
-    #[error("there is no {}: {remedy}", path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-        /// Where to get it and where to put it.
-        remedy: String,
-    },
     /// A file of weights of no network that is known here.
     #[error("{name} holds weights of no feature network that is known here: {reason}")]
     Unknown {
@@ -36,17 +30,9 @@ pub enum EvalError {
         /// Which are known.
         reason: String,
     },
-    /// A file of weights that cannot be read.
+    /// A feature network whose weights are absent, unreadable or unfit.
     #[error(transparent)]
-    Weights(#[from] crate::interop::WeightsFileError),
-    /// Weights that do not fit the network that they are for.
-    #[error("{name}: {source}")]
-    Network {
-        /// The file.
-        name: String,
-        /// What does not fit.
-        source: crate::model::ModelError,
-    },
+    Vision(#[from] crate::vision::VisionError),
     /// Parts that are not of one whole, overlap, or leave gaps.
     #[error("these statistics do not add up: {reason}")]
     Parts {

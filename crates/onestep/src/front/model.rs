@@ -175,7 +175,7 @@ impl Model {
     /// [`EditError::Diffusion`] for a diffusion model, [`EditError::Points`] for one of points.
     pub fn check_editing(&self) -> Result<(), EditError> {
         let model = self.name();
-        if self.kind() == ModelKind::Diffusion {
+        if self.kind().has_ode() {
             let method = self.origin().map_or("diffusion", |origin| &origin.header.method);
             return Err(EditError::Diffusion { model, method: method.to_owned() });
         }

@@ -1,23 +1,17 @@
 //! Files of named arrays that other programs wrote.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use safetensors::SafeTensors;
-
-use super::element::Element;
 use super::{NamedArrays, torch_file};
-
-/// A header of more than this is none: the largest real model needs a hundredth.
-const MAX_HEADER: u64 = 16 << 20;
+use crate::arrays::{Rules, TensorFile, TensorFileError, check_finite};
 
 /// A file of weights that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsFileError {
-    /// The system refuses to give it.
+    /// The system refuses to give the file.
     #[error("cannot read {}: {source}", path.display())]
     Read {
         /// The file.
@@ -25,7 +19,7 @@ pub enum WeightsFileError {
         /// What the system says.
         source: io::Error,
     },
-    /// It contradicts itself, or ends too early.
+    /// The file contradicts itself, or ends too early.
     #[error("{reason}: `{name}`")]
     Damaged {
         /// The file.
@@ -33,7 +27,7 @@ pub enum WeightsFileError {
         /// What is wrong with it.
         reason: String,
     },
-    /// It holds what a file of weights has no need of: programs, bombs.
+    /// The file holds what weights have no need of: programs, bombs.
     #[error("refused, because {reason}: `{name}`")]
     Refused {
         /// The file.
@@ -41,7 +35,7 @@ pub enum WeightsFileError {
         /// What was met.
         reason: String,
     },
-    /// It is well, but not of a kind that is read here.
+    /// The file is well, but not of a kind that is read here.
     #[error("{reason}: `{name}`")]
     Unsupported {
         /// The file.
@@ -49,15 +43,13 @@ pub enum WeightsFileError {
         /// What it is and what would be read instead.
         reason: String,
     },
-    /// A weight is NaN or infinite.
-    #[error("tensor `{tensor}` holds a value that is not finite at index {index}: `{name}`")]
-    NotFinite {
+    /// The file is no sound tensor file, or holds a weight that is NaN or infinite.
+    #[error("{reason}: `{name}`")]
+    Tensors {
         /// The file.
         name: String,
-        /// Name of the tensor.
-        tensor: String,
-        /// Flat index of the first such value.
-        index: usize,
+        /// What is wrong with it, with the tensor.
+        reason: TensorFileError,
     },
 }
 
@@ -82,12 +74,13 @@ pub fn read_weights(path: &Path) -> Result<NamedArrays, WeightsFileError> {
     let length = file.metadata().map_err(failed)?.len();
     let mut start = Vec::new();
     file.by_ref().take(16).read_to_end(&mut start).map_err(failed)?;
-    let named = if start.starts_with(b"PK\x03\x04") {
+    if looks_like_safetensors(&start, length) {
+        return read_safetensors(start.chain(file), length, &name);
+    }
+    let named = if start.starts_with(ZIP_MAGIC) {
         torch_file::read_zip(path)
     } else if start.starts_with(torch_file::LEGACY_MAGIC) {
-        torch_file::read_legacy(&std::fs::read(path).map_err(failed)?).map_err(|problem| problem.of(&name))
-    } else if looks_like_safetensors(&start, length) {
-        return parse_safetensors(&std::fs::read(path).map_err(failed)?, &name);
+        torch_file::read_legacy(&std::fs::read(path).map_err(failed)?, &name)
     } else {
         let reason = match &start[..] {
             [] => "the file is empty",
@@ -96,15 +89,20 @@ pub fn read_weights(path: &Path) -> Result<NamedArrays, WeightsFileError> {
         };
         Err(WeightsFileError::Unsupported { name: name.clone(), reason: reason.into() })
     }?;
-    finite(named, &name)
+    check_finite(&named).map_err(|reason| WeightsFileError::Tensors { name, reason })?;
+    Ok(named)
 }
+
+/// What a zip begins with.
+const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
 
 /// The header's length comes first, then the header, a JSON object.
 fn looks_like_safetensors(start: &[u8], length: u64) -> bool {
     let Some((header, rest)) = start.split_first_chunk::<8>() else {
         return false;
     };
-    rest.first() == Some(&b'{') || u64::from_le_bytes(*header).saturating_add(8) <= length
+    let other = [ZIP_MAGIC, torch_file::LEGACY_MAGIC].iter().any(|magic| start.starts_with(magic));
+    !other && (rest.first() == Some(&b'{') || u64::from_le_bytes(*header).saturating_add(8) <= length)
 }
 
 /// Reads the bytes of a safetensors file; `name` is what to call it in errors.
@@ -113,33 +111,18 @@ fn looks_like_safetensors(start: &[u8], length: u64) -> bool {
 ///
 /// As [`read_weights`].
 pub fn parse_safetensors(bytes: &[u8], name: &str) -> Result<NamedArrays, WeightsFileError> {
-    let damaged = |reason: String| WeightsFileError::Damaged { name: name.into(), reason };
-    if let Some((header, _)) = bytes.split_first_chunk::<8>() {
-        let header = u64::from_le_bytes(*header);
-        if header > MAX_HEADER {
-            return Err(damaged(format!("its header claims {header} bytes, over {}", MAX_HEADER)));
-        }
-    }
-    let tensors = SafeTensors::deserialize(bytes).map_err(|error| damaged(error.to_string()))?;
-    let mut named = BTreeMap::new();
-    for (tensor, view) in tensors.iter() {
-        let element = Element::of_safetensors(view.dtype()).ok_or_else(|| WeightsFileError::Unsupported {
-            name: name.into(),
-            reason: format!("tensor `{tensor}` has type {:?}, which is not read", view.dtype()),
-        })?;
-        named.insert(tensor.to_owned(), (view.shape().to_vec(), element.values(view.data())));
-    }
-    if named.is_empty() {
-        return Err(damaged("it holds no tensors".into()));
-    }
-    finite(named, name)
+    read_safetensors(bytes, bytes.len() as u64, name)
 }
 
-fn finite(named: NamedArrays, name: &str) -> Result<NamedArrays, WeightsFileError> {
-    for (tensor, (_, values)) in &named {
-        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-            return Err(WeightsFileError::NotFinite { name: name.into(), tensor: tensor.clone(), index });
-        }
+fn read_safetensors(input: impl Read, length: u64, name: &str) -> Result<NamedArrays, WeightsFileError> {
+    let bad = |reason| match reason {
+        TensorFileError::Io(source) => WeightsFileError::Read { path: name.into(), source },
+        reason => WeightsFileError::Tensors { name: name.into(), reason },
+    };
+    let (named, _) =
+        TensorFile::open(input, length, Rules::FOREIGN).and_then(TensorFile::read).map_err(bad)?;
+    if named.is_empty() {
+        return Err(WeightsFileError::Damaged { name: name.into(), reason: "it holds no tensors".into() });
     }
     Ok(named)
 }

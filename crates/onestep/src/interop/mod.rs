@@ -1,10 +1,8 @@
 //! Exchange with other systems: their names, layouts and orders, translated at the edge and nowhere else.
 
-mod element;
 mod file;
 mod torch;
 mod torch_file;
-mod torch_pickle;
 
 pub use file::{WeightsFileError, parse_safetensors, read_weights};
 pub use torch::{from_torch, to_torch};

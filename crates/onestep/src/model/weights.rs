@@ -9,132 +9,9 @@ use std::sync::Arc;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use onestep_kernels::{Layouts, Precision};
 
-use super::ModelError;
+use super::{Init, ModelError, ParameterId, ParameterSpec, n_parameters};
+use crate::arrays::NamedArrays;
 use crate::noise::{Purpose, Stream};
-
-/// How a parameter starts.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Init {
-    /// All zero.
-    Zeros,
-    /// All the same.
-    Constant {
-        /// The number.
-        value: f64,
-    },
-    /// Uniform on [-bound, bound].
-    Uniform {
-        /// Largest absolute value.
-        bound: f64,
-    },
-    /// Normal with mean zero.
-    Normal {
-        /// Standard deviation.
-        std: f64,
-    },
-}
-
-impl Init {
-    /// PyTorch's default for convolutions and linear layers, weight and bias alike: uniform with bound 1/√fan_in.
-    pub fn fan_in(fan_in: usize) -> Self {
-        Self::Uniform { bound: 1.0 / (fan_in as f64).sqrt() }
-    }
-
-    /// Xavier's uniform initialization times `gain`: bound gain·√(6/(fan_in + fan_out)).
-    pub fn xavier_uniform(fan_in: usize, fan_out: usize, gain: f64) -> Self {
-        Self::Uniform { bound: gain * (6.0 / (fan_in + fan_out) as f64).sqrt() }
-    }
-
-    /// Kaiming's uniform initialization times `gain`: bound gain·√(3/fan_in).
-    pub fn kaiming_uniform(fan_in: usize, gain: f64) -> Self {
-        Self::Uniform { bound: gain * (3.0 / fan_in as f64).sqrt() }
-    }
-
-    /// Kaiming's normal initialization times `gain`: deviation gain/√fan_in.
-    pub fn kaiming_normal(fan_in: usize, gain: f64) -> Self {
-        Self::Normal { std: gain / (fan_in as f64).sqrt() }
-    }
-}
-
-/// One named array of numbers that a network needs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ParameterSpec {
-    /// Published name, as in the checkpoints of the network's family.
-    pub name: String,
-    /// Shape: convolutions `[kernel_h, kernel_w, in, out]`, linear layers `[in, out]`.
-    pub shape: Vec<usize>,
-    /// How it starts.
-    pub init: Init,
-    /// False for numbers that are stored but never trained (the frequencies of a Fourier embedding).
-    pub trainable: bool,
-    /// Values a sample that the layer keeps between its forward and its backward pass, told once a layer.
-    pub kept: usize,
-}
-
-impl ParameterSpec {
-    /// Number of values.
-    pub fn n_values(&self) -> usize {
-        self.shape.iter().product()
-    }
-}
-
-/// Handle of one parameter, given out by [`Builder`] and redeemed by [`Weights::get`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ParameterId(usize);
-
-/// Collects the parameters while a network's structure is laid out.
-#[derive(Debug, Default)]
-pub struct Builder {
-    specs: Vec<ParameterSpec>,
-    n_random_layers: u32,
-    n_pixels: usize,
-}
-
-impl Builder {
-    /// Registers a trained parameter.
-    pub fn parameter(&mut self, name: impl Into<String>, shape: &[usize], init: Init) -> ParameterId {
-        self.push(name.into(), shape, init, true)
-    }
-
-    /// Registers numbers that are stored with the weights but never trained.
-    pub fn buffer(&mut self, name: impl Into<String>, shape: &[usize], init: Init) -> ParameterId {
-        self.push(name.into(), shape, init, false)
-    }
-
-    /// Number of parameters registered so far: that of the next one.
-    pub fn n_registered(&self) -> usize {
-        self.specs.len()
-    }
-
-    /// A number that no other layer of this network gets: what tells the masks of its dropouts apart.
-    pub fn random_layer(&mut self) -> u32 {
-        self.n_random_layers += 1;
-        self.n_random_layers - 1
-    }
-
-    /// Says that the layers registered from here on work on feature maps of `size` by `size` pixels.
-    pub fn feature_map(&mut self, size: usize) {
-        self.n_pixels = size * size;
-    }
-
-    /// Says that the last layer registered keeps so many values a pixel for its backward pass.
-    pub fn keeps(&mut self, values_per_pixel: usize) {
-        if let Some(spec) = self.specs.last_mut() {
-            spec.kept += values_per_pixel * self.n_pixels.max(1);
-        }
-    }
-
-    fn push(&mut self, name: String, shape: &[usize], init: Init, trainable: bool) -> ParameterId {
-        debug_assert!(self.specs.iter().all(|spec| spec.name != name), "parameter `{name}` twice");
-        self.specs.push(ParameterSpec { name, shape: shape.to_vec(), init, trainable, kept: 0 });
-        ParameterId(self.specs.len() - 1)
-    }
-
-    /// The list of parameters, in the order they were registered.
-    pub fn finish(self) -> Arc<[ParameterSpec]> {
-        self.specs.into()
-    }
-}
 
 /// One complete set of numbers for a network.
 ///
@@ -217,7 +94,7 @@ impl Weights {
         Self { first, layouts: None, precision, ..Self::whole(specs, values) }
     }
 
-    /// The same numbers, to be multiplied in another precision; see [`Precision`].
+    /// These weights, to be multiplied in another precision; see [`Precision`].
     pub fn with_precision(&self, precision: Precision) -> Self {
         Self { precision, ..self.clone() }
     }
@@ -236,7 +113,7 @@ impl Weights {
     /// - [`ModelError::NotFinite`]: weights that hold NaN or infinity are never loaded.
     pub fn from_named(
         specs: &Arc<[ParameterSpec]>,
-        mut named: std::collections::BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+        mut named: NamedArrays,
         device: &Device,
     ) -> Result<Self, ModelError> {
         let mut values = Vec::with_capacity(specs.len());
@@ -299,7 +176,7 @@ impl Weights {
         n_parameters(&self.specs)
     }
 
-    /// The same numbers as leaves of a new gradient graph; numbers that are not trained stay constants.
+    /// These weights as leaves of a new gradient graph; numbers that are not trained stay constants.
     pub fn tracked(&self) -> Self {
         let values = self
             .iter()
@@ -312,7 +189,7 @@ impl Weights {
         Self { layouts: None, precision: self.precision, ..Self::whole(&self.specs, values) }
     }
 
-    /// As [`Weights::tracked`], and, where asked for, with activation checkpointing: U-Nets then keep the
+    /// These weights as [`Weights::tracked`] gives them, where asked for with activation checkpointing: U-Nets then keep the
     /// inputs of their blocks alone and compute what is inside again in the backward pass.
     ///
     /// The gradients are those of [`Weights::tracked`], up to rounding. Measured on the CPU as peak memory of one
@@ -340,17 +217,12 @@ impl Weights {
             .collect()
     }
 
-    /// The same numbers on another device.
+    /// These weights on another device.
     pub fn to_device(&self, device: &Device) -> Self {
         let values = self.values.iter().map(|value| value.clone().to_device(device)).collect();
         let Self { first, recompute, precision, .. } = *self;
         Self { first, recompute, precision, ..Self::whole(&self.specs, values) }
     }
-}
-
-/// Number of trained values in a list of parameters.
-pub fn n_parameters(specs: &[ParameterSpec]) -> usize {
-    specs.iter().filter(|spec| spec.trainable).map(ParameterSpec::n_values).sum()
 }
 
 /// A stable 64-bit key of a name (FNV-1a), the stream its starting values come from.

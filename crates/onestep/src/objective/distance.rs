@@ -6,9 +6,8 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::perceptual::{
-    PerceptualError, PerceptualKind, PerceptualNetwork, Pooling, Trunk, WeightFiles, open,
-};
+use crate::perceptual::{PerceptualKind, PerceptualNetwork, Pooling, Trunk, WeightFiles, open};
+use crate::vision::VisionError;
 
 /// Images from this height and width on go to LPIPS as they are.
 const LARGE: usize = 256;
@@ -86,8 +85,8 @@ impl Distance {
     ///
     /// # Errors
     ///
-    /// As [`open`]: weights that are missing or unfit; [`PerceptualError::Custom`] for a distance that only its program knows.
-    pub fn load(&self, files: &WeightFiles, device: &Device) -> Result<LoadedDistance, PerceptualError> {
+    /// As [`open`]: weights that are missing or unfit; [`VisionError::Custom`] for a distance that only its program knows.
+    pub fn load(&self, files: &WeightFiles, device: &Device) -> Result<LoadedDistance, VisionError> {
         let looking =
             |kind| Ok(LoadedDistance::perceptual(self.clone(), Arc::new(open(kind, files, device)?)));
         match self {
@@ -101,7 +100,7 @@ impl Distance {
             }
             &Self::Lpips { trunk, pooling, .. } => looking(PerceptualKind::Lpips { trunk, pooling }),
             Self::StLpips { .. } => looking(PerceptualKind::StLpips),
-            Self::Custom { name } => Err(PerceptualError::Custom { name: name.clone() }),
+            Self::Custom { name } => Err(VisionError::Custom { name: name.clone() }),
         }
     }
 }

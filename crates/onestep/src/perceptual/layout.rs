@@ -5,8 +5,7 @@ use std::fmt;
 use onestep_kernels::{Conv2dOptions, Pool};
 use serde::{Deserialize, Serialize};
 
-/// The filter of shift-tolerant LPIPS.
-pub(super) const BLUR: [f32; 3] = [1.0, 2.0, 1.0];
+use crate::vision::BLUR;
 
 /// Which classifier looks at the images.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -23,10 +22,10 @@ pub enum Trunk {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
-    /// Their mean, which passes gradients to all of them: what the ImageNet and LSUN models were trained with.
+    /// Neighbors become their mean, which passes gradients to all of them: what the ImageNet and LSUN models were trained with.
     #[default]
     Average,
-    /// The largest, as the trunk was trained: what LPIPS is measured with.
+    /// The largest neighbor stays, as the trunk was trained: what LPIPS is measured with.
     Max,
 }
 
@@ -37,7 +36,7 @@ pub enum PerceptualKind {
     Lpips {
         /// The classifier.
         trunk: Trunk,
-        /// Between its parts.
+        /// How pixels are pooled between the trunk's parts.
         pooling: Pooling,
     },
     /// Shift-tolerant LPIPS with AlexNet.
@@ -66,7 +65,7 @@ impl fmt::Display for PerceptualKind {
 /// One step of a trunk.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Step {
-    /// With bias, and cut off at zero where `rectified`.
+    /// A convolution with bias, cut off at zero where `rectified`.
     Convolution {
         /// Published name.
         name: String,
@@ -116,7 +115,7 @@ impl PerceptualKind {
         widths
     }
 
-    /// Height and width of the smallest image that it can look at.
+    /// Height and width of the smallest image that the network can look at.
     pub fn smallest(self) -> usize {
         (1..).find(|&size| self.sizes([size, size]).is_some()).expect("every trunk ends somewhere")
     }
@@ -135,7 +134,7 @@ impl PerceptualKind {
         Some(self.steps().iter().zip(&sizes).map(of_step).sum())
     }
 
-    /// The arrays of its weights, in the names and layouts they are published in.
+    /// The arrays of the network's weights, in the names and layouts they are published in.
     pub fn arrays(self) -> Vec<(String, Vec<usize>)> {
         let mut arrays = Vec::new();
         for step in self.steps() {
@@ -149,7 +148,7 @@ impl PerceptualKind {
         arrays
     }
 
-    /// Number of weights.
+    /// Number of weights of the network.
     pub fn n_weights(self) -> usize {
         self.arrays().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
     }

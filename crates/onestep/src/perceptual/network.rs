@@ -1,16 +1,13 @@
 //! The network that compares two images.
 
-use burn::tensor::{DType, Device, Tensor, TensorData, activation::relu};
-use onestep_kernels::{
-    Conv2dOptions, Convolution, Layouts, Pool, PoolOptions, Rectifier, blur_downsample, downsample_mean,
-    pool2d,
-};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use onestep_kernels::{PoolOptions, Rectifier};
 
-use super::PerceptualError;
-use super::layout::{BLUR, PerceptualKind, Step, head_name};
-use crate::digest;
-use crate::interop::{NamedArrays, parse_safetensors};
+use super::layout::{PerceptualKind, Step, head_name};
+use crate::arrays::NamedArrays;
 use crate::model::ModelError;
+use crate::vision::included::ST_LPIPS;
+use crate::vision::{Arrays, Layer, VisionError, builtin, digest};
 
 /// What images in [-1, 1] are moved and divided by: mean and deviation of ImageNet, there in [0, 1].
 const SHIFT: [f32; 3] = [-0.030, -0.088, -0.188];
@@ -43,22 +40,8 @@ pub struct PerceptualNetwork {
 /// A step with its weights.
 #[derive(Debug)]
 enum Stage {
-    Look(Box<Kernel>),
-    Rectify,
-    Pool(PoolOptions),
-    Blur,
+    Layer(Layer),
     Compare,
-}
-
-/// A convolution with its weights.
-#[derive(Debug)]
-struct Kernel {
-    weight: Tensor<4>,
-    /// `[1, outputs]`
-    bias: Tensor<2>,
-    options: Conv2dOptions,
-    rectified: bool,
-    layouts: Layouts,
 }
 
 impl PerceptualNetwork {
@@ -66,12 +49,10 @@ impl PerceptualNetwork {
     ///
     /// # Errors
     ///
-    /// [`PerceptualError::Weights`], [`PerceptualError::Network`]: not with a library that was built whole.
-    pub fn builtin(device: &Device) -> Result<Self, PerceptualError> {
-        let name = "builtin:st-lpips";
-        let named = parse_safetensors(onestep_st_lpips::WEIGHTS, name)?;
-        Self::from_named(PerceptualKind::StLpips, named, device)
-            .map_err(|source| PerceptualError::Network { name: name.into(), source })
+    /// [`VisionError::Weights`], [`VisionError::Network`]: not with a library that was built whole.
+    pub fn builtin(device: &Device) -> Result<Self, VisionError> {
+        let build = |named| Self::from_named(PerceptualKind::StLpips, named, device);
+        builtin("builtin:st-lpips", ST_LPIPS, build)
     }
 
     /// Puts trunk and heads together from arrays in PyTorch's names and layouts: `features.N` of torchvision (its classifier may
@@ -87,58 +68,41 @@ impl PerceptualNetwork {
         device: &Device,
     ) -> Result<Self, ModelError> {
         named.retain(|name, _| !name.starts_with("classifier."));
-        let all = named.iter().map(|(name, (_, values))| (name.as_str(), values.as_slice()));
-        let name = format!("{kind}, weights {}", digest::of_arrays(all));
+        let name = format!("{kind}, weights {}", digest(&named));
+        let mut arrays = Arrays::new(named);
         let mut stages = Vec::new();
         for step in kind.steps() {
             stages.push(match step {
                 Step::Convolution { name, shape, options, rectified } => {
-                    let weight = take(&mut named, &format!("{name}.weight"), &shape)?;
-                    let bias = take(&mut named, &format!("{name}.bias"), &shape[..1])?;
-                    Stage::Look(Box::new(Kernel {
-                        weight: in_our_layout(&weight, shape, device),
-                        bias: Tensor::from_data(TensorData::new(bias, [1, shape[0]]), device),
-                        options,
-                        rectified,
-                        layouts: Layouts::default(),
-                    }))
+                    let rectifier = if rectified { Rectifier::Relu } else { Rectifier::None };
+                    Stage::Layer(arrays.conv(&name, shape, (options, rectifier), device)?.into())
                 }
-                Step::Rectify => Stage::Rectify,
+                Step::Rectify => Stage::Layer(Layer::Rectify),
                 Step::Pool { pool, kernel, stride } => {
                     let rectifier = Rectifier::None;
-                    Stage::Pool(PoolOptions { pool, kernel, stride, padding: 0, rectifier })
+                    Stage::Layer(Layer::Pool(PoolOptions { pool, kernel, stride, padding: 0, rectifier }))
                 }
-                Step::Blur => Stage::Blur,
+                Step::Blur => Stage::Layer(Layer::Blur),
                 Step::Compare => Stage::Compare,
             });
         }
         let mut heads = Vec::new();
         for (place, width) in kind.widths().into_iter().enumerate() {
-            let head = take(&mut named, &head_name(place), &[1, width, 1, 1])?;
+            let head = arrays.take(&head_name(place), &[1, width, 1, 1])?;
             heads.push(Tensor::from_data(TensorData::new(head, [1, 1, 1, width]), device));
         }
-        if let Some(name) = named.into_keys().next() {
-            return Err(ModelError::ExtraTensor { name });
-        }
+        arrays.finish()?;
         let of_color =
             |values: [f32; 3]| Tensor::from_data(TensorData::new(values.to_vec(), [1, 1, 1, 3]), device);
         Ok(Self { kind, name, stages, heads, shift: of_color(SHIFT), scale: of_color(SCALE) })
     }
 
-    /// The same network for images in f64: slow, and exact enough to tell which pixel under a window of max pooling is the
+    /// This network for images in f64: slow, and exact enough to tell which pixel under a window of max pooling is the
     /// largest, and which channel is above zero.
     pub fn in_f64(&self) -> Self {
         let wide = |tensor: &Tensor<4>| tensor.clone().cast(DType::F64);
         let stages = self.stages.iter().map(|stage| match stage {
-            Stage::Look(kernel) => Stage::Look(Box::new(Kernel {
-                weight: wide(&kernel.weight),
-                bias: kernel.bias.clone().cast(DType::F64),
-                layouts: Layouts::default(),
-                ..**kernel
-            })),
-            Stage::Rectify => Stage::Rectify,
-            Stage::Pool(options) => Stage::Pool(*options),
-            Stage::Blur => Stage::Blur,
+            Stage::Layer(layer) => Stage::Layer(layer.in_f64()),
             Stage::Compare => Stage::Compare,
         });
         Self {
@@ -151,12 +115,12 @@ impl PerceptualNetwork {
         }
     }
 
-    /// Which distance it is.
+    /// Which distance the network computes.
     pub fn kind(&self) -> PerceptualKind {
         self.kind
     }
 
-    /// What to call it beside every number that was computed with it: the kind, and what tells its weights from others.
+    /// What to call the network beside every number that was computed with it: the kind, and what tells its weights from others.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -180,11 +144,11 @@ impl PerceptualNetwork {
     ///
     /// # Shapes
     ///
-    /// As there, five times.
+    /// Those of [`Self::between`], five times.
     ///
     /// # Panics
     ///
-    /// As there.
+    /// As [`Self::between`].
     pub fn at_each_place(&self, a: Tensor<4>, b: Tensor<4>) -> Vec<Tensor<1>> {
         assert_eq!(a.dims(), b.dims(), "a perceptual distance is between images of one shape");
         let pairs = self.seen(a).into_iter().zip(self.seen(b));
@@ -208,38 +172,10 @@ impl PerceptualNetwork {
                     seen.push(hidden.clone());
                     hidden
                 }
-                stage => stage.forward(hidden),
+                Stage::Layer(layer) => layer.forward(hidden),
             };
         }
         seen
-    }
-}
-
-impl Stage {
-    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        match self {
-            Self::Look(kernel) => kernel.forward(input),
-            Self::Rectify => relu(input),
-            Self::Pool(PoolOptions { pool: Pool::Mean, kernel: 2, stride: 2, .. }) => downsample_mean(input),
-            Self::Pool(options) => pool2d(input, *options),
-            Self::Blur => blur_downsample(input, &BLUR),
-            Self::Compare => input,
-        }
-    }
-}
-
-impl Kernel {
-    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        // A rectifier that is part of the convolution keeps no gradient.
-        let inside = self.rectified && !input.is_autodiff();
-        let output = Convolution {
-            bias: Some(self.bias.clone()),
-            rectifier: if inside { Rectifier::Relu } else { Rectifier::None },
-            layouts: Some(self.layouts.clone()),
-            ..Convolution::new(input, self.weight.clone(), self.options)
-        }
-        .forward();
-        if self.rectified && !inside { relu(output) } else { output }
     }
 }
 
@@ -255,30 +191,4 @@ fn compared(a: Tensor<4>, b: Tensor<4>, head: &Tensor<4>) -> Tensor<1> {
 fn of_length_one(features: Tensor<4>) -> Tensor<4> {
     let square = (features.clone() * features.clone()).sum_dim(3);
     features / ((square + FLOOR).sqrt() + EPSILON)
-}
-
-/// An array that must be there and have this shape.
-fn take(named: &mut NamedArrays, name: &str, expected: &[usize]) -> Result<Vec<f32>, ModelError> {
-    let Some((found, values)) = named.remove(name) else {
-        return Err(ModelError::MissingTensor { name: name.into(), shape: expected.into() });
-    };
-    if found != expected || values.len() != expected.iter().product::<usize>() {
-        return Err(ModelError::WrongShape { name: name.into(), found, expected: expected.into() });
-    }
-    match values.iter().position(|value| !value.is_finite()) {
-        Some(index) => Err(ModelError::NotFinite { name: name.into(), index }),
-        None => Ok(values),
-    }
-}
-
-/// A kernel in our layout from PyTorch's.
-fn in_our_layout(values: &[f32], [outputs, inputs, height, width]: [usize; 4], device: &Device) -> Tensor<4> {
-    let area = height * width;
-    let mut ours = Vec::with_capacity(values.len());
-    for pixel in 0..area {
-        for input in 0..inputs {
-            ours.extend((0..outputs).map(|output| values[(output * inputs + input) * area + pixel]));
-        }
-    }
-    Tensor::from_data(TensorData::new(ours, [height, width, inputs, outputs]), device)
 }

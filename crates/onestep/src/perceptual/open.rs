@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::{PerceptualError, PerceptualKind, PerceptualNetwork, Trunk};
+use super::{PerceptualKind, PerceptualNetwork, Trunk};
 use crate::interop::read_weights;
 use crate::model::ModelError;
+use crate::vision::{VisionError, find, fitted};
 
 /// The two files that LPIPS is made of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +24,7 @@ pub struct WeightFiles {
 }
 
 impl WeightFiles {
-    /// Whether no file is named.
+    /// Whether neither trunk nor heads are named.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -35,12 +36,12 @@ impl WeightFiles {
 ///
 /// # Errors
 ///
-/// [`PerceptualError::Missing`] if a file is neither there nor in the folder; it says which, where to get it and where to put it.
+/// [`VisionError::Missing`] if a file is neither there nor in the folder; it says which, where to get it and where to put it.
 pub fn find_weights(
     kind: PerceptualKind,
     named: &WeightFiles,
     folder: &Path,
-) -> Result<WeightFiles, PerceptualError> {
+) -> Result<WeightFiles, VisionError> {
     let PerceptualKind::Lpips { trunk, .. } = kind else { return Ok(named.clone()) };
     Ok(WeightFiles {
         trunk: Some(Part::Trunk.find(trunk, &named.trunk, Some(folder))?),
@@ -52,25 +53,24 @@ pub fn find_weights(
 ///
 /// # Errors
 ///
-/// - [`PerceptualError::Missing`] if a file is not named or not there; it says where to get it.
-/// - [`PerceptualError::Weights`] if one cannot be read.
-/// - [`PerceptualError::Network`] if its tensors are not those of the network.
+/// - [`VisionError::Missing`] if a file is not named or not there; it says where to get it.
+/// - [`VisionError::Weights`] if one cannot be read.
+/// - [`VisionError::Network`] if its tensors are not those of the network.
 pub fn open(
     kind: PerceptualKind,
     files: &WeightFiles,
     device: &Device,
-) -> Result<PerceptualNetwork, PerceptualError> {
+) -> Result<PerceptualNetwork, VisionError> {
     let PerceptualKind::Lpips { trunk, .. } = kind else { return PerceptualNetwork::builtin(device) };
     let trunk_file = Part::Trunk.find(trunk, &files.trunk, None)?;
     let heads_file = Part::Heads.find(trunk, &files.heads, None)?;
     let (mut named, heads) = (read_weights(&trunk_file)?, read_weights(&heads_file)?);
     let of_heads: BTreeSet<String> = heads.keys().cloned().collect();
     named.extend(heads);
-    PerceptualNetwork::from_named(kind, named, device).map_err(|source| {
-        let is_head = |name: &str| name.starts_with(HEAD) || of_heads.contains(name);
-        let file = if tensor(&source).is_some_and(is_head) { &heads_file } else { &trunk_file };
-        PerceptualError::Network { name: file.display().to_string(), source }
-    })
+    let network = PerceptualNetwork::from_named(kind, named, device);
+    let is_head = |name: &str| name.starts_with(HEAD) || of_heads.contains(name);
+    let of_head = network.as_ref().err().and_then(tensor).is_some_and(is_head);
+    fitted(&if of_head { heads_file } else { trunk_file }.display().to_string(), network)
 }
 
 /// What the names of the heads begin with.
@@ -101,21 +101,19 @@ impl Part {
         trunk: Trunk,
         named: &Option<PathBuf>,
         folder: Option<&Path>,
-    ) -> Result<PathBuf, PerceptualError> {
+    ) -> Result<PathBuf, VisionError> {
         let names = self.names(trunk);
-        let inside = |name: &String| folder.unwrap_or(Path::new("")).join(name);
-        let candidates: Vec<PathBuf> = match (named, folder) {
-            (Some(named), _) => vec![named.clone()],
-            (None, Some(_)) => names.iter().map(inside).collect(),
-            (None, None) => Vec::new(),
+        let found = match (named, folder) {
+            (Some(named), _) => Some(named.clone()).filter(|path| path.is_file()),
+            (None, Some(folder)) => find(folder, &names),
+            (None, None) => None,
         };
         // Paths go into recipes, which are text.
-        let there = |path: &&PathBuf| path.is_file() && path.to_str().is_some();
-        if let Some(found) = candidates.iter().find(there) {
-            return Ok(found.clone());
+        if let Some(found) = found.filter(|path| path.to_str().is_some()) {
+            return Ok(found);
         }
-        let path = named.clone().unwrap_or_else(|| inside(&names[0]));
-        Err(PerceptualError::Missing { path, remedy: self.remedy(trunk, &names[0], folder) })
+        let path = named.clone().unwrap_or_else(|| folder.unwrap_or(Path::new("")).join(&names[0]));
+        Err(VisionError::Missing { path, remedy: self.remedy(trunk, &names[0], folder) })
     }
 
     fn remedy(self, trunk: Trunk, name: &str, folder: Option<&Path>) -> String {

@@ -3,12 +3,13 @@
 use burn::tensor::{Device, Tensor};
 use onestep_kernels::{Conv2dOptions, Pool, PoolOptions, Rectifier, concat, pool2d};
 
-use super::layers::{Arrays, Conv, Linear, batch, check_images, global_mean, weights_digest};
+use super::images::{batch, check_images};
 use super::{Activations, FeatureNetwork, Widths};
+use crate::arrays::NamedArrays;
 use crate::data::Pixels;
 use crate::eval::EvalError;
-use crate::interop::NamedArrays;
 use crate::model::ModelError;
+use crate::vision::{Arrays, Conv, Linear, digest, global_mean};
 
 const SIZE: usize = 32;
 /// Images that go through the network together; what they look like does not depend on it.
@@ -52,14 +53,14 @@ struct Block {
 }
 
 impl CifarResNet {
-    /// Whether the names of a file are those of this network.
+    /// Whether the names of a file are those of a ResNet of CIFAR-10.
     pub fn is_in(named: &NamedArrays) -> bool {
         ["layer1.0.conv1.weight", "layer3.0.conv2.weight", "linear.weight"]
             .iter()
             .all(|name| named.contains_key(&without_module(name, named)))
     }
 
-    /// Puts the network together from the arrays of a file, in PyTorch's layout; how deep it is, its names say.
+    /// Puts a ResNet of CIFAR-10 together from the arrays of a file, in PyTorch's layout; how deep it is, its names say.
     ///
     /// # Errors
     ///
@@ -70,19 +71,13 @@ impl CifarResNet {
             .filter(|(name, _)| !name.ends_with(".num_batches_tracked"))
             .map(|(name, array)| (plain(name), array))
             .collect();
-        let digest =
-            weights_digest(named.iter().map(|(name, (_, values))| (name.as_str(), values.as_slice())));
+        let digest = digest(&named);
         let n_blocks = (0..).take_while(|n| named.contains_key(&format!("layer1.{n}.conv1.weight"))).count();
         let mut arrays = Arrays::new(named);
         let mut conv = |name: &str, norm: &str, [inputs, outputs]: [usize; 2], stride| {
             let shape = [outputs, inputs, 3, 3];
-            let weight = arrays.take(&format!("{name}.weight"), &shape)?;
-            let [scale, offset, mean, variance] =
-                ["weight", "bias", "running_mean", "running_var"].map(|part| format!("{norm}.{part}"));
-            let norm = [Some(&*scale), Some(&*offset), Some(&*mean), Some(&*variance)];
-            let affine = arrays.batch_norm(norm, outputs, EPSILON)?;
-            let options = Conv2dOptions::new(stride, [1; 4]);
-            Ok(Conv::new(&weight, shape, &affine, (options, Rectifier::Relu), device))
+            let how = (Conv2dOptions::new(stride, [1; 4]), Rectifier::Relu);
+            arrays.normed_conv([name, norm], shape, EPSILON, how, device)
         };
         let stem = conv("conv1", "bn1", [3, CHANNELS[0]], 1)?;
         let mut blocks = Vec::new();

@@ -3,14 +3,14 @@
 use burn::tensor::{Device, Tensor};
 use onestep_kernels::{Conv2dOptions, DepthwiseOptions, Rectifier};
 
-use super::layers::{
-    Affine, Arrays, Conv, Depthwise, Linear, batch, check_images, global_mean, weights_digest,
-};
+use super::images::{batch, check_images};
 use super::{Activations, FeatureNetwork, Resize, Widths};
+use crate::arrays::NamedArrays;
 use crate::data::Pixels;
 use crate::eval::EvalError;
-use crate::interop::{NamedArrays, parse_safetensors};
 use crate::model::ModelError;
+use crate::vision::included::EFFNET_LITE0;
+use crate::vision::{Arrays, Conv, Depthwise, Linear, builtin, digest, global_mean};
 
 /// Height and width of what the network looks at.
 const SIZE: usize = 224;
@@ -30,7 +30,7 @@ const GROUPS: [(usize, usize, usize, usize, usize, usize); 7] = [
     (1, 3, 1, 6, 192, 320),
 ];
 
-/// The network with its weights.
+/// EfficientNet-Lite0 with its weights.
 ///
 /// Images are resized to 224x224 by [`Resize::PilBicubic`], which smooths as it shrinks, and become (x − 127) / 128. The
 /// features are the mean over the last 7x7 pixels, 1280 of them; the logits are those of ImageNet's 1000 classes, with the
@@ -61,21 +61,18 @@ struct Block {
 }
 
 impl EfficientNetLite0 {
-    /// With the weights that come with this library.
+    /// EfficientNet-Lite0 with the weights that come with this library.
     ///
     /// # Errors
     ///
-    /// [`EvalError::Weights`], [`EvalError::Network`]: not with a library that was built whole.
+    /// [`EvalError::Vision`]: not with a library that was built whole.
     pub fn builtin(device: &Device) -> Result<Self, EvalError> {
-        let name = "builtin:effnet-lite0";
-        let named = parse_safetensors(onestep_effnet_lite0::WEIGHTS, name)?;
-        Self::from_named(named, device).map_err(|source| EvalError::Network { name: name.into(), source })
+        Ok(builtin("builtin:effnet-lite0", EFFNET_LITE0, |named| Self::from_named(named, device))?)
     }
 
     /// Puts the network together from convolutions with biases, in PyTorch's layout.
     fn from_named(named: NamedArrays, device: &Device) -> Result<Self, ModelError> {
-        let all = named.iter().map(|(name, (_, values))| (name.as_str(), values.as_slice()));
-        let digest = weights_digest(all);
+        let digest = digest(&named);
         let mut parts = Parts { arrays: Arrays::new(named), device };
         let mut size = SIZE;
         let stem = parts.conv("_conv_stem", [32, 3, 3, 3], (same(3, 2, &mut size), Rectifier::Relu6))?;
@@ -151,20 +148,13 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn with_bias(&mut self, name: &str, shape: &[usize]) -> Result<(Vec<f32>, Affine), ModelError> {
-        let weight = self.arrays.take(&format!("{name}.weight"), shape)?;
-        let bias = self.arrays.take(&format!("{name}.bias"), &shape[..1])?;
-        Ok((weight, Affine::bias(&bias)))
-    }
-
     fn conv(
         &mut self,
         name: &str,
         shape: [usize; 4],
         how: (Conv2dOptions, Rectifier),
     ) -> Result<Conv, ModelError> {
-        let (weight, bias) = self.with_bias(name, &shape)?;
-        Ok(Conv::new(&weight, shape, &bias, how, self.device))
+        self.arrays.conv(name, shape, how, self.device)
     }
 
     fn block(
@@ -182,7 +172,7 @@ impl Parts<'_> {
                 Some(self.conv(&name("_expand_conv"), [wide, inputs, 1, 1], (pointwise, Rectifier::Relu6))?)
             }
         };
-        let (weight, bias) = self.with_bias(&name("_depthwise_conv"), &[wide, 1, kernel, kernel])?;
+        let (weight, bias) = self.arrays.with_bias(&name("_depthwise_conv"), &[wide, 1, kernel, kernel])?;
         let options = DepthwiseOptions { conv, rectifier: Rectifier::Relu6 };
         let depthwise = Depthwise::new(&weight, [wide, kernel], &bias, options, self.device);
         let narrow = [outputs, wide, 1, 1];

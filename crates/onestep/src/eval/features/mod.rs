@@ -5,9 +5,8 @@
 
 mod cifar_resnet;
 mod efficientnet_lite;
+mod images;
 mod inception;
-mod inception_names;
-mod layers;
 mod open;
 mod resize;
 
@@ -25,11 +24,11 @@ use crate::data::Pixels;
 /// Images come as bytes, because what is judged is what would be written to a file. What is done to them first (resizing,
 /// normalisation) belongs to the network. An image has the same activations alone as in any batch.
 pub trait FeatureNetwork: Send + Sync {
-    /// What to call it beside every number that was computed with it, with everything that changes the number: the weights, and
+    /// What to call the network beside every number that was computed with it, with everything that changes the number: the weights, and
     /// the way images are resized where there are several.
     fn name(&self) -> &str;
 
-    /// How many numbers it says of an image.
+    /// How many numbers the network says of an image.
     fn widths(&self) -> Widths;
 
     /// Looks at a batch of RGB images of one size.

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use super::{CifarResNet, EfficientNetLite0, FeatureNetwork, Inception, Resize};
 use crate::eval::EvalError;
 use crate::interop::read_weights;
-use crate::model::ModelError;
+use crate::vision::{VisionError, find, fitted};
 
 /// The network that comes with the library.
 pub const BUILTIN: &str = "effnet-lite0";
@@ -28,7 +28,7 @@ pub struct OpenOptions<'a> {
     pub resize: Resize,
     /// The folder where weights that were fetched once are kept.
     pub cache: Option<&'a Path>,
-    /// Where it computes.
+    /// Where the network computes.
     pub device: &'a Device,
 }
 
@@ -37,17 +37,16 @@ pub struct OpenOptions<'a> {
 ///
 /// # Errors
 ///
-/// - [`EvalError::Missing`] if the weights are not there; it says where to get them and where to put them.
-/// - [`EvalError::Weights`] if the file cannot be read.
+/// - [`EvalError::Vision`] if the weights are not there, with where to get them and where to put them; if the file cannot be
+///   read; and if its arrays are not those of the network that its names say.
 /// - [`EvalError::Unknown`] if its names are of no network that is known here.
-/// - [`EvalError::Network`] if its arrays are not those of the network that its names say.
 pub fn open(spec: &str, options: &OpenOptions) -> Result<Box<dyn FeatureNetwork>, EvalError> {
     match spec {
         BUILTIN => return Ok(Box::new(EfficientNetLite0::builtin(options.device)?)),
         INCEPTION => {
             let cache = options.cache.unwrap_or(Path::new("."));
             let missing =
-                || EvalError::Missing { path: cache.join(INCEPTION_FILES[0]), remedy: remedy(cache) };
+                || VisionError::Missing { path: cache.join(INCEPTION_FILES[0]), remedy: remedy(cache) };
             return from_file(&find_inception(cache).ok_or_else(missing)?, options);
         }
         _ => {}
@@ -56,26 +55,25 @@ pub fn open(spec: &str, options: &OpenOptions) -> Result<Box<dyn FeatureNetwork>
     if !path.is_file() {
         let remedy =
             format!("give `{BUILTIN}`, which is built in, `{INCEPTION}`, or the path of a file of weights");
-        return Err(EvalError::Missing { path: path.to_path_buf(), remedy });
+        return Err(VisionError::Missing { path: path.to_path_buf(), remedy }.into());
     }
     from_file(path, options)
 }
 
 /// The file of Inception's weights in the cache folder, if there is one.
 pub fn find_inception(cache: &Path) -> Option<PathBuf> {
-    INCEPTION_FILES.iter().map(|file| cache.join(file)).find(|path| path.is_file())
+    find(cache, &INCEPTION_FILES)
 }
 
 fn from_file(path: &Path, options: &OpenOptions) -> Result<Box<dyn FeatureNetwork>, EvalError> {
-    let named = read_weights(path)?;
+    let named = read_weights(path).map_err(VisionError::from)?;
     let name = path.display().to_string();
-    let failed = |source: ModelError| EvalError::Network { name: name.clone(), source };
     if Inception::is_in(&named) {
-        let network = Inception::from_named(named, options.resize, options.device).map_err(failed)?;
-        return Ok(Box::new(network));
+        let network = Inception::from_named(named, options.resize, options.device);
+        return Ok(Box::new(fitted(&name, network)?));
     }
     if CifarResNet::is_in(&named) {
-        return Ok(Box::new(CifarResNet::from_named(named, options.device).map_err(failed)?));
+        return Ok(Box::new(fitted(&name, CifarResNet::from_named(named, options.device))?));
     }
     let first = named.keys().next().map(String::as_str).unwrap_or_default().to_owned();
     let reason =

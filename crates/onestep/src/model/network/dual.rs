@@ -104,7 +104,7 @@ fn silu_slope<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 pub struct NoiseCode {
     /// c_noise of each sample.
     pub values: Vec<f64>,
-    /// Its derivative along the direction in question.
+    /// The derivative of each number along the direction in question.
     pub tangents: Option<Vec<f64>>,
 }
 
@@ -127,7 +127,7 @@ impl NoiseCode {
         Dual { value: column(&self.values), tangent: self.tangents.as_ref().map(column) }
     }
 
-    /// The same times a constant.
+    /// The code times a constant.
     pub fn scaled(&self, factor: f64) -> Self {
         let scale = |values: &Vec<f64>| values.iter().map(|value| factor * value).collect();
         Self { values: scale(&self.values), tangents: self.tangents.as_ref().map(scale) }

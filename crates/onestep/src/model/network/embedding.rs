@@ -1,116 +1,121 @@
-//! Embeddings of the noise code (sinusoids of fixed frequencies, and their published orders) and of labels.
+//! The embedding of noise level, class and augmentation: what every block of a network is told.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::dual::{Dual, NoiseCode};
 use super::layers::Linear;
-use crate::model::{Condition, Weights};
+use super::sinusoids::{Order, Spacing, fourier, sinusoidal};
+use crate::model::{Condition, ParameterId, Weights};
 
-/// Which half of a sinusoidal embedding comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// [cos ‖ sin]: OpenAI's U-Net, diffusers, EDM's DhariwalUNet.
-    CosSin,
-    /// [sin ‖ cos]: EDM's SongUNet.
-    SinCos,
+/// Sinusoids of the noise code and layers that labels go through, brought together by two layers.
+///
+/// Its parts are registered by each network, in the order of that network's files.
+#[derive(Debug, Clone)]
+pub struct Embedding {
+    /// How the noise code becomes numbers.
+    pub waves: Waves,
+    /// What augmentation labels go through.
+    pub augment: Option<Labels>,
+    /// The layers, with an activation after each.
+    pub layers: [Linear; 2],
+    /// What a class goes through.
+    pub class: Option<Labels>,
+    /// Where the class comes in.
+    pub class_place: ClassPlace,
 }
 
-/// How the frequencies 10000^(-i/…) are spaced over the half = width/2 of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spacing {
-    /// 10000^(-i/half): the last frequency stays above 1/10000.
-    WithoutEndpoint,
-    /// 10000^(-i/(half-1)): the last frequency is 1/10000 (SongUNet).
-    WithEndpoint,
+/// How the noise code becomes numbers.
+#[derive(Debug, Clone, Copy)]
+pub enum Waves {
+    /// Sinusoids of fixed frequencies, see [`sinusoidal`].
+    Fixed {
+        /// Number of values.
+        width: usize,
+        /// Multiplies the code.
+        scale: f64,
+        /// Which half comes first.
+        order: Order,
+        /// How the frequencies are spaced.
+        spacing: Spacing,
+    },
+    /// Sinusoids of frequencies that are stored with the weights, see [`fourier`].
+    Stored(ParameterId),
 }
 
-/// The sinusoidal embedding of one number a sample, computed in f64 and rounded once to `dtype`.
-///
-/// # Shapes
-///
-/// Returns `[batch, width]`; an odd `width` ends in a zero.
-///
-/// # Source
-///
-/// Vaswani et al. 2017 (arXiv:1706.03762); the orders and spacings of the families are the second silent
-/// trap of every import, hence the two arguments.
-pub fn sinusoidal(
-    code: &NoiseCode,
-    width: usize,
-    order: Order,
-    spacing: Spacing,
-    (device, dtype): (&Device, DType),
-) -> Dual<2> {
-    let half = width / 2;
-    let steps = match spacing {
-        Spacing::WithoutEndpoint => half,
-        Spacing::WithEndpoint => half.saturating_sub(1).max(1),
-    } as f64;
-    let frequency = |i: usize| (-(10_000f64.ln()) * i as f64 / steps).exp();
-    let rows = |of: &dyn Fn(usize, usize) -> [f64; 2]| {
-        let mut values = vec![0.0; code.values.len() * width];
-        for (sample, row) in values.chunks_exact_mut(width.max(1)).enumerate() {
-            for i in 0..half {
-                let [sin, cos] = of(sample, i);
-                let (first, second) = match order {
-                    Order::CosSin => (cos, sin),
-                    Order::SinCos => (sin, cos),
-                };
-                (row[i], row[half + i]) = (first, second);
+/// A layer for labels of some number.
+#[derive(Debug, Clone)]
+pub struct Labels {
+    /// The layer, from `n_labels`.
+    pub layer: Linear,
+    /// How many numbers a sample's labels are.
+    pub n_labels: usize,
+}
+
+/// Where a class comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClassPlace {
+    /// In front of both layers, as √n at the place of the class among n (DDPM++, NCSN++).
+    InFront,
+    /// Behind both layers, in front of the last activation, as 1 at the place of the class (ADM, the perceptron).
+    Behind,
+}
+
+impl Embedding {
+    /// Number of classes; none for an unconditional network.
+    pub fn n_classes(&self) -> Option<usize> {
+        self.class.as_ref().map(|class| class.n_labels)
+    }
+
+    /// Number of augmentation labels; 0 for none.
+    pub fn augment_dim(&self) -> usize {
+        self.augment.as_ref().map_or(0, |augment| augment.n_labels)
+    }
+
+    /// What the blocks are told, after its last activation.
+    ///
+    /// # Shapes
+    ///
+    /// Returns `[batch, n_embedding]`.
+    pub fn forward(
+        &self,
+        weights: &Weights,
+        code: &NoiseCode,
+        condition: &Condition,
+        place: (&Device, DType),
+    ) -> Dual<2> {
+        let waves = match self.waves {
+            Waves::Fixed { width, scale, order, spacing } => {
+                sinusoidal(&code.scaled(scale), width, order, spacing, place)
             }
-        }
-        Tensor::from_data(TensorData::new(values, [code.values.len(), width]), (device, dtype))
-    };
-    let value = rows(&|sample, i| (code.values[sample] * frequency(i)).sin_cos().into());
-    let tangent = code.tangents.as_ref().map(|tangents| {
-        rows(&|sample, i| {
-            let (sin, cos) = (code.values[sample] * frequency(i)).sin_cos();
-            let speed = tangents[sample] * frequency(i);
-            [speed * cos, -speed * sin]
-        })
-    });
-    Dual { value, tangent }
+            Waves::Stored(frequencies) => fourier(code, weights.get(frequencies)),
+        };
+        let with_class = |embedding, at, value: f64| {
+            let class = self.class.as_ref().filter(|_| self.class_place == at);
+            let rows = class.and_then(|class| class_rows(condition, class.n_labels, value, place));
+            add_labels(weights, embedding, class, rows)
+        };
+        let root = (self.n_classes().unwrap_or(0) as f64).sqrt();
+        let embedding = with_class(waves, ClassPlace::InFront, root);
+        let augment = augment_rows(condition, self.augment_dim(), place);
+        let embedding = add_labels(weights, embedding, self.augment.as_ref(), augment);
+        let embedding = self.layers[0].forward(weights, embedding).silu();
+        let embedding = self.layers[1].forward(weights, embedding);
+        with_class(embedding, ClassPlace::Behind, 1.0).silu()
+    }
 }
 
-/// Sinusoids of given frequencies, [sin ‖ cos] of 2π·frequency·code: the Fourier embedding of NCSN++.
-///
-/// # Shapes
-///
-/// - `frequencies`: `[half]`, stored with the weights
-/// - returns: `[batch, 2 * half]`
-///
-/// # Source
-///
-/// Tancik et al. 2020 (arXiv:2006.10739), as in Song et al. 2021 (arXiv:2011.13456); computed in f32, as there,
-/// where the weights are f32.
-pub fn fourier(code: &NoiseCode, frequencies: Tensor<1>) -> Dual<2> {
-    let (half, device, dtype) = (frequencies.dims()[0], frequencies.device().inner(), frequencies.dtype());
-    let frequencies = (frequencies * std::f64::consts::TAU).reshape([1, half]);
-    let angles = |values: &[f64]| {
-        let column = TensorData::new(values.to_vec(), [values.len(), 1]);
-        Tensor::<2>::from_data(column, (&device, dtype)) * frequencies.clone()
-    };
-    let angle = angles(&code.values);
-    let (sin, cos) = (angle.clone().sin(), angle.cos());
-    let tangent = code.tangents.as_ref().map(|tangents| {
-        let speed = angles(tangents).inner();
-        Tensor::cat(vec![speed.clone() * cos.clone().inner(), speed.neg() * sin.clone().inner()], 1)
-    });
-    Dual { value: Tensor::cat(vec![sin, cos], 1), tangent }
-}
-
-/// `value` at each sample's class, zero elsewhere; none without classes.
+/// `value` at each sample's class, zero elsewhere; none where no class is given.
 ///
 /// # Shapes
 ///
 /// Returns `[batch, n_classes]`.
-pub fn class_rows(
+fn class_rows(
     condition: &Condition,
-    n_classes: Option<usize>,
+    n_classes: usize,
     value: f64,
     (device, dtype): (&Device, DType),
 ) -> Option<Tensor<2>> {
-    let (labels, n_classes) = condition.labels.as_ref().zip(n_classes)?;
+    let labels = condition.labels.as_ref()?;
     let mut values = vec![0.0; labels.len() * n_classes];
     for (row, &label) in values.chunks_exact_mut(n_classes).zip(labels) {
         row[label] = value;
@@ -123,7 +128,7 @@ pub fn class_rows(
 /// # Shapes
 ///
 /// Returns `[batch, n_labels]`.
-pub fn augment_rows(
+fn augment_rows(
     condition: &Condition,
     n_labels: usize,
     (device, dtype): (&Device, DType),
@@ -132,21 +137,21 @@ pub fn augment_rows(
     Some(Tensor::from_data(TensorData::new(labels.concat(), [labels.len(), n_labels]), (device, dtype)))
 }
 
-/// An embedding with what `layer` makes of a condition's rows added, where the network has the layer and the
-/// condition the rows: how every family is told of classes and augmentation.
+/// An embedding with what a layer makes of a condition's rows added, where the network has the layer and the condition
+/// the rows.
 ///
 /// # Shapes
 ///
 /// - `embedding`: `[batch, width]`, as is the result
 /// - `rows`: `[batch, n_labels]`
-pub fn add_labels(
+fn add_labels(
     weights: &Weights,
     embedding: Dual<2>,
-    layer: Option<&Linear>,
+    labels: Option<&Labels>,
     rows: Option<Tensor<2>>,
 ) -> Dual<2> {
-    match layer.zip(rows) {
-        Some((layer, rows)) => embedding + layer.forward(weights, rows.into()),
+    match labels.zip(rows) {
+        Some((labels, rows)) => embedding + labels.layer.forward(weights, rows.into()),
         None => embedding,
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::dual::{Dual, NoiseCode};
-use super::embedding::{Order, Spacing, add_labels, class_rows, sinusoidal};
+use super::embedding::{ClassPlace, Embedding, Labels, Waves};
 use super::layers::{Linear, Start};
+use super::sinusoids::{Order, Spacing};
 use super::{Network, check_call};
 use crate::model::{Builder, Condition, ModelError, ParameterSpec, Weights};
 
@@ -56,9 +57,8 @@ impl MlpConfig {
 #[derive(Debug, Clone)]
 pub struct Mlp {
     specs: Arc<[ParameterSpec]>,
-    config: MlpConfig,
-    embedding: [Linear; 2],
-    label: Option<Linear>,
+    n_dims: usize,
+    embedding: Embedding,
     input: Linear,
     layers: Vec<Layer>,
     output: Linear,
@@ -94,7 +94,7 @@ impl Mlp {
         let mut builder = Builder::default();
         let mut linear =
             |name: &str, sizes: [usize; 2], start: Start| Linear::new(&mut builder, name, sizes, start);
-        let embedding = [
+        let both = [
             linear("embedding.0", [embedding_width, embedding_width], Start::FanIn),
             linear("embedding.1", [embedding_width, embedding_width], Start::FanIn),
         ];
@@ -111,9 +111,19 @@ impl Mlp {
             })
             .collect();
         let output = linear("output", [width, n_dims], Start::Zeros);
-        let label = n_classes
-            .map(|n| Linear::without_bias(&mut builder, "label", [n, embedding_width], Start::Normal));
-        Ok(Self { specs: builder.finish(), config: config.clone(), embedding, label, input, layers, output })
+        let class = n_classes.map(|n_labels| Labels {
+            layer: Linear::without_bias(&mut builder, "label", [n_labels, embedding_width], Start::Normal),
+            n_labels,
+        });
+        let waves = Waves::Fixed {
+            width: embedding_width,
+            scale: code_scale,
+            order: Order::CosSin,
+            spacing: Spacing::WithoutEndpoint,
+        };
+        let class_place = ClassPlace::Behind;
+        let embedding = Embedding { waves, augment: None, layers: both, class, class_place };
+        Ok(Self { specs: builder.finish(), n_dims, embedding, input, layers, output })
     }
 }
 
@@ -123,11 +133,11 @@ impl Network for Mlp {
     }
 
     fn image(&self) -> [usize; 3] {
-        [1, 1, self.config.n_dims]
+        [1, 1, self.n_dims]
     }
 
     fn n_classes(&self) -> Option<usize> {
-        self.config.n_classes
+        self.embedding.n_classes()
     }
 
     fn evaluate(
@@ -140,13 +150,7 @@ impl Network for Mlp {
         check_call(self, &input, code, condition, 0)?;
         let [batch, .., n_dims] = input.dims();
         let place = (&input.device(), input.dtype());
-        let MlpConfig { embedding_width, code_scale, .. } = self.config;
-        let code = code.scaled(code_scale);
-        let codes = sinusoidal(&code, embedding_width, Order::CosSin, Spacing::WithoutEndpoint, place);
-        let embedding = self.embedding[1].forward(weights, self.embedding[0].forward(weights, codes).silu());
-        let classes = class_rows(condition, self.config.n_classes, 1.0, place);
-        let embedding = add_labels(weights, embedding, self.label.as_ref(), classes).silu();
-
+        let embedding = self.embedding.forward(weights, code, condition, place);
         let mut hidden = self.input.forward(weights, input.linear(|points| points.reshape([batch, n_dims])));
         for layer in &self.layers {
             let inner = layer.first.forward(weights, hidden.clone().silu());

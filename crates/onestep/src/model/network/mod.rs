@@ -8,14 +8,14 @@ mod adm;
 mod attention;
 mod block;
 mod custom;
-mod dhariwal;
 mod dual;
+mod edm;
 mod embedding;
 pub mod layers;
 mod mlp;
 mod recompute;
 mod resample;
-mod song;
+mod sinusoids;
 mod unet;
 
 use std::ops::Range;
@@ -24,27 +24,26 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-pub use adm::{AdmConfig, AdmHeads, AdmResample, AdmUNet};
+pub use adm::{AdmConfig, AdmHeads, AdmResample};
 pub use custom::{CustomConfig, Setting};
-pub(crate) use dhariwal::heads as dhariwal_heads;
-pub use dhariwal::{DhariwalConfig, DhariwalUNet};
 pub use dual::{Dual, NoiseCode};
-pub(crate) use embedding::fourier;
+pub(crate) use edm::dhariwal_heads;
+pub use edm::{Decoder, DhariwalConfig, Encoder, NoiseEmbedding, SongConfig};
 pub use mlp::{Mlp, MlpConfig};
-pub use song::{NoiseEmbedding, SongConfig, SongUNet};
-pub use unet::{Decoder, Encoder};
+pub(crate) use sinusoids::fourier;
+pub use unet::UNet;
 
 use super::{Condition, ModelError, ParameterSpec, Weights, check_batch};
 
 /// A raw network F.
 pub trait Network: std::fmt::Debug + Send + Sync {
-    /// The numbers it needs, in the order [`Weights`] keeps them.
+    /// The numbers that the network needs, in the order [`Weights`] keeps them.
     fn parameters(&self) -> &Arc<[ParameterSpec]>;
 
-    /// Height, width and channels of its input.
+    /// Height, width and channels of the network's input.
     fn image(&self) -> [usize; 3];
 
-    /// Number of classes it is conditioned on; none for an unconditional network.
+    /// Number of classes that the network is conditioned on; none for an unconditional network.
     fn n_classes(&self) -> Option<usize>;
 
     /// Parameters of each block that activation checkpointing computes again in the backward pass; none where
@@ -185,9 +184,9 @@ impl Architecture {
     /// only its program can lay out.
     pub fn build(&self) -> Result<Arc<dyn Network>, ModelError> {
         Ok(match self {
-            Self::Adm(config) => Arc::new(AdmUNet::new(config)?),
-            Self::Song(config) => Arc::new(SongUNet::new(config)?),
-            Self::Dhariwal(config) => Arc::new(DhariwalUNet::new(config)?),
+            Self::Adm(config) => Arc::new(UNet::adm(config)?),
+            Self::Song(config) => Arc::new(UNet::song(config)?),
+            Self::Dhariwal(config) => Arc::new(UNet::dhariwal(config)?),
             Self::Mlp(config) => Arc::new(Mlp::new(config)?),
             Self::Custom(config) => {
                 return Err(ModelError::CustomNetwork { name: config.name.clone() });

@@ -25,7 +25,7 @@ use crate::model::{Condition, ParameterSpec, Precision, Weights};
 
 /// A piece of a network with one image in and one out, told the embedding.
 pub trait Part: fmt::Debug + Send + Sync + 'static {
-    /// Applies it.
+    /// Applies the part.
     ///
     /// # Shapes
     ///
@@ -58,7 +58,7 @@ impl<P: Part> Recomputable<P> {
         Self { part: Arc::new(part), parameters }
     }
 
-    /// The numbers of its parameters.
+    /// The numbers of the part's parameters.
     pub fn parameters(&self) -> Range<usize> {
         self.parameters.clone()
     }

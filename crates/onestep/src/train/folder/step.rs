@@ -9,8 +9,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::Checkpoint;
-use crate::arrays::NamedArrays;
-use crate::arrays::tensors::NamedTensor;
+use crate::arrays::{Array, NamedArrays, Values};
 use crate::checkpoint::layout::{self, MODEL, OPTIMIZER, STATE, TARGET, TEACHER, WEIGHTING};
 use crate::checkpoint::{
     CheckpointError, Format, Manifest, ModelHeader, Storage, Writer, parse, read_arrays, read_manifest,
@@ -84,7 +83,11 @@ fn write_optimizer(
     tensors.extend(optimizer.named_moments(weights));
     let tensors = tensors
         .iter()
-        .map(|(name, values)| NamedTensor { name: name.clone(), shape: values.dims().to_vec(), values })
+        .map(|(name, values)| Array {
+            name: name.clone(),
+            shape: values.dims().to_vec(),
+            values: Values::Tensor(values),
+        })
         .collect();
     let header = OptimizerHeader { format: Format, optimizer: *optimizer.config(), step: optimizer.step() };
     let metadata = render("optimizer header", &writer.folder.join(name), &header)?;

@@ -58,7 +58,7 @@ impl Trainer {
     ///
     /// - [`TrainError::TeacherNeeded`] and [`TrainError::TeacherDiffers`] for a missing or unlike teacher.
     /// - [`TrainError::DataDiffers`] where image shape or classes of data and network do not agree.
-    /// - [`PerceptualError`](crate::perceptual::PerceptualError) where the weights of the distance are missing or unfit.
+    /// - [`VisionError`](crate::vision::VisionError) where the weights of the distance are missing or unfit.
     /// - what [`Recipe::check`] and building the network refuse.
     pub fn new(
         recipe: Recipe,

@@ -10,6 +10,7 @@ use onestep::eval::features::{
 use onestep::eval::{EvalError, FeatureNetwork};
 use onestep::interop::{NamedArrays, read_weights};
 use onestep::model::ModelError;
+use onestep::vision::VisionError;
 
 use super::weight_rule::WeightRule;
 use crate::golden::cases::beside;
@@ -305,7 +306,7 @@ fn networks_are_found_by_name_and_absent_weights_say_where_to_get_them() {
     assert!(open(BUILTIN, &options).unwrap().name().starts_with("EffNetLite0"));
     let error = open(INCEPTION, &options).err().unwrap();
     let message = error.to_string();
-    assert!(matches!(error, EvalError::Missing { .. }), "{message}");
+    assert!(matches!(error, EvalError::Vision(VisionError::Missing { .. })), "{message}");
     for file in INCEPTION_FILES {
         assert!(message.contains(file), "{message}");
     }

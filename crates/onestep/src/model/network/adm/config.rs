@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::ModelError;
 use crate::model::network::{check_dropout, check_levels};
 
-/// Settings of [`AdmUNet`](super::AdmUNet); what is left out takes the value of the published checkpoints.
+/// Settings of OpenAI's U-Net ([`UNet::adm`](crate::model::network::UNet::adm)); what is left out takes the value of the published checkpoints.
 ///
 /// # Source
 ///
@@ -52,7 +52,7 @@ pub struct AdmConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum AdmHeads {
-    /// A fixed number of heads.
+    /// A fixed number of heads at all widths.
     Count {
         /// Number of heads on the way down and in the middle.
         heads: usize,

@@ -1,11 +1,12 @@
 //! How OpenAI's U-Net is laid out.
 
-use super::{AdmConfig, AdmResample, Layer, Layers, NAMES};
+use super::{AdmConfig, AdmResample, NAMES};
 use crate::model::network::attention::SelfAttention;
 use crate::model::network::block::{BlockStyle, ResidualBlock};
 use crate::model::network::layers::{Conv2d, Start};
 use crate::model::network::recompute::Recomputable;
 use crate::model::network::resample::{BOX_FILTER, Resampling};
+use crate::model::network::unet::{DecoderStage, EncoderStage, Layer, Layers, Stages};
 use crate::model::{Builder, ModelError};
 
 /// The network while it is laid out: where it stands, and how wide it is there.
@@ -13,7 +14,7 @@ pub(super) struct Layout<'a> {
     config: &'a AdmConfig,
     pub(super) builder: Builder,
     pub(super) style: BlockStyle,
-    pub(super) channels: usize,
+    channels: usize,
 }
 
 impl<'a> Layout<'a> {
@@ -35,8 +36,23 @@ impl<'a> Layout<'a> {
         Self { config, builder: Builder::default(), style, channels: config.in_channels }
     }
 
+    /// The way down, through the middle, and up to the image.
+    pub(super) fn stages(&mut self) -> Result<Stages, ModelError> {
+        let (input, mut skips) = self.input_blocks()?;
+        let middle = self.middle_block()?;
+        let output = self.output_blocks(&mut skips)?;
+        let norm = self.style.norm(&mut self.builder, "out.0", self.channels)?;
+        let channels = [self.channels, self.config.out_channels];
+        let conv = Conv2d::new(&mut self.builder, "out.2", channels, 3, Start::Zeros);
+        let mut decoder = vec![DecoderStage::Block { block: middle, joins: false }];
+        decoder.extend(output.into_iter().map(|block| DecoderStage::Block { block, joins: true }));
+        decoder.push(DecoderStage::Output { norm, conv });
+        let encoder = input.into_iter().map(EncoderStage::Block).collect();
+        Ok(Stages { encoder, decoder, filter: self.style.filter.clone() })
+    }
+
     /// The way down, with the number of channels put aside after each block.
-    pub(super) fn input_blocks(&mut self) -> Result<(Vec<Recomputable<Layers>>, Vec<usize>), ModelError> {
+    fn input_blocks(&mut self) -> Result<(Vec<Recomputable<Layers>>, Vec<usize>), ModelError> {
         let config = self.config;
         let first = config.model_channels * config.channel_mult[0];
         let mut start = self.builder.n_registered();
@@ -74,7 +90,7 @@ impl<'a> Layout<'a> {
         Ok((blocks, skips))
     }
 
-    pub(super) fn middle_block(&mut self) -> Result<Recomputable<Layers>, ModelError> {
+    fn middle_block(&mut self) -> Result<Recomputable<Layers>, ModelError> {
         let channels = self.channels;
         let mut start = self.builder.n_registered();
         let layers = vec![
@@ -85,10 +101,7 @@ impl<'a> Layout<'a> {
         Ok(self.finish(layers, &mut start))
     }
 
-    pub(super) fn output_blocks(
-        &mut self,
-        skips: &mut Vec<usize>,
-    ) -> Result<Vec<Recomputable<Layers>>, ModelError> {
+    fn output_blocks(&mut self, skips: &mut Vec<usize>) -> Result<Vec<Recomputable<Layers>>, ModelError> {
         let config = self.config;
         let mut start = self.builder.n_registered();
         let mut blocks = Vec::new();

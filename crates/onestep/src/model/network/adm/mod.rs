@@ -8,24 +8,15 @@
 mod config;
 mod layout;
 
-use std::ops::Range;
-use std::sync::Arc;
-
-use burn::tensor::{DType, Device};
-use onestep_kernels::Activation;
-
 pub use config::{AdmConfig, AdmHeads, AdmResample};
 use layout::Layout;
 
-use super::attention::SelfAttention;
-use super::block::{BlockNames, ResidualBlock};
-use super::dual::{Dual, NoiseCode};
-use super::embedding::{Order, Spacing, add_labels, class_rows, sinusoidal};
-use super::layers::{Conv2d, ConvolutionOn, GroupNorm, Linear, Start};
-use super::recompute::{Part, Recomputable};
-use super::resample::{BOX_FILTER, Resampling};
-use super::{Network, check_call};
-use crate::model::{Condition, ModelError, ParameterSpec, Weights};
+use super::block::BlockNames;
+use super::embedding::{ClassPlace, Embedding, Labels, Waves};
+use super::layers::{Linear, Start};
+use super::sinusoids::{Order, Spacing};
+use super::unet::UNet;
+use crate::model::ModelError;
 
 const NAMES: BlockNames = BlockNames {
     norm0: "in_layers.0",
@@ -41,165 +32,40 @@ const NAMES: BlockNames = BlockNames {
 /// The times these networks were trained on are 1000·ln(σ)/4.
 const TIME_SCALE: f64 = 1000.0;
 
-/// OpenAI's U-Net, in every variant of the published checkpoints.
-///
-/// # Source
-///
-/// Dhariwal & Nichol 2021 (arXiv:2105.05233); compared with `UNetModel` of openai/consistency_models, whose
-/// order (three, head, width) of the fused attention channels it keeps.
-#[derive(Debug, Clone)]
-pub struct AdmUNet {
-    specs: Arc<[ParameterSpec]>,
-    image: [usize; 3],
-    model_channels: usize,
-    n_classes: Option<usize>,
-    time: [Linear; 2],
-    label: Option<Linear>,
-    input: Vec<Recomputable<Layers>>,
-    middle: Recomputable<Layers>,
-    output: Vec<Recomputable<Layers>>,
-    out_norm: GroupNorm,
-    out_conv: Conv2d,
-}
-
-/// What has one number in `input_blocks` or `output_blocks`.
-type Layers = Vec<Layer>;
-
-/// What has the second number.
-#[derive(Debug, Clone)]
-enum Layer {
-    Residual(ResidualBlock),
-    Attention(SelfAttention),
-    Convolution(Conv2d),
-    Resample(Resampling),
-}
-
-impl Layer {
-    fn forward(
-        &self,
-        weights: &Weights,
-        input: Dual<4>,
-        embedding: &Dual<2>,
-        condition: &Condition,
-    ) -> Dual<4> {
-        match self {
-            Self::Residual(block) => block.forward(weights, input, embedding, condition),
-            Self::Attention(attention) => attention.forward(weights, input),
-            Self::Convolution(conv) => conv.forward(weights, input),
-            Self::Resample(resampling) => resampling.apply(input, &BOX_FILTER),
-        }
-    }
-}
-
-impl Part for Layers {
-    fn forward(
-        &self,
-        weights: &Weights,
-        input: Dual<4>,
-        embedding: &Dual<2>,
-        condition: &Condition,
-    ) -> Dual<4> {
-        self.iter().fold(input, |hidden, layer| layer.forward(weights, hidden, embedding, condition))
-    }
-}
-
-impl AdmUNet {
-    /// Lays out the network; no number is allocated.
+impl UNet {
+    /// Lays out OpenAI's U-Net, in every variant of the published checkpoints; no number is allocated.
     ///
     /// # Errors
     ///
     /// [`ModelError::BadArchitecture`] if the image cannot be halved often enough, an attention size is not
     /// that of a feature map, or heads or groups do not divide the channels.
-    pub fn new(config: &AdmConfig) -> Result<Self, ModelError> {
+    ///
+    /// # Source
+    ///
+    /// Dhariwal & Nichol 2021 (arXiv:2105.05233); compared with `UNetModel` of openai/consistency_models, whose
+    /// order (three, head, width) of the fused attention channels it keeps.
+    pub fn adm(config: &AdmConfig) -> Result<Self, ModelError> {
         config.check()?;
         let mut layout = Layout::new(config);
         let n_embedding = layout.style.n_embedding;
         let builder = &mut layout.builder;
-        let time = [
+        let layers = [
             Linear::new(builder, "time_embed.0", [config.model_channels, n_embedding], Start::FanIn),
             Linear::new(builder, "time_embed.2", [n_embedding, n_embedding], Start::FanIn),
         ];
-        let label = config.n_classes.map(|n_classes| {
-            Linear::without_bias(builder, "label_emb", [n_classes, n_embedding], Start::Normal)
+        let class = config.n_classes.map(|n_labels| Labels {
+            layer: Linear::without_bias(builder, "label_emb", [n_labels, n_embedding], Start::Normal),
+            n_labels,
         });
-        let (input, mut skips) = layout.input_blocks()?;
-        let middle = layout.middle_block()?;
-        let output = layout.output_blocks(&mut skips)?;
-        let channels = layout.channels;
-        let mut builder = layout.builder;
-        let out_norm = layout.style.norm(&mut builder, "out.0", channels)?;
-        let out_conv = Conv2d::new(&mut builder, "out.2", [channels, config.out_channels], 3, Start::Zeros);
-        Ok(Self {
-            specs: builder.finish(),
-            image: [config.image_size, config.image_size, config.in_channels],
-            model_channels: config.model_channels,
-            n_classes: config.n_classes,
-            time,
-            label,
-            input,
-            middle,
-            output,
-            out_norm,
-            out_conv,
-        })
-    }
-
-    /// What the residual blocks are told: noise level and class, `[batch, 4 * model_channels]`.
-    fn embed(
-        &self,
-        weights: &Weights,
-        code: &NoiseCode,
-        condition: &Condition,
-        place: (&Device, DType),
-    ) -> Dual<2> {
-        let times = code.scaled(TIME_SCALE);
-        let times = sinusoidal(&times, self.model_channels, Order::CosSin, Spacing::WithoutEndpoint, place);
-        let hidden = self.time[0].forward(weights, times).silu();
-        let embedding = self.time[1].forward(weights, hidden);
-        let classes = class_rows(condition, self.n_classes, 1.0, place);
-        // Every block starts with the same activation of the embedding.
-        add_labels(weights, embedding, self.label.as_ref(), classes).silu()
-    }
-}
-
-impl Network for AdmUNet {
-    fn parameters(&self) -> &Arc<[ParameterSpec]> {
-        &self.specs
-    }
-
-    fn image(&self) -> [usize; 3] {
-        self.image
-    }
-
-    fn n_classes(&self) -> Option<usize> {
-        self.n_classes
-    }
-
-    fn blocks(&self) -> Vec<Range<usize>> {
-        self.input.iter().chain([&self.middle]).chain(&self.output).map(Recomputable::parameters).collect()
-    }
-
-    fn evaluate(
-        &self,
-        weights: &Weights,
-        input: Dual<4>,
-        code: &NoiseCode,
-        condition: &Condition,
-    ) -> Result<Dual<4>, ModelError> {
-        check_call(self, &input, code, condition, 0)?;
-        let embedding = self.embed(weights, code, condition, (&input.device(), input.dtype()));
-        let mut hidden = input;
-        let mut skips = Vec::with_capacity(self.input.len());
-        for layers in &self.input {
-            hidden = layers.forward(weights, vec![hidden], &embedding, condition);
-            skips.push(hidden.clone());
-        }
-        hidden = self.middle.forward(weights, vec![hidden], &embedding, condition);
-        for layers in &self.output {
-            let skip = skips.pop().expect("as many blocks up as down");
-            hidden = layers.forward(weights, vec![hidden, skip], &embedding, condition);
-        }
-        let norm = Some(self.out_norm.with(None, Activation::Silu));
-        Ok(ConvolutionOn { norm, ..self.out_conv.on(hidden) }.forward(weights))
+        let waves = Waves::Fixed {
+            width: config.model_channels,
+            scale: TIME_SCALE,
+            order: Order::CosSin,
+            spacing: Spacing::WithoutEndpoint,
+        };
+        let stages = layout.stages()?;
+        let embedding = Embedding { waves, augment: None, layers, class, class_place: ClassPlace::Behind };
+        let image = [config.image_size, config.image_size, config.in_channels];
+        Ok(Self::new(layout.builder, image, embedding, stages))
     }
 }

@@ -1,155 +1,84 @@
-//! The U-Net of EDM, which [`SongUNet`](super::SongUNet) and [`DhariwalUNet`](super::DhariwalUNet) share.
+//! The U-Net that ADM and EDM's networks are.
 //!
-//! Stages carry the size of their feature maps in their names: `enc.32x32_block0`, `dec.16x16_up`. Besides
-//! the main path, the skip and residual encoders feed shrunken copies of the input into each level, and the
-//! skip decoder adds up an image from every level.
+//! From top to bottom: on the way down, blocks whose outputs are put aside, and a halving after each level; at the lowest
+//! level, blocks that take in nothing; on the way up, the mirror image, each block taking in what was put aside at its
+//! height. How many blocks of which layers, and what they are called, each family says in its own file.
 
-mod plan;
+mod stages;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use onestep_kernels::Activation;
-use serde::{Deserialize, Serialize};
 
-pub use plan::Plan;
+pub(super) use stages::{DecoderStage, EncoderStage, Layer, Layers, Stages};
 
-use super::attention::{SelfAttention, scaled};
-use super::block::{BlockNames, ResidualBlock};
-use super::dual::Dual;
-use super::layers::{Conv2d, ConvolutionOn, GroupNorm};
-use super::recompute::{Part, Recomputable};
-use super::resample::{ConvDownsample, Resampling};
-use crate::model::{Builder, Condition, ModelError, Weights};
+use super::attention::scaled;
+use super::dual::{Dual, NoiseCode};
+use super::embedding::Embedding;
+use super::layers::ConvolutionOn;
+use super::resample::Resampling;
+use super::{Network, check_call};
+use crate::model::{Builder, Condition, ModelError, ParameterSpec, Weights};
 
-/// Names of the parts of EDM's blocks.
-pub const NAMES: BlockNames = BlockNames {
-    norm0: "norm0",
-    conv0: "conv0",
-    embedding: "affine",
-    norm1: "norm1",
-    conv1: "conv1",
-    skip: "skip",
-    attention_norm: "norm2",
-    attention_out: "proj",
-};
-
-/// Number of groups EDM's norms cut so many channels into: at most 32, at least four channels each.
+/// A U-Net: an embedding of noise level and class, and the stages that are told it.
 ///
-/// EDM refuses widths that this number does not divide, such as 144; they get the next smaller one that does.
-pub fn groups(channels: usize) -> usize {
-    let most = (channels / 4).clamp(1, 32);
-    (1..=most).rev().find(|&groups| channels.is_multiple_of(groups)).unwrap_or(1)
-}
-
-/// How the input reaches the lower levels besides through the blocks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Encoder {
-    /// Not at all (DDPM++).
-    #[default]
-    Standard,
-    /// Each level adds a 1x1 convolution of the shrunken input.
-    Skip,
-    /// Each level adds a convolved and halved copy of what the level above was given (NCSN++).
-    Residual,
-}
-
-/// How the output is put together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Decoder {
-    /// From the top level alone (DDPM++, NCSN++).
-    #[default]
-    Standard,
-    /// As the sum of images from every level.
-    Skip,
-}
-
-/// Encoder and decoder, without the embedding of noise level and class.
+/// [`UNet::adm`], [`UNet::song`] and [`UNet::dhariwal`] lay one out. Parameters carry published names.
 #[derive(Debug, Clone)]
 pub struct UNet {
-    encoder: Vec<EncoderStage>,
-    decoder: Vec<DecoderStage>,
-    filter: Vec<f32>,
-}
-
-#[derive(Debug, Clone)]
-struct Block {
-    residual: ResidualBlock,
-    attention: Option<SelfAttention>,
-}
-
-#[derive(Debug, Clone)]
-enum EncoderStage {
-    Convolution(Conv2d),
-    Block(Recomputable<Block>),
-    /// A 1x1 convolution of the input, shrunk once more.
-    Skip(Conv2d),
-    /// A convolution of the previous level's residual input, halved.
-    Residual(ConvDownsample),
-}
-
-#[derive(Debug, Clone)]
-enum DecoderStage {
-    Block {
-        block: Recomputable<Block>,
-        /// Whether it takes in the feature map put aside on the way down.
-        joins: bool,
-    },
-    /// An image of this level, added to that of the level below.
-    Output { norm: GroupNorm, conv: Conv2d },
-}
-
-impl Part for Block {
-    fn forward(
-        &self,
-        weights: &Weights,
-        input: Dual<4>,
-        embedding: &Dual<2>,
-        condition: &Condition,
-    ) -> Dual<4> {
-        let hidden = self.residual.forward(weights, input, embedding, condition);
-        match &self.attention {
-            Some(attention) => attention.forward(weights, hidden),
-            None => hidden,
-        }
-    }
+    specs: Arc<[ParameterSpec]>,
+    image: [usize; 3],
+    embedding: Embedding,
+    stages: Stages,
 }
 
 impl UNet {
-    /// Lays out encoder and decoder.
-    ///
-    /// # Errors
-    ///
-    /// [`ModelError::BadArchitecture`] if the groups of a norm or the heads of an attention do not divide
-    /// their channels.
-    pub fn new(builder: &mut Builder, plan: &Plan) -> Result<Self, ModelError> {
-        let (encoder, skips) = plan.encoder(builder)?;
-        let decoder = plan.decoder(builder, skips)?;
-        Ok(Self { encoder, decoder, filter: plan.style.filter.clone() })
+    /// A network of parts whose parameters are all in `builder`.
+    pub(super) fn new(builder: Builder, image: [usize; 3], embedding: Embedding, stages: Stages) -> Self {
+        Self { specs: builder.finish(), image, embedding, stages }
+    }
+}
+
+impl Network for UNet {
+    fn parameters(&self) -> &Arc<[ParameterSpec]> {
+        &self.specs
     }
 
-    /// Parameters of each block, on the way down and up.
-    pub fn blocks(&self) -> Vec<Range<usize>> {
-        let down = self.encoder.iter().filter_map(|stage| match stage {
-            EncoderStage::Block(block) => Some(block.parameters()),
-            EncoderStage::Convolution(_) | EncoderStage::Skip(_) | EncoderStage::Residual(_) => None,
-        });
-        let up = self.decoder.iter().filter_map(|stage| match stage {
-            DecoderStage::Block { block, .. } => Some(block.parameters()),
-            DecoderStage::Output { .. } => None,
-        });
-        down.chain(up).collect()
+    fn image(&self) -> [usize; 3] {
+        self.image
     }
 
-    /// Applies encoder and decoder.
+    fn n_classes(&self) -> Option<usize> {
+        self.embedding.n_classes()
+    }
+
+    fn blocks(&self) -> Vec<Range<usize>> {
+        self.stages.blocks()
+    }
+
+    fn evaluate(
+        &self,
+        weights: &Weights,
+        input: Dual<4>,
+        code: &NoiseCode,
+        condition: &Condition,
+    ) -> Result<Dual<4>, ModelError> {
+        check_call(self, &input, code, condition, self.embedding.augment_dim())?;
+        let place = (&input.device(), input.dtype());
+        let embedding = self.embedding.forward(weights, code, condition, place);
+        Ok(self.stages.forward(weights, input, &embedding, condition))
+    }
+}
+
+impl Stages {
+    /// Applies all stages.
     ///
     /// # Shapes
     ///
     /// - `input`: `[batch, height, width, in_channels]`
     /// - `embedding`: `[batch, n_embedding]`, after its last activation
     /// - returns: `[batch, height, width, out_channels]`
-    pub fn forward(
+    fn forward(
         &self,
         weights: &Weights,
         input: Dual<4>,

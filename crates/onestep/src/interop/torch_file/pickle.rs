@@ -3,7 +3,7 @@
 //! A tensor is a call of one function, with a reference to a piece of memory that lies elsewhere in the file. The classes
 //! of TorchScript's modules are taken for what they are here: attributes by name.
 
-use super::element::Element;
+use crate::arrays::Element;
 use crate::pickle::{Dialect, Id, Machine, Node, NodeOf};
 
 /// State dicts in real files are two or three levels deep.
@@ -67,7 +67,7 @@ impl Dialect for Torch {
             ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Some(Name::RebuildTensor),
             ("torch._utils", "_rebuild_parameter") => Some(Name::RebuildParameter),
             ("torch", "Size") => Some(Name::Size),
-            ("torch", class) => Element::of_torch_storage(class).map(Name::Storage),
+            ("torch", class) => element(class).map(Name::Storage),
             ("torch.jit._pickle", "restore_type_tag") => Some(Name::Tagged),
             ("torch.jit._pickle", name) if name.starts_with("build_") && name.ends_with("list") => {
                 Some(Name::List)
@@ -140,6 +140,23 @@ impl Dialect for Torch {
         machine.spend(storage.key.len())?;
         Ok(Node::Object(Object::Storage(storage)))
     }
+}
+
+/// What a piece of memory of one of PyTorch's classes is made of.
+fn element(class: &str) -> Option<Element> {
+    Some(match class {
+        "DoubleStorage" => Element::F64,
+        "FloatStorage" => Element::F32,
+        "HalfStorage" => Element::F16,
+        "BFloat16Storage" => Element::Bf16,
+        "LongStorage" => Element::I64,
+        "IntStorage" => Element::I32,
+        "ShortStorage" => Element::I16,
+        "CharStorage" => Element::I8,
+        "ByteStorage" => Element::U8,
+        "BoolStorage" => Element::Bool,
+        _ => return None,
+    })
 }
 
 fn pairs_of(machine: &mut Machine<'_, Torch>, list: Id) -> Result<Vec<(Id, Id)>, String> {

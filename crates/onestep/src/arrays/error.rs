@@ -1,30 +1,8 @@
-//! Tensor files: safetensors with one metadata string, read strictly and written byte for byte the same.
-//!
-//! A file is the length of a JSON header (8 bytes, little endian), the header, and the values. The rules here are
-//! narrower than the format's: f32 only, exactly one metadata key, no duplicate names, finite values, and every error
-//! names the tensor. The header is read before any value is, and no length in it is believed before it has been
-//! compared with the length of the file.
+//! What can be wrong with a tensor file.
 
 use std::io;
 
-use serde::{Deserialize, Serialize};
-
-mod reader;
-mod writer;
-
-pub(crate) use reader::TensorFile;
-pub(crate) use writer::{NamedTensor, WriteError, write_tensors};
-
-/// The one metadata key.
-const METADATA_KEY: &str = "onestep";
-/// The format's own key for metadata.
-const METADATA: &str = "__metadata__";
-/// The format allows 100,000,000; the largest real model needs a thousandth.
-const MAX_HEADER_BYTES: u64 = 16 << 20;
-/// The largest real model has about two thousand.
-const MAX_TENSORS: usize = 65_536;
-/// Values converted at a time.
-const CHUNK: usize = 16_384;
+use super::header::MAX_HEADER_BYTES;
 
 /// A tensor file that breaks the rules of its format or of this tool.
 #[derive(Debug, thiserror::Error)]
@@ -63,13 +41,15 @@ pub enum TensorFileError {
         "the file was not written by onestep (no single `onestep` entry in its metadata); `onestep import` converts others"
     )]
     NotOurs,
-    /// A tensor of another type.
-    #[error("tensor `{name}` has type {found}; only F32 is read")]
+    /// A tensor of a type that is not read from such a file.
+    #[error("tensor `{name}` has type {found}; only {} read", are(readable))]
     WrongType {
         /// Name of the tensor.
         name: String,
         /// Its type.
         found: String,
+        /// The types that are read.
+        readable: Vec<&'static str>,
     },
     /// A tensor whose place in the file overlaps another, leaves a hole, or does not have the size of its shape.
     #[error("tensor `{name}` of shape {shape:?} cannot lie at bytes {start} to {end}")]
@@ -91,16 +71,22 @@ pub enum TensorFileError {
         /// Flat index of the first such value.
         index: usize,
     },
-    /// The system could not read the file.
-    #[error("cannot read the file ({0})")]
+    /// The system could not read or write the file.
+    #[error("the system cannot read or write the file ({0})")]
     Io(#[from] io::Error),
 }
 
-/// What the header says about one tensor.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    dtype: String,
-    shape: Vec<u64>,
-    data_offsets: [u64; 2],
+/// For whoever writes a file by a function that knows errors of the system alone.
+impl From<TensorFileError> for io::Error {
+    fn from(error: TensorFileError) -> Self {
+        match error {
+            TensorFileError::Io(error) => error,
+            other => Self::new(io::ErrorKind::InvalidData, other),
+        }
+    }
+}
+
+/// Types with the verb: `F32 is`, `F32, I64 are`.
+fn are(types: &[&str]) -> String {
+    format!("{} {}", types.join(", "), if types.len() == 1 { "is" } else { "are" })
 }

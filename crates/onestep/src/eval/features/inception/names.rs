@@ -1,7 +1,7 @@
 //! The two namings of Inception's arrays: torchvision's (`Mixed_6a.branch3x3dbl_2.conv.weight`) and TensorFlow's
 //! (`layers.mixed_3.tower.conv_1.weight`).
 
-use crate::interop::NamedArrays;
+use crate::arrays::NamedArrays;
 
 /// TensorFlow's names and torchvision's.
 type Names = &'static [(&'static str, &'static str)];

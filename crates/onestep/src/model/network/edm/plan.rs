@@ -1,30 +1,67 @@
 //! How the U-Net of EDM is laid out.
 
-use super::{Block, Decoder, DecoderStage, Encoder, EncoderStage};
+use serde::{Deserialize, Serialize};
+
+use super::settings::Shared;
 use crate::model::network::attention::SelfAttention;
-use crate::model::network::block::{BlockStyle, ResidualBlock};
+use crate::model::network::block::{BlockNames, BlockStyle, ResidualBlock};
 use crate::model::network::layers::Conv2d;
 use crate::model::network::recompute::Recomputable;
 use crate::model::network::resample::{ConvDownsample, Resampling};
+use crate::model::network::unet::{DecoderStage, EncoderStage, Layer, Layers, Stages};
 use crate::model::{Builder, ModelError};
 
-/// The settings of the U-Net proper.
+/// Names of the parts of EDM's blocks.
+pub(super) const NAMES: BlockNames = BlockNames {
+    norm0: "norm0",
+    conv0: "conv0",
+    embedding: "affine",
+    norm1: "norm1",
+    conv1: "conv1",
+    skip: "skip",
+    attention_norm: "norm2",
+    attention_out: "proj",
+};
+
+/// Number of groups EDM's norms cut so many channels into: at most 32, at least four channels each.
+///
+/// EDM refuses widths that this number does not divide, such as 144; they get the next smaller one that does.
+pub(super) fn groups(channels: usize) -> usize {
+    let most = (channels / 4).clamp(1, 32);
+    (1..=most).rev().find(|&groups| channels.is_multiple_of(groups)).unwrap_or(1)
+}
+
+/// How the input reaches the lower levels besides through the blocks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoder {
+    /// Not at all (DDPM++).
+    #[default]
+    Standard,
+    /// Each level adds a 1x1 convolution of the shrunken input.
+    Skip,
+    /// Each level adds a convolved and halved copy of what the level above was given (NCSN++).
+    Residual,
+}
+
+/// How the output is put together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decoder {
+    /// From the top level alone (DDPM++, NCSN++).
+    #[default]
+    Standard,
+    /// As the sum of images from every level.
+    Skip,
+}
+
+/// What the U-Net is laid out from.
 #[derive(Debug)]
-pub struct Plan<'a> {
-    /// Height and width at the top.
-    pub image_size: usize,
-    /// Channels of the input.
-    pub in_channels: usize,
-    /// Channels of the output.
-    pub out_channels: usize,
+pub(super) struct Plan<'a> {
+    /// Sizes and channels.
+    pub settings: Shared<'a>,
     /// Channels of the first convolution.
     pub first_channels: usize,
-    /// Channels of each level, from the top down.
-    pub channels: Vec<usize>,
-    /// Residual blocks of each level on the way down; one more on the way up.
-    pub num_blocks: usize,
-    /// Sizes of the feature maps with attention.
-    pub attention_resolutions: &'a [usize],
     /// Whether all blocks on the way up at those sizes attend, or only the last.
     pub attend_in_every_block: bool,
     /// Number of attention heads over so many channels; none attend where it is zero.
@@ -40,20 +77,28 @@ pub struct Plan<'a> {
 }
 
 impl Plan<'_> {
+    /// Lays out the way down and up.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::BadArchitecture`] if the groups of a norm or the heads of an attention do not divide their channels.
+    pub(super) fn stages(self, builder: &mut Builder) -> Result<Stages, ModelError> {
+        let (encoder, skips) = self.encoder(builder)?;
+        let decoder = self.decoder(builder, skips)?;
+        Ok(Stages { encoder, decoder, filter: self.style.filter })
+    }
+
     /// The way down, with the number of channels of each feature map put aside.
-    pub(super) fn encoder(
-        &self,
-        builder: &mut Builder,
-    ) -> Result<(Vec<EncoderStage>, Vec<usize>), ModelError> {
-        let start = self.style.start;
+    fn encoder(&self, builder: &mut Builder) -> Result<(Vec<EncoderStage>, Vec<usize>), ModelError> {
+        let (settings, start) = (self.settings, self.style.start);
         let mut stages = Vec::new();
         let mut skips = Vec::new();
-        let (mut channels, mut side_channels) = (self.first_channels, self.in_channels);
-        for (level, &n_out) in self.channels.iter().enumerate() {
-            builder.feature_map(self.image_size >> level);
-            let name = |part: &str| format!("enc.{0}x{0}_{part}", self.image_size >> level);
+        let (mut channels, mut side_channels) = (self.first_channels, settings.in_channels);
+        for (level, n_out) in settings.channels().into_iter().enumerate() {
+            builder.feature_map(settings.image_size >> level);
+            let name = |part: &str| format!("enc.{0}x{0}_{part}", settings.image_size >> level);
             if level == 0 {
-                let conv = Conv2d::new(builder, &name("conv"), [self.in_channels, channels], 3, start);
+                let conv = Conv2d::new(builder, &name("conv"), [settings.in_channels, channels], 3, start);
                 stages.push(EncoderStage::Convolution(conv));
             } else {
                 let block =
@@ -80,7 +125,7 @@ impl Plan<'_> {
                 }
             }
             skips.push(channels);
-            for index in 0..self.num_blocks {
+            for index in 0..settings.num_blocks {
                 let name = name(&format!("block{index}"));
                 let block =
                     self.block(builder, &name, [channels, n_out], Resampling::Keep, self.attends(level))?;
@@ -93,17 +138,14 @@ impl Plan<'_> {
     }
 
     /// The way up, which takes in those feature maps.
-    pub(super) fn decoder(
-        &self,
-        builder: &mut Builder,
-        mut skips: Vec<usize>,
-    ) -> Result<Vec<DecoderStage>, ModelError> {
+    fn decoder(&self, builder: &mut Builder, mut skips: Vec<usize>) -> Result<Vec<DecoderStage>, ModelError> {
+        let (settings, widths) = (self.settings, self.settings.channels());
         let mut stages = Vec::new();
-        let lowest = self.channels.len() - 1;
-        let mut channels = self.channels[lowest];
-        for (level, &n_out) in self.channels.iter().enumerate().rev() {
-            builder.feature_map(self.image_size >> level);
-            let name = |part: &str| format!("dec.{0}x{0}_{part}", self.image_size >> level);
+        let lowest = widths.len() - 1;
+        let mut channels = widths[lowest];
+        for (level, &n_out) in widths.iter().enumerate().rev() {
+            builder.feature_map(settings.image_size >> level);
+            let name = |part: &str| format!("dec.{0}x{0}_{part}", settings.image_size >> level);
             let same = [channels, channels];
             let mut straight = |builder: &mut Builder, part: &str, resampling, attends| {
                 let block = self.block(builder, &name(part), same, resampling, attends)?;
@@ -116,9 +158,10 @@ impl Plan<'_> {
             } else {
                 straight(builder, "up", Resampling::Up, false)?;
             }
-            for index in 0..=self.num_blocks {
+            for index in 0..=settings.num_blocks {
                 let n_in = channels + skips.pop().expect("as many blocks up as down");
-                let attends = self.attends(level) && (self.attend_in_every_block || index == self.num_blocks);
+                let attends =
+                    self.attends(level) && (self.attend_in_every_block || index == settings.num_blocks);
                 let name = name(&format!("block{index}"));
                 let block = self.block(builder, &name, [n_in, n_out], Resampling::Keep, attends)?;
                 stages.push(DecoderStage::Block { block, joins: true });
@@ -132,7 +175,7 @@ impl Plan<'_> {
                 let start = self.style.last_start;
                 stages.push(DecoderStage::Output {
                     norm: self.style.norm(builder, &norm, channels)?,
-                    conv: Conv2d::new(builder, &conv, [channels, self.out_channels], 3, start),
+                    conv: Conv2d::new(builder, &conv, [channels, settings.out_channels], 3, start),
                 });
             }
         }
@@ -140,7 +183,7 @@ impl Plan<'_> {
     }
 
     fn attends(&self, level: usize) -> bool {
-        self.attention_resolutions.contains(&(self.image_size >> level))
+        self.settings.attention_resolutions.contains(&(self.settings.image_size >> level))
     }
 
     fn block(
@@ -150,14 +193,15 @@ impl Plan<'_> {
         channels: [usize; 2],
         resampling: Resampling,
         attends: bool,
-    ) -> Result<Recomputable<Block>, ModelError> {
+    ) -> Result<Recomputable<Layers>, ModelError> {
         let first = builder.n_registered();
         let residual = ResidualBlock::new(builder, name, channels, resampling, &self.style)?;
         let heads = if attends { (self.heads)(channels[1]) } else { 0 };
-        let attention = match heads {
-            0 => None,
-            _ => Some(SelfAttention::new(builder, name, channels[1], heads, &self.style)?),
-        };
-        Ok(Recomputable::new(Block { residual, attention }, first..builder.n_registered()))
+        let mut layers = vec![Layer::Residual(residual)];
+        if heads > 0 {
+            let attention = SelfAttention::new(builder, name, channels[1], heads, &self.style)?;
+            layers.push(Layer::Attention(attention));
+        }
+        Ok(Recomputable::new(layers, first..builder.n_registered()))
     }
 }

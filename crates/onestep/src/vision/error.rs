@@ -1,11 +1,14 @@
-//! What can be wrong with a perceptual network.
+//! What can be wrong with a network that was trained to see.
 
 use std::path::PathBuf;
 
-/// A perceptual network that cannot be put together.
+use crate::interop::WeightsFileError;
+use crate::model::ModelError;
+
+/// A network of published weights that cannot be put together.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum PerceptualError {
+pub enum VisionError {
     /// Weights that are not where they were looked for.
     #[error("there is no {}: {remedy}", path.display())]
     Missing {
@@ -20,15 +23,21 @@ pub enum PerceptualError {
         /// Its name.
         name: String,
     },
+    /// Weights that a smaller build leaves out.
+    #[error("this program was built without the feature `builtin`, which brings `{name}`")]
+    NotBuiltIn {
+        /// What was asked for.
+        name: String,
+    },
     /// A file of weights that cannot be read.
     #[error(transparent)]
-    Weights(#[from] crate::interop::WeightsFileError),
+    Weights(#[from] WeightsFileError),
     /// Weights that do not fit the network that they are for.
     #[error("{name}: {source}")]
     Network {
         /// The file.
         name: String,
         /// What does not fit.
-        source: crate::model::ModelError,
+        source: ModelError,
     },
 }

@@ -1,0 +1,143 @@
+//! Writing tensor files.
+
+use std::io::{self, Write};
+
+use burn::tensor::Tensor;
+use serde::Serialize;
+
+use super::header::{METADATA, METADATA_KEY};
+use super::{CHUNK, Element, TensorFileError, all_finite};
+
+/// An array to be written.
+#[derive(Debug)]
+pub(crate) struct Array<'a> {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub values: Values<'a>,
+}
+
+/// Where the numbers of an array are.
+#[derive(Debug)]
+pub(crate) enum Values<'a> {
+    /// On a device, which they leave one tensor at a time: a save needs the memory of the largest, not of the model.
+    Tensor(&'a Tensor<1>),
+    /// In pieces that lie one after the other.
+    Rows(Vec<&'a [f32]>),
+    /// Integers of 128 bits, each as two words, the low one first; the last axis is theirs.
+    Words(&'a [i128]),
+}
+
+/// How a file is laid out, which readers take no notice of. It is fixed for each kind of file, so that equal contents stay
+/// equal files from one version to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// As the reference implementation of the format has it: values by name.
+    ByName,
+    /// Values in the order given; the header, by name, has the fields of a tensor in the order of the alphabet.
+    AsGiven,
+}
+
+/// What the header says of a tensor, in the order of the reference implementation.
+#[derive(Serialize)]
+struct Entry<'a> {
+    dtype: &'a str,
+    shape: &'a [usize],
+    data_offsets: [u64; 2],
+}
+
+/// What the header says of a tensor, by the alphabet.
+#[derive(Serialize)]
+struct SortedEntry<'a> {
+    data_offsets: [u64; 2],
+    dtype: &'a str,
+    shape: &'a [usize],
+}
+
+/// Writes a whole file with its one metadata string: the same arrays and metadata give the same bytes, whatever order the
+/// arrays come in where they are laid out by name.
+pub(crate) fn write_tensors(
+    output: &mut dyn Write,
+    metadata: &str,
+    mut arrays: Vec<Array<'_>>,
+    layout: Layout,
+) -> Result<(), TensorFileError> {
+    if layout == Layout::ByName {
+        arrays.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+    let header = header(metadata, &arrays, layout);
+    output.write_all(&(header.len() as u64).to_le_bytes())?;
+    output.write_all(header.as_bytes())?;
+    arrays.iter().try_for_each(|array| array.write_values(output))
+}
+
+fn header(metadata: &str, arrays: &[Array<'_>], layout: Layout) -> String {
+    let mut entries = Vec::new();
+    let mut start = 0;
+    for Array { name, shape, values } in arrays {
+        let dtype = values.element();
+        let n_values: u64 = shape.iter().map(|&n| n as u64).product();
+        let end = start + dtype.size() as u64 * n_values;
+        let (data_offsets, dtype) = ([start, end], dtype.name());
+        let entry = match layout {
+            Layout::ByName => json(&Entry { dtype, shape, data_offsets }),
+            Layout::AsGiven => json(&SortedEntry { data_offsets, dtype, shape }),
+        };
+        entries.push((name, entry));
+        start = end;
+    }
+    entries.sort();
+    let mut header = format!("{{\"{METADATA}\":{{\"{METADATA_KEY}\":{}}}", json(metadata));
+    for (name, entry) in entries {
+        header.push_str(&format!(",{}:{entry}", json(name)));
+    }
+    header.push('}');
+    // Values start at a multiple of 8, as the reference implementation has it.
+    let padded = header.len().next_multiple_of(8);
+    header.extend(std::iter::repeat_n(' ', padded - header.len()));
+    header
+}
+
+impl Array<'_> {
+    /// Writes the numbers alone, little endian, some thousand at a time.
+    pub(crate) fn write_values(&self, output: &mut dyn Write) -> Result<(), TensorFileError> {
+        let rows = |rows: &[f32], output: &mut dyn Write| {
+            all_finite(&self.name, rows)?;
+            Ok::<(), TensorFileError>(in_chunks(rows, f32::to_le_bytes, output)?)
+        };
+        match &self.values {
+            Values::Tensor(values) => {
+                let data = (*values).clone().inner().into_data().convert::<f32>();
+                rows(data.as_slice::<f32>().expect("just converted"), output)
+            }
+            Values::Rows(pieces) => pieces.iter().try_for_each(|piece| rows(piece, output)),
+            Values::Words(words) => Ok(in_chunks(words, i128::to_le_bytes, output)?),
+        }
+    }
+}
+
+impl Values<'_> {
+    fn element(&self) -> Element {
+        match self {
+            Self::Tensor(_) | Self::Rows(_) => Element::F32,
+            Self::Words(_) => Element::I64,
+        }
+    }
+}
+
+fn in_chunks<T: Copy, const N: usize>(
+    values: &[T],
+    bytes_of: impl Fn(T) -> [u8; N],
+    output: &mut dyn Write,
+) -> io::Result<()> {
+    let mut bytes = Vec::with_capacity(N * CHUNK.min(values.len()));
+    for chunk in values.chunks(CHUNK) {
+        bytes.clear();
+        bytes.extend(chunk.iter().flat_map(|&value| bytes_of(value)));
+        output.write_all(&bytes)?;
+    }
+    Ok(())
+}
+
+fn json(value: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(value).expect("strings and numbers are always JSON")
+}

@@ -1,0 +1,120 @@
+//! Convolutions, with what stands before and after them.
+
+use burn::tensor::Tensor;
+use onestep_kernels::{Conv2dOptions, Convolution};
+
+use super::{NormWith, Start};
+use crate::model::network::dual::Dual;
+use crate::model::{Builder, ParameterId, Weights};
+
+/// A convolution with bias, channels last.
+#[derive(Debug, Clone)]
+pub struct Conv2d {
+    weight: ParameterId,
+    bias: ParameterId,
+    options: Conv2dOptions,
+}
+
+impl Conv2d {
+    /// Registers `{name}.weight` `[kernel, kernel, n_in, n_out]` and `{name}.bias` `[n_out]`; stride 1, zero
+    /// padding that keeps the size.
+    pub fn new(
+        builder: &mut Builder,
+        name: &str,
+        [n_in, n_out]: [usize; 2],
+        kernel: usize,
+        start: Start,
+    ) -> Self {
+        let area = kernel * kernel;
+        let init = start.weight(n_in * area, n_out * area);
+        let weight = builder.parameter(format!("{name}.weight"), &[kernel, kernel, n_in, n_out], init);
+        builder.keeps(n_in);
+        Self {
+            weight,
+            bias: builder.parameter(format!("{name}.bias"), &[n_out], start.bias(n_in * area)),
+            options: Conv2dOptions { stride: 1, padding: [kernel / 2; 4] },
+        }
+    }
+
+    /// This convolution at every second pixel.
+    pub fn at_half_resolution(mut self) -> Self {
+        self.options.stride = 2;
+        self
+    }
+
+    /// `[batch, height, width, n_in]` to `[batch, height / stride, width / stride, n_out]`.
+    pub fn forward(&self, weights: &Weights, input: Dual<4>) -> Dual<4> {
+        self.on(input).forward(weights)
+    }
+
+    /// The convolution to be computed, for callers that add what stands before and after it.
+    pub(in crate::model::network) fn on(&self, input: Dual<4>) -> ConvolutionOn<'_> {
+        ConvolutionOn { conv: self, input, norm: None, shift: None, residual: None, factor: 1.0 }
+    }
+
+    pub(in crate::model::network) fn weight(&self, weights: &Weights) -> Tensor<4> {
+        weights.get(self.weight)
+    }
+
+    pub(in crate::model::network) fn bias(&self, weights: &Weights) -> Tensor<1> {
+        weights.get(self.bias)
+    }
+}
+
+/// A convolution with its input and what stands before and after it: factor · (conv(norm(input)) + shift + residual).
+#[derive(Debug)]
+pub(in crate::model::network) struct ConvolutionOn<'a> {
+    /// The layer.
+    pub conv: &'a Conv2d,
+    /// What the layer is applied to.
+    pub input: Dual<4>,
+    /// The norm in front.
+    pub norm: Option<NormWith<'a>>,
+    /// Added to the bias, `[batch, n_out]`.
+    pub shift: Option<Dual<2>>,
+    /// Added to the result.
+    pub residual: Option<Dual<4>>,
+    /// Multiplies the sum.
+    pub factor: f64,
+}
+
+impl ConvolutionOn<'_> {
+    /// Computes the convolution: the value in one operator, the tangent as the same convolution of the tangent of what it convolves.
+    pub fn forward(self, weights: &Weights) -> Dual<4> {
+        let Self { conv, input, norm, shift, residual, factor } = self;
+        let weight = conv.weight(weights);
+        let shift_tangent = shift.as_ref().and_then(|shift| shift.tangent.clone());
+        let residual_tangent = residual.as_ref().and_then(|residual| residual.tangent.clone());
+        let carries = input.tangent.is_some() || shift_tangent.is_some() || residual_tangent.is_some();
+        let tangent = carries.then(|| {
+            let tangent = match &norm {
+                Some(norm) => norm.tangent(weights, &input),
+                None => input.tangent.clone().unwrap_or_else(|| input.zeros()),
+            };
+            Convolution {
+                bias: shift_tangent,
+                residual: residual_tangent,
+                factor,
+                precision: weights.precision(),
+                layouts: weights.layouts(conv.weight),
+                ..Convolution::new(tangent, weight.clone().inner(), conv.options)
+            }
+            .forward()
+        });
+        let bias = conv.bias(weights).unsqueeze_dim(0);
+        let value = Convolution {
+            norm: norm.map(|norm| norm.operator(weights)),
+            // What is added to a whole channel is part of the bias.
+            bias: Some(match shift {
+                Some(shift) => shift.value + bias,
+                None => bias,
+            }),
+            residual: residual.map(|dual| dual.value),
+            factor,
+            precision: weights.precision(),
+            layouts: weights.layouts(conv.weight),
+            ..Convolution::new(input.value, weight, conv.options)
+        };
+        Dual { value: value.forward(), tangent }
+    }
+}

@@ -1,0 +1,37 @@
+//! Matrix products.
+
+use super::Start;
+use crate::model::network::dual::Dual;
+use crate::model::{Builder, ParameterId, Weights};
+
+/// A matrix product with optional bias.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    weight: ParameterId,
+    bias: Option<ParameterId>,
+}
+
+impl Linear {
+    /// Registers `{name}.weight` `[n_in, n_out]` and `{name}.bias` `[n_out]`.
+    pub fn new(builder: &mut Builder, name: &str, [n_in, n_out]: [usize; 2], start: Start) -> Self {
+        let mut linear = Self::without_bias(builder, name, [n_in, n_out], start);
+        linear.bias = Some(builder.parameter(format!("{name}.bias"), &[n_out], start.bias(n_in)));
+        linear
+    }
+
+    /// Registers `{name}.weight` `[n_in, n_out]` alone.
+    pub fn without_bias(builder: &mut Builder, name: &str, [n_in, n_out]: [usize; 2], start: Start) -> Self {
+        let init = start.weight(n_in, n_out);
+        Self { weight: builder.parameter(format!("{name}.weight"), &[n_in, n_out], init), bias: None }
+    }
+
+    /// `[batch, n_in]` to `[batch, n_out]`.
+    pub fn forward(&self, weights: &Weights, input: Dual<2>) -> Dual<2> {
+        let (weight, layouts) = (weights.get::<2>(self.weight), weights.layouts(self.weight));
+        let bias = self.bias.map(|bias| weights.get(bias));
+        let tangent = input.tangent.map(|tangent| {
+            onestep_kernels::linear_with(tangent, weight.clone().inner(), None, layouts.clone())
+        });
+        Dual { value: onestep_kernels::linear_with(input.value, weight, bias, layouts), tangent }
+    }
+}
