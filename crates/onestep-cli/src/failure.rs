@@ -78,7 +78,7 @@ impl From<Error> for Failure {
             Error::Levels(_) => (code::USAGE, vec![]),
             Error::Model(_) => (code::DATA, vec![]),
             Error::Data(DataError::Write { source, .. }) => (write_code(source), vec![]),
-            Error::Data(_) | Error::Weights(_) | Error::Vision(_) => (code::DATA, vec![]),
+            Error::Data(_) | Error::Weights(_) | Error::Perceptual(_) => (code::DATA, vec![]),
             Error::Edit(_) => (code::USAGE, vec![]),
             Error::Eval(EvalError::Data(DataError::Write { source, .. })) => (write_code(source), vec![]),
             Error::Eval(eval) => match eval {
@@ -140,11 +140,11 @@ from_library!(
     EvalError,
     onestep::edit::EditError,
     onestep::model::ModelError,
+    onestep::perceptual::PerceptualError,
     onestep::noise::LevelsError,
     onestep::checkpoint::CheckpointError,
     RecipeError,
-    TrainError,
-    onestep::vision::VisionError
+    TrainError
 );
 
 /// Names the file in an I/O error.

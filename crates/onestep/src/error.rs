@@ -22,9 +22,9 @@ pub enum Error {
     /// An evaluation that cannot be made.
     #[error(transparent)]
     Eval(#[from] crate::eval::EvalError),
-    /// A network of published weights that are missing or unfit.
+    /// A perceptual distance whose weights are missing or unfit.
     #[error(transparent)]
-    Vision(#[from] crate::vision::VisionError),
+    Perceptual(#[from] crate::perceptual::PerceptualError),
     /// A recipe that cannot be read or contradicts itself.
     #[error(transparent)]
     Recipe(#[from] crate::train::RecipeError),

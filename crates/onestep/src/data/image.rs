@@ -5,7 +5,6 @@
 
 use ::image::imageops::{self, FilterType};
 use ::image::{ImageBuffer, Luma, Rgb};
-use serde::{Deserialize, Serialize};
 
 use super::{DataError, ImageShape};
 
@@ -15,7 +14,7 @@ pub const MAX_SIDE: usize = 16_384;
 /// How values in [-1, 1] become bytes.
 ///
 /// Published samplers do not agree, and a metric can tell the difference, so the rule has a name.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Rounding {
     /// `(x + 1) * 127.5`, clamped, fraction dropped: what the consistency-model sampler writes.
     #[default]

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::perceptual::{PerceptualKind, PerceptualNetwork, Pooling, Trunk, WeightFiles, open};
-use crate::vision::VisionError;
+use crate::perceptual::{
+    PerceptualError, PerceptualKind, PerceptualNetwork, Pooling, Trunk, WeightFiles, open,
+};
 
 /// Images from this height and width on go to LPIPS as they are.
 const LARGE: usize = 256;
@@ -80,7 +81,7 @@ impl Distance {
     /// # Errors
     ///
     /// As [`open`]: weights that are missing or unfit.
-    pub fn load(self, files: &WeightFiles, device: &Device) -> Result<LoadedDistance, VisionError> {
+    pub fn load(self, files: &WeightFiles, device: &Device) -> Result<LoadedDistance, PerceptualError> {
         let network = match self.perceptual() {
             Some(kind) => Some(Arc::new(open(kind, files, device)?)),
             None => None,

@@ -8,10 +8,12 @@
 //! LPIPS takes its weights from files ([`open()`] says which); shift-tolerant LPIPS comes with the library. Gradients flow to the
 //! images, the weights are constants.
 
+mod error;
 mod layout;
 mod network;
 mod open;
 
+pub use error::PerceptualError;
 pub use layout::{PerceptualKind, Pooling, Trunk};
 pub use network::PerceptualNetwork;
 pub use open::{WeightFiles, find_weights, open};

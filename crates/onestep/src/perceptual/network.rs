@@ -3,10 +3,11 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use onestep_kernels::{PoolOptions, Rectifier};
 
+use super::PerceptualError;
 use super::layout::{PerceptualKind, Step, head_name};
 use crate::arrays::NamedArrays;
 use crate::model::ModelError;
-use crate::vision::{Arrays, Layer, VisionError, builtin, digest};
+use crate::vision::{Arrays, Layer, builtin, digest};
 
 /// Weights of shift-tolerant LPIPS (BSD-2-Clause, see NOTICE), in half precision.
 const ST_LPIPS: &[u8] = include_bytes!("../../../../assets/perceptual/st-lpips-alex.safetensors");
@@ -51,10 +52,10 @@ impl PerceptualNetwork {
     ///
     /// # Errors
     ///
-    /// [`VisionError::Weights`], [`VisionError::Network`]: not with a library that was built whole.
-    pub fn builtin(device: &Device) -> Result<Self, VisionError> {
+    /// [`PerceptualError::Vision`]: not with a library that was built whole.
+    pub fn builtin(device: &Device) -> Result<Self, PerceptualError> {
         let build = |named| Self::from_named(PerceptualKind::StLpips, named, device);
-        builtin("builtin:st-lpips", ST_LPIPS, build)
+        Ok(builtin("builtin:st-lpips", ST_LPIPS, build)?)
     }
 
     /// Puts trunk and heads together from arrays in PyTorch's names and layouts: `features.N` of torchvision (its classifier may

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::{PerceptualKind, PerceptualNetwork, Trunk};
+use super::{PerceptualError, PerceptualKind, PerceptualNetwork, Trunk};
 use crate::interop::read_weights;
 use crate::model::ModelError;
 use crate::vision::{VisionError, find, fitted};
@@ -36,12 +36,12 @@ impl WeightFiles {
 ///
 /// # Errors
 ///
-/// [`VisionError::Missing`] if a file is neither there nor in the folder; it says which, where to get it and where to put it.
+/// [`VisionError::Missing`], as [`PerceptualError::Vision`], if a file is neither there nor in the folder; it says which, where to get it and where to put it.
 pub fn find_weights(
     kind: PerceptualKind,
     named: &WeightFiles,
     folder: &Path,
-) -> Result<WeightFiles, VisionError> {
+) -> Result<WeightFiles, PerceptualError> {
     let PerceptualKind::Lpips { trunk, .. } = kind else { return Ok(named.clone()) };
     Ok(WeightFiles {
         trunk: Some(Part::Trunk.find(trunk, &named.trunk, Some(folder))?),
@@ -60,17 +60,18 @@ pub fn open(
     kind: PerceptualKind,
     files: &WeightFiles,
     device: &Device,
-) -> Result<PerceptualNetwork, VisionError> {
+) -> Result<PerceptualNetwork, PerceptualError> {
     let PerceptualKind::Lpips { trunk, .. } = kind else { return PerceptualNetwork::builtin(device) };
     let trunk_file = Part::Trunk.find(trunk, &files.trunk, None)?;
     let heads_file = Part::Heads.find(trunk, &files.heads, None)?;
-    let (mut named, heads) = (read_weights(&trunk_file)?, read_weights(&heads_file)?);
+    let read = |file: &Path| read_weights(file).map_err(VisionError::from);
+    let (mut named, heads) = (read(&trunk_file)?, read(&heads_file)?);
     let of_heads: BTreeSet<String> = heads.keys().cloned().collect();
     named.extend(heads);
     let network = PerceptualNetwork::from_named(kind, named, device);
     let is_head = |name: &str| name.starts_with(HEAD) || of_heads.contains(name);
     let of_head = network.as_ref().err().and_then(tensor).is_some_and(is_head);
-    fitted(&if of_head { heads_file } else { trunk_file }.display().to_string(), network)
+    Ok(fitted(&if of_head { heads_file } else { trunk_file }.display().to_string(), network)?)
 }
 
 /// What the names of the heads begin with.

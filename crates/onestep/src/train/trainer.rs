@@ -56,7 +56,7 @@ impl Trainer {
     ///
     /// - [`TrainError::TeacherNeeded`] and [`TrainError::TeacherDiffers`] for a missing or unlike teacher.
     /// - [`TrainError::DataDiffers`] where image shape or classes of data and network do not agree.
-    /// - [`VisionError`](crate::vision::VisionError) where the weights of the distance are missing or unfit.
+    /// - [`PerceptualError`](crate::perceptual::PerceptualError) where the weights of the distance are missing or unfit.
     /// - what [`Recipe::check`] and building the network refuse.
     pub fn new(
         recipe: Recipe,

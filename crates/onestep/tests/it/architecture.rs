@@ -18,7 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("eval", &["arrays", "data", "digest", "interop", "model", "noise", "sample", "solver", "vision"]),
     ("solver", &["model"]),
     ("perceptual", &["arrays", "interop", "model", "vision"]),
-    ("objective", &["model", "noise", "perceptual", "solver", "vision"]),
+    ("objective", &["model", "noise", "perceptual", "solver"]),
     ("sample", &["data", "model", "noise", "solver"]),
     ("edit", &["data", "model", "noise", "sample", "solver"]),
     (

@@ -8,7 +8,7 @@ use onestep::model::ModelError;
 use onestep::noise::{Purpose, Stream};
 use onestep::objective::{Distance, LoadedDistance};
 use onestep::perceptual::{
-    PerceptualKind, PerceptualNetwork, Pooling, Trunk, WeightFiles, find_weights, open,
+    PerceptualError, PerceptualKind, PerceptualNetwork, Pooling, Trunk, WeightFiles, find_weights, open,
 };
 use onestep::vision::VisionError;
 
@@ -451,7 +451,7 @@ fn bytes_that_are_no_weights_are_refused() {
             let healthy = std::fs::read(path).unwrap();
             std::fs::write(path, bytes).unwrap();
             let error = open(ALEXNET, &files, &device()).expect_err(what);
-            assert!(matches!(error, VisionError::Weights(_)), "{what}: {error}");
+            assert!(matches!(error, PerceptualError::Vision(VisionError::Weights(_))), "{what}: {error}");
             assert!(error.to_string().contains(&path.display().to_string()), "{what}: {error}");
             std::fs::write(path, healthy).unwrap();
         }

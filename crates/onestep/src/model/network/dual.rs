@@ -115,7 +115,7 @@ impl From<&[f64]> for NoiseCode {
 }
 
 impl NoiseCode {
-    /// The code times a constant.
+    /// The same times a constant.
     pub fn scaled(&self, factor: f64) -> Self {
         let scale = |values: &Vec<f64>| values.iter().map(|value| factor * value).collect();
         Self { values: scale(&self.values), tangents: self.tangents.as_ref().map(scale) }
