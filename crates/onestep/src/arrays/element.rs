@@ -1,6 +1,6 @@
 //! The types that numbers have in files.
 
-use half::{bf16, f16};
+use burn::tensor::{bf16, f16};
 
 /// A type of numbers, little endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
