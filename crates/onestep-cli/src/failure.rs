@@ -86,7 +86,8 @@ impl From<Error> for Failure {
             Error::Data(DataError::Write { source, .. }) => (write_code(source), vec![]),
             Error::Data(_) | Error::Weights(_) | Error::Perceptual(_) => (code::DATA, vec![]),
             Error::Edit(edit) => (edit_code(edit), edit_hints(edit)),
-            Error::Sample(sample) => (code::USAGE, vec![sample_hint(sample)]),
+            Error::Sample(sample @ SampleError::AnotherModel { .. }) => (code::DATA, sample_hint(sample)),
+            Error::Sample(sample) => (code::USAGE, sample_hint(sample)),
             Error::Eval(EvalError::Data(DataError::Write { source, .. })) => (write_code(source), vec![]),
             Error::Eval(eval) => match eval {
                 EvalError::Setting { .. }
@@ -181,21 +182,31 @@ impl From<BenchError> for Failure {
 }
 
 /// What to type instead of a way of drawing that the model does not have.
-fn sample_hint(error: &SampleError) -> String {
-    match error {
+fn sample_hint(error: &SampleError) -> Vec<String> {
+    let hint = match error {
         SampleError::CannotJump => {
             "leave --sampler out, or distill the model first: onestep train emoji-cd --teacher MODEL ..."
-                .into()
         }
-        SampleError::HasNoOde => "leave --sampler out, and choose how many jumps with --steps".into(),
-        SampleError::Churn { .. } => "--churn is EDM's S_churn, for example 40".into(),
+        SampleError::HasNoOde => "leave --sampler out, and choose how many jumps with --steps",
+        SampleError::Churn { .. } => "--churn is EDM's S_churn, for example 40",
         SampleError::NoStage { known, .. } => {
             let known = known.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
-            format!("progressive distillation left those of these numbers of steps: {known}")
+            return vec![format!("progressive distillation left those of these numbers of steps: {known}")];
         }
-        SampleError::NoClasses | SampleError::ClassCount { .. } => "leave --classes out".into(),
-        _ => "leave --sampler out".into(),
-    }
+        SampleError::NoClasses | SampleError::ClassCount { .. } => "leave --classes out",
+        SampleError::AnotherModel { was, is, .. } => {
+            let is = is.as_deref().unwrap_or("no file");
+            return vec![format!("its SHA-256 was {was}; the one given has {is}")];
+        }
+        SampleError::FileKind { .. } => "--out takes a .png (a grid), a .npz, or a folder (one PNG an image)",
+        SampleError::NpzOfPoints
+        | SampleError::NoSuchClass { .. }
+        | SampleError::ClassUnclear { .. }
+        | SampleError::ClassesUnnamed { .. }
+        | SampleError::ClassUnknown { .. } => return vec![],
+        _ => "leave --sampler out",
+    };
+    vec![hint.into()]
 }
 
 fn edit_code(error: &EditError) -> u8 {

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use onestep::checkpoint::{Which, read_header, stage_models};
 use onestep::data::picture;
 use onestep::model::n_parameters;
+use onestep_bench::human_bytes;
 use serde_json::json;
 
 use crate::args::InfoArgs;
 use crate::failure::{Failure, Outcome, code};
-use crate::progress::human_bytes;
 
 /// Runs the command.
 pub fn run(args: &InfoArgs) -> Outcome<ExitCode> {

@@ -13,7 +13,7 @@ use onestep::{DefiniteEdits, Edits, OpenOptions};
 use crate::args::EditArgs;
 use crate::failure::{Failure, Outcome, code};
 use crate::progress::ImageBar;
-use crate::{device, model};
+use crate::{device, model, sampling};
 use output::Presentation;
 use parameters::Parameters;
 
@@ -28,7 +28,8 @@ pub fn run(args: EditArgs, quiet: bool) -> Outcome<ExitCode> {
             opened.check_editing()?;
             let teacher_options = OpenOptions::default().device(&device);
             let teacher = teacher.map(|path| model::open(path, &teacher_options)).transpose()?;
-            let class = common.class.as_ref().map(|name| request::class(name, &opened)).transpose()?;
+            let number = |name: &String| sampling::class_number(&opened, name, "--class");
+            let class = common.class.as_ref().map(number).transpose()?;
             let edits = opened
                 .edit(request::job(command)?)
                 .teacher(teacher.as_ref())

@@ -1,6 +1,5 @@
 //! `onestep eval`: images, or those that a model draws, judged beside real ones.
 
-mod chart;
 pub(super) mod collecting;
 mod curve;
 mod distance;
