@@ -1,6 +1,7 @@
 //! How the command fails: message, causes, hints, exit code.
 
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::process::ExitCode;
 
 use onestep::Error;
@@ -273,8 +274,16 @@ from_library!(
 );
 
 /// Names the file in an I/O error.
-pub fn io_failure(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Failure {
+pub fn io_failure(doing: &str, path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(io_code(error), format!("cannot {doing} {}: {error}", path.display()))
+}
+
+/// Makes a folder for what will be written, before the work that fills it.
+pub fn create_folder(folder: &Path) -> Outcome {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let message = format!("cannot create the folder {}: {error}", folder.display());
+        Failure::new(code::CANNOT_CREATE, message)
+    })
 }
 
 fn io_code(error: &io::Error) -> u8 {

@@ -196,3 +196,8 @@ pub fn human_seconds(seconds: f64) -> String {
         _ => format!("{}d{}h", seconds / 86_400, seconds / 3600 % 24),
     }
 }
+
+/// `1 image`, `3 images`.
+pub fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use onestep::DrawRecord;
-use onestep::data::{ImageShape, picture};
+use onestep::data::ImageShape;
 use onestep::sample::SampleFile;
 
 use crate::args::SampleArgs;
-use crate::failure::{Failure, Outcome, code, io_failure};
-use crate::progress::ImageBar;
-use crate::{device, model, sampling};
+use crate::failure::{Failure, Outcome, io_failure};
+use crate::progress::{ImageBar, counted};
+use crate::{device, model, parameters, sampling};
 
 /// Runs the command.
 pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
@@ -50,37 +50,21 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
     println!("{}", args.out.display());
     if !quiet {
         let seconds = started.elapsed().as_secs_f64();
-        let n = record.seeds.len();
         eprintln!(
-            "{n} image{} · {} · {} network evaluation{} each · {seconds:.2} s on {} threads",
-            if n == 1 { "" } else { "s" },
+            "{} · {} · {} each · {seconds:.2} s on {} threads",
+            counted(record.seeds.len(), "image"),
             record.sampler.name(),
-            record.nfe,
-            if record.nfe == 1 { "" } else { "s" },
+            counted(record.nfe, "network evaluation"),
             device::threads(),
         );
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The parameters inside a picture, or in the json beside anything else, as text.
-pub fn read_text(path: &Path) -> Outcome<String> {
-    let text = if path.extension().is_some_and(|e| e == "json") {
-        Some(std::fs::read_to_string(path).map_err(|error| io_failure("read", path, &error))?)
-    } else {
-        picture::read_parameters(path)?
-    };
-    text.ok_or_else(|| {
-        Failure::new(code::DATA, format!("{} does not say how it was made", path.display()))
-            .hint("only PNG files written by onestep do; the .json beside them works too")
-    })
-}
-
 fn read_record(path: &Path) -> Outcome<DrawRecord> {
-    let text = read_text(path)?;
+    let text = parameters::read(path)?;
     serde_json::from_str(&text).map_err(|error| {
-        let message = format!("the parameters inside {} cannot be read: {error}", path.display());
-        let failure = Failure::new(code::DATA, message);
+        let failure = parameters::unreadable(path, error);
         match serde_json::from_str::<serde_json::Value>(&text) {
             Ok(value) if value.get("edit").is_some() => {
                 failure.hint("it was made by `onestep edit`: onestep edit --from makes it again")

@@ -12,7 +12,7 @@ use onestep::{DefiniteEdits, Edits, OpenOptions};
 
 use crate::args::EditArgs;
 use crate::failure::{Failure, Outcome, code};
-use crate::progress::ImageBar;
+use crate::progress::{ImageBar, counted};
 use crate::{device, model, sampling};
 use output::Presentation;
 use parameters::Parameters;
@@ -70,12 +70,11 @@ fn make(edits: Edits<'_>, presentation: Presentation, out: &Path, quiet: bool) -
     println!("{}", out.display());
     if !quiet {
         let (n, n_levels) = (edited.results.len(), edits.levels().as_slice().len());
-        let plural = |n: usize| if n == 1 { "" } else { "s" };
         eprintln!(
-            "{} · {n} picture{} · {n_levels} network evaluation{} each · {:.0} ms on {} threads",
+            "{} · {} · {} each · {:.0} ms on {} threads",
             edits.job().task().name(),
-            plural(n),
-            plural(n_levels),
+            counted(n, "picture"),
+            counted(n_levels, "network evaluation"),
             seconds * 1e3,
             device::threads(),
         );

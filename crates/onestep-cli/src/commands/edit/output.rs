@@ -9,7 +9,7 @@ use onestep::data::{Pixels, write_gif, write_whole};
 use onestep::edit::Task;
 
 use super::parameters::Parameters;
-use crate::failure::{Failure, Outcome, code};
+use crate::failure::{Failure, Outcome, create_folder};
 
 /// How long a picture of an animation is shown.
 const FRAME_MILLIS: u32 = 120;
@@ -47,15 +47,7 @@ pub fn check(out: &Path) -> Outcome {
         None => Some(out),
         Some(_) => out.parent().filter(|parent| !parent.as_os_str().is_empty()),
     };
-    if let Some(folder) = folder {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            Failure::new(
-                code::CANNOT_CREATE,
-                format!("cannot create the folder {}: {error}", folder.display()),
-            )
-        })?;
-    }
-    Ok(())
+    folder.map_or(Ok(()), create_folder)
 }
 
 /// Writes what was made, and its parameters.

@@ -21,7 +21,6 @@ use super::samples::{protocol_of, require_model};
 use super::{judge, spec};
 use crate::args::{CurveArgs, MetricName, SamplerName};
 use crate::failure::{Failure, Outcome, code, io_failure};
-use crate::signals::StopFlag;
 use crate::{device, model};
 
 /// How long the images of a point took so far, beside its statistics.
@@ -49,7 +48,7 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
         ));
     }
     let device = device::open(args.with.device)?;
-    let work = Collecting { stop: StopFlag::listen()?, quiet };
+    let work = Collecting::listen(quiet)?;
     let counts = |counts: &[u32]| counts.iter().map(|&count| count as usize).collect();
     let settings = CurveSettings {
         steps: counts(&args.steps.0),
@@ -66,10 +65,9 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
     }
     let judge = judge(&args.network, protocol, &[MetricName::Fd], &device);
     let found = reference::open(&spec(source, args.image_size))?;
-    let mut bar = work.bar("real images");
-    let seen = judge.reference(found, source, Selection::All, &mut bar)?;
-    bar.finish();
-    let Some(real) = seen else { return Ok(stopped(args)) };
+    let Some(real) = work.reference(&judge, (source, found), Selection::All)? else {
+        return Ok(stopped(args));
+    };
     let tasks: Vec<(&str, CurvePoint<'_>)> = opened
         .iter()
         .flat_map(|(name, model)| settings.points(model).into_iter().map(|point| (*name, point)))
