@@ -27,8 +27,9 @@ impl SampleFile {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("png") => Ok(Self::Grid),
             None => Ok(Self::Folder),
-            #[cfg(feature = "formats")]
-            Some("npz") if shape.height * shape.width == 1 => Err(SampleError::NpzOfPoints),
+            Some("npz") if cfg!(feature = "formats") && shape.height * shape.width == 1 => {
+                Err(SampleError::NpzOfPoints)
+            }
             #[cfg(feature = "formats")]
             Some("npz") => Ok(Self::Npz),
             Some(other) => Err(SampleError::FileKind { extension: other.to_owned() }),

@@ -85,7 +85,8 @@ fn sheet(made: &Edited, parameters: &Parameters) -> Outcome<Pixels> {
     let fitted = before.iter().map(|picture| picture.clone().resized(shape.height, shape.width));
     let pictures: Vec<Pixels> = fitted.chain(made.results.iter().cloned()).collect();
     let row = parameters.strip || parameters.edit.job.task() == Task::Interpolate;
-    let columns = if row { pictures.len().min(16) } else { (pictures.len() as f64).sqrt().ceil() as usize };
+    let n = pictures.len();
+    let columns = if row { n.min(16) } else { Grid::square_columns(n) };
     Ok(Grid { columns, scale: scale(parameters, &made.results[0]) }.arrange(&pictures)?)
 }
 
@@ -102,7 +103,7 @@ fn frames(made: &Edited, parameters: &Parameters) -> Outcome<Vec<Pixels>> {
         return Ok(there.clone().into_iter().chain(back).collect());
     }
     let arrange = |pictures: &[Pixels]| -> Outcome<Pixels> {
-        let columns = (pictures.len() as f64).sqrt().ceil() as usize;
+        let columns = Grid::square_columns(pictures.len());
         Ok(Grid { columns, scale: scale(parameters, &pictures[0]) }.arrange(pictures)?)
     };
     let start = made.before.last().map(|before| vec![before.clone(); made.results.len()]);
