@@ -1,7 +1,9 @@
 //! What every measurement has beside it: threads, precision, and the most that the processor could do meanwhile.
 
 use onestep::model::Precision;
+use serde_json::{Map, Value};
 
+use super::table::human_bytes;
 use super::timing::{ceiling, peak_memory_bytes};
 
 /// The circumstances of a measurement.
@@ -40,5 +42,28 @@ impl Conditions {
     /// takes away from it.
     pub fn ceiling(&self) -> f64 {
         self.ceilings[0].max(self.ceilings[1])
+    }
+    /// Three lines for people, behind what was measured.
+    pub(crate) fn text(&self) -> String {
+        let threads = if self.threads == 1 { "thread" } else { "threads" };
+        let [before, after] = self.ceilings.map(|ceiling| ceiling / 1e9);
+        let peak = self.peak_memory_bytes.map_or_else(|| "not known here".into(), human_bytes);
+        format!(
+            "{} · {} {threads}\nceiling      {:.0} GFLOP/s of multiply-adds alone ({before:.0} before, {after:.0} after)\n\
+             peak memory  {peak}\n",
+            self.precision.name(),
+            self.threads,
+            self.ceiling() / 1e9,
+        )
+    }
+
+    /// Adds them to a JSON object.
+    pub(crate) fn extend(&self, object: &mut Map<String, Value>) {
+        object.insert("threads".into(), self.threads.into());
+        object.insert("precision".into(), self.precision.name().into());
+        object.insert("ceiling_gflops".into(), (self.ceiling() / 1e9).into());
+        object.insert("ceiling_gflops_before".into(), (self.ceilings[0] / 1e9).into());
+        object.insert("ceiling_gflops_after".into(), (self.ceilings[1] / 1e9).into());
+        object.insert("peak_memory_bytes".into(), self.peak_memory_bytes.into());
     }
 }

@@ -3,27 +3,36 @@
 //!
 //! 1. A [`Subject`] is the network to measure, with weights and a way to train it.
 //! 2. [`passes`] runs its evaluation, its gradient and its training step.
-//! 3. [`timing`] takes the time, and knows the most that the processor can do ([`ceiling`]).
+//! 3. [`Timing`]s are the times of its runs, [`Conditions`] the most that the processor could do meanwhile.
 //! 4. [`Row`]s are the operators of one run added up; [`single`] runs them alone.
 //! 5. [`features`] are the networks that images are judged by.
-//! 6. [`dump()`] writes what was measured for others to compare with.
+//! 6. [`Report`], [`FeatureReport`] and [`OperatorReport`] are what was measured, as text for people and as JSON for programs.
+//! 7. [`dump()`] writes what was measured for others to compare with.
 
 mod conditions;
 mod dump;
 mod error;
+mod feature_report;
 pub mod features;
 mod images;
+mod operator_report;
 pub mod passes;
+mod report;
 mod rows;
 pub mod single;
 mod subject;
+mod table;
 mod timing;
 
 pub use conditions::Conditions;
 pub use dump::dump;
 pub use error::{BenchError, Result};
+pub use feature_report::FeatureReport;
 pub use images::RandomImages;
+pub use operator_report::OperatorReport;
 pub use passes::{Case, Measured};
-pub use rows::{Row, by_kind};
+pub use report::{Passes, Report};
+pub use rows::Row;
 pub use subject::{NETWORKS, Subject};
-pub use timing::{Timing, ceiling, peak_memory_bytes, repeat};
+pub use table::human_bytes;
+pub use timing::Timing;

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use onestep::model::Precision;
 use onestep::sample::Sampler;
-use serde::{Deserialize, Serialize};
 
 use crate::lists::{Classes, Indices, Levels, Seeds};
 
@@ -297,8 +296,7 @@ pub enum PassName {
 }
 
 /// Numbers that a network multiplies.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum PrecisionName {
     /// 32-bit floating point.
     #[default]
@@ -313,14 +311,6 @@ impl PrecisionName {
         match self {
             Self::F32 => Precision::F32,
             Self::Bf16 => Precision::Bf16,
-        }
-    }
-
-    /// As it is typed.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Bf16 => "bf16",
         }
     }
 }

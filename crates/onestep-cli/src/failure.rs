@@ -1,6 +1,7 @@
 //! How the command fails: message, causes, hints, exit code.
 
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::process::ExitCode;
 
 use onestep::Error;
@@ -86,7 +87,8 @@ impl From<Error> for Failure {
             Error::Data(DataError::Write { source, .. }) => (write_code(source), vec![]),
             Error::Data(_) | Error::Weights(_) | Error::Vision(_) => (code::DATA, vec![]),
             Error::Edit(edit) => (edit_code(edit), edit_hints(edit)),
-            Error::Sample(sample) => (code::USAGE, vec![sample_hint(sample)]),
+            Error::Sample(sample @ SampleError::AnotherModel { .. }) => (code::DATA, sample_hint(sample)),
+            Error::Sample(sample) => (code::USAGE, sample_hint(sample)),
             Error::Eval(EvalError::Data(DataError::Write { source, .. })) => (write_code(source), vec![]),
             Error::Eval(eval) => match eval {
                 EvalError::Setting { .. }
@@ -181,21 +183,31 @@ impl From<BenchError> for Failure {
 }
 
 /// What to type instead of a way of drawing that the model does not have.
-fn sample_hint(error: &SampleError) -> String {
-    match error {
+fn sample_hint(error: &SampleError) -> Vec<String> {
+    let hint = match error {
         SampleError::CannotJump => {
             "leave --sampler out, or distill the model first: onestep train emoji-cd --teacher MODEL ..."
-                .into()
         }
-        SampleError::HasNoOde => "leave --sampler out, and choose how many jumps with --steps".into(),
-        SampleError::Churn { .. } => "--churn is EDM's S_churn, for example 40".into(),
+        SampleError::HasNoOde => "leave --sampler out, and choose how many jumps with --steps",
+        SampleError::Churn { .. } => "--churn is EDM's S_churn, for example 40",
         SampleError::NoStage { known, .. } => {
             let known = known.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
-            format!("progressive distillation left those of these numbers of steps: {known}")
+            return vec![format!("progressive distillation left those of these numbers of steps: {known}")];
         }
-        SampleError::NoClasses | SampleError::ClassCount { .. } => "leave --classes out".into(),
-        _ => "leave --sampler out".into(),
-    }
+        SampleError::NoClasses | SampleError::ClassCount { .. } => "leave --classes out",
+        SampleError::AnotherModel { was, is, .. } => {
+            let is = is.as_deref().unwrap_or("no file");
+            return vec![format!("its SHA-256 was {was}; the one given has {is}")];
+        }
+        SampleError::FileKind { .. } => "--out takes a .png (a grid), a .npz, or a folder (one PNG an image)",
+        SampleError::NpzOfPoints
+        | SampleError::NoSuchClass { .. }
+        | SampleError::ClassUnclear { .. }
+        | SampleError::ClassesUnnamed { .. }
+        | SampleError::ClassUnknown { .. } => return vec![],
+        _ => "leave --sampler out",
+    };
+    vec![hint.into()]
 }
 
 fn edit_code(error: &EditError) -> u8 {
@@ -262,8 +274,16 @@ from_library!(
 );
 
 /// Names the file in an I/O error.
-pub fn io_failure(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Failure {
+pub fn io_failure(doing: &str, path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(io_code(error), format!("cannot {doing} {}: {error}", path.display()))
+}
+
+/// Makes a folder for what will be written, before the work that fills it.
+pub fn create_folder(folder: &Path) -> Outcome {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let message = format!("cannot create the folder {}: {error}", folder.display());
+        Failure::new(code::CANNOT_CREATE, message)
+    })
 }
 
 fn io_code(error: &io::Error) -> u8 {

@@ -156,42 +156,7 @@ impl FromStr for Classes {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Ok(Self(text.split(',').map(|part| part.trim().to_string()).collect()))
-    }
-}
-
-impl Classes {
-    /// The numbers of the classes, which may be given by number or, whatever their case, by name.
-    pub fn numbers(&self, names: &[String], n_classes: usize) -> Result<Vec<usize>, String> {
-        let find = |wanted: &String| {
-            if let Ok(number) = wanted.parse::<usize>() {
-                return if number < n_classes {
-                    Ok(number)
-                } else {
-                    Err(format!("class {number} does not exist: the model has {n_classes}, numbered from 0"))
-                };
-            }
-            if let Some(exact) = names.iter().position(|name| name.eq_ignore_ascii_case(wanted)) {
-                return Ok(exact);
-            }
-            // The beginning of a name is enough where it fits one class alone.
-            let begins = |name: &String| {
-                name.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
-                    && !wanted.is_empty()
-            };
-            let mut fitting = names.iter().enumerate().filter(|(_, name)| begins(name));
-            match (fitting.next(), fitting.next()) {
-                (Some((number, _)), None) => Ok(number),
-                (Some((_, one)), Some((_, other))) => {
-                    Err(format!("`{wanted}` may be {one} or {other}; write more of it"))
-                }
-                (None, _) if names.is_empty() => {
-                    Err(format!("the model's {n_classes} classes have no names; `{wanted}` must be a number"))
-                }
-                (None, _) => Err(format!("there is no class `{wanted}`; there are {}", names.join(", "))),
-            }
-        };
-        self.0.iter().map(find).collect()
+        Ok(Self(text.split(',').map(str::to_owned).collect()))
     }
 }
 
@@ -239,20 +204,5 @@ mod tests {
         let indices = "0,22,39/40".parse::<Indices>().unwrap();
         assert_eq!((indices.indices, indices.n_levels), (vec![0, 22, 39], 40));
         assert!("0,22,39".parse::<Indices>().is_err());
-    }
-
-    #[test]
-    fn classes_go_by_number_or_name() {
-        let names = ["Food & Drink".to_string(), "Flags".to_string()];
-        assert_eq!(Classes(vec!["flags".into(), "0".into()]).numbers(&names, 2).unwrap(), [1, 0]);
-        assert_eq!(Classes(vec!["food".into()]).numbers(&names, 2).unwrap(), [0]);
-        assert!(
-            Classes(vec!["f".into()])
-                .numbers(&names, 2)
-                .unwrap_err()
-                .contains("may be Food & Drink or Flags")
-        );
-        assert!(Classes(vec!["2".into()]).numbers(&names, 2).is_err());
-        assert!(Classes(vec!["Cars".into()]).numbers(&names, 2).unwrap_err().contains("Food & Drink, Flags"));
     }
 }

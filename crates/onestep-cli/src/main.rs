@@ -7,6 +7,7 @@ mod failure;
 mod features;
 mod lists;
 mod model;
+mod parameters;
 mod progress;
 mod sampling;
 mod signals;

@@ -23,7 +23,12 @@ pub fn options(with: &ModelArgs, device: &Device) -> OpenOptions {
 
 /// Where an open model is from.
 pub fn origin(model: &Model) -> Outcome<&Origin> {
-    model.origin().ok_or_else(|| Failure::new(code::INTERNAL, "a model that is of no file"))
+    model.origin().ok_or_else(is_of_no_file)
+}
+
+/// What cannot be said of a model that was opened by its path.
+pub fn is_of_no_file() -> Failure {
+    Failure::new(code::INTERNAL, "a model that is of no file")
 }
 
 /// Says which checkpoints could not be used.

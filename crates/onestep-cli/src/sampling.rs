@@ -26,12 +26,18 @@ pub fn draw<'a>(args: &SamplerArgs, model: &'a Model, seeds: &[u64]) -> Outcome<
         _ => {}
     }
     if let Some(list) = &args.classes {
-        let n_classes = model
-            .n_classes()
-            .ok_or_else(|| Failure::usage("this model is unconditional and takes no --classes"))?;
-        let wanted = list.numbers(model.class_names(), n_classes).map_err(Failure::usage)?;
+        let number = |name: &String| class_number(model, name, "--classes");
+        let wanted = list.0.iter().map(number).collect::<Outcome<Vec<_>>>()?;
         // Repeated over the seeds.
         draw = draw.classes((0..seeds.len()).map(|i| wanted[i % wanted.len()]));
     }
     Ok(draw)
+}
+
+/// The number of the class that was named with an option.
+pub fn class_number(model: &Model, name: &str, option: &str) -> Outcome<usize> {
+    if model.n_classes().is_none() {
+        return Err(Failure::usage(format!("this model is unconditional and takes no {option}")));
+    }
+    Ok(model.class_number(name.trim())?)
 }

@@ -96,8 +96,8 @@ pub mod vision;
 pub use burn;
 pub use error::{Error, Result};
 pub use front::{
-    DefiniteDraw, DefiniteEdits, Draw, EditRecord, Edited, Edits, LevelSearch, Model, ModelFile, OpenOptions,
-    Origin, ReopenedEdit, Trial, open,
+    DefiniteDraw, DefiniteEdits, Draw, DrawRecord, EditRecord, Edited, Edits, LevelSearch, Model, ModelFile,
+    OpenOptions, Origin, ReopenedEdit, Trial, open,
 };
 
 /// Name and version of this software, as written into checkpoints and pictures.

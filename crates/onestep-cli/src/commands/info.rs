@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use onestep::checkpoint::{Which, read_header, stage_models};
 use onestep::data::picture;
 use onestep::model::n_parameters;
-use serde_json::json;
+use onestep_bench::human_bytes;
+use serde_json::{Value, json};
 
 use crate::args::InfoArgs;
-use crate::failure::{Failure, Outcome, code};
-use crate::progress::human_bytes;
+use crate::failure::Outcome;
+use crate::parameters;
 
 /// Runs the command.
 pub fn run(args: &InfoArgs) -> Outcome<ExitCode> {
@@ -69,18 +70,9 @@ pub fn run(args: &InfoArgs) -> Outcome<ExitCode> {
 }
 
 fn picture_info(path: &Path) -> Outcome<ExitCode> {
-    match picture::read_parameters(path)? {
-        Some(text) => {
-            let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| {
-                Failure::new(
-                    code::DATA,
-                    format!("the parameters inside {} cannot be read: {error}", path.display()),
-                )
-            })?;
-            println!("{value:#}");
-            Ok(ExitCode::SUCCESS)
-        }
-        None => Err(Failure::new(code::DATA, format!("{} does not say how it was made", path.display()))
-            .hint("only PNG files written by onestep do")),
-    }
+    let absent = || parameters::absent(path).hint("only PNG files written by onestep do");
+    let text = picture::read_parameters(path)?.ok_or_else(absent)?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| parameters::unreadable(path, error))?;
+    println!("{value:#}");
+    Ok(ExitCode::SUCCESS)
 }

@@ -14,7 +14,6 @@ use super::eval::collecting::{Collecting, create_parent};
 use super::eval::{judge, spec};
 use crate::args::{MetricName, NetworkArgs, SearchArgs, SearchTask};
 use crate::failure::{Failure, Outcome, code};
-use crate::signals::StopFlag;
 use crate::{device, model, progress};
 
 /// Images that the feature network sees together.
@@ -29,7 +28,7 @@ const FACTOR: usize = 4;
 /// Runs the command.
 pub fn run(args: &SearchArgs, quiet: bool) -> Outcome<ExitCode> {
     let device = device::open(args.with.device)?;
-    let stop = StopFlag::listen()?;
+    let work = Collecting::listen(quiet)?;
     let opened = model::open(&args.model, &model::options(&args.with, &device))?;
     opened.check_editing()?;
     if let Some(file) = &args.write {
@@ -51,11 +50,9 @@ pub fn run(args: &SearchArgs, quiet: bool) -> Outcome<ExitCode> {
     let judge = judge(&network, Default::default(), &[MetricName::Fd], &device);
     let found = reference::open(&spec(&args.reference, Some(opened.shape().height)))?;
     let search = search(args, &opened)?;
-    let work = Collecting { stop: stop.clone(), quiet };
-    let mut bar = work.bar("real images");
-    let seen = judge.reference(found, &args.reference, Selection::All, &mut bar)?;
-    bar.finish();
-    let Some(real) = seen else { return Ok(stopped()) };
+    let Some(real) = work.reference(&judge, (&args.reference, found), Selection::All)? else {
+        return Ok(stopped());
+    };
     let bar = progress::bar(0, "lists of levels", quiet);
     let mut distance = |trial: &Trial<'_>| -> Result<f64, End> {
         let pixels = |range, rounding| -> onestep::Result<Vec<Pixels>> {
@@ -63,7 +60,7 @@ pub fn run(args: &SearchArgs, quiet: bool) -> Outcome<ExitCode> {
             let rounding = if args.task == SearchTask::Sample { rounding } else { Rounding::Truncate };
             Ok(trial.samples(range)?.pixels(rounding)?.into_iter().map(Pixels::into_rgb).collect())
         };
-        let mut observer = |_: &_| if stop.is_set() { Flow::Stop } else { Flow::Continue };
+        let mut observer = |_: &_| if work.stop.is_set() { Flow::Stop } else { Flow::Continue };
         let seen = judge.collect_all(&Made { n: trial.n(), pixels }, &mut observer)?.ok_or(End::Stopped)?;
         bar.inc(1);
         judge.judge(&seen, &real)?.scores.first().map(|score| score.value).ok_or(End::Stopped)

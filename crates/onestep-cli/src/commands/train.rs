@@ -6,11 +6,12 @@ use onestep::Error;
 use onestep::model::n_parameters;
 use onestep::objective::Distance;
 use onestep::train::{self, MemoryForecast, Recipe, Run, RunBuilder};
+use onestep_bench::human_bytes;
 
 use super::recipe::{human_images, read};
 use crate::args::TrainArgs;
 use crate::failure::{Failure, Outcome, code};
-use crate::progress::{Watch, human_bytes};
+use crate::progress::Watch;
 use crate::signals::StopFlag;
 use crate::{device, features, model};
 

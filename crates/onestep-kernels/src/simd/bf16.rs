@@ -14,6 +14,16 @@ pub enum Precision {
     Bf16,
 }
 
+impl Precision {
+    /// As it is typed and written: `f32` or `bf16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
 /// The bits of x rounded to bf16, the nearest and of two the even one.
 #[inline(always)]
 pub(crate) fn narrow(x: f32) -> u32 {

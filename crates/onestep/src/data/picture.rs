@@ -32,6 +32,11 @@ pub struct Grid {
 }
 
 impl Grid {
+    /// The columns that bring so many pictures close to a square.
+    pub fn square_columns(n: usize) -> usize {
+        (n as f64).sqrt().ceil() as usize
+    }
+
     /// Returns the pictures row by row on white, two pixels apart.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ impl Sheet {
             .chunks_exact(shape.n_values())
             .map(|image| Pixels::from_values(image, shape, Rounding::Truncate))
             .collect::<Result<Vec<_>, _>>()?;
-        let columns = self.columns.unwrap_or_else(|| (pictures.len() as f64).sqrt().ceil() as usize);
+        let columns = self.columns.unwrap_or_else(|| Grid::square_columns(pictures.len()));
         // Eight 32-pixel images in a row are 270 pixels: too small to judge on today's screens.
         let scale = self.scale.unwrap_or_else(|| (64 / shape.width.max(1)).clamp(1, 8));
         Grid { columns: columns.max(1), scale }.arrange(&pictures)

@@ -1,8 +1,11 @@
-//! Quality against cost: which points a curve has, for several models, samplers and numbers of steps.
+//! Quality against cost: which points a curve has, for several models, samplers and numbers of steps, and how it looks.
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::Subject;
+use super::chart::{Curve, Panel, svg};
 use crate::checkpoint::stage_models;
 use crate::model::ModelKind;
 use crate::sample::Sampler;
@@ -69,5 +72,116 @@ impl<'a> CurvePoint<'a> {
     pub fn file_name(&self, subject: &Subject) -> String {
         let told = digest::hex(serde_json::to_string(subject).unwrap_or_default().as_bytes());
         format!("{}-{}-{}.safetensors", self.sampler.name(), self.steps, &told[..12])
+    }
+}
+
+/// One point of a curve, measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MeasuredPoint {
+    /// The model, as it was named.
+    pub model: String,
+    /// The sampler, by its name.
+    pub sampler: String,
+    /// In so many steps.
+    pub steps: usize,
+    /// Network evaluations an image.
+    pub nfe: usize,
+    /// How long an image took.
+    pub seconds_per_image: f64,
+    /// What was measured, with the network in its name.
+    pub metric: String,
+    /// Its value.
+    pub value: f64,
+    /// Number of images.
+    pub n: usize,
+}
+
+/// The points of one or several curves, measured by one metric beside one reference.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CurveReport {
+    /// The points, in any order.
+    pub points: Vec<MeasuredPoint>,
+    /// The reference, as it was named.
+    pub reference: String,
+    /// What real images score, and what they are.
+    pub floor: Option<(f64, String)>,
+    /// Threads that the images were drawn on.
+    pub threads: usize,
+}
+
+impl CurveReport {
+    /// What was measured; empty without points.
+    pub fn metric(&self) -> &str {
+        self.points.first().map_or("", |point| &point.metric)
+    }
+
+    /// A picture of the curves: against network evaluations, and beside it against seconds. One curve for each model and
+    /// sampler.
+    pub fn svg(&self) -> String {
+        let n = self.points.first().map_or(0, |point| point.n);
+        let title = format!("{} against {}, {n} images a point", self.metric(), self.reference);
+        let seconds = format!("seconds an image ({} threads)", self.threads);
+        let panels = [
+            self.panel("network evaluations an image", |point| point.nfe as f64),
+            self.panel(&seconds, |point| point.seconds_per_image),
+        ];
+        let floor = self.floor.as_ref().map(|(value, of)| (*value, of.as_str()));
+        svg(&title, self.metric(), &panels, floor)
+    }
+
+    fn panel(&self, x_label: &str, x: impl Fn(&MeasuredPoint) -> f64) -> Panel {
+        let mut curves: Vec<Curve> = Vec::new();
+        for point in &self.points {
+            let name = format!("{}, {}", point.model, point.sampler);
+            // A time of zero has no place on a logarithmic axis.
+            let at = [x(point).max(1e-6), point.value];
+            match curves.iter_mut().find(|curve| curve.name == name) {
+                Some(curve) => curve.points.push(at),
+                None => curves.push(Curve { name, points: vec![at] }),
+            }
+        }
+        for curve in &mut curves {
+            curve.points.sort_by(|a, b| a[0].total_cmp(&b[0]));
+        }
+        Panel { x_label: x_label.into(), curves }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(sampler: &str, nfe: usize, value: f64) -> MeasuredPoint {
+        MeasuredPoint {
+            model: "run".into(),
+            sampler: sampler.into(),
+            steps: nfe,
+            nfe,
+            seconds_per_image: 0.0,
+            metric: "FD".into(),
+            value,
+            n: 40,
+        }
+    }
+
+    #[test]
+    fn a_curve_is_of_one_model_and_sampler_and_goes_right() {
+        let points = vec![point("heun", 9, 5.0), point("heun", 3, 8.0), point("euler", 3, 9.0)];
+        let report = CurveReport {
+            points,
+            reference: "photos".into(),
+            floor: Some((2.0, "halves".into())),
+            threads: 3,
+        };
+        let panel = report.panel("evaluations", |point| point.nfe as f64);
+        let curves: Vec<_> =
+            panel.curves.iter().map(|curve| (curve.name.as_str(), curve.points.as_slice())).collect();
+        let (heun, euler) = ([[3.0, 8.0], [9.0, 5.0]], [[3.0, 9.0]]);
+        assert_eq!(curves, [("run, heun", &heun[..]), ("run, euler", &euler[..])]);
+        let svg = report.svg();
+        for text in ["FD against photos, 40 images a point", "seconds an image (3 threads)", "halves"] {
+            assert!(svg.contains(text), "{text}");
+        }
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
     }
 }

@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::images::{Images, check_images, number_ranges};
 use crate::data::{Pixels, Rounding};
-use crate::model::Precision;
 use crate::sample::{classes_of_seeds, generate};
 use crate::{DefiniteDraw, Draw, Result, digest};
 
@@ -46,10 +45,6 @@ impl Images for DefiniteDraw<'_> {
         let (Some(origin), Some(network)) = (self.model().origin(), self.model().network()) else {
             return Ok(None);
         };
-        let precision = match network.weights().precision() {
-            Precision::F32 => "f32",
-            Precision::Bf16 => "bf16",
-        };
         // Classes that follow from the seeds say nothing new.
         let own = classes_of_seeds(self.seeds(), self.model().n_classes());
         let classes =
@@ -57,7 +52,7 @@ impl Images for DefiniteDraw<'_> {
         let identity = json!({
             "model_sha256": origin.sha256,
             "sampling": self.settings(),
-            "precision": precision,
+            "precision": network.weights().precision().name(),
             "seeds": number_ranges(self.seeds()),
             "classes": classes,
             "rounding": rounding,

@@ -7,6 +7,7 @@
 //! 4. A [`Protocol`] fixes everything else that changes a number, and [`score()`] says what to call it.
 //! 5. A [`Judge`] has a network, a protocol and metrics, and does all of this: [`frechet`] in one call.
 
+mod chart;
 mod collecting;
 mod collection;
 mod collection_file;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Model;
+use super::{DrawRecord, Model, ModelFile};
 use crate::Result;
 use crate::observer::Observer;
 use crate::sample::{
@@ -205,6 +205,27 @@ impl DefiniteDraw<'_> {
     /// Network evaluations an image.
     pub fn nfe(&self) -> usize {
         self.plan.nfe()
+    }
+
+    /// What makes the samples again; none where the model is of no file.
+    pub fn record(&self) -> Option<DrawRecord> {
+        let ModelFile { path, sha256, weights, precision } = ModelFile::of(self.model.origin()?);
+        let SamplerSettings { sampler, levels, churn } = self.settings.clone();
+        Some(DrawRecord {
+            tool: crate::TOOL.into(),
+            model: path,
+            model_sha256: sha256,
+            weights,
+            precision,
+            sampler,
+            levels,
+            churn,
+            nfe: self.nfe(),
+            seeds: self.seeds.clone(),
+            classes: self.classes.clone(),
+            columns: None,
+            scale: None,
+        })
     }
 
     /// The drawing as [`generate`] takes it.

@@ -2,12 +2,14 @@
 //!
 //! 1. [`open()`] gives a [`Model`]: from the folder of a run, a model file, or a function of one's own
 //!    ([`Model::from_fn`]). It knows how it wants to be drawn from.
-//! 2. [`Model::draw`] draws from it.
+//! 2. [`Model::draw`] draws from it, and a [`DrawRecord`] makes the same samples again.
 //! 3. [`Model::edit`] edits with it, and an [`EditRecord`] makes the same pictures again.
 //! 4. [`Model::search_levels`] seeks the noise levels that suit it.
 
+mod class;
 mod definite_edits;
 mod draw;
+mod draw_record;
 mod edit;
 mod edit_record;
 mod model;
@@ -16,6 +18,7 @@ mod search;
 
 pub use definite_edits::{DefiniteEdits, Edited};
 pub use draw::{DefiniteDraw, Draw};
+pub use draw_record::DrawRecord;
 pub use edit::Edits;
 pub use edit_record::{EditRecord, ModelFile, ReopenedEdit};
 pub use model::{Model, Origin};

@@ -45,4 +45,55 @@ pub enum SampleError {
         /// Number of seeds given.
         seeds: usize,
     },
+    /// The number of a class that the model does not have.
+    #[error("class {number} does not exist: the model has {n_classes}, numbered from 0")]
+    NoSuchClass {
+        /// The number given.
+        number: usize,
+        /// Number of classes of the model.
+        n_classes: usize,
+    },
+    /// The beginning of the names of several classes.
+    #[error("`{called}` may be {} or {}; write more of it", fitting[0], fitting[1])]
+    ClassUnclear {
+        /// What was given.
+        called: String,
+        /// The first two names that begin with it.
+        fitting: [String; 2],
+    },
+    /// A name given to a model whose classes have none.
+    #[error("the model's {n_classes} classes have no names; `{called}` must be a number")]
+    ClassesUnnamed {
+        /// What was given.
+        called: String,
+        /// Number of classes of the model.
+        n_classes: usize,
+    },
+    /// The name of a class that the model does not have.
+    #[error("there is no class `{called}`; there are {}", known.join(", "))]
+    ClassUnknown {
+        /// What was given.
+        called: String,
+        /// The names of the model's classes.
+        known: Vec<String>,
+    },
+    /// A model other than the one that samples were drawn from.
+    #[error("{} is not the model the picture was made with", path.display())]
+    AnotherModel {
+        /// The file of its weights, or what else it is called.
+        path: PathBuf,
+        /// SHA-256 of the file at that time, in hexadecimal.
+        was: String,
+        /// That of this one; none for a model of no file.
+        is: Option<String>,
+    },
+    /// A file that samples cannot be written to.
+    #[error("cannot write a .{extension}")]
+    FileKind {
+        /// What its name ends with.
+        extension: String,
+    },
+    /// Points that were to be written as images.
+    #[error("an npz holds images; the points of this model go into a .png")]
+    NpzOfPoints,
 }

@@ -12,6 +12,7 @@ mod networks;
 mod objectives;
 mod optimizer;
 mod perceptual;
+mod records;
 mod samplers;
 mod schedules;
 mod search;

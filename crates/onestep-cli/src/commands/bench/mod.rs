@@ -1,37 +1,27 @@
 //! `onestep bench`: how fast a network runs and trains here, beside the most that this processor can do.
 
-mod conditions;
 mod features;
 mod operators;
-mod report;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use burn::tensor::Device;
 use onestep::OpenOptions;
-use onestep_bench::{Case, Measured, NETWORKS, Subject, dump, features as feature_networks, passes};
+use onestep_bench::{Case, Conditions, Measured, NETWORKS, Passes, Report, Subject};
+use onestep_bench::{dump, features as feature_networks, passes};
+use serde_json::Value;
 
 use super::recipe;
 use crate::args::{BenchArgs, PassName};
 use crate::failure::{Failure, Outcome};
 use crate::progress::bar;
 use crate::{device, model};
-use conditions::Conditions;
 
 /// Images at a time unless asked otherwise.
 const BATCH: usize = 8;
 /// Seconds a pass unless asked otherwise.
 const SECONDS: f64 = 2.0;
-
-/// What was measured of a network.
-struct Passes {
-    /// Operations of one evaluation.
-    flop_forward: f64,
-    forward: Option<Measured>,
-    backward: Option<Measured>,
-    training_step: Option<Measured>,
-}
 
 /// Runs the command.
 pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
@@ -68,13 +58,18 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
     let (conditions, passes) = Conditions::around(args.precision.precision(), seconds, || {
         measure(args, seconds, &subject, &case, quiet)
     })?;
-    let report = report::Report { subject: &subject, batch, conditions, passes };
-    if args.json {
-        println!("{:#}", report.json());
-    } else {
-        print!("{}", report.text(args.operators));
-    }
+    let report = Report { subject: &subject, batch, conditions, passes };
+    show(args, || report.text(args.operators), || report.json());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what was measured, for people or for programs.
+fn show(args: &BenchArgs, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) {
+    if args.json {
+        println!("{:#}", json());
+    } else {
+        print!("{}", text());
+    }
 }
 
 fn open(args: &BenchArgs, batch: usize, device: &Device) -> Outcome<Subject> {

@@ -12,8 +12,8 @@ use onestep::{DefiniteEdits, Edits, OpenOptions};
 
 use crate::args::EditArgs;
 use crate::failure::{Failure, Outcome, code};
-use crate::progress::ImageBar;
-use crate::{device, model};
+use crate::progress::{ImageBar, counted};
+use crate::{device, model, sampling};
 use output::Presentation;
 use parameters::Parameters;
 
@@ -28,7 +28,8 @@ pub fn run(args: EditArgs, quiet: bool) -> Outcome<ExitCode> {
             opened.check_editing()?;
             let teacher_options = OpenOptions::default().device(&device);
             let teacher = teacher.map(|path| model::open(path, &teacher_options)).transpose()?;
-            let class = common.class.as_ref().map(|name| request::class(name, &opened)).transpose()?;
+            let number = |name: &String| sampling::class_number(&opened, name, "--class");
+            let class = common.class.as_ref().map(number).transpose()?;
             let edits = opened
                 .edit(request::job(command)?)
                 .teacher(teacher.as_ref())
@@ -69,12 +70,11 @@ fn make(edits: Edits<'_>, presentation: Presentation, out: &Path, quiet: bool) -
     println!("{}", out.display());
     if !quiet {
         let (n, n_levels) = (edited.results.len(), edits.levels().as_slice().len());
-        let plural = |n: usize| if n == 1 { "" } else { "s" };
         eprintln!(
-            "{} · {n} picture{} · {n_levels} network evaluation{} each · {:.0} ms on {} threads",
+            "{} · {} · {} each · {:.0} ms on {} threads",
             edits.job().task().name(),
-            plural(n),
-            plural(n_levels),
+            counted(n, "picture"),
+            counted(n_levels, "network evaluation"),
             seconds * 1e3,
             device::threads(),
         );

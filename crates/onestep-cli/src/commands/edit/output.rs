@@ -9,7 +9,7 @@ use onestep::data::{Pixels, write_gif, write_whole};
 use onestep::edit::Task;
 
 use super::parameters::Parameters;
-use crate::failure::{Failure, Outcome, code};
+use crate::failure::{Failure, Outcome, create_folder};
 
 /// How long a picture of an animation is shown.
 const FRAME_MILLIS: u32 = 120;
@@ -47,15 +47,7 @@ pub fn check(out: &Path) -> Outcome {
         None => Some(out),
         Some(_) => out.parent().filter(|parent| !parent.as_os_str().is_empty()),
     };
-    if let Some(folder) = folder {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            Failure::new(
-                code::CANNOT_CREATE,
-                format!("cannot create the folder {}: {error}", folder.display()),
-            )
-        })?;
-    }
-    Ok(())
+    folder.map_or(Ok(()), create_folder)
 }
 
 /// Writes what was made, and its parameters.
@@ -93,7 +85,8 @@ fn sheet(made: &Edited, parameters: &Parameters) -> Outcome<Pixels> {
     let fitted = before.iter().map(|picture| picture.clone().resized(shape.height, shape.width));
     let pictures: Vec<Pixels> = fitted.chain(made.results.iter().cloned()).collect();
     let row = parameters.strip || parameters.edit.job.task() == Task::Interpolate;
-    let columns = if row { pictures.len().min(16) } else { (pictures.len() as f64).sqrt().ceil() as usize };
+    let n = pictures.len();
+    let columns = if row { n.min(16) } else { Grid::square_columns(n) };
     Ok(Grid { columns, scale: scale(parameters, &made.results[0]) }.arrange(&pictures)?)
 }
 
@@ -110,7 +103,7 @@ fn frames(made: &Edited, parameters: &Parameters) -> Outcome<Vec<Pixels>> {
         return Ok(there.clone().into_iter().chain(back).collect());
     }
     let arrange = |pictures: &[Pixels]| -> Outcome<Pixels> {
-        let columns = (pictures.len() as f64).sqrt().ceil() as usize;
+        let columns = Grid::square_columns(pictures.len());
         Ok(Grid { columns, scale: scale(parameters, &pictures[0]) }.arrange(pictures)?)
     };
     let start = made.before.last().map(|before| vec![before.clone(); made.results.len()]);

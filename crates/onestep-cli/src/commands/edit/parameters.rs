@@ -5,8 +5,8 @@ use std::path::Path;
 use onestep::EditRecord;
 use serde::{Deserialize, Serialize};
 
-use crate::commands::sample::read_text;
 use crate::failure::{Failure, Outcome, code};
+use crate::parameters;
 
 /// Everything needed to make a picture again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct Parameters {
 impl Parameters {
     /// The parameters inside a picture, or in the json beside anything else.
     pub fn read(path: &Path) -> Outcome<Self> {
-        let text = read_text(path)?;
+        let text = parameters::read(path)?;
         let is_sample =
             serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|v| v.get("edit").is_none());
         serde_json::from_str(&text).map_err(|error| {
@@ -33,8 +33,7 @@ impl Parameters {
                 let message = format!("{} was not made by `onestep edit`", path.display());
                 return Failure::new(code::DATA, message).hint("onestep sample --from makes samples again");
             }
-            let path = path.display();
-            Failure::new(code::DATA, format!("the parameters inside {path} cannot be read: {error}"))
+            parameters::unreadable(path, error)
         })
     }
 }

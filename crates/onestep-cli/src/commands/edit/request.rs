@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-use onestep::Model;
 use onestep::edit::{Job, Picture};
 
 use crate::args::{CommonArgs, EditCommand, Subjects};
 use crate::failure::{Failure, Outcome};
-use crate::lists::Classes;
 
 /// What every task is told, the model, and the teacher where there is one.
 pub fn parts(command: &EditCommand) -> (&CommonArgs, &Path, Option<&Path>) {
@@ -61,13 +59,4 @@ pub fn job(command: &EditCommand) -> Outcome<Job> {
             args.strength.map_or(job.clone(), |strength| job.with_strength(strength))
         }
     })
-}
-
-/// The number of the class that was named.
-pub fn class(name: &str, model: &Model) -> Outcome<usize> {
-    let n_classes = model
-        .n_classes()
-        .ok_or_else(|| Failure::usage("this model is unconditional and takes no --class"))?;
-    let list = Classes(vec![name.trim().to_string()]);
-    Ok(list.numbers(model.class_names(), n_classes).map_err(Failure::usage)?[0])
 }

@@ -6,15 +6,19 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use onestep::eval::{Collection, Images, Judge, Keep, holds_moments_alone};
+use onestep::eval::reference::Source;
+use onestep::eval::{Collection, Images, Judge, Keep, Reference, Selection, holds_moments_alone};
 use onestep::observer::{Event, Flow, Observer};
 
-use crate::failure::{Failure, Outcome, code};
+use crate::failure::{Outcome, code, create_folder};
 use crate::progress::{bar, human_seconds};
 use crate::signals::StopFlag;
 
 /// What is seen is written this often.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
+
+/// Real images by their name.
+pub type Real<'a> = (&'a str, Source);
 
 /// How long work is watched.
 pub struct Collecting {
@@ -33,10 +37,28 @@ pub struct Watching {
 }
 
 impl Collecting {
+    /// Listens for the wish to stop.
+    pub fn listen(quiet: bool) -> Outcome<Self> {
+        Ok(Self { stop: StopFlag::listen()?, quiet })
+    }
+
     /// Something to watch work on images with, counted in this unit.
     pub fn bar(&self, unit: &str) -> Watching {
         let (bar, stop) = (bar(0, unit, self.quiet), self.stop.clone());
         Watching { bar, stop, started: Instant::now(), speed: true }
+    }
+
+    /// Sees what samples are compared with; none if somebody asked to stop.
+    pub fn reference(
+        &self,
+        judge: &Judge,
+        (name, source): Real<'_>,
+        selection: Selection,
+    ) -> Outcome<Option<Reference>> {
+        let mut bar = self.bar("real images");
+        let seen = judge.reference(source, name, selection, &mut bar)?;
+        bar.finish();
+        Ok(seen)
     }
 
     /// Collects those of some blocks that are not in, and keeps them in a file now and then; answers whether all are in.
@@ -93,12 +115,7 @@ impl Observer for Watching {
 /// Makes the folder of a file that will be written, before the work that fills it.
 pub fn create_parent(file: Option<&Path>) -> Outcome {
     let parent = file.and_then(Path::parent).filter(|parent| !parent.as_os_str().is_empty());
-    parent.map_or(Ok(()), |parent| {
-        std::fs::create_dir_all(parent).map_err(|error| {
-            let message = format!("cannot create the folder {}: {error}", parent.display());
-            Failure::new(code::CANNOT_CREATE, message)
-        })
-    })
+    parent.map_or(Ok(()), create_folder)
 }
 
 /// Says what is kept, and the code that says it is safe to run again.

@@ -1,6 +1,7 @@
 //! `onestep eval curve`: quality against cost, the picture by which samplers and models are chosen.
 
 use std::cell::Cell;
+use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,33 +10,18 @@ use std::time::Instant;
 use burn::tensor::Device;
 use onestep::Model;
 use onestep::data::{Pixels, Rounding, write_whole};
-use onestep::eval::curve::{CurvePoint, CurveSettings};
+use onestep::eval::curve::{CurvePoint, CurveReport, CurveSettings, MeasuredPoint};
 use onestep::eval::{Collection, Images, Judge, Reference, Score, Selection, check_images, reference};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::chart::{Curve, Panel, svg};
 use super::collecting::Collecting;
 use super::report::digits;
 use super::samples::{protocol_of, require_model};
 use super::{judge, spec};
 use crate::args::{CurveArgs, MetricName, SamplerName};
 use crate::failure::{Failure, Outcome, code, io_failure};
-use crate::signals::StopFlag;
 use crate::{device, model};
-
-/// One measured point.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-struct Point {
-    model: String,
-    sampler: String,
-    steps: u32,
-    nfe: usize,
-    seconds_per_image: f64,
-    metric: String,
-    value: f64,
-    n: usize,
-}
 
 /// How long the images of a point took so far, beside its statistics.
 #[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
@@ -62,7 +48,7 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
         ));
     }
     let device = device::open(args.with.device)?;
-    let work = Collecting { stop: StopFlag::listen()?, quiet };
+    let work = Collecting::listen(quiet)?;
     let counts = |counts: &[u32]| counts.iter().map(|&count| count as usize).collect();
     let settings = CurveSettings {
         steps: counts(&args.steps.0),
@@ -79,10 +65,9 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
     }
     let judge = judge(&args.network, protocol, &[MetricName::Fd], &device);
     let found = reference::open(&spec(source, args.image_size))?;
-    let mut bar = work.bar("real images");
-    let seen = judge.reference(found, source, Selection::All, &mut bar)?;
-    bar.finish();
-    let Some(real) = seen else { return Ok(stopped(args)) };
+    let Some(real) = work.reference(&judge, (source, found), Selection::All)? else {
+        return Ok(stopped(args));
+    };
     let tasks: Vec<(&str, CurvePoint<'_>)> = opened
         .iter()
         .flat_map(|(name, model)| settings.points(model).into_iter().map(|point| (*name, point)))
@@ -107,14 +92,8 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
         let other = n_reference.unwrap_or_default();
         (value, format!("half of the reference against the other: {other} and {n} images"))
     });
-    show(
-        args,
-        &points,
-        floor.as_ref().map(|(value, name)| (*value, name.as_str())),
-        judge.network()?.name(),
-        protocol.name,
-        source,
-    )
+    let report = CurveReport { points, reference: source.clone(), floor, threads: device::threads() };
+    show(args, &report, judge.network()?.name(), protocol.name)
 }
 
 fn open_models(
@@ -139,7 +118,7 @@ fn measure(
     judge: &Judge,
     reference: &Reference,
     work: &Collecting,
-) -> Outcome<Option<Point>> {
+) -> Outcome<Option<MeasuredPoint>> {
     let draw = task.draw().seeds(0..u64::from(args.num_samples)).batch(args.batch as usize).definite()?;
     let (sampler, nfe) = (draw.settings().sampler.name().to_owned(), draw.nfe());
     let subject = judge.subject(&draw)?;
@@ -154,10 +133,10 @@ fn measure(
     took.add(images.took.get(), kept.as_deref())?;
     let found = judge.judge(&collection, reference)?.scores.into_iter().next();
     let found = found.ok_or_else(|| Failure::new(code::INTERNAL, "no score"))?;
-    Ok(Some(Point {
+    Ok(Some(MeasuredPoint {
         model: name.into(),
         sampler,
-        steps: task.steps as u32,
+        steps: task.steps,
         nfe,
         seconds_per_image: took.seconds / took.n.max(1) as f64,
         metric: found.metric,
@@ -195,84 +174,38 @@ impl Took {
         *self = Self { seconds: self.seconds + more.seconds, n: self.n + more.n };
         let Some(path) = statistics else { return Ok(()) };
         let text = serde_json::to_string(self).unwrap_or_default();
-        Ok(write_whole(&path.with_extension("json"), |file| {
-            std::io::Write::write_all(file, text.as_bytes())
-        })?)
+        Ok(write_whole(&path.with_extension("json"), |file| file.write_all(text.as_bytes()))?)
     }
 }
 
 /// Table, JSON and picture.
-fn show(
-    args: &CurveArgs,
-    points: &[Point],
-    floor: Option<(f64, &str)>,
-    network: &str,
-    protocol: &str,
-    reference: &str,
-) -> Outcome<ExitCode> {
-    let metric = points.first().map_or("", |point| point.metric.as_str());
-    let report = json!({
-        "tool": onestep::TOOL, "reference": reference, "network": network, "protocol": protocol,
-        "points": points, "floor": floor.map(|(value, of)| json!({ "metric": metric, "value": value, "of": of })),
-        "threads": device::threads(), "batch": args.batch, "precision": args.with.precision,
+fn show(args: &CurveArgs, report: &CurveReport, network: &str, protocol: &str) -> Outcome<ExitCode> {
+    let CurveReport { points, reference, floor, threads } = report;
+    let metric = report.metric();
+    let json = json!({
+        "tool": onestep::TOOL, "reference": reference, "network": network, "protocol": protocol, "points": points,
+        "floor": floor.as_ref().map(|(value, of)| json!({ "metric": metric, "value": value, "of": of })),
+        "threads": threads, "batch": args.batch, "precision": args.with.precision.precision().name(),
     });
     let beside = args.out.with_extension("json");
-    write_whole(&beside, |file| std::io::Write::write_all(file, format!("{report:#}\n").as_bytes()))?;
-    let title = format!("{metric} against {reference}, {} images a point", args.num_samples);
-    let panels = [
-        panel("network evaluations an image", points, &|point| point.nfe as f64),
-        panel(&format!("seconds an image ({} threads)", device::threads()), points, &|point| {
-            point.seconds_per_image
-        }),
-    ];
-    let picture = svg(&title, metric, &panels, floor);
-    write_whole(&args.out, |file| std::io::Write::write_all(file, picture.as_bytes()))?;
+    write_whole(&beside, |file| file.write_all(format!("{json:#}\n").as_bytes()))?;
+    write_whole(&args.out, |file| file.write_all(report.svg().as_bytes()))?;
     if args.json {
-        println!("{report:#}");
+        println!("{json:#}");
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{}", header(metric));
-    points.iter().for_each(|point| println!("{}", line(point)));
+    println!("{metric:>11}  {:>5}  {:>10}  {:>8}  {:<10}  model", "NFE", "s/image", "images", "sampler");
+    for point in points {
+        let MeasuredPoint { model, sampler, nfe, seconds_per_image, value, n, .. } = point;
+        let (value, seconds) = (digits(*value), digits(*seconds_per_image));
+        println!("{value:>11}  {nfe:>5}  {seconds:>10}  {n:>8}  {sampler:<10}  {model}");
+    }
     if let Some((value, of)) = floor {
-        println!("{:>11}  {of}", digits(value));
+        println!("{:>11}  {of}", digits(*value));
     }
     println!("reference  {reference}\nnetwork    {network}\nprotocol   {protocol}");
     println!("{}\n{}", args.out.display(), beside.display());
     Ok(ExitCode::SUCCESS)
-}
-
-/// A curve for each model and sampler.
-fn panel(x_label: &str, points: &[Point], x: &dyn Fn(&Point) -> f64) -> Panel {
-    let mut curves: Vec<Curve> = Vec::new();
-    for point in points {
-        let name = format!("{}, {}", point.model, point.sampler);
-        // A time of zero has no place on a logarithmic axis.
-        let at = [x(point).max(1e-6), point.value];
-        match curves.iter_mut().find(|curve| curve.name == name) {
-            Some(curve) => curve.points.push(at),
-            None => curves.push(Curve { name, points: vec![at] }),
-        }
-    }
-    for curve in &mut curves {
-        curve.points.sort_by(|a, b| a[0].total_cmp(&b[0]));
-    }
-    Panel { x_label: x_label.into(), curves }
-}
-
-fn header(metric: &str) -> String {
-    format!("{metric:>11}  {:>5}  {:>10}  {:>8}  {:<10}  model", "NFE", "s/image", "images", "sampler")
-}
-
-fn line(point: &Point) -> String {
-    format!(
-        "{:>11}  {:>5}  {:>10}  {:>8}  {:<10}  {}",
-        digits(point.value),
-        point.nfe,
-        digits(point.seconds_per_image),
-        point.n,
-        point.sampler,
-        point.model
-    )
 }
 
 fn stopped(args: &CurveArgs) -> ExitCode {

@@ -10,13 +10,12 @@ use serde_json::json;
 use super::collecting::Collecting;
 use crate::args::DistanceArgs;
 use crate::failure::{Failure, Outcome, code};
-use crate::signals::StopFlag;
 use crate::{device, features};
 
 /// Runs the command.
 pub fn run(args: &DistanceArgs, quiet: bool) -> Outcome<ExitCode> {
     let device = device::open(args.device)?;
-    let work = Collecting { stop: StopFlag::listen()?, quiet };
+    let work = Collecting::listen(quiet)?;
     let files = WeightFiles { trunk: args.trunk.clone(), heads: args.heads.clone() };
     let network = features::perceptual(args.distance.kind(), &files, &device).map_err(|failure| {
         let named = args.trunk.is_some() && args.heads.is_some();

@@ -10,13 +10,12 @@ use serde_json::json;
 use super::collecting::Collecting;
 use crate::args::LikelihoodArgs;
 use crate::failure::{Outcome, code};
-use crate::signals::StopFlag;
 use crate::{device, model};
 
 /// Runs the command.
 pub fn run(args: &LikelihoodArgs, quiet: bool) -> Outcome<ExitCode> {
     let device = device::open(args.device)?;
-    let work = Collecting { stop: StopFlag::listen()?, quiet };
+    let work = Collecting::listen(quiet)?;
     let options = OpenOptions::default().weights(&args.weights).device(&device);
     let opened = model::open(&args.model, &options)?;
     let Origin { file, sha256, .. } = model::origin(&opened)?;

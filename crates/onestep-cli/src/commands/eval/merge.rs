@@ -11,7 +11,6 @@ use super::{judge, spec};
 use crate::args::{DeviceName, MergeArgs, NetworkArgs};
 use crate::device;
 use crate::failure::{Failure, Outcome};
-use crate::signals::StopFlag;
 
 /// Runs the command.
 pub fn run(args: &MergeArgs, quiet: bool) -> Outcome<ExitCode> {
@@ -40,11 +39,8 @@ pub fn run(args: &MergeArgs, quiet: bool) -> Outcome<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     };
-    let work = Collecting { stop: StopFlag::listen()?, quiet };
-    let mut bar = work.bar("real images");
-    let seen = judge.reference(other, source, Selection::All, &mut bar)?;
-    bar.finish();
-    let Some(reference) = seen else {
+    let work = Collecting::listen(quiet)?;
+    let Some(reference) = work.reference(&judge, (source, other), Selection::All)? else {
         return Ok(collecting::stopped(&collection, args.stats_out.as_deref()));
     };
     let n = parts.len();

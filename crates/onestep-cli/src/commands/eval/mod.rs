@@ -1,6 +1,5 @@
 //! `onestep eval`: images, or those that a model draws, judged beside real ones.
 
-mod chart;
 pub(super) mod collecting;
 mod curve;
 mod distance;
@@ -18,9 +17,8 @@ use onestep::eval::{Collection, Judge, Metric, Protocol, Reference, Selection, S
 
 use crate::args::{EvalArgs, EvalCommand, MetricName, NetworkArgs};
 use crate::failure::{Failure, Outcome};
-use crate::signals::StopFlag;
 use crate::{device, features};
-use collecting::Collecting;
+use collecting::{Collecting, Real};
 use report::{Floor, Report};
 use samples::Samples;
 
@@ -60,7 +58,7 @@ fn compare(args: &EvalArgs, quiet: bool) -> Outcome<ExitCode> {
             .hint("or keep what is seen with --stats-out, to be a reference itself later"));
     }
     let device = device::open(args.sampler.with.device)?;
-    let work = Collecting { stop: StopFlag::listen()?, quiet };
+    let work = Collecting::listen(quiet)?;
     let model = samples::open_model(args, &device)?;
     let samples = Samples::open(args, model.as_ref())?;
     let judge =
@@ -131,9 +129,6 @@ struct Compared {
     collection: Collection,
 }
 
-/// Real images by their name.
-type Real<'a> = (&'a str, Source);
-
 impl Compared {
     /// Without another side: the Inception Score, or nothing but the file.
     fn alone(self, args: &EvalArgs) -> Outcome<ExitCode> {
@@ -149,15 +144,12 @@ impl Compared {
     fn beside(self, args: &EvalArgs, other: Real<'_>, floor: Option<Real<'_>>) -> Outcome<ExitCode> {
         let Self { judge, work, described, collection } = self;
         let stopped = || Ok(collecting::stopped(&collection, args.stats_out.as_deref()));
-        let ((name, source), mut bar) = (other, work.bar("real images"));
-        let are_images = matches!(source, Source::Images(_));
+        let (name, are_images) = (other.0, matches!(other.1, Source::Images(_)));
         let selection = match &args.reference_images {
             Some(numbers) => Selection::Numbers(numbers.0.clone()),
             None => Selection::All,
         };
-        let seen = judge.reference(source, name, selection, &mut bar)?;
-        bar.finish();
-        let Some(reference) = seen else { return stopped() };
+        let Some(reference) = work.reference(&judge, other, selection)? else { return stopped() };
         let mut report = Report::new(judge.judge(&collection, &reference)?, described, Some(name));
         if let Some((name, source)) = floor {
             let Some(real) = see_floor(name, source, collection.subject().n, &judge, &work)? else {

@@ -12,6 +12,7 @@ use onestep::{DefiniteDraw, Model, data};
 use super::spec;
 use crate::args::EvalArgs;
 use crate::failure::{Failure, Outcome, code};
+use crate::progress::counted;
 use crate::{model, sampling};
 
 /// Images of a model where nobody said how many, and the protocol does not either.
@@ -153,10 +154,10 @@ fn describe(draw: &DefiniteDraw<'_>) -> String {
             .join(", "),
         many => format!("{} levels", many.len()),
     };
-    let (sampler, nfe, seeds) = (sampler.name(), draw.nfe(), number_ranges(draw.seeds()));
-    let evaluations = if nfe == 1 { "evaluation" } else { "evaluations" };
+    let (sampler, seeds) = (sampler.name(), number_ranges(draw.seeds()));
+    let evaluations = counted(draw.nfe(), "network evaluation");
     let file = draw.model().origin().map(|origin| origin.file.display().to_string()).unwrap_or_default();
-    format!("{file} · {sampler} at {steps} · {nfe} network {evaluations} · seeds {seeds}")
+    format!("{file} · {sampler} at {steps} · {evaluations} · seeds {seeds}")
 }
 
 /// The protocol of a name, or the plain one.

@@ -1,18 +1,16 @@
 //! Judging in one call, by the long way, and what it refuses.
 
-use onestep::checkpoint::{Format, ModelHeader, save_model};
 use onestep::data::{DataSpec, Pixels, Rounding, open};
 use onestep::eval::curve::CurveSettings;
 use onestep::eval::{
     Activations, Collection, EvalError, FeatureNetwork, FrechetReference, Images, Judge, Made, Metric,
     Protocol, Reference, Selection, Side, Stored, Widths, frechet, number_ranges, reference,
 };
-use onestep::model::Architecture;
 use onestep::observer::{Event, Flow};
 use onestep::sample::{Sampler, SamplingProfile};
 use onestep::{Model, OpenOptions};
 
-use super::{Quarters, small_model, small_unet};
+use super::{Quarters, model_in_file, small_model};
 
 /// The same network by another name.
 struct Others;
@@ -34,31 +32,6 @@ impl FeatureNetwork for Others {
 fn emoji(numbers: std::ops::Range<u64>) -> Stored {
     let set = open(&DataSpec::new("builtin:emoji")).unwrap();
     Stored::new(set, "emoji", Selection::Numbers(numbers.collect())).unwrap()
-}
-
-/// The small model in a file, so that it has an identity.
-fn model_in_file(folder: &std::path::Path) -> Model {
-    let (model, file) = (small_model(), folder.join("model.safetensors"));
-    let header = ModelHeader {
-        format: Format,
-        architecture: Architecture::Song(small_unet()),
-        preconditioning: model.profile().preconditioning,
-        kind: model.kind(),
-        sigma_min: 0.002,
-        sigma_max: 80.0,
-        sigma_data: 0.5,
-        rho: 7.0,
-        class_names: Vec::new(),
-        method: "ct".into(),
-        data: "none".into(),
-        images_seen: 0,
-        step: 0,
-        tool: onestep::TOOL.into(),
-        sampling_levels: None,
-        task_levels: Default::default(),
-    };
-    save_model(&file, &header, model.network().unwrap().weights()).unwrap();
-    OpenOptions::default().open(&file).unwrap()
 }
 
 #[test]

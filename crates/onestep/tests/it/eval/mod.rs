@@ -8,13 +8,15 @@ mod metrics;
 mod references;
 pub mod weight_rule;
 
+use std::path::Path;
+
 use burn::tensor::Device;
-use onestep::Model;
+use onestep::checkpoint::{Format, ModelHeader, save_model};
 use onestep::data::{ImageShape, Pixels};
 use onestep::eval::{Activations, BLOCK, EvalError, FeatureNetwork, Moments, Rows, Widths};
-
 use onestep::model::network::SongConfig;
 use onestep::model::{Architecture, ModelKind, NoiseRange, Preconditioned, Preconditioning, Weights};
+use onestep::{Model, OpenOptions};
 
 use crate::golden::Array;
 use crate::networks::small::small_song;
@@ -52,6 +54,31 @@ pub fn small_model() -> Model {
     let weights = Weights::initialize(network.parameters(), 1, &device);
     let model = Preconditioned::new(network, weights, Preconditioning::Boundary, NoiseRange::default());
     Model::from_network(model, ModelKind::Consistency, &device)
+}
+
+/// The small model in a file, so that it has an identity.
+pub fn model_in_file(folder: &Path) -> Model {
+    let (model, file) = (small_model(), folder.join("model.safetensors"));
+    let header = ModelHeader {
+        format: Format,
+        architecture: Architecture::Song(small_unet()),
+        preconditioning: model.profile().preconditioning,
+        kind: model.kind(),
+        sigma_min: 0.002,
+        sigma_max: 80.0,
+        sigma_data: 0.5,
+        rho: 7.0,
+        class_names: Vec::new(),
+        method: "ct".into(),
+        data: "none".into(),
+        images_seen: 0,
+        step: 0,
+        tool: onestep::TOOL.into(),
+        sampling_levels: None,
+        task_levels: Default::default(),
+    };
+    save_model(&file, &header, model.network().unwrap().weights()).unwrap();
+    OpenOptions::default().open(&file).unwrap()
 }
 
 /// A network that needs no training: the mean of each channel over each quarter of the image.

@@ -15,24 +15,24 @@ const GAP: f64 = 80.0;
 
 /// Points with a name.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Curve {
+pub(super) struct Curve {
     /// What the legend calls it.
-    pub name: String,
+    pub(super) name: String,
     /// x and y of each point; x is positive.
-    pub points: Vec<[f64; 2]>,
+    pub(super) points: Vec<[f64; 2]>,
 }
 
 /// Curves over one x, which is drawn logarithmically.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Panel {
+pub(super) struct Panel {
     /// What x is.
-    pub x_label: String,
+    pub(super) x_label: String,
     /// The curves; those of one name have one color in all panels.
-    pub curves: Vec<Curve>,
+    pub(super) curves: Vec<Curve>,
 }
 
 /// Draws panels side by side, over one y from zero up, with a dashed line at `floor`.
-pub fn svg(title: &str, y_label: &str, panels: &[Panel], floor: Option<(f64, &str)>) -> String {
+pub(super) fn svg(title: &str, y_label: &str, panels: &[Panel], floor: Option<(f64, &str)>) -> String {
     let names: Vec<&str> =
         panels.first().map_or_else(Vec::new, |panel| panel.curves.iter().map(|c| c.name.as_str()).collect());
     let legend = 22.0 * names.len() as f64;
