@@ -1,5 +1,6 @@
 //! Judging in one call, by the long way, and what it refuses.
 
+use onestep::Model;
 use onestep::data::{DataSpec, Pixels, Rounding, open};
 use onestep::eval::curve::CurveSettings;
 use onestep::eval::{
@@ -8,7 +9,6 @@ use onestep::eval::{
 };
 use onestep::observer::{Event, Flow};
 use onestep::sample::{Sampler, SamplingProfile};
-use onestep::{Model, OpenOptions};
 
 use super::{Quarters, model_in_file, small_model};
 
