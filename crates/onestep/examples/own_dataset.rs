@@ -45,8 +45,9 @@ impl Dataset for Discs {
 
 fn main() -> onestep::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "runs/discs".into());
-    let settings = ["network.image_size=16", "network.channels=1", "network.n_classes=0", "train.steps=200"];
-    let recipe = Recipe::builtin("emoji-edm", &settings.map(String::from))?;
+    let network = "network={network=\"song\", image_size=16, in_channels=1, out_channels=1, model_channels=32, \
+                   channel_mult=[1, 2], num_blocks=1, attention_resolutions=[], dropout=0.0}";
+    let recipe = Recipe::builtin("emoji-edm", &[network, "data={source=\"discs\"}", "train.steps=300"])?;
     Run::create(&folder, recipe, Box::new(Discs))?.train(&mut ())?;
     onestep::open(&folder)?.draw().seeds(0..64).run()?.grid(8).save(format!("{folder}/discs.png"))?;
     println!("{folder}/discs.png");

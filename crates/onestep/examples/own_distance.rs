@@ -25,10 +25,10 @@ fn main() -> onestep::Result<()> {
     let recipe = Recipe::builtin("toy2d-ct", &["objective.distance={kind=\"custom\", name=\"log-cosh\"}"])?;
     let distance = LoadedDistance::custom("log-cosh", log_cosh);
     RunBuilder::new(recipe).distance(distance).create(&folder)?.train(&mut |event: &Event| {
-        if let Event::Step { step, loss, .. } = event {
-            if step % 500 == 0 {
-                println!("step {step}: loss {loss:.5}");
-            }
+        if let Event::Step { step, loss, .. } = event
+            && step % 500 == 0
+        {
+            println!("step {step}: loss {loss:.5}");
         }
         Flow::Continue
     })?;

@@ -20,10 +20,10 @@ fn main() -> onestep::Result<()> {
     } else {
         // A small built-in recipe with images of one's own: 32x32, in color, without classes.
         let settings = [
-            format!("data.source={photos:?}"),
-            "data.image_size=32".into(),
-            "data.labels=false".into(),
-            "network.n_classes=0".into(),
+            format!("data={{source={photos:?}, image_size=32, labels=false, flip=true}}"),
+            "network={network=\"song\", image_size=32, model_channels=32, channel_mult=[1, 2, 2], \
+             num_blocks=1, attention_resolutions=[8], dropout=0.0}"
+                .into(),
         ];
         let recipe = Recipe::builtin("emoji-ct", &settings)?;
         let data = onestep::data::open(&recipe.data)?;

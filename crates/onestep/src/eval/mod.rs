@@ -5,7 +5,7 @@
 //! 3. The metrics compare two sets: [`frechet_distance`], [`kernel_distance`], [`precision_recall()`]; the Inception Score
 //!    ([`ScoreSums::score`]) and the likelihood ([`bits_per_dimension`]) need one alone.
 //! 4. A [`Protocol`] fixes everything else that changes a number, and [`score()`] says what to call it.
-//! 5. A [`Judge`] has a network, a protocol and metrics, and does all of this: [`frechet`] in one call.
+//! 5. A [`Judge`] has a network, a protocol and metrics, and does all of this: [`frechet()`] in one call.
 
 mod chart;
 mod collecting;

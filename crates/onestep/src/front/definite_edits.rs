@@ -106,7 +106,7 @@ impl DefiniteEdits<'_> {
     ///
     /// # Errors
     ///
-    /// As [`Edits::run`].
+    /// As [`Edits::run`](super::Edits::run).
     pub fn run_with(&self, observer: &mut dyn Observer) -> Result<Edited> {
         let found;
         let start = match &self.prepared.beginning {

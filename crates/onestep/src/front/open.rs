@@ -94,7 +94,7 @@ impl OpenOptions {
     }
 
     /// Lays the weights into this network of the program's own, where the file names one
-    /// ([`Architecture::Custom`](crate::model::Architecture::Custom)).
+    /// ([`Architecture::Custom`]).
     #[must_use]
     pub fn network(mut self, network: Arc<dyn Network>) -> Self {
         self.network = Some(network);

@@ -68,7 +68,7 @@ impl ParameterSpec {
     }
 }
 
-/// Handle of one parameter, given out by [`Builder`] and redeemed by [`Weights::get`].
+/// Handle of one parameter, given out by [`Builder`] and redeemed by [`Weights::get`](super::Weights::get).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParameterId(pub(super) usize);
 

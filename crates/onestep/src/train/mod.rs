@@ -2,7 +2,7 @@
 //!
 //! 1. A [`Recipe`] describes a run completely.
 //! 2. [`Run`] trains it in a folder, where it can be stopped and continued anywhere, and tells an [`Observer`].
-//! 3. A [method](method) says what is minimized; [`Trainer`] makes one step, whatever the method.
+//! 3. A [`method`] says what is minimized; [`Trainer`] makes one step, whatever the method.
 //! 4. [`LearningRate`] says how far an update goes, [`Optimizer`] takes it, [`Average`] follows the weights;
 //!    averages are what one samples from.
 //! 5. [`RunFolder`] keeps all of it on disk, whole or not at all, so that a run continues to the bit.

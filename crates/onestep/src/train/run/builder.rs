@@ -47,7 +47,7 @@ impl RunBuilder {
     }
 
     /// Trains this network of the program's own; the recipe's `network` is an
-    /// [`Architecture::Custom`](crate::model::Architecture::Custom), which model files will name.
+    /// [`Architecture::Custom`], which model files will name.
     #[must_use]
     pub fn network(mut self, network: Arc<dyn Network>) -> Self {
         self.network = Some(network);
