@@ -2,9 +2,9 @@
 
 pub use crate::data::{DataSpec, Dataset, ImageShape, Pixels};
 pub use crate::edit::{Job, Picture};
+pub use crate::front::{Model, OpenOptions};
 pub use crate::model::{Denoiser, ModelKind, Network, NoiseRange, Precision};
 pub use crate::observer::{Event, Flow, Observer};
 pub use crate::sample::{Sampler, Samples, SamplingProfile};
 #[cfg(feature = "train")]
 pub use crate::train::{Recipe, Run};
-pub use crate::{Model, OpenOptions};

@@ -7,9 +7,10 @@ use serde::Serialize;
 use super::Subject;
 use super::chart::{Curve, Panel, svg};
 use crate::checkpoint::stage_models;
+use crate::front::{Draw, Model, OpenOptions};
 use crate::model::ModelKind;
 use crate::sample::Sampler;
-use crate::{Draw, Model, OpenOptions, Result, digest};
+use crate::{Result, digest};
 
 /// Numbers of steps and samplers of a curve's points.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,10 +3,11 @@
 use super::EvalError;
 use super::images::check_images;
 use super::likelihood::{LikelihoodOptions, bits_per_dimension};
+use crate::Result;
 use crate::data::{DataSpec, Dataset, ImageShape, Pixels, Rounding};
+use crate::front::Model;
 use crate::model::{Condition, ModelKind};
 use crate::observer::{Observer, Work, tell};
-use crate::{Model, Result};
 
 /// Bits per dimension of the images of a set.
 #[derive(Debug, Clone, PartialEq)]

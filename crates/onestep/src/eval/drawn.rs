@@ -6,8 +6,9 @@ use serde_json::json;
 
 use super::images::{Images, check_images, number_ranges};
 use crate::data::{Pixels, Rounding};
+use crate::front::{DefiniteDraw, Draw};
 use crate::sample::{classes_of_seeds, generate};
-use crate::{DefiniteDraw, Draw, Result, digest};
+use crate::{Result, digest};
 
 /// What a drawing would draw; what it leaves open is decided once, when judging begins.
 impl Images for Draw<'_> {
