@@ -59,13 +59,14 @@ use std::fmt;
 pub use animation::write_gif;
 pub use builtin::builtin_names;
 pub use check::{BadSample, CheckReport, check};
-pub use decode::read_encoded;
+pub(crate) use decode::read_encoded;
 pub use error::DataError;
 pub use image::{Fit, Pixels, Rounding, flip_horizontal, pixels_from_tensor, tensor_from_pixels};
 pub use open::{DataSpec, Split, open};
 pub use output::write_whole;
 pub use sheet::Sheet;
-pub use warp::{Affine, warp};
+#[cfg(feature = "train")]
+pub(crate) use warp::{Affine, warp};
 
 /// A finite set of images of one shape, addressed by number.
 ///

@@ -7,9 +7,6 @@ use super::ImageShape;
 pub struct Affine(pub [[f64; 3]; 2]);
 
 impl Affine {
-    /// The map that changes nothing.
-    pub const IDENTITY: Self = Self([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]);
-
     /// Scales each axis.
     pub fn scale(x: f64, y: f64) -> Self {
         Self([[x, 0.0, 0.0], [0.0, y, 0.0]])
@@ -104,6 +101,9 @@ fn mirrored(index: i64, n: usize) -> usize {
 mod tests {
     use super::*;
 
+    /// The map that changes nothing.
+    const IDENTITY: Affine = Affine([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]);
+
     const SHAPE: ImageShape = ImageShape { height: 5, width: 4, channels: 3 };
 
     fn image() -> Vec<f32> {
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn nothing_and_a_mirror_keep_every_bit() {
-        assert_eq!(warp(&image(), SHAPE, Affine::IDENTITY), image());
+        assert_eq!(warp(&image(), SHAPE, IDENTITY), image());
         let mut mirror = image();
         crate::data::flip_horizontal(&mut mirror, SHAPE);
         assert_eq!(warp(&image(), SHAPE, Affine::scale(-1.0, 1.0)), mirror);
@@ -135,7 +135,7 @@ mod tests {
     fn a_map_and_its_inverse_cancel() {
         let map = Affine::rotate(0.7).then(Affine::scale(1.3, 0.6)).then(Affine::translate(0.4, -2.0));
         let Affine(back) = map.then(map.inverse());
-        for (row, expected) in back.iter().zip(Affine::IDENTITY.0) {
+        for (row, expected) in back.iter().zip(IDENTITY.0) {
             row.iter().zip(expected).for_each(|(got, expected)| assert!((got - expected).abs() < 1e-12));
         }
     }

@@ -62,7 +62,7 @@ impl Picture {
     ///
     /// # Errors
     ///
-    /// [`EditError::Folder`] for a folder; as [`read_encoded`] and [`Pixels::decode`] for files.
+    /// [`EditError::Folder`] for a folder; as reading the file and [`Pixels::decode`] for files.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         if path.is_dir() {

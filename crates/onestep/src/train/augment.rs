@@ -39,7 +39,7 @@ impl Augmentation {
     ///
     /// Karras et al. 2022 (arXiv:2206.00364), appendix F.2 and table 6: flips, isotropic scaling, rotation,
     /// anisotropic scaling, translation; all labels are 0 for an image that is not changed. The pixels between
-    /// pixels are found there by filtering at twice the resolution, here by a cubic ([`warp`]).
+    /// pixels are found there by filtering at twice the resolution, here by a cubic (`warp`).
     pub fn apply(&self, values: &mut Vec<f32>, shape: ImageShape, seed: u64, sample: u64) -> Vec<f32> {
         let mut stream = Stream::with_lane(seed, Purpose::Augment, 0, sample, 1);
         // Every number is drawn whether it is used or not, so that one change does not move the others.
