@@ -1,5 +1,5 @@
-//! A network of one's own, here a perceptron on two moons, trains, saves, resumes and draws like the built-in ones. Written once,
-//! on values that may carry their derivative, it serves every method, continuous-time ones included.
+//! A network of one's own, here a perceptron too small for sharp moons, trains, saves, resumes and draws like the built-in ones.
+//! Written once, on values that may carry their derivative, it serves every method, continuous-time ones included.
 //!
 //! `cargo run --release -p onestep --example own_network -- runs/perceptron`
 
