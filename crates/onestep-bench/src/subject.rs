@@ -1,7 +1,7 @@
 //! What is measured: a network by name, recipe or file, with weights and a way to train it.
 
 use burn::tensor::Device;
-use onestep::checkpoint::{Format, ModelHeader};
+use onestep::checkpoint::ModelHeader;
 use onestep::model::{Init, ParameterSpec, Preconditioned, Weights};
 use onestep::train::{Noise, Objective, Recipe, Start, builtin_recipe};
 use onestep::{Model, Origin};
@@ -67,7 +67,7 @@ impl Subject {
         let recipe = trainable(recipe, settings, batch)?;
         let network = recipe.network.build()?;
         let weights = lively(network.parameters(), device);
-        let header = header(&recipe);
+        let header = ModelHeader { data: "random weights".into(), ..recipe.header() };
         let model = Preconditioned::new(network, weights, recipe.preconditioning(), recipe.noise.range());
         Ok(Self { name: name.into(), recipe, model, header })
     }
@@ -106,28 +106,6 @@ fn trainable(mut recipe: Recipe, settings: &[String], batch: usize) -> Result<Re
     let mut recipe = Recipe::parse(&recipe.to_toml(), settings)?;
     recipe.train.batch = batch;
     Ok(recipe)
-}
-
-fn header(recipe: &Recipe) -> ModelHeader {
-    let noise = &recipe.noise;
-    ModelHeader {
-        format: Format,
-        architecture: recipe.network.clone(),
-        preconditioning: recipe.preconditioning(),
-        kind: recipe.kind(),
-        sigma_min: noise.sigma_min,
-        sigma_max: noise.sigma_max,
-        sigma_data: noise.sigma_data,
-        rho: noise.rho,
-        class_names: Vec::new(),
-        method: recipe.method().into(),
-        data: "random weights".into(),
-        images_seen: 0,
-        step: 0,
-        tool: onestep::TOOL.into(),
-        sampling_levels: None,
-        task_levels: Default::default(),
-    }
 }
 
 /// Random weights, the same on every run, in which no layer is switched off: those that start at zero for the sake of

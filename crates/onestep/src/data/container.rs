@@ -6,7 +6,6 @@ use std::path::Path;
 
 use super::decode::has_picture_suffix;
 use super::image_set::Pictures;
-use super::open::require_train;
 use super::{DataError, DataSpec, Split, cifar, idx, npz, zip};
 
 /// The set that a folder holds in files of many images; none if it holds no such files.
@@ -25,7 +24,7 @@ pub(super) fn in_folder(path: &Path, spec: &DataSpec) -> Result<Option<Pictures>
 pub(super) fn open_file(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
     let kind = FileKind::find(path)?;
     if kind != FileKind::CifarTar {
-        require_train(path, spec)?;
+        spec.require_train(path)?;
     }
     match kind {
         FileKind::Zip => zip::open(path),

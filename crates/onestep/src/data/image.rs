@@ -3,14 +3,11 @@
 //! Everywhere else an image is `f32` in [-1, 1], `[height, width, channels]`. A [`Pixels`] is an
 //! image still (or again) in bytes: what decoders return and encoders take.
 
-use std::path::Path;
-
 use ::image::imageops::{self, FilterType};
 use ::image::{ImageBuffer, Luma, Rgb};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::picture::write_png;
 use super::{DataError, ImageShape};
 
 /// The longest side of an image that is decoded or made.
@@ -165,15 +162,6 @@ impl Pixels {
             });
         }
         Ok(Self { shape, bytes })
-    }
-
-    /// Writes the image as a PNG, whole or not at all.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Write`] if the file cannot be written.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), DataError> {
-        write_png(path.as_ref(), self, None)
     }
 
     /// Rounds values in [-1, 1] to an image.

@@ -47,6 +47,7 @@ mod output;
 mod pickle;
 pub mod picture;
 mod sheet;
+mod spec;
 mod table;
 mod toy;
 mod warp;
@@ -62,9 +63,10 @@ pub use check::{BadSample, CheckReport, check};
 pub(crate) use decode::read_encoded;
 pub use error::DataError;
 pub use image::{Fit, Pixels, Rounding, flip_horizontal, pixels_from_tensor, tensor_from_pixels};
-pub use open::{DataSpec, Split, open};
+pub use open::open;
 pub use output::write_whole;
 pub use sheet::Sheet;
+pub use spec::{DataSpec, Split};
 #[cfg(feature = "train")]
 pub(crate) use warp::{Affine, warp};
 

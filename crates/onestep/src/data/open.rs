@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 #[cfg(feature = "formats")]
 use super::container::{self, open_file};
 use super::image_set::{ImageSet, Pictures};
 use super::joined::join;
+use super::spec::{DataSpec, Split};
 use super::toy::{Toy, ToySet};
 use super::{DataError, Dataset, builtin, folder};
 
@@ -15,86 +14,6 @@ const BUILTIN_PREFIX: &str = "builtin:";
 
 /// The largest `image_size`: four times the largest model's.
 const MAX_IMAGE_SIZE: usize = 4096;
-
-/// Which data to learn from, and how to look at it.
-///
-/// # Examples
-///
-/// ```
-/// use onestep::data::{DataSpec, open};
-/// let spec = DataSpec { image_size: Some(16), ..DataSpec::new("builtin:emoji") };
-/// let emoji = open(&spec)?;
-/// assert_eq!((emoji.len(), emoji.class_names().len()), (1892, 9));
-/// assert_eq!(emoji.sample(0)?.values.len(), 16 * 16 * 3);
-/// # Ok::<(), onestep::data::DataError>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataSpec {
-    /// `builtin:` and a name, or a path whose kind is found from what is there: a folder of
-    /// images or of class folders, a zip with `dataset.json`, an npz, IDX files or their folder,
-    /// CIFAR as a folder or tar.gz. Several paths, separated by commas, are joined in order.
-    pub source: String,
-    /// Crop every image to its middle square and resize it to this many pixels a side. Without
-    /// it, all images must have one size already. (IDX images of 28 get a border at 32.)
-    #[serde(default)]
-    pub image_size: Option<usize>,
-    /// One channel instead of three.
-    #[serde(default)]
-    pub grey: bool,
-    /// Let the trainer mirror images at random; see [`flip_horizontal`](super::flip_horizontal).
-    #[serde(default)]
-    pub flip: bool,
-    /// Keep the labels; `false` makes the set unlabelled.
-    #[serde(default = "yes")]
-    pub labels: bool,
-    /// Which part of a set that comes in two. Without it, what models learn from; of `builtin:emoji`, which is one set
-    /// unless a part is asked for, all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub split: Option<Split>,
-    /// Only the first so many images.
-    #[serde(default)]
-    pub limit: Option<usize>,
-}
-
-/// The part of a set that comes in two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Split {
-    /// What models learn from; the only part of most sources.
-    Train,
-    /// What is held back: CIFAR, IDX folders, folders that hold `train` and `test`, and every tenth emoji.
-    Test,
-}
-
-impl DataSpec {
-    /// A source looked at as it is: all of it, with its labels, in its own size and colors.
-    pub fn new(source: impl Into<String>) -> Self {
-        Self {
-            source: source.into(),
-            image_size: None,
-            grey: false,
-            flip: false,
-            labels: true,
-            split: None,
-            limit: None,
-        }
-    }
-
-    /// The same, of one part of a source that comes in two where `:train` or `:test` stands behind its name.
-    pub fn named(name: &str) -> Self {
-        let parts = [(":test", Split::Test), (":train", Split::Train)];
-        let part = parts.into_iter().find_map(|(suffix, split)| Some((name.strip_suffix(suffix)?, split)));
-        match part {
-            Some((source, split)) => Self { split: Some(split), ..Self::new(source) },
-            None => Self::new(name),
-        }
-    }
-}
-
-fn yes() -> bool {
-    true
-}
 
 /// Finds out what the source is and opens it.
 ///
@@ -178,7 +97,7 @@ fn open_folder(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
         let part = if split == Split::Train { train } else { test };
         return folder::open(&part, spec.labels);
     }
-    require_train(path, spec)?;
+    spec.require_train(path)?;
     folder::open(path, spec.labels)
 }
 
@@ -187,12 +106,4 @@ fn open_folder(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
 fn open_file(path: &Path, _: &DataSpec) -> Result<Pictures, DataError> {
     let reason = "this program was built without the feature `formats` and reads folders of PNG images alone";
     Err(DataError::unsupported(path.display().to_string(), reason))
-}
-
-/// Most sources are one set; asking for another part of them is a mistake worth telling.
-pub(super) fn require_train(path: &Path, spec: &DataSpec) -> Result<(), DataError> {
-    match spec.split {
-        Some(Split::Train) | None => Ok(()),
-        Some(Split::Test) => Err(DataError::NoSplit { name: path.display().to_string() }),
-    }
 }

@@ -135,6 +135,17 @@ pub fn write_png(path: &Path, picture: &Pixels, parameters: Option<&str>) -> Res
     write_whole(path, |file| file.write_all(&encoded))
 }
 
+impl Pixels {
+    /// Writes the image as a PNG, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Write`] if the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), DataError> {
+        write_png(path.as_ref(), self, None)
+    }
+}
+
 /// Returns the parameters in a PNG file, or `None` if it is a PNG without any.
 ///
 /// Only the chunks' headers and the one chunk are read; the picture itself is not decoded.

@@ -4,9 +4,10 @@ use std::fmt;
 
 use super::EvalError;
 use super::collection::Collection;
+use super::metric::{Metric, Score};
 use super::protocol::Protocol;
 use super::reference::Reference;
-use super::score::{Metric, Score, score};
+use super::score::score;
 
 /// Samples beside a reference: never a number without what it depends on.
 #[derive(Debug, Clone, PartialEq)]

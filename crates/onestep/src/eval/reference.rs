@@ -6,9 +6,9 @@ use super::EvalError;
 use super::collection::Collection;
 use super::frechet::FrechetReference;
 use super::images::check_images;
+use super::metric::{Metric, Score};
 use super::protocol::Protocol;
 use super::rows::Rows;
-use super::score::{Metric, Score};
 use super::statistics::Statistics;
 use crate::data::{self, DataSpec, Dataset, npz};
 

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::method::{MethodSettings, Objective};
 use super::training::{Noise, Start, Train};
 use super::{RecipeError, builtin_recipe};
+use crate::TOOL;
+use crate::checkpoint::{Format, ModelHeader};
 use crate::data::DataSpec;
 use crate::model::network::Architecture;
 use crate::model::{ModelKind, Preconditioning};
@@ -143,6 +145,29 @@ impl Recipe {
     /// The distance between two estimates; none for objectives that have none to choose.
     pub fn distance(&self) -> Option<&Distance> {
         self.settings().distance()
+    }
+
+    /// What a model file says of a model of this recipe before any training: without names of classes and levels of its own.
+    pub fn header(&self) -> ModelHeader {
+        let Noise { sigma_min, sigma_max, sigma_data, rho } = self.noise;
+        ModelHeader {
+            format: Format,
+            architecture: self.network.clone(),
+            preconditioning: self.preconditioning(),
+            kind: self.kind(),
+            sigma_min,
+            sigma_max,
+            sigma_data,
+            rho,
+            class_names: Vec::new(),
+            method: self.method().into(),
+            data: self.data.source.clone(),
+            images_seen: 0,
+            step: 0,
+            tool: TOOL.into(),
+            sampling_levels: None,
+            task_levels: Default::default(),
+        }
     }
 
     /// How the model trained for `steps` updates is sampled from where nobody says.

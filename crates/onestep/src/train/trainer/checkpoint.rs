@@ -3,40 +3,28 @@
 use std::path::Path;
 
 use super::Trainer;
-use crate::TOOL;
-use crate::checkpoint::{Format, ModelHeader};
+use crate::checkpoint::ModelHeader;
 use crate::train::{Checkpoint, TrainError};
 
 impl Trainer {
     /// Everything that has to be saved to go on exactly from here.
     pub fn checkpoint(&self) -> Checkpoint {
-        let (recipe, noise) = (&self.recipe, &self.recipe.noise);
+        let recipe = &self.recipe;
         Checkpoint {
             header: ModelHeader {
-                format: Format,
-                architecture: recipe.network.clone(),
-                preconditioning: recipe.preconditioning(),
-                kind: recipe.kind(),
-                sigma_min: noise.sigma_min,
-                sigma_max: noise.sigma_max,
-                sigma_data: noise.sigma_data,
-                rho: noise.rho,
                 class_names: match self.student.network().n_classes() {
                     Some(_) => self.data().class_names().to_vec(),
                     None => Vec::new(),
                 },
-                method: recipe.method().into(),
-                data: recipe.data.source.clone(),
                 images_seen: self.state.images_seen,
                 step: self.state.step,
-                tool: TOOL.into(),
                 // The recipe has been checked, its levels with it.
                 sampling_levels: recipe
                     .sampling_levels(self.state.step)
                     .ok()
                     .flatten()
                     .map(|levels| levels.as_slice().to_vec()),
-                task_levels: Default::default(),
+                ..recipe.header()
             },
             weights: self.student.weights().clone(),
             averages: self.averages.clone(),
