@@ -86,6 +86,7 @@ pub mod perceptual;
 mod pickle;
 pub mod prelude;
 pub mod sample;
+mod size;
 pub mod solver;
 #[cfg(feature = "train")]
 pub mod train;
@@ -99,6 +100,7 @@ pub use front::{
     DefiniteDraw, DefiniteEdits, Draw, DrawRecord, EditRecord, Edited, Edits, LevelSearch, Model, ModelFile,
     OpenOptions, Origin, ReopenedEdit, Trial, open,
 };
+pub use size::ImageSize;
 
 /// Name and version of this software, as written into checkpoints and pictures.
 pub const TOOL: &str = concat!("onestep ", env!("CARGO_PKG_VERSION"));
