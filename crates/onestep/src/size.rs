@@ -31,6 +31,42 @@ impl ImageSize {
         self.height == self.width
     }
 
+    /// The shorter of the two sides.
+    pub fn shorter(self) -> usize {
+        self.height.min(self.width)
+    }
+
+    /// As a recipe has it: `32`, or `[48, 64]` for a height of 48 and a width of 64.
+    pub fn typed(self) -> String {
+        match self.is_square() {
+            true => self.height.to_string(),
+            false => format!("[{}, {}]", self.height, self.width),
+        }
+    }
+
+    /// The largest part of this shape in the middle of an image of size `whole`: top, left, rows, columns.
+    pub(crate) fn middle_of(self, whole: Self) -> [usize; 4] {
+        let rows = (whole.width * self.height / self.width).clamp(1, whole.height);
+        let columns = (whole.height * self.width / self.height).clamp(1, whole.width);
+        [(whole.height - rows) / 2, (whole.width - columns) / 2, rows, columns]
+    }
+
+    /// Where an image of size `whole` lies when it is shrunk or enlarged to fit into the middle of this size: top, left, rows,
+    /// columns.
+    pub(crate) fn place_of(self, whole: Self) -> [usize; 4] {
+        // Which side touches the border is decided without rounding.
+        let (rows, columns) = match whole.height * self.width >= whole.width * self.height {
+            true => (self.height, (whole.width * self.height).div_ceil(whole.height)),
+            false => ((whole.height * self.width).div_ceil(whole.width), self.width),
+        };
+        [(self.height - rows) / 2, (self.width - columns) / 2, rows, columns]
+    }
+
+    /// The size with both sides divided by `factor`, rounded down.
+    pub(crate) fn divided(self, factor: usize) -> Self {
+        Self { height: self.height / factor, width: self.width / factor }
+    }
+
     /// The size after halving both sides so many times, rounded down.
     pub fn halved(self, times: usize) -> Self {
         Self { height: self.height >> times, width: self.width >> times }
@@ -95,6 +131,21 @@ impl<'de> Deserialize<'de> for ImageSize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_cut_out_and_what_is_put_in_has_the_middle_and_the_shape() {
+        let size = |height, width| ImageSize { height, width };
+        for (target, whole, middle, place) in [
+            (size(8, 8), size(10, 20), [0, 5, 10, 10], [2, 0, 4, 8]),
+            (size(8, 8), size(20, 10), [5, 0, 10, 10], [0, 2, 8, 4]),
+            (size(3, 4), size(300, 400), [0, 0, 300, 400], [0, 0, 3, 4]),
+            (size(3, 4), size(400, 400), [50, 0, 300, 400], [0, 0, 3, 3]),
+            (size(4, 3), size(1, 1000), [0, 499, 1, 1], [1, 0, 1, 3]),
+        ] {
+            assert_eq!(target.middle_of(whole), middle, "{target} of {whole}");
+            assert_eq!(target.place_of(whole), place, "{whole} in {target}");
+        }
+    }
 
     #[test]
     fn a_square_is_one_number_and_else_height_comes_first() {

@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::{DataError, ImageShape};
+use crate::ImageSize;
 
 /// The longest side of an image that is decoded or made.
 pub const MAX_SIDE: usize = 16_384;
@@ -182,6 +183,11 @@ impl Pixels {
     /// The extents.
     pub fn shape(&self) -> ImageShape {
         self.shape
+    }
+
+    /// Height and width.
+    pub fn size(&self) -> ImageSize {
+        self.shape.size()
     }
 
     /// The bytes, `[height, width, channels]`.

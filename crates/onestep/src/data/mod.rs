@@ -48,6 +48,7 @@ mod pickle;
 pub mod picture;
 mod sheet;
 mod spec;
+mod spread;
 mod table;
 mod toy;
 mod warp;
@@ -55,6 +56,8 @@ mod warp;
 mod zip;
 
 use std::fmt;
+
+use crate::ImageSize;
 
 #[cfg(feature = "formats")]
 pub use animation::write_gif;
@@ -67,6 +70,7 @@ pub use open::open;
 pub use output::write_whole;
 pub use sheet::Sheet;
 pub use spec::{DataSpec, Split};
+pub use spread::spread;
 #[cfg(feature = "train")]
 pub(crate) use warp::{Affine, warp};
 
@@ -134,6 +138,11 @@ pub struct ImageShape {
 }
 
 impl ImageShape {
+    /// Height and width.
+    pub fn size(self) -> ImageSize {
+        ImageSize { height: self.height, width: self.width }
+    }
+
     /// The number of values in one image.
     pub fn n_values(self) -> usize {
         self.height * self.width * self.channels

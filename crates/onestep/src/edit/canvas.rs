@@ -3,16 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::EditError;
+use crate::ImageSize;
 use crate::data::{ImageShape, Pixels};
 
 /// How a picture that is not of the model's shape is brought to it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CanvasFit {
-    /// The middle square, resized; what lies outside is left alone.
+    /// The largest part of the model's shape in the middle, resized; what lies outside is left alone.
     #[default]
     Crop,
-    /// All of it, resized, with its border repeated to make it a square.
+    /// All of it, resized, with its border repeated up to the model's shape.
     Pad,
 }
 
@@ -21,13 +22,13 @@ pub enum CanvasFit {
 pub struct Canvas {
     original: Pixels,
     fit: CanvasFit,
-    side: usize,
+    size: ImageSize,
 }
 
 impl Canvas {
-    /// Lays a picture out for a model whose images have `side` pixels a side.
-    pub fn new(original: Pixels, fit: CanvasFit, side: usize) -> Self {
-        Self { original, fit, side }
+    /// Lays a picture out for a model whose images have this size; a number is a square.
+    pub fn new(original: Pixels, fit: CanvasFit, size: impl Into<ImageSize>) -> Self {
+        Self { original, fit, size: size.into() }
     }
 
     /// The picture as it was given.
@@ -37,11 +38,10 @@ impl Canvas {
 
     /// Whether the model sees every pixel as it is.
     pub fn is_exact(&self) -> bool {
-        let ImageShape { height, width, .. } = self.original.shape();
-        (height, width) == (self.side, self.side)
+        self.original.size() == self.size
     }
 
-    /// What the model sees: `side` by `side` pixels.
+    /// What the model sees: an image of its size.
     pub fn seen(&self) -> Pixels {
         if self.is_exact() {
             return self.original.clone();
@@ -49,7 +49,7 @@ impl Canvas {
         match self.fit {
             CanvasFit::Crop => {
                 let [top, left, rows, columns] = self.region();
-                self.original.cropped(top, left, rows, columns).resized(self.side, self.side)
+                self.original.cropped(top, left, rows, columns).resized(self.size.height, self.size.width)
             }
             CanvasFit::Pad => {
                 let [top, left, rows, columns] = self.inner();
@@ -60,9 +60,9 @@ impl Canvas {
                     let from = (inside(y, top, rows) * columns + inside(x, left, columns)) * channels;
                     &small.bytes()[from..from + channels]
                 };
-                let places = (0..self.side).flat_map(|y| (0..self.side).map(move |x| (y, x)));
+                let places = (0..self.size.height).flat_map(|y| (0..self.size.width).map(move |x| (y, x)));
                 let bytes = places.flat_map(|(y, x)| pixel(y, x)).copied().collect();
-                let shape = ImageShape { height: self.side, width: self.side, channels };
+                let shape = ImageShape { height: self.size.height, width: self.size.width, channels };
                 Pixels::new(shape, bytes).expect("as many bytes as pixels")
             }
         }
@@ -118,16 +118,17 @@ impl Canvas {
     ///
     /// # Shapes
     ///
-    /// `unknown`: `[height, width]` of the original, flat; returns `[side, side]` with 1 for known and 0 for unknown.
+    /// `unknown`: `[height, width]` of the original, flat; returns `[height, width]` of the model with 1 for known and 0 for unknown.
     pub fn known(&self, unknown: &[bool]) -> Result<Vec<f32>, EditError> {
         self.check(unknown)?;
         let width = self.original.shape().width;
-        let mut known = vec![1.0; self.side * self.side];
+        let mut known = vec![1.0; self.size.height * self.size.width];
         for (index, _) in unknown.iter().enumerate().filter(|(_, unknown)| **unknown) {
             let (y, x) = (index / width, index % width);
             let Some([rows, columns]) = self.cells(y, x) else { continue };
             for row in rows.0..=rows.1 {
-                known[row * self.side + columns.0..=row * self.side + columns.1].fill(0.0);
+                let row = row * self.size.width;
+                known[row + columns.0..=row + columns.1].fill(0.0);
             }
         }
         Ok(known)
@@ -138,7 +139,7 @@ impl Canvas {
     ///
     /// # Shapes
     ///
-    /// `drawn`: `side` by `side` pixels, grey or in color as the original; `unknown`: as in [`Canvas::known`].
+    /// `drawn`: an image of the model's size, grey or in color as the original; `unknown`: as in [`Canvas::known`].
     pub fn paste(&self, drawn: &Pixels, unknown: Option<&[bool]>) -> Pixels {
         let whole = self.original.shape();
         let [top, left, rows, columns] = self.region();
@@ -170,30 +171,23 @@ impl Canvas {
 
     /// The part of the original that the model sees: top, left, rows, columns.
     fn region(&self) -> [usize; 4] {
-        let ImageShape { height, width, .. } = self.original.shape();
+        let whole = self.original.size();
         match self.fit {
-            CanvasFit::Crop => {
-                let side = height.min(width);
-                [(height - side) / 2, (width - side) / 2, side, side]
-            }
-            CanvasFit::Pad => [0, 0, height, width],
+            CanvasFit::Crop => self.size.middle_of(whole),
+            CanvasFit::Pad => [0, 0, whole.height, whole.width],
         }
     }
 
     /// Where on the model's picture the original lies when it is padded: top, left, rows, columns.
     fn inner(&self) -> [usize; 4] {
-        let ImageShape { height, width, .. } = self.original.shape();
-        let longest = height.max(width);
-        let scaled = |extent: usize| (extent * self.side).div_ceil(longest).clamp(1, self.side);
-        let (rows, columns) = (scaled(height), scaled(width));
-        [(self.side - rows) / 2, (self.side - columns) / 2, rows, columns]
+        self.size.place_of(self.original.size())
     }
 
     /// The model's pixels that a pixel of the original touches: first and last row, first and last column.
     fn cells(&self, y: usize, x: usize) -> Option<[(usize, usize); 2]> {
         let [top, left, rows, columns] = self.region();
         let [inner_top, inner_left, inner_rows, inner_columns] = match self.fit {
-            CanvasFit::Crop => [0, 0, self.side, self.side],
+            CanvasFit::Crop => [0, 0, self.size.height, self.size.width],
             CanvasFit::Pad => self.inner(),
         };
         let y = y.checked_sub(top).filter(|y| *y < rows)?;

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Constraint, EditError};
-use crate::Result;
+use crate::{ImageSize, Result};
 
 /// Keeps the pixels of a mask to the bit and lets all others be drawn.
 ///
@@ -41,13 +41,17 @@ impl Inpaint {
         Ok(Self { mask: Tensor::from_data(mask, device) })
     }
 
-    /// A square in the middle of square images that is missing, of this share of their side.
-    pub fn middle(side: usize, share: f64, device: &Device) -> Self {
-        let hole = (side as f64 * share.clamp(0.0, 1.0) / 2.0).round() as usize;
-        let hole = side / 2 - hole.min(side / 2)..side / 2 + hole;
-        let known = |i: usize| !(hole.contains(&(i / side)) && hole.contains(&(i % side)));
-        let known = (0..side * side).map(|i| f32::from(u8::from(known(i)))).collect();
-        let mask = TensorData::new(known, [1, side, side, 1]);
+    /// A part in the middle that is missing, of this share of both sides.
+    pub fn middle(size: impl Into<ImageSize>, share: f64, device: &Device) -> Self {
+        let ImageSize { height, width } = size.into();
+        let hole = |side: usize| {
+            let half = (side as f64 * share.clamp(0.0, 1.0) / 2.0).round() as usize;
+            side / 2 - half.min(side / 2)..side / 2 + half
+        };
+        let (rows, columns) = (hole(height), hole(width));
+        let known = |i: usize| !(rows.contains(&(i / width)) && columns.contains(&(i % width)));
+        let known = (0..height * width).map(|i| f32::from(u8::from(known(i)))).collect();
+        let mask = TensorData::new(known, [1, height, width, 1]);
         Self { mask: Tensor::from_data(mask, device) }
     }
 

@@ -69,7 +69,7 @@ impl Job {
             &Self::SuperResolve { ref image, factor, fit } => {
                 let constraint = SuperResolve::new(factor);
                 constraint.check([1, shape.height, shape.width, shape.channels])?;
-                let small = Canvas::new(image.pixels().clone(), fit, shape.height / factor).seen();
+                let small = Canvas::new(image.pixels().clone(), fit, shape.size().divided(factor)).seen();
                 let large = constraint.enlarge(model.tensor(model.in_channels(small))?);
                 with_guess(Start::of(constraint, large)?, model.seen(image, fit))
             }
@@ -117,7 +117,7 @@ struct Viewer<'a> {
 
 impl Viewer<'_> {
     fn canvas(&self, picture: &Picture, fit: CanvasFit) -> Canvas {
-        Canvas::new(picture.pixels().clone(), fit, self.shape.height)
+        Canvas::new(picture.pixels().clone(), fit, self.shape.size())
     }
 
     /// A picture as the model sees it, in the model's channels.

@@ -8,7 +8,7 @@
 //! 4. Constants: EDM stores its resampling filters beside the weights. We compute them from the architecture.
 
 use super::NamedArrays;
-use crate::model::network::{Decoder, Encoder, SongConfig, dhariwal_heads};
+use crate::model::network::{Decoder, Encoder, SongConfig, dhariwal_heads, level_name};
 use crate::model::{Architecture, ModelError, ParameterSpec};
 
 const EDM_PREFIX: &str = "model.";
@@ -224,7 +224,7 @@ fn filters(architecture: &Architecture) -> Vec<(String, Vec<f32>)> {
     };
     let mut names = Vec::new();
     for level in 0..n_levels {
-        let name = |way: &str, part: &str| format!("{way}.{0}x{0}_{part}{FILTER_SUFFIX}", size >> level);
+        let name = |way: &str, part: &str| format!("{way}.{}_{part}{FILTER_SUFFIX}", level_name(size, level));
         if level > 0 {
             names.extend([name("enc", "down.conv0"), name("enc", "down.skip")]);
             match encoder {

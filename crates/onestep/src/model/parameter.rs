@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::ImageSize;
+
 /// How a parameter starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Init {
@@ -102,9 +104,9 @@ impl Builder {
         self.n_random_layers - 1
     }
 
-    /// Says that the layers registered from here on work on feature maps of `size` by `size` pixels.
-    pub fn feature_map(&mut self, size: usize) {
-        self.n_pixels = size * size;
+    /// Says that the layers registered from here on work on feature maps of this size.
+    pub fn feature_map(&mut self, size: ImageSize) {
+        self.n_pixels = size.height * size.width;
     }
 
     /// Says that the last layer registered keeps so many values a pixel for its backward pass.

@@ -7,6 +7,7 @@ mod refusals;
 pub mod settings;
 pub mod small;
 mod tangents;
+mod turned;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -28,12 +28,14 @@ pub use adm::{AdmConfig, AdmHeads, AdmResample};
 pub use custom::{CustomConfig, Setting};
 pub use dual::{Dual, NoiseCode};
 pub(crate) use edm::dhariwal_heads;
+pub(crate) use edm::level_name;
 pub use edm::{Decoder, DhariwalConfig, Encoder, NoiseEmbedding, SongConfig};
 pub use mlp::{Mlp, MlpConfig};
 pub(crate) use sinusoids::fourier;
 pub use unet::UNet;
 
 use super::{Condition, ModelError, ParameterSpec, Weights, check_batch};
+use crate::ImageSize;
 
 /// A raw network F.
 pub trait Network: std::fmt::Debug + Send + Sync {
@@ -215,8 +217,17 @@ fn check_call(
     }
 }
 
+/// Whether feature maps of this size attend to themselves, where those of `resolutions` do: it is their shorter side that counts.
+fn attends(resolutions: &[usize], feature_map: ImageSize) -> bool {
+    resolutions.contains(&feature_map.shorter())
+}
+
 /// Refuses an image that cannot be halved between all levels, and attention at sizes no level has.
-fn check_levels(image_size: usize, channel_mult: &[usize], attention: &[usize]) -> Result<(), ModelError> {
+fn check_levels(
+    image_size: ImageSize,
+    channel_mult: &[usize],
+    attention: &[usize],
+) -> Result<(), ModelError> {
     let bad = |reason: String| Err(ModelError::BadArchitecture { reason });
     if channel_mult.is_empty() || channel_mult.contains(&0) {
         return bad(format!(
@@ -225,13 +236,16 @@ fn check_levels(image_size: usize, channel_mult: &[usize], attention: &[usize]) 
     }
     let n_halvings = channel_mult.len() - 1;
     let divisor = u32::try_from(n_halvings).ok().and_then(|n| 1usize.checked_shl(n));
-    if image_size == 0 || divisor.is_none_or(|divisor| !image_size.is_multiple_of(divisor)) {
+    let ImageSize { height, width } = image_size;
+    let halves = |side: usize| side > 0 && divisor.is_some_and(|divisor| side.is_multiple_of(divisor));
+    if !halves(height) || !halves(width) {
         return bad(format!(
-            "image_size {image_size} cannot be halved {n_halvings} times, between the {} levels of channel_mult",
+            "image_size {} cannot be halved {n_halvings} times, between the {} levels of channel_mult",
+            image_size.typed(),
             channel_mult.len()
         ));
     }
-    let sizes: Vec<usize> = (0..=n_halvings).map(|level| image_size >> level).collect();
+    let sizes: Vec<usize> = (0..=n_halvings).map(|level| image_size.halved(level).shorter()).collect();
     match attention.iter().find(|size| !sizes.contains(size)) {
         Some(size) => {
             bad(format!("attention_resolutions names {size}, the feature maps have sizes {sizes:?}"))

@@ -21,7 +21,7 @@ fn every_parameter_reaches_the_output() {
         if let Architecture::Adm(config) = &mut architecture {
             // At 32 channels the groups of the norms have one channel, which forgets the bias in front of it.
             *config = AdmConfig {
-                image_size: 8,
+                image_size: 8.into(),
                 model_channels: 64,
                 attention_resolutions: vec![4],
                 ..config.clone()
@@ -98,7 +98,7 @@ fn gradients_are_the_slope_of_the_output() {
 fn activations_are_counted_layer_by_layer() {
     // One level, one block: a convolution, a block down, two around the attention in the middle, two up.
     let config = AdmConfig {
-        image_size: 8,
+        image_size: 8.into(),
         in_channels: 3,
         channel_mult: vec![1],
         attention_resolutions: vec![],

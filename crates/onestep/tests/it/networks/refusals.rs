@@ -85,7 +85,7 @@ fn settings_that_contradict_each_other_are_refused() {
 fn widths_that_edm_refuses_get_fewer_groups() {
     // 48 · (1 + 2) = 144 channels are joined on the way up; 32 groups do not divide them, 24 do.
     let config = SongConfig {
-        image_size: 8,
+        image_size: 8.into(),
         model_channels: 48,
         channel_mult: vec![1, 2],
         attention_resolutions: vec![],

@@ -43,7 +43,7 @@ pub fn adm(config: &Value) -> Architecture {
     // The case gives downsampling factors.
     let sizes = numbers(config, "attention_resolutions").iter().map(|factor| image_size / factor).collect();
     Architecture::Adm(AdmConfig {
-        image_size,
+        image_size: image_size.into(),
         in_channels: number(config, "in_channels"),
         out_channels: number(config, "out_channels"),
         model_channels: number(config, "model_channels"),
@@ -78,7 +78,7 @@ pub fn edm(config: &Value) -> Architecture {
     let augment_dim = optional(config, "augment_dim").unwrap_or(0);
     match config["model_type"].as_str() {
         Some("DhariwalUNet") => Architecture::Dhariwal(DhariwalConfig {
-            image_size,
+            image_size: image_size.into(),
             in_channels: channels,
             out_channels: channels,
             n_classes: optional(config, "label_dim"),
@@ -91,7 +91,7 @@ pub fn edm(config: &Value) -> Architecture {
             dropout,
         }),
         Some("SongUNet") => Architecture::Song(SongConfig {
-            image_size,
+            image_size: image_size.into(),
             in_channels: channels,
             out_channels: channels,
             n_classes: optional(config, "label_dim"),

@@ -15,7 +15,7 @@ use crate::golden::Array;
 /// A small U-Net of OpenAI's kind for MNIST-like images, with everything that is optional.
 pub fn small_adm() -> AdmConfig {
     AdmConfig {
-        image_size: 28,
+        image_size: 28.into(),
         in_channels: 1,
         out_channels: 1,
         model_channels: 32,
@@ -33,7 +33,7 @@ pub fn small_adm() -> AdmConfig {
 /// A small NCSN++ for MNIST-like images.
 pub fn small_song() -> SongConfig {
     SongConfig {
-        image_size: 28,
+        image_size: 28.into(),
         in_channels: 1,
         out_channels: 2,
         n_classes: Some(3),
@@ -50,7 +50,7 @@ pub fn small_song() -> SongConfig {
 /// A small network of EDM's ADM kind for MNIST-like images.
 pub fn small_dhariwal() -> DhariwalConfig {
     DhariwalConfig {
-        image_size: 28,
+        image_size: 28.into(),
         in_channels: 1,
         out_channels: 1,
         n_classes: Some(3),
@@ -71,7 +71,7 @@ pub fn small_architectures() -> Vec<Architecture> {
     vec![
         Architecture::Adm(adm.clone()),
         Architecture::Adm(AdmConfig {
-            image_size: 8,
+            image_size: 8.into(),
             attention_resolutions: vec![8],
             heads: AdmHeads::Width(16),
             scale_shift_norm: false,
@@ -81,7 +81,7 @@ pub fn small_architectures() -> Vec<Architecture> {
         Architecture::Adm(AdmConfig { n_classes: None, resample: AdmResample::Pooling, ..adm }),
         Architecture::Song(song.clone()),
         Architecture::Song(SongConfig {
-            image_size: 8,
+            image_size: 8.into(),
             attention_resolutions: vec![4],
             embedding: NoiseEmbedding::Positional,
             encoder: Encoder::Skip,

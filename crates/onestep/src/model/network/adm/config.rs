@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ImageSize;
 use crate::model::ModelError;
 use crate::model::network::{check_dropout, check_levels};
 
@@ -15,8 +16,8 @@ use crate::model::network::{check_dropout, check_levels};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdmConfig {
-    /// Height and width of the images; divisible by 2 once for each level but the first.
-    pub image_size: usize,
+    /// Height and width of the images, each divisible by 2 once for each level but the first.
+    pub image_size: ImageSize,
     /// Channels of the input.
     #[serde(default = "three")]
     pub in_channels: usize,
@@ -27,7 +28,8 @@ pub struct AdmConfig {
     pub model_channels: usize,
     /// Residual blocks of each level on the way down; one more on the way up.
     pub num_res_blocks: usize,
-    /// Sizes of the feature maps that attend to themselves, for example 32, 16 and 8.
+    /// Sizes of the feature maps that attend to themselves, for example 32, 16 and 8; by their shorter side where they are
+    /// not square.
     pub attention_resolutions: Vec<usize>,
     /// Channels of each level as multiples of `model_channels`, from full resolution down.
     pub channel_mult: Vec<usize>,
@@ -99,7 +101,7 @@ impl AdmConfig {
     /// The network of the published ImageNet 64x64 checkpoints: 295,899,267 parameters in 541 tensors.
     pub fn imagenet64() -> Self {
         Self {
-            image_size: 64,
+            image_size: 64.into(),
             in_channels: 3,
             out_channels: 3,
             model_channels: 192,
@@ -117,7 +119,7 @@ impl AdmConfig {
     /// The network of the published LSUN 256x256 checkpoints: 526,304,771 parameters in 566 tensors.
     pub fn lsun256() -> Self {
         Self {
-            image_size: 256,
+            image_size: 256.into(),
             model_channels: 256,
             num_res_blocks: 2,
             channel_mult: vec![1, 1, 2, 2, 4, 4],

@@ -1,6 +1,7 @@
 //! How OpenAI's U-Net is laid out.
 
 use super::{AdmConfig, AdmResample, NAMES};
+use crate::model::network::attends;
 use crate::model::network::attention::SelfAttention;
 use crate::model::network::block::{BlockStyle, ResidualBlock};
 use crate::model::network::layers::{Conv2d, Start};
@@ -61,7 +62,7 @@ impl<'a> Layout<'a> {
         let mut blocks = vec![self.finish(convolution, &mut start)];
         let mut skips = vec![first];
         for (level, mult) in config.channel_mult.iter().enumerate() {
-            self.builder.feature_map(config.image_size >> level);
+            self.builder.feature_map(config.image_size.halved(level));
             for _ in 0..config.num_res_blocks {
                 let name = format!("input_blocks.{}", blocks.len());
                 let mut layers = vec![self.residual(&format!("{name}.0"), mult * config.model_channels)?];
@@ -106,7 +107,7 @@ impl<'a> Layout<'a> {
         let mut start = self.builder.n_registered();
         let mut blocks = Vec::new();
         for (level, mult) in config.channel_mult.iter().enumerate().rev() {
-            self.builder.feature_map(config.image_size >> level);
+            self.builder.feature_map(config.image_size.halved(level));
             for block in 0..=config.num_res_blocks {
                 let name = format!("output_blocks.{}", blocks.len());
                 self.channels += skips.pop().expect("as many blocks up as down");
@@ -138,7 +139,7 @@ impl<'a> Layout<'a> {
     }
 
     fn attends(&self, level: usize) -> bool {
-        self.config.attention_resolutions.contains(&(self.config.image_size >> level))
+        attends(&self.config.attention_resolutions, self.config.image_size.halved(level))
     }
 
     fn convolution(&mut self, name: &str, n_out: usize) -> Layer {

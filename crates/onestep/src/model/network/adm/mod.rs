@@ -65,7 +65,7 @@ impl UNet {
         };
         let stages = layout.stages()?;
         let embedding = Embedding { waves, augment: None, layers, class, class_place: ClassPlace::Behind };
-        let image = [config.image_size, config.image_size, config.in_channels];
+        let image = [config.image_size.height, config.image_size.width, config.in_channels];
         Ok(Self::new(layout.builder, image, embedding, stages))
     }
 }

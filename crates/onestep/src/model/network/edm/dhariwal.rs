@@ -28,7 +28,7 @@ impl DhariwalConfig {
     /// EDM's network for class-conditional ImageNet 64x64.
     pub fn imagenet64() -> Self {
         Self {
-            image_size: 64,
+            image_size: 64.into(),
             in_channels: three(),
             out_channels: three(),
             n_classes: Some(1000),

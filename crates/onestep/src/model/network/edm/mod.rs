@@ -12,5 +12,6 @@ mod song;
 
 pub use dhariwal::DhariwalConfig;
 pub(crate) use dhariwal::heads as dhariwal_heads;
+pub(crate) use plan::level_name;
 pub use plan::{Decoder, Encoder};
 pub use song::{NoiseEmbedding, SongConfig};

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::settings::Shared;
+use crate::ImageSize;
+use crate::model::network::attends;
 use crate::model::network::attention::SelfAttention;
 use crate::model::network::block::{BlockNames, BlockStyle, ResidualBlock};
 use crate::model::network::layers::Conv2d;
@@ -29,6 +31,12 @@ pub(super) const NAMES: BlockNames = BlockNames {
 pub(super) fn groups(channels: usize) -> usize {
     let most = (channels / 4).clamp(1, 32);
     (1..=most).rev().find(|&groups| channels.is_multiple_of(groups)).unwrap_or(1)
+}
+
+/// What parameters call a level: the height and width of its feature maps, `32x32`.
+pub(crate) fn level_name(image_size: ImageSize, level: usize) -> String {
+    let ImageSize { height, width } = image_size.halved(level);
+    format!("{height}x{width}")
 }
 
 /// How the input reaches the lower levels besides through the blocks.
@@ -95,8 +103,8 @@ impl Plan<'_> {
         let mut skips = Vec::new();
         let (mut channels, mut side_channels) = (self.first_channels, settings.in_channels);
         for (level, n_out) in settings.channels().into_iter().enumerate() {
-            builder.feature_map(settings.image_size >> level);
-            let name = |part: &str| format!("enc.{0}x{0}_{part}", settings.image_size >> level);
+            builder.feature_map(settings.image_size.halved(level));
+            let name = |part: &str| format!("enc.{}_{part}", level_name(settings.image_size, level));
             if level == 0 {
                 let conv = Conv2d::new(builder, &name("conv"), [settings.in_channels, channels], 3, start);
                 stages.push(EncoderStage::Convolution(conv));
@@ -144,8 +152,8 @@ impl Plan<'_> {
         let lowest = widths.len() - 1;
         let mut channels = widths[lowest];
         for (level, &n_out) in widths.iter().enumerate().rev() {
-            builder.feature_map(settings.image_size >> level);
-            let name = |part: &str| format!("dec.{0}x{0}_{part}", settings.image_size >> level);
+            builder.feature_map(settings.image_size.halved(level));
+            let name = |part: &str| format!("dec.{}_{part}", level_name(settings.image_size, level));
             let same = [channels, channels];
             let mut straight = |builder: &mut Builder, part: &str, resampling, attends| {
                 let block = self.block(builder, &name(part), same, resampling, attends)?;
@@ -183,7 +191,7 @@ impl Plan<'_> {
     }
 
     fn attends(&self, level: usize) -> bool {
-        self.settings.attention_resolutions.contains(&(self.settings.image_size >> level))
+        attends(self.settings.attention_resolutions, self.settings.image_size.halved(level))
     }
 
     fn block(

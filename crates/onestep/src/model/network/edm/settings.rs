@@ -1,5 +1,6 @@
 //! The settings that EDM's networks share, declared once.
 
+use crate::ImageSize;
 use crate::model::network::embedding::Labels;
 use crate::model::network::layers::{Linear, Start};
 use crate::model::network::{check_dropout, check_levels};
@@ -16,8 +17,8 @@ macro_rules! edm_settings {
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct $name {
-            /// Height and width of the images; divisible by 2 once for each level but the first.
-            pub image_size: usize,
+            /// Height and width of the images, each divisible by 2 once for each level but the first.
+            pub image_size: crate::ImageSize,
             /// Channels of the input.
             #[serde(default = "crate::model::network::edm::settings::three")]
             pub in_channels: usize,
@@ -42,7 +43,7 @@ macro_rules! edm_settings {
             /// Residual blocks of each level on the way down; one more on the way up.
             #[serde(default = "num_blocks")]
             pub num_blocks: usize,
-            /// Sizes of the feature maps that attend to themselves.
+            /// Sizes of the feature maps that attend to themselves, by their shorter side where they are not square.
             #[serde(default = "attention_resolutions")]
             pub attention_resolutions: Vec<usize>,
             /// Dropout rate in the residual blocks.
@@ -77,7 +78,7 @@ pub(super) use edm_settings;
 /// The settings that all of EDM's networks have.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shared<'a> {
-    pub image_size: usize,
+    pub image_size: ImageSize,
     pub in_channels: usize,
     pub out_channels: usize,
     pub n_classes: Option<usize>,
@@ -140,7 +141,7 @@ impl Shared<'_> {
 
     /// Height, width and channels of the input.
     pub(super) fn image(&self) -> [usize; 3] {
-        [self.image_size, self.image_size, self.in_channels]
+        [self.image_size.height, self.image_size.width, self.in_channels]
     }
 }
 

@@ -56,7 +56,7 @@ impl SongConfig {
     /// EDM's DDPM++ for CIFAR-10, unconditional: 55.7 million parameters.
     pub fn cifar10_ddpmpp() -> Self {
         Self {
-            image_size: 32,
+            image_size: 32.into(),
             in_channels: three(),
             out_channels: three(),
             n_classes: None,
