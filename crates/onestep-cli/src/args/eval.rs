@@ -30,7 +30,8 @@ pub struct EvalArgs {
     /// The network and the rules.
     #[command(flatten)]
     pub network: NetworkArgs,
-    /// Judge so many: that many seeds of a model (from 0; 10000 unless the protocol says otherwise), or the first images.
+    /// Judge so many: that many seeds of a model (from 0; 10000 unless the protocol says otherwise), or images
+    /// spread over the set.
     #[arg(short, long, value_name = "N", conflicts_with_all = ["seeds", "images"], value_parser = clap::value_parser!(u32).range(2..=16_000_000))]
     pub num_samples: Option<u32>,
     /// Seeds of a model, one image each, for example 0-49999.

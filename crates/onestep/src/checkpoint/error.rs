@@ -55,6 +55,12 @@ pub enum CheckpointError {
         /// The file.
         path: PathBuf,
     },
+    /// A model file by itself whose bytes are not those that were saved.
+    #[error("the file is damaged: its contents are not those that were saved (SHA-256): {}", path.display())]
+    Flipped {
+        /// The file.
+        path: PathBuf,
+    },
     /// A step folder whose contents contradict its name.
     #[error("the folder holds step {found}, not the step in its name: {}", path.display())]
     WrongStep {
@@ -189,6 +195,7 @@ impl CheckpointError {
             | Self::BadJson { .. }
             | Self::NewerFormat { .. }
             | Self::WrongDigest { .. }
+            | Self::Flipped { .. }
             | Self::WrongStep { .. }
             | Self::NothingIntact { .. }
             | Self::NoSuchWeights { .. }

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::seal::opened;
 use super::{AverageConfig, CheckpointError};
 use crate::model::{Architecture, ModelKind, NoiseRange, Preconditioning};
 use crate::sample::SamplingProfile;
@@ -76,9 +77,10 @@ impl ModelHeader {
     ///
     /// Files written before headers named the kind of model are read as what their method implies.
     pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, CheckpointError> {
-        match with_kind(text) {
+        let text = opened(text);
+        match with_kind(&text) {
             Some(text) => parse("model header", path, &text),
-            None => parse("model header", path, text),
+            None => parse("model header", path, &text),
         }
     }
 

@@ -11,6 +11,7 @@ mod error;
 mod header;
 pub(crate) mod layout;
 mod model;
+mod seal;
 mod storage;
 mod which;
 mod writer;

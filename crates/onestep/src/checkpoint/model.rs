@@ -9,6 +9,7 @@ use burn::tensor::Device;
 
 use super::header::{Manifest, parse};
 use super::layout::{self, CHECKPOINTS, LATEST, MODEL, STATE, TARGET};
+use super::seal::is_whole;
 use super::{CheckpointError, ModelHeader, Which};
 use crate::arrays::{NamedArrays, Rules, TensorFile, TensorFileError};
 use crate::digest::Digesting;
@@ -90,20 +91,24 @@ impl LoadedModel {
 
 /// Loads a model.
 ///
-/// `path` is a model file, a step folder, a run folder, or a run folder's file `latest`. A file of a step folder is
-/// compared with its digest. If the checkpoint that `latest` names is damaged, the newest intact one is taken and
+/// `path` is a model file, a step folder, a run folder, or a run folder's file `latest`. Every file is compared with its digest:
+/// one of a step folder with that in `state.json`, one by itself with the one that it carries. If the checkpoint that `latest` names is damaged, the newest intact one is taken and
 /// [`LoadedModel::skipped`] says so.
 ///
 /// # Errors
 ///
 /// - [`CheckpointError::NotFound`], [`CheckpointError::NoSuchWeights`]: nothing there of that name.
-/// - [`CheckpointError::BadFile`], [`CheckpointError::BadJson`], [`CheckpointError::WrongDigest`],
+/// - [`CheckpointError::BadFile`], [`CheckpointError::BadJson`], [`CheckpointError::WrongDigest`], [`CheckpointError::Flipped`],
 ///   [`CheckpointError::WrongStep`], [`CheckpointError::NewerFormat`]: the file cannot be used.
 /// - [`CheckpointError::NothingIntact`]: no checkpoint of the run can be used.
 /// - [`CheckpointError::Io`]: the system could not read.
 pub fn load_model(path: &Path, which: &Which) -> Result<LoadedModel, CheckpointError> {
     let (skipped, file, (header, arrays, sha256)) = find(path, which, |file, digest| {
         let (metadata, arrays, sha256) = read_arrays(file, digest)?;
+        // A file of a step folder has been compared with its digest there.
+        if digest.is_none() && !is_whole(&metadata, &arrays) {
+            return Err(CheckpointError::Flipped { path: file.to_path_buf() });
+        }
         Ok((ModelHeader::parse(file, &metadata)?, arrays, sha256))
     })?;
     Ok(LoadedModel { header, arrays, file, sha256, skipped })

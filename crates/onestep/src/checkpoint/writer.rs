@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::header::render;
+use super::seal::seal;
 use super::{CheckpointError, Disk, ModelHeader, Storage};
 use crate::arrays::{Array, Layout, TensorFileError, Values, write_tensors};
 use crate::digest::Digesting;
@@ -22,7 +23,7 @@ pub(crate) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Writes a model file.
+    /// Writes a model file, which carries its own digest.
     pub(crate) fn model(
         &mut self,
         name: &str,
@@ -30,7 +31,7 @@ impl Writer<'_> {
         weights: &Weights,
     ) -> Result<(), CheckpointError> {
         let metadata = render("model header", &self.folder.join(name), header)?;
-        let tensors = weights
+        let mut tensors: Vec<Array<'_>> = weights
             .iter()
             .map(|(spec, values)| Array {
                 name: spec.name.clone(),
@@ -38,7 +39,10 @@ impl Writer<'_> {
                 values: Values::Tensor(values),
             })
             .collect();
-        self.tensors(name, &metadata, tensors)
+        self.file(name, |output| {
+            let metadata = seal(&metadata, &mut tensors)?;
+            write_tensors(output, &metadata, tensors, Layout::ByName)
+        })
     }
 
     /// Writes a tensor file and forces it to disk.

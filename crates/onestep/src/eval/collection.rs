@@ -13,6 +13,8 @@ use super::protocol::Protocol;
 use super::rows::Rows;
 use super::statistics::{Divisor, Statistics};
 use super::{Activations, EvalError, FeatureNetwork};
+use crate::ImageSize;
+use crate::data::spread;
 
 /// The largest number of images of one set.
 const MOST_IMAGES: usize = MOST_ADDENDS as usize * BLOCK;
@@ -39,12 +41,18 @@ pub struct Subject {
     pub protocol: String,
     /// How the logits are cut.
     pub splits: Splits,
-    /// The features of so many first images are kept one by one.
+    /// The features of so many images, spread over all of them, are kept one by one.
     pub kept: usize,
+    /// Height and width of the images, where they have one size and it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<ImageSize>,
 }
 
 impl Subject {
-    /// Everything that `network` says of `n` images, with the features of the first `kept` one by one.
+    /// Everything that `network` says of `n` images, with the features of `kept` of them one by one.
+    ///
+    /// Which these are follows from `n` and `kept` alone ([`spread`]), so that they are of all classes in whatever order the images
+    /// come.
     pub fn new(
         network: &dyn FeatureNetwork,
         images: String,
@@ -63,6 +71,7 @@ impl Subject {
             protocol: protocol.name.to_owned(),
             splits: protocol.splits,
             kept: kept.min(n),
+            size: None,
         }
     }
 
@@ -101,6 +110,8 @@ pub struct Collection {
     pub(super) kept: BTreeMap<usize, Vec<f32>>,
     /// The split of each image, where scores are summed.
     split_of: Vec<usize>,
+    /// Whether the features of each image are kept, where those of some are.
+    keeps: Vec<bool>,
 }
 
 impl Collection {
@@ -114,6 +125,8 @@ impl Collection {
             let reason = format!("must be from 1 to {MOST_IMAGES}, got {}", subject.n);
             return Err(EvalError::Setting { setting: "the number of images", reason });
         }
+        let mut keeps = vec![false; if subject.kept > 0 { subject.n } else { 0 }];
+        spread(subject.n, subject.kept).into_iter().for_each(|image| keeps[image] = true);
         let halves = |width| [Moments::new(width), Moments::new(width)];
         let split_of = if subject.logits.is_some() { subject.splits.of(subject.n) } else { Vec::new() };
         let n_splits = split_of.iter().max().map_or(0, |last| last + 1);
@@ -124,6 +137,7 @@ impl Collection {
             scores: subject.logits.map(|n_classes| ScoreSums::new(n_splits, n_classes)),
             kept: BTreeMap::new(),
             split_of,
+            keeps,
             subject,
         })
     }
@@ -188,12 +202,18 @@ impl Collection {
                 scores.add(self.split_of[image], logits)?;
             }
         }
-        let n_kept = self.subject.kept.saturating_sub(images.start).min(images.len());
-        if n_kept > 0 {
-            self.kept.insert(block, pooled[..n_kept * self.subject.pooled].to_vec());
+        let rows = pooled.chunks_exact(self.subject.pooled).zip(self.kept_of(block));
+        let kept: Vec<f32> = rows.filter(|(_, kept)| **kept).flat_map(|(row, _)| row).copied().collect();
+        if !kept.is_empty() {
+            self.kept.insert(block, kept);
         }
         self.done[block] = true;
         Ok(())
+    }
+
+    /// Whether the features of each image of a block are kept; none where none are.
+    pub(super) fn kept_of(&self, block: usize) -> &[bool] {
+        self.keeps.get(self.subject.block(block)).unwrap_or_default()
     }
 
     /// Adds another part of the same set.

@@ -42,14 +42,17 @@ impl Header {
     fn parse(metadata: &str) -> Result<Self, String> {
         let header: Self = serde_json::from_str(metadata).map_err(|_| NO_STATISTICS.to_owned())?;
         if header.statistics != VERSION {
-            return Err(format!("these statistics have the layout {}, {VERSION} is read", header.statistics));
+            return Err(format!(
+                "these statistics have the layout {}, and {VERSION} is read: collect them again",
+                header.statistics
+            ));
         }
         Ok(header)
     }
 }
 
 /// Version of the layout.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Exact sums, and features one by one.
 const RULES: Rules = Rules { elements: &[Element::I64, Element::F32], ..Rules::OURS };
@@ -263,8 +266,7 @@ fn fill_kept(collection: &mut Collection, arrays: &mut Arrays) -> Result<(), Str
     }
     let mut rest = values.as_slice();
     for block in (0..collection.done.len()).filter(|&block| collection.done[block]) {
-        let images = collection.subject.block(block);
-        let n_kept = collection.subject.kept.saturating_sub(images.start).min(images.len());
+        let n_kept = collection.kept_of(block).iter().filter(|kept| **kept).count();
         let (rows, others) = rest.split_at_checked(n_kept * width).ok_or("`kept` is too short")?;
         if n_kept > 0 {
             collection.kept.insert(block, rows.to_vec());

@@ -8,7 +8,7 @@ use super::images::{Images, check_images, number_ranges};
 use crate::data::{Pixels, Rounding};
 use crate::front::{DefiniteDraw, Draw};
 use crate::sample::{classes_of_seeds, generate};
-use crate::{Result, digest};
+use crate::{ImageSize, Result, digest};
 
 /// What a drawing would draw; what it leaves open is decided once, when judging begins.
 impl Images for Draw<'_> {
@@ -22,6 +22,10 @@ impl Images for Draw<'_> {
 
     fn identity(&self, rounding: Rounding) -> Result<Option<String>> {
         self.clone().definite()?.identity(rounding)
+    }
+
+    fn size(&self) -> Option<ImageSize> {
+        Some(self.model().shape().size())
     }
 
     fn settled(&self) -> Result<Option<Box<dyn Images + '_>>> {
@@ -59,6 +63,10 @@ impl Images for DefiniteDraw<'_> {
             "rounding": rounding,
         });
         Ok(Some(identity.to_string()))
+    }
+
+    fn size(&self) -> Option<ImageSize> {
+        Some(self.model().shape().size())
     }
 
     fn settled(&self) -> Result<Option<Box<dyn Images + '_>>> {

@@ -6,9 +6,9 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::EvalError;
-use crate::Result;
 use crate::data::{Dataset, Pixels, Rounding};
 use crate::digest;
+use crate::{ImageSize, Result};
 
 /// A numbered set of images in bytes.
 ///
@@ -37,6 +37,11 @@ pub trait Images {
         Ok(None)
     }
 
+    /// Height and width of the images; none where they differ, or nobody knows.
+    fn size(&self) -> Option<ImageSize> {
+        None
+    }
+
     /// The same images with everything decided that is still open, and found fit to be judged; none where these are it.
     ///
     /// # Errors
@@ -58,7 +63,11 @@ impl<D: Dataset + ?Sized> Images for D {
     }
 
     fn identity(&self, _rounding: Rounding) -> Result<Option<String>> {
-        Ok(Some(identity_of_stored(self, None)))
+        Ok(Some(identity_of_stored(self, "all")))
+    }
+
+    fn size(&self) -> Option<ImageSize> {
+        Some(self.shape().size())
     }
 
     fn settled(&self) -> Result<Option<Box<dyn Images + '_>>> {
@@ -79,6 +88,10 @@ impl Images for Box<dyn Dataset> {
 
     fn identity(&self, rounding: Rounding) -> Result<Option<String>> {
         self.as_ref().identity(rounding)
+    }
+
+    fn size(&self) -> Option<ImageSize> {
+        self.as_ref().size()
     }
 
     fn settled(&self) -> Result<Option<Box<dyn Images + '_>>> {
@@ -119,6 +132,11 @@ impl Images for Vec<Pixels> {
             self.iter().map(|image| format!("{} {}", image.shape(), digest::hex(image.bytes()))).collect();
         Ok(Some(json!({ "pixels_sha256": digest::hex(told.join("\n").as_bytes()) }).to_string()))
     }
+
+    fn size(&self) -> Option<ImageSize> {
+        let size = self.first()?.size();
+        self.iter().all(|image| image.size() == size).then_some(size)
+    }
 }
 
 /// One image of a data set, in RGB.
@@ -128,10 +146,9 @@ pub(super) fn stored<D: Dataset + ?Sized>(set: &D, index: usize) -> Result<Pixel
     Ok(Pixels::from_values(&values, set.shape(), Rounding::Edm)?.into_rgb())
 }
 
-/// What identifies images of a data set: those of some numbers, or the first so many.
-pub(super) fn identity_of_stored<D: Dataset + ?Sized>(set: &D, numbers: Option<&[u64]>) -> String {
-    let numbers = numbers.map_or_else(|| "first".into(), number_ranges);
-    json!({ "fingerprint": set.fingerprint(), "images": numbers }).to_string()
+/// What identifies images of a data set: itself, and which of it.
+pub(super) fn identity_of_stored<D: Dataset + ?Sized>(set: &D, images: &str) -> String {
+    json!({ "fingerprint": set.fingerprint(), "images": images }).to_string()
 }
 
 /// Numbers as text: runs as ranges, for example `0-49999` or `3,17,20-22`.

@@ -187,7 +187,8 @@ impl Judge {
     pub fn subject(&self, images: &dyn Images) -> Result<Subject> {
         let network = self.network()?;
         let identity = images.identity(self.protocol.rounding)?.unwrap_or_default();
-        Ok(Subject::new(network, identity, images.n_images(), &self.protocol, self.kept()))
+        let subject = Subject::new(network, identity, images.n_images(), &self.protocol, self.kept());
+        Ok(Subject { size: images.size(), ..subject })
     }
 
     /// How many images are to be kept one by one.

@@ -40,7 +40,7 @@ mod stored;
 mod weights;
 
 pub use collection::{Collection, Subject};
-pub use comparison::{Comparison, FewImages, Side};
+pub use comparison::{Comparison, Side, Warning};
 pub use data_likelihood::{DataLikelihood, likelihood, likelihood_spec};
 pub use error::EvalError;
 pub use features::{Activations, FeatureNetwork, Widths};

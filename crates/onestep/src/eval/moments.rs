@@ -138,6 +138,8 @@ impl Moments {
             for row in column..self.width {
                 let product = float(*products.next().expect("one for each pair"));
                 let value = (product - sums[row] * sums[column] / n) / divide_by;
+                // No variance is negative; that of a feature that never changes is rounding alone.
+                let value = if row == column { value.max(0.0) } else { value };
                 covariance[row * self.width + column] = value;
                 covariance[column * self.width + row] = value;
             }

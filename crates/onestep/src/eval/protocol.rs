@@ -25,7 +25,8 @@ pub struct Protocol {
     pub splits: Splits,
     /// Neighbors of precision and recall.
     pub neighbors: usize,
-    /// Images, at most, that metrics compare one by one: precision and recall, and the kernel distance.
+    /// Images, at most, that metrics compare one by one: precision and recall, and the kernel distance. Of more, so many are taken
+    /// that are spread over all.
     pub kept: usize,
     /// Subsets of the kernel distance.
     pub n_subsets: usize,
@@ -41,7 +42,8 @@ const PLAIN: Protocol = Protocol {
     rounding: Rounding::Edm,
     divisor: Divisor::Unbiased,
     n_images: None,
-    splits: Splits::InOrder(10),
+    // Class folders come sorted: splits in order would be of one class each.
+    splits: Splits::Shuffled(10),
     neighbors: 3,
     // As many as a published reference holds images; memory and time grow with it.
     kept: 10_000,
@@ -62,7 +64,7 @@ impl Protocol {
         PLAIN,
         Self {
             name: "openai-adm",
-            about: "OpenAI's evaluator for ADM and the consistency models of ImageNet and LSUN",
+            about: "OpenAI's evaluator for ADM and the consistency models of ImageNet and LSUN; splits in order",
             rounding: Rounding::Truncate,
             n_images: Some(50_000),
             splits: Splits::OfSize(5000),
@@ -100,7 +102,6 @@ impl Protocol {
         Self {
             name: "torch-fidelity",
             about: "torch-fidelity with its default settings, subsets and splits",
-            splits: Splits::Shuffled(10),
             kept: usize::MAX,
             ..PLAIN
         },

@@ -10,6 +10,7 @@ use super::metric::{Metric, Score};
 use super::protocol::Protocol;
 use super::rows::Rows;
 use super::statistics::Statistics;
+use crate::ImageSize;
 use crate::data::{self, DataSpec, Dataset, npz};
 
 /// Where a comparison's other side comes from.
@@ -47,6 +48,8 @@ pub struct Reference {
     pub rows: Option<Rows>,
     /// Number of images behind the statistics, where it is known.
     pub n: Option<u64>,
+    /// Height and width of these images, where it is known.
+    pub size: Option<ImageSize>,
     /// Of each half, where the images are at hand.
     pub halves: Option<[Statistics; 2]>,
 }
@@ -61,6 +64,7 @@ impl Reference {
             spatial: None,
             rows: None,
             n: None,
+            size: None,
             halves: None,
         }
     }
@@ -82,6 +86,7 @@ impl Reference {
             spatial: published.spatial.as_ref().map(FrechetReference::new).transpose()?,
             rows: images.map(Collection::rows).transpose()?.filter(|rows| rows.n() > 0),
             n: published.pooled.n(),
+            size: images.and_then(|images| images.subject().size),
             halves: None,
         })
     }
@@ -104,6 +109,7 @@ impl Reference {
             spatial: spatial.as_ref().map(FrechetReference::new).transpose()?,
             rows: Some(collection.rows()?).filter(|rows| rows.n() > 0),
             n: statistics.n(),
+            size: collection.subject().size,
             halves,
         })
     }

@@ -1,6 +1,7 @@
 //! Activations kept as they are, for the metrics that compare images one by one.
 
 use super::EvalError;
+use crate::data::spread;
 
 /// `[n, width]` activations, row after row.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,10 +50,10 @@ impl Rows {
         &self.values[index * self.width..(index + 1) * self.width]
     }
 
-    /// The first rows, at most `n`.
-    pub fn first(&self, n: usize) -> Self {
-        let n = n.min(self.n());
-        Self { width: self.width, values: self.values[..n * self.width].to_vec() }
+    /// At most `n` of the rows, spread over all of them ([`spread`]).
+    pub fn some(&self, n: usize) -> Self {
+        let values = spread(self.n(), n).into_iter().flat_map(|index| self.row(index)).copied().collect();
+        Self { width: self.width, values }
     }
 
     /// Some rows in f64, as the columns of a matrix lie: one image after the other.

@@ -29,7 +29,7 @@ pub fn check_metrics(
             Metric::SpatialFrechet if widths.spatial.is_none() => NEEDS_SPATIAL,
             Metric::InceptionScore if widths.logits.is_none() => NEEDS_LOGITS,
             Metric::PrecisionRecall if n <= k => "needs more images than neighbors",
-            Metric::Frechet | Metric::SpatialFrechet | Metric::Kernel if n < 2 => "needs at least two images",
+            _ if n < 2 => "needs at least two images",
             _ => continue,
         };
         return Err(EvalError::Metric { metric: metric.label(network), reason: lacks.into() });
@@ -132,5 +132,5 @@ fn both_rows(
     let real = reference.rows.as_ref();
     let real =
         real.ok_or_else(|| lacks("needs the reference's images, or statistics that hold their features"))?;
-    Ok((made.first(protocol.kept), real.first(protocol.kept)))
+    Ok((made.some(protocol.kept), real.some(protocol.kept)))
 }

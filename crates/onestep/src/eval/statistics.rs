@@ -40,7 +40,8 @@ impl Statistics {
     /// # Errors
     ///
     /// [`EvalError::Setting`] if the shapes do not fit, a number is not finite, or the matrix is none that a covariance can
-    /// be: not symmetric (to a millionth of its largest entry), or with a negative number on its diagonal.
+    /// be: not symmetric (to a millionth of its largest entry, or what rounding makes of means so large), or with a negative
+    /// number on its diagonal.
     pub fn new(mean: Vec<f64>, covariance: Vec<f64>, n: Option<u64>) -> Result<Self, EvalError> {
         let bad = |reason: String| Err(EvalError::Setting { setting: "statistics", reason });
         let width = mean.len();
@@ -53,14 +54,17 @@ impl Statistics {
         if !mean.iter().chain(&covariance).all(|value| value.is_finite()) {
             return bad("hold a number that is not finite".into());
         }
-        let largest = covariance.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+        let largest =
+            |values: &[f64]| values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+        // Of features that never change, as those of copies of one image, rounding alone is left: a part of the means' squares.
+        let rounding = 1e-6 * largest(&covariance) + 1e-10 * largest(&mean).powi(2);
         for row in 0..width {
-            if covariance[row * width + row] < -1e-6 * largest {
+            if covariance[row * width + row] < -rounding {
                 return bad(format!("have a negative variance, of feature {row}"));
             }
             for column in 0..row {
                 let difference = covariance[row * width + column] - covariance[column * width + row];
-                if difference.abs() > 1e-6 * largest {
+                if difference.abs() > rounding {
                     return bad(format!("have a covariance that is not symmetric, at {row}, {column}"));
                 }
             }

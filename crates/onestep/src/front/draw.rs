@@ -35,6 +35,11 @@ pub struct Draw<'a> {
 }
 
 impl<'a> Draw<'a> {
+    /// The model that is drawn from.
+    pub(crate) fn model(&self) -> &'a Model {
+        self.model
+    }
+
     pub(super) fn new(model: &'a Model) -> Self {
         Self {
             model,

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::Model;
 use crate::Result;
 use crate::checkpoint::{load_model, save_model};
-use crate::data::Dataset;
+use crate::data::{Dataset, spread};
 use crate::edit::{Constraint, EditError, Editing, Start, Task};
 use crate::noise::{LevelsError, SamplingLevels};
 use crate::sample::{Drawing, Found, Plan, Samples, classes_of_seeds, generate, search_levels};
@@ -83,8 +83,8 @@ impl<'a> LevelSearch<'a> {
         self
     }
 
-    /// Seeks levels for editing: in place of drawing, the first images of a set are edited under a constraint, at most so many as
-    /// would be drawn.
+    /// Seeks levels for editing: in place of drawing, images of a set are edited under a constraint, at most so many as would be
+    /// drawn, spread over the set ([`spread`]).
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl<'a> LevelSearch<'a> {
         }
         let n = set.len().min(self.seeds.len());
         let (mut values, mut labels) = (Vec::with_capacity(n * shape.n_values()), Vec::with_capacity(n));
-        for index in 0..n {
+        for index in spread(set.len(), n) {
             let sample = set.sample(index)?;
             values.extend(sample.values);
             labels.extend(sample.label);

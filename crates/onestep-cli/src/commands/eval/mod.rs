@@ -167,7 +167,7 @@ impl Compared {
     }
 }
 
-/// The first images, at most as many as there are samples, of real images to be measured like samples.
+/// At most as many real images as there are samples, to be measured like samples.
 fn see_floor(
     name: &str,
     source: Source,
@@ -177,9 +177,9 @@ fn see_floor(
 ) -> Outcome<Option<Collection>> {
     match source {
         Source::Images(set) => {
-            let first = Selection::First(n.min(set.len()));
+            let some = Selection::Spread(n.min(set.len()));
             let mut bar = work.bar("real images");
-            let seen = judge.collect_all(&Stored::new(set, name, first)?, &mut bar)?;
+            let seen = judge.collect_all(&Stored::new(set, name, some)?, &mut bar)?;
             bar.finish();
             Ok(seen)
         }

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use onestep::ImageSize;
 use onestep::data::write_whole;
 use onestep::eval::{Comparison, Score};
 use serde_json::{Value, json};
@@ -73,9 +74,10 @@ impl Report {
                 score.n
             );
         }
-        let _ = writeln!(text, "samples    {}", self.samples);
+        let sized = |size: Option<ImageSize>| size.map_or(String::new(), |size| format!(" · {size}"));
+        let _ = writeln!(text, "samples    {}{}", self.samples, sized(self.comparison.size));
         if let Some(reference) = &self.reference {
-            let _ = writeln!(text, "reference  {reference}");
+            let _ = writeln!(text, "reference  {reference}{}", sized(self.comparison.reference_size));
         }
         let _ = writeln!(text, "network    {}", self.comparison.network);
         let protocol = &self.comparison.protocol;
@@ -98,6 +100,8 @@ impl Report {
             "tool": onestep::TOOL,
             "samples": self.samples,
             "reference": self.reference,
+            "image_size": self.comparison.size,
+            "reference_image_size": self.comparison.reference_size,
             "network": self.comparison.network,
             "protocol": self.comparison.protocol.name,
             "scores": self.comparison.scores,

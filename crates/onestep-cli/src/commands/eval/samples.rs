@@ -77,7 +77,7 @@ impl<'a> Samples<'a> {
                 }
                 let selection = match (&args.images, args.num_samples) {
                     (Some(numbers), _) => Selection::Numbers(numbers.0.clone()),
-                    (None, Some(n)) => Selection::First(n as usize),
+                    (None, Some(n)) => Selection::Spread(n as usize),
                     (None, None) => Selection::All,
                 };
                 let set = data::open(&spec(name, args.image_size))?;
@@ -114,8 +114,8 @@ impl<'a> Samples<'a> {
             Self::Collected { file, .. } => (*file).to_owned(),
             Self::Stored { images, name } => match images.selection() {
                 Selection::Numbers(numbers) => format!("{name}, images {}", number_ranges(numbers)),
-                Selection::First(n) if *n < images.set().len() => format!("{name}, the first {n}"),
-                Selection::First(_) | Selection::All => (*name).to_owned(),
+                Selection::Spread(n) if *n < images.set().len() => format!("{name}, {n} spread over it"),
+                Selection::Spread(_) | Selection::All => (*name).to_owned(),
             },
             Self::Drawn(draw) => describe(draw),
         }

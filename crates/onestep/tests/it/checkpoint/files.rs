@@ -85,9 +85,47 @@ fn files_are_byte_for_byte_those_of_the_reference_implementation() {
         assert_eq!(tensor.shape(), spec.shape);
         assert_eq!(tensor.data(), values.clone().into_data().as_bytes());
     }
-    let metadata = [("onestep".to_string(), serde_json::to_string(&header()).unwrap())].into();
+    // The digest stands at the end of the header: of the text before it, and of the values in the order of the file.
+    let text = serde_json::to_string(&header()).unwrap();
+    let open = text.strip_suffix('}').unwrap();
+    let values: Vec<u8> = ["embedding.frequencies", "layers.0.bias", "layers.0.weight", "output.weight"]
+        .iter()
+        .flat_map(|name| read.tensor(name).unwrap().data().to_vec())
+        .collect();
+    let digest = onestep::digest::hex(&[open.as_bytes(), &values].concat());
+    let metadata = [("onestep".to_string(), format!("{open},\"sha256\":\"{digest}\"}}"))].into();
     let theirs = safetensors::serialize(read.iter(), Some(metadata)).unwrap();
     assert!(ours == theirs);
+}
+
+/// A file by itself, without the `state.json` of its run, tells every flipped bit of its header and its values.
+#[test]
+fn a_flipped_bit_is_noticed() {
+    let folder = folder();
+    let (path, _) = saved(folder.path());
+    let whole = std::fs::read(&path).unwrap();
+    let open = |bytes: &[u8]| {
+        let path = folder.path().join("flipped.safetensors");
+        std::fs::write(&path, bytes).unwrap();
+        load_model(&path, &Which::Best)
+            .and_then(|model| model.weights(&specs(), &Device::default()).map(drop))
+    };
+    open(&whole).unwrap();
+    let mut told = 0;
+    for place in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 1 << (place % 7);
+        let error = open(&bytes).expect_err(&format!("bit {} of byte {place}", place % 7));
+        told += usize::from(matches!(error, CheckpointError::Flipped { .. }));
+    }
+    assert!(told > whole.len() / 2, "{told} of {}", whole.len());
+    // Files that were written before there were digests are read as they are.
+    let n_header = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    let text = String::from_utf8(whole[8..8 + n_header].to_vec()).unwrap();
+    let start = text.find(",\\\"sha256\\\"").unwrap();
+    let older = format!("{}}}\"}}{}", &text[..start], text[start..].split_once("}\"}").unwrap().1);
+    let older = [&(older.len() as u64).to_le_bytes(), older.as_bytes(), &whole[8 + n_header..]].concat();
+    open(&older).unwrap();
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn damaged_and_foreign_files_are_refused() {
         bytes
     };
     for (from, to) in [
-        (r#"\"statistics\":1"#, r#"\"statistics\":2"#),
+        (r#"\"statistics\":2"#, r#"\"statistics\":3"#),
         (r#"\"pooled\":12"#, r#"\"pooled\":99"#),
         (r#"\"n\":202"#, r#"\"n\":150"#),
         (r#"\"spatial\":3"#, r#"\"spatial\":4"#),
@@ -212,7 +212,7 @@ fn stored_images_are_seen_as_they_are() {
     assert_eq!(some.pixels(0..2, Rounding::Edm).unwrap(), [pixels[2].clone(), pixels[0].clone()]);
     // What is chosen is there, and is told apart; the whole set is the same by any way.
     let refused = |selection| stored(selection).err().map(|error| error.to_string());
-    assert_eq!(refused(Selection::First(4)).as_deref(), Some("three has 3 images, not 4"));
+    assert_eq!(refused(Selection::Spread(4)).as_deref(), Some("three has 3 images, not 4"));
     let beyond = Selection::Numbers(vec![0, 3]);
     assert_eq!(refused(beyond).as_deref(), Some("three has no image 3: it has 3, numbered from 0"));
     let identity = |images: &dyn Images| images.identity(Rounding::Edm).unwrap().expect("an identity");

@@ -5,7 +5,7 @@ use onestep::data::{DataSpec, Pixels, Rounding, open};
 use onestep::eval::curve::CurveSettings;
 use onestep::eval::{
     Activations, Collection, EvalError, FeatureNetwork, FrechetReference, Images, Judge, Made, Metric,
-    Protocol, Reference, Selection, Side, Stored, Widths, frechet, number_ranges, reference,
+    Protocol, Reference, Selection, Side, Stored, Warning, Widths, frechet, number_ranges, reference,
 };
 use onestep::observer::{Event, Flow};
 use onestep::sample::{Sampler, SamplingProfile};
@@ -98,7 +98,10 @@ fn a_drawing_is_judged_as_its_files_are() {
     assert_eq!(drawn, compare(&draw.clone().batch(7).definite().unwrap()));
     assert_eq!(drawn, compare(&samples.pixels(Rounding::Edm).unwrap()));
     assert_eq!(drawn.scores.len(), 3, "each metric once: {:?}", drawn.scores);
-    assert!(drawn.warnings.is_empty() && drawn.floor.is_some());
+    // The model draws 8x8, a score is cut into tenths, and both are said.
+    let told = &drawn.warnings[..];
+    assert!(matches!(told, [Warning::Sizes { .. }, Warning::FewASplit { n_split: 3, .. }]), "{told:?}");
+    assert!(drawn.floor.is_some());
     // The other rounding makes other bytes.
     let legacy = Judge::new().looking_with(Quarters).fewer(true);
     let legacy = legacy.protocol(Protocol::named("clean-fid-legacy-tf").unwrap());
@@ -110,7 +113,11 @@ fn a_drawing_is_judged_as_its_files_are() {
 fn few_images_are_warned_of_and_too_few_refused() {
     let judge = Judge::new().looking_with(Quarters);
     let compare = |n, m| judge.compare(&emoji(0..n), &emoji(0..m), &mut ()).unwrap().expect("not stopped");
-    let sides = |n, m| compare(n, m).warnings.iter().map(|few| few.side).collect::<Vec<_>>();
+    let side = |warning: &Warning| match warning {
+        Warning::FewImages { side, .. } => *side,
+        other => panic!("{other}"),
+    };
+    let sides = |n, m| compare(n, m).warnings.iter().map(side).collect::<Vec<_>>();
     assert_eq!(sides(12, 13), [Side::Samples]);
     assert_eq!(sides(13, 12), [Side::Reference]);
     let told = compare(12, 12).warnings[0].to_string();

@@ -280,7 +280,7 @@ fn too_few_images_are_noticed() {
     assert!(statistics(&rows).is_rank_deficient());
     let rows = normal_rows(5, 31, &[0.0; 30], &[1.0; 30]);
     assert!(!statistics(&rows).is_rank_deficient());
-    assert!(moments(&rows.first(1)).statistics(Divisor::Unbiased).is_err());
+    assert!(moments(&rows.some(1)).statistics(Divisor::Unbiased).is_err());
 }
 
 /// The kernel distance of two sets of one distribution is zero on average, and its spread says how near to expect it.
@@ -315,7 +315,7 @@ fn equal_sets_are_precise_and_recalled_whole() {
     let far = normal_rows(8, 300, &[90.0; 20], &[0.7; 20]);
     let apart = precision_recall(&far, &rows, 3).unwrap();
     assert_eq!((apart.precision, apart.recall, apart.density, apart.coverage), (0.0, 0.0, 0.0, 0.0));
-    assert!(precision_recall(&rows, &rows.first(3), 3).is_err());
+    assert!(precision_recall(&rows, &rows.some(3), 3).is_err());
     assert!(precision_recall(&rows, &rows, 0).is_err());
 }
 

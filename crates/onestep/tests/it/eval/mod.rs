@@ -5,6 +5,7 @@ pub mod features;
 mod judge;
 mod likelihood;
 mod metrics;
+mod order;
 mod references;
 pub mod weight_rule;
 
@@ -38,7 +39,7 @@ pub fn moments(rows: &Rows) -> Moments {
 /// A U-Net of 8x8 pixels in color and three classes.
 pub fn small_unet() -> SongConfig {
     SongConfig {
-        image_size: 8,
+        image_size: 8.into(),
         in_channels: 3,
         out_channels: 3,
         attention_resolutions: vec![4],
