@@ -103,7 +103,7 @@ impl Subject {
     fn open(model: &Path, data: &str, n: usize) -> Anything<Self> {
         let model = onestep::open(model)?;
         let side = model.shape().height;
-        let set = open(&DataSpec { image_size: Some(side), ..DataSpec::named(data) })?;
+        let set = open(&DataSpec { image_size: Some(side.into()), ..DataSpec::named(data) })?;
         let shape = set.shape();
         let n = n.min(set.len());
         let (mut images, mut labels) = (Vec::new(), Vec::new());

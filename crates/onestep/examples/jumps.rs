@@ -40,7 +40,7 @@ fn main() -> Anything<()> {
     let path_of = open_model(teacher)?;
     let models = models.iter().map(open_model).collect::<Result<Vec<Preconditioned>, _>>()?;
     let [side, ..] = path_of.network().image();
-    let set = open(&DataSpec { image_size: Some(side), ..DataSpec::named(data) })?;
+    let set = open(&DataSpec { image_size: Some(side.into()), ..DataSpec::named(data) })?;
     let shape = set.shape();
     let n = N_IMAGES.min(set.len());
     let (mut clean, mut labels) = (Vec::new(), Vec::new());

@@ -48,7 +48,8 @@ pub fn run(args: &SearchArgs, quiet: bool) -> Outcome<ExitCode> {
         feature_batch: SEEN_TOGETHER,
     };
     let judge = judge(&network, Default::default(), &[MetricName::Fd], &device);
-    let found = reference::open(&spec(&args.reference, Some(opened.shape().height)))?;
+    let side = opened.shape().height;
+    let found = reference::open(&DataSpec { image_size: Some(side.into()), ..spec(&args.reference) })?;
     let search = search(args, &opened)?;
     let Some(real) = work.reference(&judge, (&args.reference, found), Selection::All)? else {
         return Ok(stopped());
@@ -87,7 +88,8 @@ fn search<'a>(args: &SearchArgs, model: &'a Model) -> Outcome<LevelSearch<'a>> {
         .batch(args.batch as usize);
     let (side, labels) = (model.shape().height, model.n_classes().is_some());
     let open = || -> onestep::Result<Box<dyn Dataset>> {
-        Ok(onestep::data::open(&DataSpec { labels, ..spec(&args.reference, Some(side)) })?)
+        let image_size = Some(side.into());
+        Ok(onestep::data::open(&DataSpec { labels, image_size, ..spec(&args.reference) })?)
     };
     Ok(match args.task {
         SearchTask::Sample => search,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::fingerprint::Fingerprint;
 use super::image::{Fit, values_from_bytes};
 use super::{DataError, DataSpec, Dataset, ImageShape, Pixels, Sample};
+use crate::size::ImageSize;
 
 /// How many bytes of decoded images are kept, so that later epochs do not decode again.
 const CACHE_BUDGET: usize = 1 << 30;
@@ -49,7 +50,7 @@ pub(super) struct ImageSet {
     reader: Box<dyn PictureReader>,
     len: usize,
     shape: ImageShape,
-    fit: Fit,
+    fit: Option<(Fit, ImageSize)>,
     labels: Option<Vec<usize>>,
     class_names: Vec<String>,
     n_ignored: usize,
@@ -64,8 +65,8 @@ impl ImageSet {
         let len = spec.limit.unwrap_or(usize::MAX).min(reader.len());
         let channels = if spec.grey { 1 } else { reader.channels() };
         let (fit, (height, width)) = match spec.image_size {
-            Some(size) => (Fit::CenterCrop(size), (size, size)),
-            None => (Fit::Exact, common_size(&*reader, len)?),
+            Some(size) => (Some((spec.fit, size)), (size.height, size.width)),
+            None => (None, common_size(&*reader, len)?),
         };
         let shape = ImageShape { height, width, channels };
         let labels = labels.filter(|_| spec.labels);
@@ -81,7 +82,11 @@ impl ImageSet {
     }
 
     fn fitted(&self, index: usize) -> Result<Vec<u8>, DataError> {
-        let pixels = self.reader.pixels(index)?.fit(self.fit);
+        let pixels = self.reader.pixels(index)?;
+        let pixels = match self.fit {
+            Some((fit, size)) => pixels.fit(fit, size),
+            None => pixels,
+        };
         let pixels = if self.shape.channels == 1 { pixels.into_grey() } else { pixels.into_rgb() };
         if pixels.shape() != self.shape {
             return Err(DataError::MixedSizes {
@@ -207,7 +212,10 @@ fn fingerprint(
     labels.iter().copied().flatten().for_each(|&label| hasher.number(label));
     class_names.iter().for_each(|name| hasher.bytes(name.as_bytes()));
     // Zero stands for "not set": neither a size nor a limit of zero can be asked for.
-    hasher.number(spec.image_size.unwrap_or(0));
+    let ImageSize { height, width } = spec.image_size.unwrap_or(0.into());
+    hasher.number(height);
+    hasher.number(width);
+    hasher.number(if spec.image_size.is_some() { spec.fit as usize } else { 0 });
     hasher.number(usize::from(spec.grey));
     hasher.number(spec.limit.unwrap_or(0));
     hasher.finish()

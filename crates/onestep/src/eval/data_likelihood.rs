@@ -66,7 +66,7 @@ pub fn likelihood_spec(model: &Model, data: DataSpec) -> Result<DataSpec, EvalEr
         return Err(EvalError::NotSquare { width, height });
     }
     Ok(DataSpec {
-        image_size: Some(height),
+        image_size: Some(height.into()),
         grey: channels == 1,
         labels: model.n_classes().is_some(),
         ..data

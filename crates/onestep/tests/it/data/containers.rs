@@ -87,7 +87,7 @@ fn sizes_that_differ_need_an_image_size() {
     for part in ["a.png", "8x8", "b.png", "10x8", "image_size"] {
         assert!(story.contains(part), "{part} in: {story}");
     }
-    let set = open(&DataSpec { image_size: Some(4), ..spec(folder.path()) }).unwrap();
+    let set = open(&DataSpec { image_size: Some(4.into()), ..spec(folder.path()) }).unwrap();
     assert_eq!(set.shape(), ImageShape { height: 4, width: 4, channels: 3 });
     assert!(check(&*set, |_| {}).bad.is_empty());
 }
@@ -195,11 +195,11 @@ fn idx_files_are_read_plain_and_gzipped() {
         let file = folder.path().join(format!("train-images-idx3-ubyte{suffix}"));
         assert_eq!(labels(&*open_path(&file)), labels(&*set));
         // At 32 the digits keep their pixels and get a border.
-        let padded = open(&DataSpec { image_size: Some(32), ..spec(folder.path()) }).unwrap();
+        let padded = open(&DataSpec { image_size: Some(32.into()), ..spec(folder.path()) }).unwrap();
         let bordered = padded.sample(1).unwrap().values;
         assert!(bordered[..2 * 32 + 2].iter().all(|&value| value == -1.0));
         assert_eq!(bordered[2 * 32 + 2..2 * 32 + 30], set.sample(1).unwrap().values[..28]);
-        let resized = open(&DataSpec { image_size: Some(14), ..spec(folder.path()) }).unwrap();
+        let resized = open(&DataSpec { image_size: Some(14.into()), ..spec(folder.path()) }).unwrap();
         assert_eq!(resized.sample(0).unwrap().values.len(), 14 * 14);
     }
 }
@@ -322,7 +322,7 @@ fn limit_takes_the_first_images_and_fingerprints_tell_sets_apart() {
         whole.clone(),
         DataSpec { limit: Some(2), ..whole.clone() },
         DataSpec { grey: true, ..whole.clone() },
-        DataSpec { image_size: Some(4), ..whole.clone() },
+        DataSpec { image_size: Some(4.into()), ..whole.clone() },
     ];
     assert_eq!(open(&specs[1]).unwrap().len(), 2);
     assert_eq!(open(&specs[2]).unwrap().sample(0).unwrap().values.len(), 64);
