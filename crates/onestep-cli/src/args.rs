@@ -303,7 +303,7 @@ pub struct DataArgs {
     /// Look at the test part of a set that has one.
     #[arg(long)]
     pub test: bool,
-    /// Only the first so many images.
+    /// Only so many images, spread over the whole set.
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
     /// Write the first 64 images as a PNG.

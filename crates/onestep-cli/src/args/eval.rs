@@ -264,7 +264,7 @@ pub struct LikelihoodArgs {
     pub model: PathBuf,
     /// The images, which are brought to the model's size.
     pub data: String,
-    /// The first so many images.
+    /// So many images, spread over the whole set.
     #[arg(short, long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     pub num_images: u32,
     /// Look at the test part of a set that has one.

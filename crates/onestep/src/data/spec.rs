@@ -48,7 +48,8 @@ pub struct DataSpec {
     /// unless a part is asked for, all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
-    /// Only the first so many images.
+    /// Only so many images, a fixed choice over the whole set; see [`spread`](super::spread()). Of points, which are alike, the
+    /// first.
     #[serde(default)]
     pub limit: Option<usize>,
 }
