@@ -6,6 +6,8 @@ mod eval;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use onestep::ImageSize;
+use onestep::data::{DataSpec, Fit};
 use onestep::model::Precision;
 use onestep::sample::Sampler;
 
@@ -246,21 +248,62 @@ pub enum DataCommand {
     Check(DataArgs),
 }
 
+/// The size that images of a data set are brought to.
+#[derive(Debug, Clone, Args)]
+pub struct SizeArgs {
+    /// Bring images to this size: pixels a side, or width and height as 64x48.
+    #[arg(long, value_name = "SIZE")]
+    pub image_size: Option<ImageSize>,
+    /// How images of another shape are brought to it.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t, requires = "image_size")]
+    pub fit: SetFit,
+}
+
+impl SizeArgs {
+    /// The same look at a data set, in this size.
+    pub fn of(&self, spec: DataSpec) -> DataSpec {
+        DataSpec { image_size: self.image_size, fit: self.fit.fit(), ..spec }
+    }
+}
+
+/// How images of a data set are brought to a size.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum SetFit {
+    /// The middle, as much as has the size's aspect ratio.
+    #[default]
+    Crop,
+    /// All of it, with black borders.
+    Pad,
+    /// All of it, distorted.
+    Stretch,
+}
+
+impl SetFit {
+    /// What the library calls it.
+    pub fn fit(self) -> Fit {
+        match self {
+            Self::Crop => Fit::Crop,
+            Self::Pad => Fit::Pad,
+            Self::Stretch => Fit::Stretch,
+        }
+    }
+}
+
 /// Options of `data`.
 #[derive(Debug, Args)]
 pub struct DataArgs {
     /// `builtin:emoji`, a folder, a zip, an npz, IDX files or CIFAR; several separated by commas.
     pub source: String,
-    /// Crop to the middle square and resize to this many pixels a side.
-    #[arg(long, value_name = "PIXELS")]
-    pub image_size: Option<usize>,
+    /// What size images are brought to.
+    #[command(flatten)]
+    pub size: SizeArgs,
     /// One channel instead of three.
     #[arg(long)]
     pub grey: bool,
     /// Look at the test part of a set that has one.
     #[arg(long)]
     pub test: bool,
-    /// Only the first so many images.
+    /// Only so many images, spread over the whole set.
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
     /// Write the first 64 images as a PNG.

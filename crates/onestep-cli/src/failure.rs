@@ -94,7 +94,6 @@ impl From<Error> for Failure {
                 EvalError::Setting { .. }
                 | EvalError::NoImage { .. }
                 | EvalError::FewerImages { .. }
-                | EvalError::NotSquare { .. }
                 | EvalError::Points { .. }
                 | EvalError::NoOde => (code::USAGE, eval_hint(eval)),
                 EvalError::HoldsAnother { .. } => (code::CANNOT_CREATE, eval_hint(eval)),

@@ -1,5 +1,6 @@
 //! Lists as people type them: seeds, levels, indices, classes.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
@@ -149,14 +150,71 @@ impl FromStr for Indices {
 }
 
 /// `3,7` or `Food,Flags`: classes by number, name, or the beginning of a name.
+///
+/// What is between double quotes is one name, commas and spaces at its ends included, and a backslash takes the character
+/// behind it for itself.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Classes(pub Vec<String>);
+pub struct Classes(pub String);
 
 impl FromStr for Classes {
-    type Err = String;
+    type Err = Infallible;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        Ok(Self(text.split(',').map(str::to_owned).collect()))
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl Classes {
+    /// What each class was called; all of it is one name where one of those that are known is written so.
+    pub fn each(&self, known: &[String]) -> Result<Vec<String>, String> {
+        if known.contains(&self.0) {
+            return Ok(vec![self.0.clone()]);
+        }
+        let mut names = Vec::new();
+        let mut rest = self.0.chars().peekable();
+        loop {
+            while rest.next_if(|letter| letter.is_whitespace()).is_some() {}
+            let is_quoted = rest.next_if_eq(&'"').is_some();
+            let mut name = String::new();
+            let end = loop {
+                match rest.next() {
+                    Some('\\') => name.extend(rest.next()),
+                    end @ Some('"') if is_quoted => break end,
+                    end @ (Some(',') | None) if !is_quoted => break end,
+                    None => return Err(format!("`{}` opens a quote that it does not close", self.0)),
+                    Some(letter) => name.push(letter),
+                }
+            };
+            names.push(if is_quoted { name } else { name.trim_end().to_owned() });
+            let end = if is_quoted {
+                while rest.next_if(|letter| letter.is_whitespace()).is_some() {}
+                rest.next()
+            } else {
+                end
+            };
+            match end {
+                None => return Ok(names),
+                Some(',') => {}
+                Some(letter) => {
+                    return Err(format!(
+                        "`{}` has `{letter}` behind a closing quote; write a comma there",
+                        self.0
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Names as they can be typed.
+    pub fn typed(names: &[String]) -> String {
+        let typed = |name: &String| {
+            let is_plain = !name.is_empty() && name.trim() == name && !name.contains([',', '"', '\\']);
+            match is_plain {
+                true => name.clone(),
+                false => format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")),
+            }
+        };
+        names.iter().map(typed).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -197,6 +255,29 @@ mod tests {
         assert_eq!("80,0.82".parse::<Levels>().unwrap().0, [80.0, 0.82]);
         let message = "0.82,80".parse::<Levels>().unwrap_err();
         assert!(message.contains("try 80,0.82"), "{message}");
+    }
+
+    #[test]
+    fn names_of_classes_may_hold_anything() {
+        let each = |text: &str| Classes(text.to_owned()).each(&["Food, Drink".into(), "a\"b".into()]);
+        for (text, names) in [
+            ("3,Flags", &["3", "Flags"][..]),
+            (" cat , dog", &["cat", "dog"]),
+            ("Food, Drink", &["Food, Drink"]),
+            ("\"Food, Drink\",Flags", &["Food, Drink", "Flags"]),
+            ("Food\\, Drink, Flags", &["Food, Drink", "Flags"]),
+            ("Flags, \" cat \" ,\"say \\\"hi\\\"\"", &["Flags", " cat ", "say \"hi\""]),
+            ("a\"b", &["a\"b"]),
+            ("", &[""]),
+        ] {
+            assert_eq!(each(text).unwrap(), names, "{text}");
+        }
+        assert!(each("\"cat").unwrap_err().contains("does not close"));
+        assert!(each("\"cat\"dog").unwrap_err().contains("`d` behind"));
+        // What is listed can be typed.
+        let names =
+            ["cat", "Food, Drink", "say \"hi\"", " ", "a\\b", "", "Smileys & Emotion"].map(String::from);
+        assert_eq!(Classes(Classes::typed(&names)).each(&[]).unwrap(), names);
     }
 
     #[test]

@@ -27,7 +27,8 @@ pub fn draw<'a>(args: &SamplerArgs, model: &'a Model, seeds: &[u64]) -> Outcome<
     }
     if let Some(list) = &args.classes {
         let number = |name: &String| class_number(model, name, "--classes");
-        let wanted = list.0.iter().map(number).collect::<Outcome<Vec<_>>>()?;
+        let names = list.each(model.class_names()).map_err(Failure::usage)?;
+        let wanted = names.iter().map(number).collect::<Outcome<Vec<_>>>()?;
         // Repeated over the seeds.
         draw = draw.classes((0..seeds.len()).map(|i| wanted[i % wanted.len()]));
     }
@@ -39,5 +40,5 @@ pub fn class_number(model: &Model, name: &str, option: &str) -> Outcome<usize> {
     if model.n_classes().is_none() {
         return Err(Failure::usage(format!("this model is unconditional and takes no {option}")));
     }
-    Ok(model.class_number(name.trim())?)
+    Ok(model.class_number(name)?)
 }

@@ -102,8 +102,8 @@ fn values(images: Tensor<4>) -> Vec<f32> {
 impl Subject {
     fn open(model: &Path, data: &str, n: usize) -> Anything<Self> {
         let model = onestep::open(model)?;
-        let side = model.shape().height;
-        let set = open(&DataSpec { image_size: Some(side), ..DataSpec::named(data) })?;
+        let size = model.shape().size();
+        let set = open(&DataSpec { image_size: Some(size), ..DataSpec::named(data) })?;
         let shape = set.shape();
         let n = n.min(set.len());
         let (mut images, mut labels) = (Vec::new(), Vec::new());

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let model = onestep::open(model)?;
     let real =
-        onestep::data::open(&DataSpec { image_size: Some(model.shape().height), ..DataSpec::named(photos) })?;
+        onestep::data::open(&DataSpec { image_size: Some(model.shape().size()), ..DataSpec::named(photos) })?;
     let distance = eval::frechet(&model.draw().seeds(0..n.parse()?), &real)?;
     println!("Fréchet distance {distance:.2} over {n} images");
     Ok(())

@@ -12,6 +12,7 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use onestep::ImageSize;
 use onestep::checkpoint::{Which, load_model};
 use onestep::data::{DataSpec, open};
 use onestep::edit::GivenNoise;
@@ -39,8 +40,8 @@ fn main() -> Anything<()> {
     let open_model = |path: &String| load_model(Path::new(path), &Which::Best)?.into_model(&device);
     let path_of = open_model(teacher)?;
     let models = models.iter().map(open_model).collect::<Result<Vec<Preconditioned>, _>>()?;
-    let [side, ..] = path_of.network().image();
-    let set = open(&DataSpec { image_size: Some(side), ..DataSpec::named(data) })?;
+    let [height, width, _] = path_of.network().image();
+    let set = open(&DataSpec { image_size: Some(ImageSize { height, width }), ..DataSpec::named(data) })?;
     let shape = set.shape();
     let n = N_IMAGES.min(set.len());
     let (mut clean, mut labels) = (Vec::new(), Vec::new());

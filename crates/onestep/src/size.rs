@@ -46,8 +46,10 @@ impl ImageSize {
 
     /// The largest part of this shape in the middle of an image of size `whole`: top, left, rows, columns.
     pub(crate) fn middle_of(self, whole: Self) -> [usize; 4] {
-        let rows = (whole.width * self.height / self.width).clamp(1, whole.height);
-        let columns = (whole.height * self.width / self.height).clamp(1, whole.width);
+        // `side * to / of`, rounded to nearest.
+        let scaled = |side: usize, to: usize, of: usize| (2 * side * to + of) / (2 * of);
+        let rows = scaled(whole.width, self.height, self.width).clamp(1, whole.height);
+        let columns = scaled(whole.height, self.width, self.height).clamp(1, whole.width);
         [(whole.height - rows) / 2, (whole.width - columns) / 2, rows, columns]
     }
 

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use onestep::eval::Metric;
 use onestep::perceptual::{PerceptualKind, Pooling, Trunk};
 
-use super::{DeviceName, ModelArgs, SamplerArgs, SamplerName};
+use super::{DeviceName, ModelArgs, SamplerArgs, SamplerName, SizeArgs};
 use crate::lists::{Counts, Seeds, Shard};
 
 /// Options of `eval`.
@@ -43,9 +43,9 @@ pub struct EvalArgs {
     /// Which images of the reference count, by number.
     #[arg(long, value_name = "LIST")]
     pub reference_images: Option<Seeds>,
-    /// Crop images of data sets to their middle square and resize them to this many pixels a side.
-    #[arg(long, value_name = "PIXELS")]
-    pub image_size: Option<usize>,
+    /// What size images of data sets are brought to.
+    #[command(flatten)]
+    pub size: SizeArgs,
     /// Real images to measure as well, for example a test set: what samples cannot be expected to beat.
     #[arg(long, value_name = "DATA")]
     pub floor: Option<String>,
@@ -145,9 +145,9 @@ pub struct DistanceArgs {
     /// The first so many pairs; without it, both sets must have as many images.
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub num_images: Option<u32>,
-    /// Crop images to their middle square and resize them to this many pixels a side.
-    #[arg(long, value_name = "PIXELS")]
-    pub image_size: Option<usize>,
+    /// What size images of data sets are brought to.
+    #[command(flatten)]
+    pub size: SizeArgs,
     /// The trunk of LPIPS, where it is not in the cache.
     #[arg(long, value_name = "FILE")]
     pub trunk: Option<PathBuf>,
@@ -238,9 +238,9 @@ pub struct CurveArgs {
     /// The network and the rules.
     #[command(flatten)]
     pub network: NetworkArgs,
-    /// Crop images of the reference to their middle square and resize them to this many pixels a side.
-    #[arg(long, value_name = "PIXELS")]
-    pub image_size: Option<usize>,
+    /// What size images of data sets are brought to.
+    #[command(flatten)]
+    pub size: SizeArgs,
     /// Keep every point in this folder, and go on from there.
     #[arg(long, value_name = "FOLDER")]
     pub points: Option<PathBuf>,
@@ -265,7 +265,7 @@ pub struct LikelihoodArgs {
     pub model: PathBuf,
     /// The images, which are brought to the model's size.
     pub data: String,
-    /// The first so many images.
+    /// So many images, spread over the whole set.
     #[arg(short, long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     pub num_images: u32,
     /// Look at the test part of a set that has one.

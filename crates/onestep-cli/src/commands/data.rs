@@ -19,13 +19,12 @@ pub fn run(command: &DataCommand, quiet: bool) -> Outcome<ExitCode> {
 
 fn open(args: &DataArgs) -> Outcome<Box<dyn Dataset>> {
     let spec = DataSpec {
-        image_size: args.image_size,
         grey: args.grey,
         split: args.test.then_some(Split::Test),
         limit: args.limit,
         ..DataSpec::new(args.source.clone())
     };
-    Ok(data::open(&spec)?)
+    Ok(data::open(&args.size.of(spec))?)
 }
 
 fn info(args: &DataArgs) -> Outcome<ExitCode> {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::args::InfoArgs;
 use crate::failure::Outcome;
+use crate::lists::Classes;
 use crate::parameters;
 
 /// Runs the command.
@@ -40,7 +41,7 @@ pub fn run(args: &InfoArgs) -> Outcome<ExitCode> {
     println!("images       {width}x{height}, {channels} channels");
     match network.n_classes() {
         Some(n) if header.class_names.is_empty() => println!("classes      {n}"),
-        Some(n) => println!("classes      {n}: {}", header.class_names.join(", ")),
+        Some(n) => println!("classes      {n}: {}", Classes::typed(&header.class_names)),
         None => println!("classes      none"),
     }
     println!("parameters   {n} in {} tensors", summary.tensors.len());

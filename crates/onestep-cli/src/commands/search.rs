@@ -48,7 +48,8 @@ pub fn run(args: &SearchArgs, quiet: bool) -> Outcome<ExitCode> {
         feature_batch: SEEN_TOGETHER,
     };
     let judge = judge(&network, Default::default(), &[MetricName::Fd], &device);
-    let found = reference::open(&spec(&args.reference, Some(opened.shape().height)))?;
+    let size = opened.shape().size();
+    let found = reference::open(&DataSpec { image_size: Some(size), ..spec(&args.reference) })?;
     let search = search(args, &opened)?;
     let Some(real) = work.reference(&judge, (&args.reference, found), Selection::All)? else {
         return Ok(stopped());
@@ -85,13 +86,14 @@ fn search<'a>(args: &SearchArgs, model: &'a Model) -> Outcome<LevelSearch<'a>> {
         .grid(args.grid as usize)
         .images(args.num_samples as usize)
         .batch(args.batch as usize);
-    let (side, labels) = (model.shape().height, model.n_classes().is_some());
+    let (size, labels) = (model.shape().size(), model.n_classes().is_some());
     let open = || -> onestep::Result<Box<dyn Dataset>> {
-        Ok(onestep::data::open(&DataSpec { labels, ..spec(&args.reference, Some(side)) })?)
+        let image_size = Some(size);
+        Ok(onestep::data::open(&DataSpec { labels, image_size, ..spec(&args.reference) })?)
     };
     Ok(match args.task {
         SearchTask::Sample => search,
-        SearchTask::Inpaint => search.editing(Inpaint::middle(side, MISSING, model.device()), &*open()?)?,
+        SearchTask::Inpaint => search.editing(Inpaint::middle(size, MISSING, model.device()), &*open()?)?,
         SearchTask::Colorize => search.editing(Colorize::default(), &*open()?)?,
         SearchTask::SuperResolve => search.editing(SuperResolve::new(FACTOR), &*open()?)?,
     })

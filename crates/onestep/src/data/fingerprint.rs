@@ -22,4 +22,9 @@ impl Fingerprint {
     pub(super) fn finish(self) -> String {
         crate::digest::format(&self.0.finalize())
     }
+
+    /// The digest as it is, to be a field of another.
+    pub(super) fn finish_bytes(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
 }

@@ -1,13 +1,14 @@
 //! A folder of images, or one folder per class.
 
 use std::fs::{self, File};
-use std::io::BufReader;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::decode::{has_picture_suffix, read_encoded, upright_size};
 use super::fingerprint::Fingerprint;
 use super::image_set::{PictureReader, Pictures};
 use super::{DataError, Pixels};
+use crate::digest::Digesting;
 
 /// Lists the images of a folder, and of the folders directly in it.
 ///
@@ -47,12 +48,7 @@ pub(super) fn open(root: &Path, labels: bool) -> Result<Pictures, DataError> {
 
 struct Folder {
     root: PathBuf,
-    files: Vec<PictureFile>,
-}
-
-struct PictureFile {
-    path: PathBuf,
-    len: u64,
+    files: Vec<PathBuf>,
 }
 
 impl PictureReader for Folder {
@@ -70,29 +66,34 @@ impl PictureReader for Folder {
     }
 
     fn size(&self, index: usize) -> Result<(usize, usize), DataError> {
-        let path = &self.files[index].path;
+        let path = &self.files[index];
         let file = File::open(path).map_err(|error| DataError::read(path, error))?;
         upright_size(BufReader::new(file), &path.display().to_string())
     }
 
     fn pixels(&self, index: usize) -> Result<Pixels, DataError> {
-        let path = &self.files[index].path;
+        let path = &self.files[index];
         Pixels::decode(&read_encoded(path)?, &path.display().to_string())
     }
 
     fn source(&self, index: usize) -> String {
-        self.files[index].path.display().to_string()
+        self.files[index].display().to_string()
     }
 
-    fn digest(&self, hasher: &mut Fingerprint) {
-        for file in &self.files {
-            let name = file.path.strip_prefix(&self.root).unwrap_or(&file.path);
-            for part in name {
-                hasher.bytes(part.as_encoded_bytes());
-            }
-            hasher.number(file.len as usize);
+    /// A file that cannot be read differs from every one that can.
+    fn digest(&self, index: usize, hasher: &mut Fingerprint) {
+        let path = &self.files[index];
+        for part in path.strip_prefix(&self.root).unwrap_or(path) {
+            hasher.bytes(part.as_encoded_bytes());
         }
+        hasher.bytes(digest_of_file(path).unwrap_or_default().as_bytes());
     }
+}
+
+fn digest_of_file(path: &Path) -> io::Result<String> {
+    let mut contents = Digesting::new(File::open(path)?);
+    io::copy(&mut contents, &mut io::sink())?;
+    Ok(contents.hex())
 }
 
 /// Listing that does not leave the folder it started in.
@@ -102,7 +103,7 @@ struct Walk {
 
 #[derive(Default)]
 struct Listing {
-    pictures: Vec<PictureFile>,
+    pictures: Vec<PathBuf>,
     folders: Vec<PathBuf>,
     n_ignored: usize,
 }
@@ -131,7 +132,7 @@ impl Walk {
             if target.is_dir() {
                 listing.folders.push(path);
             } else if target.is_file() && has_picture_suffix(&name) {
-                listing.pictures.push(PictureFile { path, len: target.len() });
+                listing.pictures.push(path);
             } else {
                 listing.n_ignored += 1;
             }

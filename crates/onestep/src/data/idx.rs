@@ -9,6 +9,7 @@ use super::image::MAX_SIDE;
 use super::image_set::Pictures;
 use super::table::{Part, Table};
 use super::{DataError, ImageShape, Split};
+use crate::size::ImageSize;
 
 const IMAGES_MAGIC: u32 = 2051;
 const LABELS_MAGIC: u32 = 2049;
@@ -46,7 +47,7 @@ pub(super) fn image_files(folder: &Path) -> Vec<PathBuf> {
 pub(super) fn open_folder(
     folder: &Path,
     split: Split,
-    image_size: Option<usize>,
+    image_size: Option<ImageSize>,
 ) -> Result<Pictures, DataError> {
     let is_of_split = |path: &&PathBuf| {
         let is_train = file_name(path).contains("train");
@@ -72,7 +73,7 @@ pub(super) fn open_folder(
 }
 
 /// Reads one file of images, and the labels that lie beside it under the matching name.
-pub(super) fn open_file(path: &Path, image_size: Option<usize>) -> Result<Pictures, DataError> {
+pub(super) fn open_file(path: &Path, image_size: Option<ImageSize>) -> Result<Pictures, DataError> {
     let name = path.display().to_string();
     let (extents, bytes) = read_idx(path, IMAGES_MAGIC, "images")?;
     let [n_images, height, width] = extents[..] else {
@@ -90,7 +91,7 @@ pub(super) fn open_file(path: &Path, image_size: Option<usize>) -> Result<Pictur
     };
     let shape = ImageShape { height, width, channels: 1 };
     let (shape, bytes) = match (height, width, image_size) {
-        (28, 28, Some(32)) => bordered(shape, &bytes, 2),
+        (28, 28, Some(ImageSize { height: 32, width: 32 })) => bordered(shape, &bytes, 2),
         _ => (shape, bytes),
     };
     let reader = Box::new(Table::new(shape, bytes, vec![Part { name, len: n_images }]));

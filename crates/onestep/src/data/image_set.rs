@@ -3,9 +3,13 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rayon::prelude::*;
+
 use super::fingerprint::Fingerprint;
 use super::image::{Fit, values_from_bytes};
+use super::spread::spread;
 use super::{DataError, DataSpec, Dataset, ImageShape, Pixels, Sample};
+use crate::size::ImageSize;
 
 /// How many bytes of decoded images are kept, so that later epochs do not decode again.
 const CACHE_BUDGET: usize = 1 << 30;
@@ -30,8 +34,8 @@ pub(super) trait PictureReader: Send + Sync {
 
     fn source(&self, index: usize) -> String;
 
-    /// Feeds whatever identifies the pictures.
-    fn digest(&self, hasher: &mut Fingerprint);
+    /// Feeds what tells a picture from others: its name within the container, if it has one, and its contents.
+    fn digest(&self, index: usize, hasher: &mut Fingerprint);
 }
 
 /// The pictures of one container with their labels.
@@ -47,13 +51,16 @@ pub(super) struct Pictures {
 /// Pictures seen through the settings of a [`DataSpec`].
 pub(super) struct ImageSet {
     reader: Box<dyn PictureReader>,
+    /// Which pictures of the reader, where it is not all of them.
+    chosen: Option<Vec<usize>>,
     len: usize,
     shape: ImageShape,
-    fit: Fit,
+    fit: Option<(Fit, ImageSize)>,
     labels: Option<Vec<usize>>,
     class_names: Vec<String>,
     n_ignored: usize,
-    fingerprint: String,
+    /// What tells each sample from others, once somebody has asked.
+    digests: OnceLock<Vec<[u8; 32]>>,
     cache: Option<Cache>,
 }
 
@@ -61,11 +68,13 @@ impl ImageSet {
     /// Settles shape and labels. `name` is what to call the whole set in a message.
     pub(super) fn new(pictures: Pictures, name: &str, spec: &DataSpec) -> Result<Self, DataError> {
         let Pictures { reader, labels, class_names, n_ignored } = pictures;
-        let len = spec.limit.unwrap_or(usize::MAX).min(reader.len());
+        let chosen =
+            spec.limit.filter(|&limit| limit < reader.len()).map(|limit| spread(reader.len(), limit));
+        let len = chosen.as_ref().map_or(reader.len(), Vec::len);
         let channels = if spec.grey { 1 } else { reader.channels() };
         let (fit, (height, width)) = match spec.image_size {
-            Some(size) => (Fit::CenterCrop(size), (size, size)),
-            None => (Fit::Exact, common_size(&*reader, len)?),
+            Some(size) => (Some((spec.fit, size)), (size.height, size.width)),
+            None => (None, common_size(&*reader, chosen.as_deref())?),
         };
         let shape = ImageShape { height, width, channels };
         let labels = labels.filter(|_| spec.labels);
@@ -73,21 +82,41 @@ impl ImageSet {
             Some(labels) => settle_classes(&*reader, labels, class_names, name)?,
             None => Vec::new(),
         };
-        let fingerprint = fingerprint(&*reader, labels.as_deref(), &class_names, spec);
         // A table that is taken as it is would only be copied by a cache.
         let in_place = reader.uniform_size() == Some((height, width));
         let cache = (!in_place).then(|| Cache::new(len));
-        Ok(Self { reader, len, shape, fit, labels, class_names, n_ignored, fingerprint, cache })
+        let digests = OnceLock::new();
+        Ok(Self { reader, chosen, len, shape, fit, labels, class_names, n_ignored, digests, cache })
+    }
+
+    /// Where in the reader a sample lies.
+    fn place(&self, index: usize) -> usize {
+        self.chosen.as_ref().map_or(index, |chosen| chosen[index])
+    }
+
+    /// What tells a sample from others: its picture and its label.
+    fn digest(&self, index: usize) -> [u8; 32] {
+        let mut hasher = Fingerprint::new("image");
+        let place = self.place(index);
+        self.reader.digest(place, &mut hasher);
+        if let Some(labels) = &self.labels {
+            hasher.number(labels[place]);
+        }
+        hasher.finish_bytes()
     }
 
     fn fitted(&self, index: usize) -> Result<Vec<u8>, DataError> {
-        let pixels = self.reader.pixels(index)?.fit(self.fit);
+        let pixels = self.reader.pixels(self.place(index))?;
+        let pixels = match self.fit {
+            Some((fit, size)) => pixels.fit(fit, size),
+            None => pixels,
+        };
         let pixels = if self.shape.channels == 1 { pixels.into_grey() } else { pixels.into_rgb() };
         if pixels.shape() != self.shape {
             return Err(DataError::MixedSizes {
-                first: self.reader.source(0),
+                first: self.source(0),
                 first_shape: self.shape,
-                other: self.reader.source(index),
+                other: self.source(index),
                 other_shape: pixels.shape(),
             });
         }
@@ -123,16 +152,37 @@ impl Dataset for ImageSet {
                 values
             }
         };
-        let label = self.labels.as_ref().map(|labels| labels[index]);
+        let label = self.labels.as_ref().map(|labels| labels[self.place(index)]);
         Ok(Sample { values, label })
     }
 
     fn source(&self, index: usize) -> String {
-        if index < self.len { self.reader.source(index) } else { format!("sample {index}") }
+        if index < self.len { self.reader.source(self.place(index)) } else { format!("sample {index}") }
     }
 
     fn fingerprint(&self) -> String {
-        self.fingerprint.clone()
+        self.fingerprint_without(&[])
+    }
+
+    fn fingerprint_without(&self, left_out: &[usize]) -> String {
+        let digests = self
+            .digests
+            .get_or_init(|| (0..self.len).into_par_iter().map(|index| self.digest(index)).collect());
+        let mut hasher = Fingerprint::new("images");
+        // Zeros stand for images in their own size, which cannot be asked for.
+        let (fit, ImageSize { height, width }) = self.fit.unwrap_or((Fit::default(), 0.into()));
+        [height, width, fit as usize, self.shape.channels]
+            .into_iter()
+            .for_each(|setting| hasher.number(setting));
+        hasher.number(usize::from(self.labels.is_some()));
+        self.class_names.iter().for_each(|name| hasher.bytes(name.as_bytes()));
+        let mut left_out = left_out.iter().copied().peekable();
+        for (index, digest) in digests.iter().enumerate() {
+            if left_out.next_if_eq(&index).is_none() {
+                hasher.bytes(digest);
+            }
+        }
+        hasher.finish()
     }
 
     fn ignored(&self) -> usize {
@@ -143,13 +193,15 @@ impl Dataset for ImageSet {
 /// The size of all pictures, or the first two that differ.
 ///
 /// Pictures that cannot be read are left for [`check`](super::check()) to list, unless none can.
-fn common_size(reader: &dyn PictureReader, len: usize) -> Result<(usize, usize), DataError> {
+fn common_size(reader: &dyn PictureReader, chosen: Option<&[usize]>) -> Result<(usize, usize), DataError> {
+    let len = chosen.map_or(reader.len(), <[usize]>::len);
     if let Some(size) = reader.uniform_size() {
         return Ok(size);
     }
     let mut first: Option<(usize, (usize, usize))> = None;
     let mut first_error = None;
     for index in 0..len {
+        let index = chosen.map_or(index, |chosen| chosen[index]);
         match (reader.size(index), first) {
             (Ok(size), None) => first = Some((index, size)),
             (Ok(size), Some((first_index, first_size))) if size != first_size => {
@@ -193,24 +245,6 @@ fn settle_classes(
         return Ok((0..n_classes).map(|class| class.to_string()).collect());
     }
     Ok(class_names)
-}
-
-fn fingerprint(
-    reader: &dyn PictureReader,
-    labels: Option<&[usize]>,
-    class_names: &[String],
-    spec: &DataSpec,
-) -> String {
-    let mut hasher = Fingerprint::new("images");
-    reader.digest(&mut hasher);
-    hasher.number(labels.map_or(0, <[usize]>::len));
-    labels.iter().copied().flatten().for_each(|&label| hasher.number(label));
-    class_names.iter().for_each(|name| hasher.bytes(name.as_bytes()));
-    // Zero stands for "not set": neither a size nor a limit of zero can be asked for.
-    hasher.number(spec.image_size.unwrap_or(0));
-    hasher.number(usize::from(spec.grey));
-    hasher.number(spec.limit.unwrap_or(0));
-    hasher.finish()
 }
 
 /// Decoded images, first come first kept, until the budget is spent.

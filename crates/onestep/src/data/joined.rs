@@ -90,10 +90,8 @@ impl PictureReader for Joined {
         reader.source(within)
     }
 
-    fn digest(&self, hasher: &mut Fingerprint) {
-        for reader in &self.readers {
-            hasher.number(reader.len());
-            reader.digest(hasher);
-        }
+    fn digest(&self, index: usize, hasher: &mut Fingerprint) {
+        let (reader, within) = self.locate(index);
+        reader.digest(within, hasher);
     }
 }

@@ -57,7 +57,7 @@ mod zip;
 
 use std::fmt;
 
-use crate::ImageSize;
+use crate::size::ImageSize;
 
 #[cfg(feature = "formats")]
 pub use animation::write_gif;
@@ -106,10 +106,22 @@ pub trait Dataset: Send + Sync {
 
     /// A hexadecimal SHA-256 that tells this set from another.
     ///
-    /// It covers names, sizes, labels and the settings of the view, and the pixels themselves
-    /// where they are in memory anyway. It does not depend on where the files lie, so a run that
-    /// was moved to another machine resumes, and a run pointed at other data is refused.
+    /// It covers the contents of every image, names within the source, labels, classes, and the settings of the view. It does
+    /// not depend on where the source lies or what it is called, so a run that was moved resumes, and a run pointed at other
+    /// data is refused. What lies in files is read once for it, in parallel, when it is first asked for.
     fn fingerprint(&self) -> String;
+
+    /// The fingerprint of this set without the samples of these numbers, given in ascending order.
+    ///
+    /// A set of files in which sample k was bad is known by it after a repair: it is the same for the set before and after
+    /// the file of k was replaced, and it is the [`fingerprint`](Dataset::fingerprint) of the set from which that file was
+    /// removed. Without any numbers it is the fingerprint.
+    fn fingerprint_without(&self, left_out: &[usize]) -> String {
+        if left_out.is_empty() {
+            return self.fingerprint();
+        }
+        crate::digest::hex(format!("{} without {left_out:?}", self.fingerprint()).as_bytes())
+    }
 
     /// How many files were passed over because they are not images.
     fn ignored(&self) -> usize {

@@ -41,8 +41,9 @@ pub fn open(spec: &DataSpec) -> Result<Box<dyn Dataset>, DataError> {
 }
 
 fn check_settings(spec: &DataSpec) -> Result<(), DataError> {
-    if let Some(size) = spec.image_size.filter(|size| !(1..=MAX_IMAGE_SIZE).contains(size)) {
-        let reason = format!("must be 1 to {MAX_IMAGE_SIZE}, got {size}");
+    let is_in_range = |side: usize| (1..=MAX_IMAGE_SIZE).contains(&side);
+    if let Some(size) = spec.image_size.filter(|size| !is_in_range(size.height) || !is_in_range(size.width)) {
+        let reason = format!("must be 1 to {MAX_IMAGE_SIZE} a side, got {size}");
         return Err(DataError::Setting { setting: "image_size", reason });
     }
     if spec.limit == Some(0) {

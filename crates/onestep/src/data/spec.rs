@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::DataError;
+use super::{DataError, Fit};
+use crate::size::ImageSize;
 
 /// Which data to learn from, and how to look at it.
 ///
@@ -12,7 +13,7 @@ use super::DataError;
 ///
 /// ```
 /// use onestep::data::{DataSpec, open};
-/// let spec = DataSpec { image_size: Some(16), ..DataSpec::new("builtin:emoji") };
+/// let spec = DataSpec { image_size: Some(16.into()), ..DataSpec::new("builtin:emoji") };
 /// let emoji = open(&spec)?;
 /// assert_eq!((emoji.len(), emoji.class_names().len()), (1892, 9));
 /// assert_eq!(emoji.sample(0)?.values.len(), 16 * 16 * 3);
@@ -25,10 +26,15 @@ pub struct DataSpec {
     /// images or of class folders, a zip with `dataset.json`, an npz, IDX files or their folder,
     /// CIFAR as a folder or tar.gz. Several paths, separated by commas, are joined in order.
     pub source: String,
-    /// Crop every image to its middle square and resize it to this many pixels a side. Without
-    /// it, all images must have one size already. (IDX images of 28 get a border at 32.)
+    /// Bring every image to this size: a number of pixels a side, or `[height, width]`. Without it, all images must have
+    /// one size already. (IDX images of 28 get a border at 32.)
     #[serde(default)]
-    pub image_size: Option<usize>,
+    pub image_size: Option<ImageSize>,
+    /// How images of another shape are brought to `image_size`: `"crop"` takes the middle, `"pad"` adds black borders,
+    /// `"stretch"` distorts.
+    // Left out where it is the usual one: recipes of runs that are older than this setting keep their digests.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub fit: Fit,
     /// One channel instead of three.
     #[serde(default)]
     pub grey: bool,
@@ -42,7 +48,8 @@ pub struct DataSpec {
     /// unless a part is asked for, all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
-    /// Only the first so many images.
+    /// Only so many images, a fixed choice over the whole set; see [`spread`](super::spread()). Of points, which are alike, the
+    /// first.
     #[serde(default)]
     pub limit: Option<usize>,
 }
@@ -63,6 +70,7 @@ impl DataSpec {
         Self {
             source: source.into(),
             image_size: None,
+            fit: Fit::default(),
             grey: false,
             flip: false,
             labels: true,
@@ -88,6 +96,10 @@ impl DataSpec {
             Some(Split::Test) => Err(DataError::NoSplit { name: path.display().to_string() }),
         }
     }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn yes() -> bool {

@@ -6,6 +6,7 @@
 use std::f64::consts::{PI, TAU};
 
 use super::fingerprint::Fingerprint;
+use super::spread::split_mix;
 use super::{DataError, DataSpec, Dataset, ImageShape, Sample};
 
 /// The number of points of each set.
@@ -159,15 +160,8 @@ impl Dataset for ToySet {
 }
 
 /// A number in [0, 1) that depends on a point and a purpose only.
-///
-/// # Source
-///
-/// The output function of SplitMix64 (Steele, Lea and Flood 2014) applied to a counter.
 fn uniform(index: usize, purpose: u64) -> f64 {
-    let mut bits = (index as u64 * 8 + purpose + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((bits ^ (bits >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    (split_mix(index as u64 * 8 + purpose + 1) >> 11) as f64 / (1u64 << 53) as f64
 }
 
 /// Two independent normal numbers from two uniform ones (Box and Muller 1958).

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::EditError;
-use crate::ImageSize;
 use crate::data::{ImageShape, Pixels};
+use crate::size::ImageSize;
 
 /// How a picture that is not of the model's shape is brought to it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Constraint, EditError};
-use crate::{ImageSize, Result};
+use crate::Result;
+use crate::size::ImageSize;
 
 /// Keeps the pixels of a mask to the bit and lets all others be drawn.
 ///

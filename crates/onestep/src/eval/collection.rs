@@ -13,8 +13,8 @@ use super::protocol::Protocol;
 use super::rows::Rows;
 use super::statistics::{Divisor, Statistics};
 use super::{Activations, EvalError, FeatureNetwork};
-use crate::ImageSize;
 use crate::data::spread;
+use crate::size::ImageSize;
 
 /// The largest number of images of one set.
 const MOST_IMAGES: usize = MOST_ADDENDS as usize * BLOCK;

@@ -8,7 +8,7 @@ use super::metric::{Metric, Score};
 use super::protocol::Protocol;
 use super::reference::Reference;
 use super::score::score;
-use crate::ImageSize;
+use crate::size::ImageSize;
 
 /// Samples beside a reference: never a number without what it depends on.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@ use super::EvalError;
 use super::images::check_images;
 use super::likelihood::{LikelihoodOptions, bits_per_dimension};
 use crate::Result;
-use crate::data::{DataSpec, Dataset, ImageShape, Pixels, Rounding};
+use crate::data::{DataSpec, Dataset, Pixels, Rounding};
 use crate::front::Model;
 use crate::model::{Condition, ModelKind};
 use crate::observer::{Observer, Work, tell};
@@ -58,16 +58,13 @@ impl LikelihoodOptions {
 ///
 /// # Errors
 ///
-/// [`EvalError::Points`] for a model of points, and [`EvalError::NotSquare`] for one whose images cannot be made from others.
+/// [`EvalError::Points`] for a model of points.
 pub fn likelihood_spec(model: &Model, data: DataSpec) -> Result<DataSpec, EvalError> {
-    let ImageShape { height, width, channels } = model.shape();
-    check_images("this model", channels)?;
-    if height != width {
-        return Err(EvalError::NotSquare { width, height });
-    }
+    let shape = model.shape();
+    check_images("this model", shape.channels)?;
     Ok(DataSpec {
-        image_size: Some(height),
-        grey: channels == 1,
+        image_size: Some(shape.size()),
+        grey: shape.channels == 1,
         labels: model.n_classes().is_some(),
         ..data
     })

@@ -8,7 +8,8 @@ use super::images::{Images, check_images, number_ranges};
 use crate::data::{Pixels, Rounding};
 use crate::front::{DefiniteDraw, Draw};
 use crate::sample::{classes_of_seeds, generate};
-use crate::{ImageSize, Result, digest};
+use crate::size::ImageSize;
+use crate::{Result, digest};
 
 /// What a drawing would draw; what it leaves open is decided once, when judging begins.
 impl Images for Draw<'_> {

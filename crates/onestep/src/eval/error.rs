@@ -112,14 +112,6 @@ pub enum EvalError {
     /// A likelihood of a model that has no ODE.
     #[error("this is a consistency model: it has no ODE whose volume could be followed")]
     NoOde,
-    /// A likelihood of images that cannot be brought to the model's size.
-    #[error("this model draws {width}x{height}, and images can only be made square")]
-    NotSquare {
-        /// Columns of pixels.
-        width: usize,
-        /// Rows of pixels.
-        height: usize,
-    },
     /// Images without classes for a model that wants them.
     #[error("the model wants the class of each image, and these have none")]
     Unlabelled,

@@ -6,9 +6,10 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::EvalError;
+use crate::Result;
 use crate::data::{Dataset, Pixels, Rounding};
 use crate::digest;
-use crate::{ImageSize, Result};
+use crate::size::ImageSize;
 
 /// A numbered set of images in bytes.
 ///

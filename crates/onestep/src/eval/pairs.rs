@@ -8,7 +8,7 @@ use super::EvalError;
 use super::images::Images;
 use super::stored::{Selection, Stored};
 use crate::Result;
-use crate::data::{self, DataError, DataSpec, Fit, Pixels, Rounding, tensor_from_pixels};
+use crate::data::{self, DataError, DataSpec, Pixels, Rounding, tensor_from_pixels};
 use crate::observer::{Observer, Work, tell};
 use crate::perceptual::PerceptualNetwork;
 
@@ -20,7 +20,11 @@ use crate::perceptual::PerceptualNetwork;
 pub fn open_images(spec: &DataSpec) -> Result<Box<dyn Images>, EvalError> {
     let picture = || -> Result<Box<dyn Images>, DataError> {
         let picture = Pixels::read(Path::new(&spec.source))?;
-        Ok(Box::new(vec![picture.fit(spec.image_size.map_or(Fit::Exact, Fit::CenterCrop))]))
+        let picture = match spec.image_size {
+            Some(size) => picture.fit(spec.fit, size),
+            None => picture,
+        };
+        Ok(Box::new(vec![picture]))
     };
     match data::open(spec) {
         Ok(set) => Ok(Box::new(Stored::new(set, &spec.source, Selection::All)?)),

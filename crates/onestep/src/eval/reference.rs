@@ -10,8 +10,8 @@ use super::metric::{Metric, Score};
 use super::protocol::Protocol;
 use super::rows::Rows;
 use super::statistics::Statistics;
-use crate::ImageSize;
 use crate::data::{self, DataSpec, Dataset, npz};
+use crate::size::ImageSize;
 
 /// Where a comparison's other side comes from.
 pub enum Source {

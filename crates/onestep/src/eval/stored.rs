@@ -6,8 +6,9 @@ use rayon::prelude::*;
 
 use super::EvalError;
 use super::images::{Images, check_images, identity_of_stored, number_ranges, stored};
+use crate::Result;
 use crate::data::{Dataset, Pixels, Rounding, spread};
-use crate::{ImageSize, Result};
+use crate::size::ImageSize;
 
 /// Some images of a set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,14 +4,17 @@ use super::Model;
 use crate::sample::SampleError;
 
 impl Model {
-    /// The number of a class that is called by its number, its name, or the beginning of its name, in capitals or not.
+    /// The number of a class that is called by its name, its number, or the beginning of its name.
+    ///
+    /// A name as it is written comes first, so that of `cat`, `Cat` and `CAT` each can be had, and a class called `2` is had
+    /// by its name whatever its number. Numbers come next, then names in other capitals, then beginnings of names.
     ///
     /// # Errors
     ///
     /// - [`SampleError::NoClasses`] for an unconditional model.
     /// - [`SampleError::NoSuchClass`] and [`SampleError::ClassUnknown`] for a number and a name that it does not have,
     ///   [`SampleError::ClassesUnnamed`] where no class has a name.
-    /// - [`SampleError::ClassUnclear`] for the beginning of several names.
+    /// - [`SampleError::ClassUnclear`] for what several names are in other capitals, or begin with.
     ///
     /// # Examples
     ///
@@ -28,29 +31,34 @@ impl Model {
 }
 
 fn number_of(called: &str, names: &[String], n_classes: usize) -> Result<usize, SampleError> {
-    if let Ok(number) = called.parse::<usize>() {
-        return if number < n_classes {
-            Ok(number)
-        } else {
-            Err(SampleError::NoSuchClass { number, n_classes })
-        };
-    }
-    if let Some(exact) = names.iter().position(|name| name.eq_ignore_ascii_case(called)) {
+    if let Some(exact) = names.iter().position(|name| name == called) {
         return Ok(exact);
     }
-    let begins = |name: &String| {
-        let start = name.get(..called.len());
-        !called.is_empty() && start.is_some_and(|start| start.eq_ignore_ascii_case(called))
-    };
-    let called = called.to_owned();
-    let mut fitting = names.iter().enumerate().filter(|(_, name)| begins(name));
-    match (fitting.next(), fitting.next()) {
-        (Some((number, _)), None) => Ok(number),
-        (Some((_, one)), Some((_, other))) => {
-            Err(SampleError::ClassUnclear { called, fitting: [one.clone(), other.clone()] })
+    if let Ok(number) = called.parse::<usize>() {
+        return match number < n_classes {
+            true => Ok(number),
+            false => Err(SampleError::NoSuchClass { number, n_classes }),
+        };
+    }
+    let small = called.to_lowercase();
+    let is_same = |name: &str| name == small;
+    let begins = |name: &str| !small.is_empty() && name.starts_with(&small);
+    for fits in [&is_same as &dyn Fn(&str) -> bool, &begins] {
+        let fitting: Vec<usize> =
+            (0..names.len()).filter(|&class| fits(&names[class].to_lowercase())).collect();
+        match fitting[..] {
+            [] => {}
+            [class] => return Ok(class),
+            _ => {
+                let fitting = fitting.into_iter().map(|class| names[class].clone()).collect();
+                return Err(SampleError::ClassUnclear { called: called.to_owned(), fitting });
+            }
         }
-        (None, _) if names.is_empty() => Err(SampleError::ClassesUnnamed { called, n_classes }),
-        (None, _) => Err(SampleError::ClassUnknown { called, known: names.to_vec() }),
+    }
+    let called = called.to_owned();
+    match names {
+        [] => Err(SampleError::ClassesUnnamed { called, n_classes }),
+        known => Err(SampleError::ClassUnknown { called, known: known.to_vec() }),
     }
 }
 
@@ -69,5 +77,19 @@ mod tests {
         assert_eq!(number(""), Err(SampleError::ClassUnknown { called: "".into(), known: names.to_vec() }));
         let unnamed = number_of("Cars", &[], 2);
         assert_eq!(unnamed, Err(SampleError::ClassesUnnamed { called: "Cars".into(), n_classes: 2 }));
+    }
+
+    #[test]
+    fn a_name_as_it_is_written_comes_before_all_else() {
+        let names = ["CAT", "Cat", "cat", "catfish", "Äpfel"].map(String::from);
+        let number = |called| number_of(called, &names, 5);
+        assert_eq!(["CAT", "Cat", "cat", "catf", "äpfel"].map(number), [Ok(0), Ok(1), Ok(2), Ok(3), Ok(4)]);
+        let unclear = number("cAT").unwrap_err().to_string();
+        assert!(unclear.contains("may be CAT, Cat or cat"), "{unclear}");
+        // Class 0 is called 10, class 1 is called 2, class 2 is called 7.
+        let names = ["10", "2", "7"].map(String::from);
+        let number = |called| number_of(called, &names, 3);
+        assert_eq!(["10", "2", "7", "0", "1"].map(number), [Ok(0), Ok(1), Ok(2), Ok(0), Ok(1)]);
+        assert_eq!(number("3"), Err(SampleError::NoSuchClass { number: 3, n_classes: 3 }));
     }
 }

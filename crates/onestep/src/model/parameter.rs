@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ImageSize;
+use crate::size::ImageSize;
 
 /// How a parameter starts.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -53,13 +53,13 @@ pub enum SampleError {
         /// Number of classes of the model.
         n_classes: usize,
     },
-    /// The beginning of the names of several classes.
-    #[error("`{called}` may be {} or {}; write more of it", fitting[0], fitting[1])]
+    /// What may be several classes: their names in other capitals, or the beginning of their names.
+    #[error("`{called}` may be {}; write the name as it stands here", either(fitting))]
     ClassUnclear {
         /// What was given.
         called: String,
-        /// The first two names that begin with it.
-        fitting: [String; 2],
+        /// The names that it may be.
+        fitting: Vec<String>,
     },
     /// A name given to a model whose classes have none.
     #[error("the model's {n_classes} classes have no names; `{called}` must be a number")]
@@ -96,4 +96,12 @@ pub enum SampleError {
     /// Points that were to be written as images.
     #[error("an npz holds images; the points of this model go into a .png")]
     NpzOfPoints,
+}
+
+/// Some names as a choice, at most the first five.
+fn either(names: &[String]) -> String {
+    match names {
+        [rest @ .., last] if (1..5).contains(&rest.len()) => format!("{} or {last}", rest.join(", ")),
+        _ => names.iter().take(5).map(String::as_str).chain(["..."]).collect::<Vec<_>>().join(", "),
+    }
 }

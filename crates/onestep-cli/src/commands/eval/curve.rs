@@ -64,7 +64,7 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
         std::fs::create_dir_all(folder).map_err(|error| io_failure("create the folder", folder, &error))?;
     }
     let judge = judge(&args.network, protocol, &[MetricName::Fd], &device);
-    let found = reference::open(&spec(source, args.image_size))?;
+    let found = reference::open(&args.size.of(spec(source)))?;
     let Some(real) = work.reference(&judge, (source, found), Selection::All)? else {
         return Ok(stopped(args));
     };

@@ -21,7 +21,7 @@ pub fn run(args: &DistanceArgs, quiet: bool) -> Outcome<ExitCode> {
         let named = args.trunk.is_some() && args.heads.is_some();
         if named { failure } else { failure.hint("here they are named by --trunk and --heads") }
     })?;
-    let open = |source: &str| open_images(&DataSpec { image_size: args.image_size, ..DataSpec::new(source) });
+    let open = |source: &str| open_images(&args.size.of(DataSpec::new(source)));
     let [a, b] = [open(&args.a)?, open(&args.b)?];
     let n = match args.num_images {
         Some(n) => n as usize,

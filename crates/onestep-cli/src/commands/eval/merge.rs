@@ -22,7 +22,7 @@ pub fn run(args: &MergeArgs, quiet: bool) -> Outcome<ExitCode> {
                 .hint("to add the parts up and no more: --no-reference --stats-out FILE"));
         }
     };
-    let other = source.map(|source| reference::open(&spec(source, None))).transpose()?;
+    let other = source.map(|source| reference::open(&spec(source))).transpose()?;
     let collection = add_up(parts)?;
     let protocol = Protocol::named(&collection.subject().protocol)?;
     let network =

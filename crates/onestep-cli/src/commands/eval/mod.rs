@@ -45,9 +45,9 @@ pub(super) fn judge(
     judge.batch(args.feature_batch as usize).fewer(args.fewer)
 }
 
-/// How to look at images of a source: as they are, or brought to a size.
-pub(super) fn spec(name: &str, image_size: Option<usize>) -> DataSpec {
-    DataSpec { image_size, labels: false, ..DataSpec::named(name) }
+/// How to look at images of a source: as they are, without their labels.
+pub(super) fn spec(name: &str) -> DataSpec {
+    DataSpec { labels: false, ..DataSpec::named(name) }
 }
 
 fn compare(args: &EvalArgs, quiet: bool) -> Outcome<ExitCode> {
@@ -65,7 +65,7 @@ fn compare(args: &EvalArgs, quiet: bool) -> Outcome<ExitCode> {
         judge(&args.network, samples.protocol(args.network.protocol.as_deref())?, &args.metrics, &device);
     judge.check_count(samples.n())?;
     // Everything that can be wrong is found out before the long work begins.
-    let find = |name: &String| reference::open(&spec(name, args.image_size));
+    let find = |name: &String| reference::open(&args.size.of(spec(name)));
     let other = args.reference.as_ref().map(find).transpose()?;
     let floor = args.floor.as_ref().map(find).transpose()?;
     collecting::create_parent(args.stats_out.as_deref())?;

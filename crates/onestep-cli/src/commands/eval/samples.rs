@@ -80,7 +80,7 @@ impl<'a> Samples<'a> {
                     (None, Some(n)) => Selection::Spread(n as usize),
                     (None, None) => Selection::All,
                 };
-                let set = data::open(&spec(name, args.image_size))?;
+                let set = data::open(&args.size.of(spec(name)))?;
                 Ok(Self::Stored { images: Stored::new(set, name, selection)?, name })
             }
         }

@@ -35,7 +35,7 @@ pub(crate) use sinusoids::fourier;
 pub use unet::UNet;
 
 use super::{Condition, ModelError, ParameterSpec, Weights, check_batch};
-use crate::ImageSize;
+use crate::size::ImageSize;
 
 /// A raw network F.
 pub trait Network: std::fmt::Debug + Send + Sync {

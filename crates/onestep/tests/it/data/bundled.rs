@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use onestep::ImageSize;
 use onestep::data::picture::Grid;
-use onestep::data::{DataError, DataSpec, ImageShape, Pixels, Rounding, Split, builtin_names, check, open};
+use onestep::data::{
+    DataError, DataSpec, Fit, ImageShape, Pixels, Rounding, Split, builtin_names, check, open,
+};
 
 use super::{refusal, story};
 
@@ -75,7 +78,7 @@ fn the_checkerboard_leaves_every_other_square_empty() {
 fn points_take_no_settings_for_images() {
     let moons = DataSpec::new("builtin:two-moons");
     for (setting, spec) in [
-        ("image_size", DataSpec { image_size: Some(8), ..moons.clone() }),
+        ("image_size", DataSpec { image_size: Some(8.into()), ..moons.clone() }),
         ("grey", DataSpec { grey: true, ..moons.clone() }),
         ("flip", DataSpec { flip: true, ..moons.clone() }),
     ] {
@@ -89,11 +92,33 @@ fn points_take_no_settings_for_images() {
 #[test]
 fn a_description_is_read_from_a_recipe() {
     let spec: DataSpec = toml::from_str("source = \"images\"\nimage_size = 64\nsplit = \"test\"").unwrap();
-    let expected = DataSpec { image_size: Some(64), split: Some(Split::Test), ..DataSpec::new("images") };
+    let expected =
+        DataSpec { image_size: Some(64.into()), split: Some(Split::Test), ..DataSpec::new("images") };
     assert_eq!(spec, expected);
     assert_eq!(toml::from_str::<DataSpec>(&toml::to_string(&spec).unwrap()).unwrap(), spec);
     let error = toml::from_str::<DataSpec>("source = \"a\"\nsize = 3").unwrap_err().to_string();
     assert!(error.contains("size"), "{error}");
+    let wide: DataSpec = toml::from_str("source = \"images\"\nimage_size = [48, 64]\nfit = \"pad\"").unwrap();
+    assert_eq!((wide.image_size, wide.fit), (Some(ImageSize { height: 48, width: 64 }), Fit::Pad));
+    assert_eq!(toml::from_str::<DataSpec>(&toml::to_string(&wide).unwrap()).unwrap(), wide);
+    let error = toml::from_str::<DataSpec>("source = \"a\"\nimage_size = \"64\"").unwrap_err().to_string();
+    assert!(error.contains("[height, width]"), "{error}");
+}
+
+#[test]
+fn emoji_of_any_size_are_of_that_size() {
+    let size = ImageSize { height: 12, width: 20 };
+    let spec = |fit| DataSpec { image_size: Some(size), fit, ..DataSpec::new("builtin:emoji") };
+    let sets = [Fit::Crop, Fit::Pad, Fit::Stretch].map(|fit| open(&spec(fit)).unwrap());
+    for set in &sets {
+        assert_eq!(set.shape(), ImageShape { height: 12, width: 20, channels: 3 });
+        assert_eq!(set.sample(5).unwrap().values.len(), 12 * 20 * 3);
+    }
+    // Padded, the first column is black, where the emoji themselves lie on white.
+    assert_eq!(sets[1].sample(5).unwrap().values[..3], [-1.0; 3]);
+    let mut fingerprints = sets.map(|set| set.fingerprint());
+    fingerprints.sort();
+    assert!(fingerprints.windows(2).all(|pair| pair[0] != pair[1]));
 }
 
 #[test]
@@ -117,8 +142,8 @@ fn sources_that_are_not_there_say_what_to_do() {
         assert!(matches!(refusal(&DataSpec::new(source)).0, DataError::Setting { setting: "source", .. }));
     }
     for spec in [
-        DataSpec { image_size: Some(0), ..DataSpec::new("builtin:emoji") },
-        DataSpec { image_size: Some(1 << 20), ..DataSpec::new("builtin:emoji") },
+        DataSpec { image_size: Some(0.into()), ..DataSpec::new("builtin:emoji") },
+        DataSpec { image_size: Some((1 << 20).into()), ..DataSpec::new("builtin:emoji") },
         DataSpec { limit: Some(0), ..DataSpec::new("builtin:emoji") },
     ] {
         assert!(matches!(refusal(&spec).0, DataError::Setting { .. }));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use onestep::data::{DataError, DataSpec, ImageShape, Split, check, open};
+use onestep::data::{DataError, DataSpec, Dataset, ImageShape, Split, check, open, spread};
 
 use super::{
     RGB8, gzipped, idx, labels, npy, open_path, png, put, put_zip, refusal, scrambled, spec, story, tarred,
@@ -87,7 +87,7 @@ fn sizes_that_differ_need_an_image_size() {
     for part in ["a.png", "8x8", "b.png", "10x8", "image_size"] {
         assert!(story.contains(part), "{part} in: {story}");
     }
-    let set = open(&DataSpec { image_size: Some(4), ..spec(folder.path()) }).unwrap();
+    let set = open(&DataSpec { image_size: Some(4.into()), ..spec(folder.path()) }).unwrap();
     assert_eq!(set.shape(), ImageShape { height: 4, width: 4, channels: 3 });
     assert!(check(&*set, |_| {}).bad.is_empty());
 }
@@ -195,11 +195,11 @@ fn idx_files_are_read_plain_and_gzipped() {
         let file = folder.path().join(format!("train-images-idx3-ubyte{suffix}"));
         assert_eq!(labels(&*open_path(&file)), labels(&*set));
         // At 32 the digits keep their pixels and get a border.
-        let padded = open(&DataSpec { image_size: Some(32), ..spec(folder.path()) }).unwrap();
+        let padded = open(&DataSpec { image_size: Some(32.into()), ..spec(folder.path()) }).unwrap();
         let bordered = padded.sample(1).unwrap().values;
         assert!(bordered[..2 * 32 + 2].iter().all(|&value| value == -1.0));
         assert_eq!(bordered[2 * 32 + 2..2 * 32 + 30], set.sample(1).unwrap().values[..28]);
-        let resized = open(&DataSpec { image_size: Some(14), ..spec(folder.path()) }).unwrap();
+        let resized = open(&DataSpec { image_size: Some(14.into()), ..spec(folder.path()) }).unwrap();
         assert_eq!(resized.sample(0).unwrap().values.len(), 14 * 14);
     }
 }
@@ -312,7 +312,7 @@ fn cifar_pickles_are_read_without_running_them() {
 }
 
 #[test]
-fn limit_takes_the_first_images_and_fingerprints_tell_sets_apart() {
+fn limits_and_views_are_told_apart_by_fingerprint() {
     let folder = tempfile::tempdir().unwrap();
     for seed in 0..5 {
         put(folder.path().join(format!("{seed}.png")), &png(RGB8, seed));
@@ -322,7 +322,7 @@ fn limit_takes_the_first_images_and_fingerprints_tell_sets_apart() {
         whole.clone(),
         DataSpec { limit: Some(2), ..whole.clone() },
         DataSpec { grey: true, ..whole.clone() },
-        DataSpec { image_size: Some(4), ..whole.clone() },
+        DataSpec { image_size: Some(4.into()), ..whole.clone() },
     ];
     assert_eq!(open(&specs[1]).unwrap().len(), 2);
     assert_eq!(open(&specs[2]).unwrap().sample(0).unwrap().values.len(), 64);
@@ -331,10 +331,101 @@ fn limit_takes_the_first_images_and_fingerprints_tell_sets_apart() {
     assert_eq!(open(&whole).unwrap().fingerprint(), fingerprints[0]);
     fingerprints.sort();
     assert!(fingerprints.windows(2).all(|pair| pair[0] != pair[1]));
-    // The same files elsewhere are the same set.
-    let moved = tempfile::tempdir().unwrap();
-    for seed in 0..5 {
-        put(moved.path().join(format!("{seed}.png")), &png(RGB8, seed));
+}
+
+/// What a set is does not depend on where it lies; what is in it does, whatever the names, lengths and times of the files.
+#[test]
+fn a_set_is_known_by_its_contents() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("set");
+    // Portable pixmaps, so that other pixels have the same length.
+    let pixmap = |seed| [b"P6 8 8 255\n".to_vec(), scrambled(192, seed)].concat();
+    let fill = |home: &Path| {
+        for (class, seed) in [("a", 0), ("a", 1), ("a", 2), ("b", 3), ("b", 4)] {
+            put(home.join(format!("{class}/{seed}.ppm")), &pixmap(seed));
+        }
+    };
+    fill(&home);
+    let before = open_path(&home);
+    let [whole, without_1, without_3] =
+        [&[][..], &[1], &[3]].map(|left_out| before.fingerprint_without(left_out));
+    assert_eq!(whole, before.fingerprint());
+    let unlike = [&whole, &without_1, &without_3, &before.fingerprint_without(&[1, 3])];
+    assert!(unlike.iter().enumerate().all(|(at, one)| unlike[at + 1..].iter().all(|other| one != other)));
+    // The way there and the name are no part of it.
+    let renamed = folder.path().join("renamed");
+    std::fs::rename(&home, &renamed).unwrap();
+    for path in [renamed.clone(), renamed.join("."), folder.path().join("./renamed/../renamed/")] {
+        assert_eq!(open_path(&path).fingerprint(), whole, "{}", path.display());
     }
-    assert_eq!(open_path(moved.path()).fingerprint(), open(&whole).unwrap().fingerprint());
+    // Another picture in the place of the second.
+    put(renamed.join("a/1.ppm"), &pixmap(77));
+    let replaced = open_path(&renamed);
+    assert_ne!(replaced.fingerprint(), whole);
+    assert_eq!(replaced.fingerprint_without(&[1]), without_1);
+    assert_ne!(replaced.fingerprint_without(&[3]), without_3);
+    // Removed.
+    std::fs::remove_file(renamed.join("a/1.ppm")).unwrap();
+    assert_eq!(open_path(&renamed).fingerprint(), without_1);
+    // Another name, another class: another set.
+    fill(&renamed);
+    std::fs::rename(renamed.join("a/1.ppm"), renamed.join("a/11.ppm")).unwrap();
+    assert_ne!(open_path(&renamed).fingerprint(), whole);
+    std::fs::rename(renamed.join("a/11.ppm"), renamed.join("a/1.ppm")).unwrap();
+    assert_eq!(open_path(&renamed).fingerprint(), whole);
+    std::fs::rename(renamed.join("b"), renamed.join("c")).unwrap();
+    assert_ne!(open_path(&renamed).fingerprint(), whole);
+}
+
+/// As in folders, in archives and in tables.
+#[test]
+fn a_replaced_picture_is_left_out_of_any_container() {
+    let folder = tempfile::tempdir().unwrap();
+    let zip = |seeds: [u32; 3]| {
+        let pictures = seeds.map(|seed| png(RGB8, seed));
+        let entries = [("a.png", &*pictures[0]), ("b.png", &*pictures[1]), ("c.png", &*pictures[2])];
+        open_path(&put_zip(folder.path().join("set.zip"), &entries, false))
+    };
+    let table = |seeds: [u32; 3]| {
+        let bytes = seeds.map(|seed| scrambled(784, seed)).concat();
+        open_path(&put(folder.path().join("some-images-idx3-ubyte"), &idx(2051, &[3, 28, 28], &bytes)))
+    };
+    for make in [&zip as &dyn Fn([u32; 3]) -> Box<dyn Dataset>, &table] {
+        let (before, after) = (make([1, 2, 3]), make([1, 9, 3]));
+        assert_ne!(before.fingerprint(), after.fingerprint());
+        assert_eq!(before.fingerprint_without(&[1]), after.fingerprint_without(&[1]));
+        assert_ne!(before.fingerprint_without(&[0]), after.fingerprint_without(&[0]));
+    }
+}
+
+/// Folders of classes, and files sorted by class: a limited set has images of every class.
+#[test]
+fn a_limit_is_spread_over_all_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("folders");
+    for class in 0..4 {
+        for image in 0..6 {
+            put(home.join(format!("{class}/{image}.png")), &png(RGB8, 6 * class + image));
+        }
+    }
+    let whole = open_path(&home);
+    let few = open(&DataSpec { limit: Some(8), ..spec(&home) }).unwrap();
+    let chosen = spread(24, 8);
+    assert_eq!(labels(&*few), [0, 0, 1, 1, 2, 2, 3, 3].map(Some));
+    for (index, &of_whole) in chosen.iter().enumerate() {
+        assert_eq!(few.sample(index).unwrap(), whole.sample(of_whole).unwrap());
+        assert_eq!(few.source(index), whole.source(of_whole));
+    }
+    assert_eq!(few.class_names(), whole.class_names());
+    assert_eq!(
+        open(&DataSpec { limit: Some(24), ..spec(&home) }).unwrap().fingerprint(),
+        whole.fingerprint()
+    );
+    // MNIST's files, were they sorted.
+    let classes: Vec<u8> = (0..60).map(|image| image / 6).collect();
+    put(folder.path().join("train-images-idx3-ubyte"), &idx(2051, &[60, 28, 28], &scrambled(60 * 784, 1)));
+    put(folder.path().join("train-labels-idx1-ubyte"), &idx(2049, &[60], &classes));
+    let few = open(&DataSpec { limit: Some(20), ..spec(folder.path()) }).unwrap();
+    let expected: Vec<_> = (0..20).map(|image| Some(image / 2)).collect();
+    assert_eq!(labels(&*few), expected);
 }

@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageBuffer, ImageFormat};
+use onestep::ImageSize;
 use onestep::data::image::{bytes_from_values, values_from_bytes};
 use onestep::data::{Fit, ImageShape, Pixels, Rounding, flip_horizontal};
 use proptest::prelude::*;
@@ -37,12 +38,25 @@ proptest! {
     }
 
     #[test]
-    fn any_picture_fits_any_square(
-        height in 1usize..40, width in 1usize..40, size in 1usize..40, grey in any::<bool>(),
+    fn any_picture_fits_any_size(
+        height in 1usize..40, width in 1usize..40, rows in 1usize..40, columns in 1usize..40, grey in any::<bool>(),
     ) {
         let shape = ImageShape { height, width, channels: if grey { 1 } else { 3 } };
-        let fitted = picture(shape, 1).fit(Fit::CenterCrop(size));
-        prop_assert_eq!(fitted.shape(), ImageShape { height: size, width: size, ..shape });
+        for fit in [Fit::Crop, Fit::Pad, Fit::Stretch] {
+            let fitted = picture(shape, 1).fit(fit, ImageSize { height: rows, width: columns });
+            prop_assert_eq!(fitted.shape(), ImageShape { height: rows, width: columns, ..shape });
+            let same = picture(shape, 1).fit(fit, ImageSize { height, width });
+            prop_assert_eq!(same, picture(shape, 1), "a picture of the size is left as it is");
+        }
+    }
+
+    /// The middle square, resized: what cropping always was.
+    #[test]
+    fn a_square_is_the_middle_square(height in 1usize..40, width in 1usize..40, size in 1usize..40) {
+        let shape = ImageShape { height, width, channels: 3 };
+        let side = height.min(width);
+        let square = picture(shape, 1).cropped((height - side) / 2, (width - side) / 2, side, side);
+        prop_assert_eq!(picture(shape, 1).fit(Fit::Crop, size.into()), square.resized(size, size));
     }
 
     #[test]
@@ -153,18 +167,52 @@ fn a_turned_jpeg_is_set_upright() {
 fn cropping_takes_the_middle_and_resizing_keeps_flat_areas() {
     let stripes = ImageShape { height: 2, width: 6, channels: 1 };
     let wide = Pixels::new(stripes, vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]).unwrap();
-    assert_eq!(wide.fit(Fit::CenterCrop(2)).bytes(), [3, 4, 9, 10]);
+    assert_eq!(wide.fit(Fit::Crop, 2.into()).bytes(), [3, 4, 9, 10]);
     let flat = Pixels::new(RGB8, vec![77; RGB8.n_values()]).unwrap();
     for size in [1, 5, 8, 30] {
-        assert!(flat.clone().fit(Fit::CenterCrop(size)).bytes().iter().all(|&byte| byte == 77));
+        assert!(flat.clone().fit(Fit::Crop, size.into()).bytes().iter().all(|&byte| byte == 77));
     }
+}
+
+/// Rows 0 and 3 dark, rows 1 and 2 bright, columns numbered: a picture whose parts are told apart by their bytes.
+#[test]
+fn a_size_that_is_no_square_is_cropped_to_padded_to_or_stretched_to() {
+    let shape = |height, width| ImageShape { height, width, channels: 1 };
+    let grid = |rows: u8, columns: u8| {
+        let bytes =
+            (0..rows).flat_map(|row| (0..columns).map(move |column| 10 * (row + 1) + column)).collect();
+        Pixels::new(shape(rows.into(), columns.into()), bytes).unwrap()
+    };
+    let size = |height, width| ImageSize { height, width };
+    // 4x4 to two rows of four: the middle rows, as they are.
+    assert_eq!(grid(4, 4).fit(Fit::Crop, size(2, 4)).bytes(), [20, 21, 22, 23, 30, 31, 32, 33]);
+    // 3x5 to 3x1: the middle column; to 1x5: the middle row.
+    assert_eq!(grid(3, 5).fit(Fit::Crop, size(3, 1)).bytes(), [12, 22, 32]);
+    assert_eq!(grid(3, 5).fit(Fit::Crop, size(1, 5)).bytes(), [20, 21, 22, 23, 24]);
+    // 1x2 to 3x2: one row of black above and below; to 1x4 one column at either side.
+    assert_eq!(grid(1, 2).fit(Fit::Pad, size(3, 2)).bytes(), [0, 0, 10, 11, 0, 0]);
+    assert_eq!(grid(1, 2).fit(Fit::Pad, size(1, 4)).bytes(), [0, 10, 11, 0]);
+    // Of one color, nothing but the border may differ from it.
+    let flat = Pixels::new(shape(30, 90), vec![77; 2700]).unwrap();
+    let padded = flat.clone().fit(Fit::Pad, size(20, 20));
+    let bright = padded.bytes().iter().filter(|&&byte| byte == 77).count();
+    assert_eq!((bright, padded.bytes().iter().filter(|&&byte| byte == 0).count()), (20 * 7, 20 * 13));
+    assert!(padded.bytes()[6 * 20..13 * 20].iter().all(|&byte| byte == 77));
+    for fit in [Fit::Crop, Fit::Stretch] {
+        let fitted = flat.clone().fit(fit, size(20, 7));
+        assert_eq!((fitted.shape(), fitted.bytes()), (shape(20, 7), &[77; 140][..]));
+    }
+    // Stretched, the ends of a row stay the ends.
+    let row = Pixels::new(shape(2, 4), vec![0, 0, 255, 255, 0, 0, 255, 255]).unwrap();
+    let stretched = row.fit(Fit::Stretch, size(4, 2));
+    assert!(stretched.bytes().chunks(2).all(|line| line[0] < 30 && line[1] > 225), "{stretched:?}");
 }
 
 /// A picture of a million by one would need 3 TB if it were resized before it is cropped.
 #[test]
 fn a_sliver_is_cropped_before_it_is_resized() {
     let sliver = ImageShape { height: 1, width: 16_384, channels: 3 };
-    assert_eq!(picture(sliver, 3).fit(Fit::CenterCrop(256)).shape().width, 256);
+    assert_eq!(picture(sliver, 3).fit(Fit::Crop, 256.into()).shape().width, 256);
 }
 
 #[test]

@@ -226,6 +226,32 @@ fn stored_images_are_seen_as_they_are() {
     assert_eq!(Pixels::from_values(&every_byte.values(), shape, Rounding::Edm).unwrap(), every_byte);
 }
 
+/// Statistics of images that were exchanged for others of the same names and lengths are not gone on with.
+#[test]
+fn changed_images_are_other_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |first: u8| {
+        for image in 0..4u8 {
+            let shade = [if image == 0 { first } else { 40 * image }; 16 * 16 * 3];
+            let file = [&b"P6 16 16 255\n"[..], &shade].concat();
+            std::fs::write(folder.path().join(format!("{image}.ppm")), file).unwrap();
+        }
+    };
+    let open_set = || open(&onestep::data::DataSpec::new(folder.path().to_str().unwrap())).unwrap();
+    let judge = || Judge::new().looking_with(Quarters);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let kept = elsewhere.path().join("seen.safetensors");
+    write(9);
+    let subject = |set: &Box<dyn onestep::data::Dataset>| judge().subject(set).unwrap();
+    let mut seen = Collection::begin(subject(&open_set()), Some(&kept)).unwrap();
+    assert!(judge().collect(&open_set(), &mut seen, 0..1, None, &mut ()).unwrap());
+    seen.save(&kept).unwrap();
+    assert!(Collection::begin(subject(&open_set()), Some(&kept)).unwrap().is_whole());
+    write(10);
+    let refused = Collection::begin(subject(&open_set()), Some(&kept)).err().map(|error| error.to_string());
+    assert!(refused.is_some_and(|message| message.contains("seen.safetensors")));
+}
+
 #[test]
 fn protocols_have_names_and_counts() {
     assert_eq!(Protocol::ALL[0].name, "plain");

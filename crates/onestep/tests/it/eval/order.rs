@@ -157,8 +157,11 @@ fn one_image_has_no_inception_score_and_few_a_warning() {
 
 #[test]
 fn images_of_two_sizes_are_warned_of() {
-    let spec =
-        |size: usize| DataSpec { image_size: Some(size), limit: Some(40), ..DataSpec::new("builtin:emoji") };
+    let spec = |size: usize| DataSpec {
+        image_size: Some(size.into()),
+        limit: Some(40),
+        ..DataSpec::new("builtin:emoji")
+    };
     let [small, large] = [16, 32].map(|size| open(&spec(size)).unwrap());
     let judge = judge([Metric::Frechet]);
     let found = compare(&judge, &small, &large);

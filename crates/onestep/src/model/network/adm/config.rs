@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ImageSize;
 use crate::model::ModelError;
 use crate::model::network::{check_dropout, check_levels};
+use crate::size::ImageSize;
 
 /// Settings of OpenAI's U-Net ([`UNet::adm`](crate::model::network::UNet::adm)); what is left out takes the value of the published checkpoints.
 ///

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::settings::Shared;
-use crate::ImageSize;
 use crate::model::network::attends;
 use crate::model::network::attention::SelfAttention;
 use crate::model::network::block::{BlockNames, BlockStyle, ResidualBlock};
@@ -12,6 +11,7 @@ use crate::model::network::recompute::Recomputable;
 use crate::model::network::resample::{ConvDownsample, Resampling};
 use crate::model::network::unet::{DecoderStage, EncoderStage, Layer, Layers, Stages};
 use crate::model::{Builder, ModelError};
+use crate::size::ImageSize;
 
 /// Names of the parts of EDM's blocks.
 pub(super) const NAMES: BlockNames = BlockNames {

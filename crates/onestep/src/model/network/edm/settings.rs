@@ -1,10 +1,10 @@
 //! The settings that EDM's networks share, declared once.
 
-use crate::ImageSize;
 use crate::model::network::embedding::Labels;
 use crate::model::network::layers::{Linear, Start};
 use crate::model::network::{check_dropout, check_levels};
 use crate::model::{Builder, ModelError};
+use crate::size::ImageSize;
 
 /// Declares the settings of one of EDM's networks: those that all of them have, then its own.
 ///
@@ -18,7 +18,7 @@ macro_rules! edm_settings {
         #[serde(deny_unknown_fields)]
         pub struct $name {
             /// Height and width of the images, each divisible by 2 once for each level but the first.
-            pub image_size: crate::ImageSize,
+            pub image_size: crate::size::ImageSize,
             /// Channels of the input.
             #[serde(default = "crate::model::network::edm::settings::three")]
             pub in_channels: usize,
