@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use onestep::edit::{CanvasFit, Task};
+use onestep::edit::{CanvasFit, MaskMarks, Task};
 
 use super::{DeviceName, ModelArgs};
 use crate::lists::{Levels, SeedPair};
@@ -97,6 +97,32 @@ impl FitName {
     }
 }
 
+/// What in a mask marks the pixels that are to be filled in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum MarksName {
+    /// Found out from the mask, and said.
+    #[default]
+    Auto,
+    /// What is opaque.
+    Opaque,
+    /// What is transparent.
+    Transparent,
+    /// What is white.
+    White,
+}
+
+impl MarksName {
+    /// What the library calls it.
+    pub fn marks(self) -> MaskMarks {
+        match self {
+            Self::Auto => MaskMarks::Auto,
+            Self::Opaque => MaskMarks::Opaque,
+            Self::Transparent => MaskMarks::Transparent,
+            Self::White => MaskMarks::White,
+        }
+    }
+}
+
 /// A model and a picture.
 #[derive(Debug, Clone, Args)]
 pub struct Subjects {
@@ -126,9 +152,12 @@ pub struct InpaintArgs {
     /// The model and the picture.
     #[command(flatten)]
     pub subjects: Subjects,
-    /// A picture of the same size, white where something is to be filled in; by default what is transparent in the picture.
+    /// A picture of the same size that marks what is to be filled in; by default what is transparent in the picture.
     #[arg(short, long, value_name = "PNG")]
     pub mask: Option<PathBuf>,
+    /// What in the mask marks. By default white; in a mask with transparency what is drawn in one color, or else the hole.
+    #[arg(long, value_enum, default_value_t, requires = "mask")]
+    pub mask_marks: MarksName,
     /// Lay what was filled in over the picture in its full size; everything else keeps its bytes.
     #[arg(long)]
     pub full: bool,

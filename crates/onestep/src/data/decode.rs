@@ -5,9 +5,11 @@ use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
 use ::image::metadata::Orientation;
-use ::image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
+use ::image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use super::image::{MAX_SIDE, Pixels};
+#[cfg(feature = "formats")]
+use super::jpeg;
 use super::{DataError, ImageShape};
 
 /// The most memory one picture may ask its decoder for.
@@ -30,17 +32,18 @@ impl Pixels {
     /// Decodes a PNG, JPEG, WebP, BMP, GIF (first frame) or PNM picture.
     ///
     /// The kind is found from the contents, not from the name. Grey stays grey and all else
-    /// becomes RGB, 8 bits a channel; transparency is laid on white; a JPEG that says it was taken
+    /// becomes RGB, 8 bits a channel; transparency is laid on white; a picture that says it was taken
     /// with the camera turned is turned upright.
     ///
     /// # Errors
     ///
-    /// [`DataError::Image`], which names `name`, if the picture is damaged, of another kind, wider
-    /// or higher than 16,384 pixels, or would take more than 256 MiB to decode.
+    /// Each names `name`:
+    ///
+    /// - [`DataError::Image`] if the picture is of another kind or damaged: cut short, or with a part that makes no sense.
+    ///   What decoders fill in there is not returned.
+    /// - [`DataError::Unsupported`] if it is wider or higher than 16,384 pixels, or would take more than 256 MiB to decode.
     pub fn decode(encoded: &[u8], name: &str) -> Result<Self, DataError> {
-        decode_upright(Cursor::new(encoded))
-            .map(flatten)
-            .map_err(|error| DataError::Image { name: name.to_owned(), source: error.into() })
+        decode_upright(encoded, name).map(flatten)
     }
 
     /// As [`Pixels::decode`], and how opaque each pixel is, `[height, width]`, where the picture says so.
@@ -49,8 +52,7 @@ impl Pixels {
     ///
     /// As [`Pixels::decode`].
     pub fn decode_with_alpha(encoded: &[u8], name: &str) -> Result<(Self, Option<Vec<u8>>), DataError> {
-        let picture = decode_upright(Cursor::new(encoded))
-            .map_err(|error| DataError::Image { name: name.to_owned(), source: error.into() })?;
+        let picture = decode_upright(encoded, name)?;
         let alpha = picture.color().has_alpha().then(|| picture.to_rgba8().pixels().map(|p| p[3]).collect());
         Ok((flatten(picture), alpha))
     }
@@ -68,18 +70,15 @@ impl Pixels {
 
 /// Returns the height and width of a picture, turned upright, from its header alone.
 pub(super) fn upright_size(encoded: impl BufRead + Seek, name: &str) -> Result<(usize, usize), DataError> {
-    let size = |encoded| -> Result<(usize, usize), ImageError> {
-        let mut decoder = limited_reader(encoded)?.into_decoder()?;
-        let (width, height) = decoder.dimensions();
-        Ok(match decoder.orientation()? {
-            Orientation::Rotate90
-            | Orientation::Rotate270
-            | Orientation::Rotate90FlipH
-            | Orientation::Rotate270FlipH => (width as usize, height as usize),
-            _ => (height as usize, width as usize),
-        })
-    };
-    size(encoded).map_err(|error| DataError::Image { name: name.to_owned(), source: error.into() })
+    let ([width, height], orientation) = header(encoded, name)?;
+    let (width, height) = (width as usize, height as usize);
+    Ok(match orientation {
+        Orientation::Rotate90
+        | Orientation::Rotate270
+        | Orientation::Rotate90FlipH
+        | Orientation::Rotate270FlipH => (width, height),
+        _ => (height, width),
+    })
 }
 
 /// Reads a whole file unless it is too large to be a picture.
@@ -101,26 +100,79 @@ pub fn read_encoded(path: &Path) -> Result<Vec<u8>, DataError> {
     Ok(encoded)
 }
 
-fn limited_reader<R: BufRead + Seek>(encoded: R) -> Result<ImageReader<R>, ImageError> {
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE as u32);
-    limits.max_image_height = Some(MAX_SIDE as u32);
-    limits.max_alloc = Some(MAX_ALLOC);
-    let mut reader = ImageReader::new(encoded).with_guessed_format()?;
-    reader.limits(limits);
-    Ok(reader)
+/// Width, height and how the camera was turned.
+fn header(
+    #[cfg_attr(not(feature = "formats"), allow(unused_mut, reason = "there is nothing to look ahead for"))]
+    mut encoded: impl BufRead + Seek,
+    name: &str,
+) -> Result<([u32; 2], Orientation), DataError> {
+    #[cfg(feature = "formats")]
+    if jpeg::is_jpeg(encoded.fill_buf().map_err(|error| DataError::image(name, error))?) {
+        return jpeg::header(encoded, name);
+    }
+    let mut decoder = decoder(encoded, name)?;
+    Ok((decoder.dimensions().into(), orientation(&mut decoder)))
 }
 
-fn decode_upright(encoded: impl BufRead + Seek) -> Result<DynamicImage, ImageError> {
-    let mut decoder = limited_reader(encoded)?.into_decoder()?;
-    // Not every decoder counts the picture itself against the limit.
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_ALLOC);
-    limits.reserve(decoder.total_bytes())?;
-    let orientation = decoder.orientation()?;
-    let mut picture = DynamicImage::from_decoder(decoder)?;
+fn decode_upright(encoded: &[u8], name: &str) -> Result<DynamicImage, DataError> {
+    let (mut picture, orientation) = decode_as_stored(encoded, name)?;
     picture.apply_orientation(orientation);
     Ok(picture)
+}
+
+fn decode_as_stored(encoded: &[u8], name: &str) -> Result<(DynamicImage, Orientation), DataError> {
+    #[cfg(feature = "formats")]
+    if jpeg::is_jpeg(encoded) {
+        return jpeg::decode(encoded, name);
+    }
+    let mut decoder = decoder(Cursor::new(encoded), name)?;
+    check_size(decoder.dimensions().into(), decoder.color_type().bytes_per_pixel().into(), name)?;
+    let orientation = orientation(&mut decoder);
+    let picture = DynamicImage::from_decoder(decoder).map_err(|error| DataError::image(name, error))?;
+    Ok((picture, orientation))
+}
+
+fn decoder<'a>(encoded: impl BufRead + Seek + 'a, name: &str) -> Result<impl ImageDecoder + 'a, DataError> {
+    let image_error = |error| DataError::image(name, error);
+    let mut reader = ImageReader::new(encoded).with_guessed_format().map_err(|e| image_error(e.into()))?;
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_ALLOC);
+    reader.limits(limits);
+    reader.into_decoder().map_err(image_error)
+}
+
+/// Refuses a picture that is too large: not every decoder counts the picture itself against its limit.
+pub(super) fn check_size(
+    [width, height]: [u32; 2],
+    bytes_per_pixel: usize,
+    name: &str,
+) -> Result<(), DataError> {
+    let n_bytes = u64::from(width) * u64::from(height) * bytes_per_pixel as u64;
+    let too_large = if width.max(height) as usize > MAX_SIDE {
+        format!("over {MAX_SIDE} a side")
+    } else if n_bytes > MAX_ALLOC {
+        format!("which take {} MiB of memory, over {}", n_bytes >> 20, MAX_ALLOC >> 20)
+    } else {
+        return Ok(());
+    };
+    Err(DataError::unsupported(
+        name,
+        format!("this picture has {width}x{height} pixels, {too_large}; shrink it"),
+    ))
+}
+
+fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
+    // What is said about a picture may be damaged without the picture being so.
+    exif_orientation(decoder.exif_metadata().ok().flatten().as_deref())
+}
+
+/// How the camera was turned, by the Exif data of a picture.
+pub(super) fn exif_orientation(exif: Option<&[u8]>) -> Orientation {
+    let oriented = exif.and_then(|exif| {
+        // The prefix belongs to JPEG's segments; some programs write it into WebP's chunks too.
+        Orientation::from_exif_chunk(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif))
+    });
+    oriented.unwrap_or(Orientation::NoTransforms)
 }
 
 /// Brings any kind of picture to grey or RGB bytes, on white.

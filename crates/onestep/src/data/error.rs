@@ -139,6 +139,13 @@ impl DataError {
         Self::Read { path: path.to_path_buf(), source }
     }
 
+    pub(super) fn image(
+        name: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Image { name: name.into(), source: source.into() }
+    }
+
     pub(super) fn damaged(name: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Damaged { name: name.into(), reason: reason.into() }
     }

@@ -38,6 +38,10 @@ pub mod image;
 mod image_set;
 mod joined;
 #[cfg(feature = "formats")]
+mod jpeg;
+#[cfg(feature = "formats")]
+mod jpeg_damage;
+#[cfg(feature = "formats")]
 mod npy;
 #[cfg(feature = "formats")]
 pub mod npz;

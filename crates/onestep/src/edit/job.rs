@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CanvasFit, EditError, Picture, PictureFile, Task};
+use super::{CanvasFit, EditError, MaskMarks, Picture, PictureFile, Task};
 use crate::Result;
 
 /// How far an image near that of a seed lies from it where nobody says.
@@ -31,8 +31,11 @@ pub enum Job<P = Picture> {
     Inpaint {
         /// The picture.
         image: P,
-        /// White where something is to be filled in; without it, what is transparent in the picture is.
+        /// Marks what is to be filled in; without it, what is transparent in the picture is.
         mask: Option<P>,
+        /// What in the mask marks.
+        #[serde(default)]
+        marks: MaskMarks,
         /// How it is brought to the model's shape.
         fit: CanvasFit,
         /// Lay what is filled in over the picture in its own size; all other pixels keep their bytes.
@@ -107,15 +110,17 @@ pub enum Job<P = Picture> {
 }
 
 impl Job {
-    /// Fills in what a mask marks: white where something is missing, black where the picture is to keep its pixels.
+    /// Fills in what a mask marks: white where something is missing, black where the picture is to keep its pixels; or a
+    /// drawing on transparent ground, or a copy of the picture with a hole, as [`MaskMarks::Auto`] tells them apart.
     pub fn inpaint(image: impl Into<Picture>, mask: impl Into<Picture>) -> Self {
         let (image, mask) = (image.into(), Some(mask.into()));
-        Self::Inpaint { image, mask, fit: CanvasFit::default(), full: false }
+        Self::Inpaint { image, mask, marks: MaskMarks::Auto, fit: CanvasFit::default(), full: false }
     }
 
     /// Fills in what is transparent.
     pub fn inpaint_transparent(image: impl Into<Picture>) -> Self {
-        Self::Inpaint { image: image.into(), mask: None, fit: CanvasFit::default(), full: false }
+        let (image, mask) = (image.into(), None);
+        Self::Inpaint { image, mask, marks: MaskMarks::Auto, fit: CanvasFit::default(), full: false }
     }
 
     /// Colors a picture.
@@ -218,6 +223,20 @@ impl<P> Job<P> {
         self
     }
 
+    /// The same job with its mask read in another way. Other tasks have none.
+    #[must_use]
+    pub fn with_marks(mut self, to: MaskMarks) -> Self {
+        if let Self::Inpaint { marks, .. } = &mut self {
+            *marks = to;
+        }
+        self
+    }
+
+    /// Whether it is to be found out what in a mask marks.
+    pub(crate) fn has_open_marks(&self) -> bool {
+        matches!(self, Self::Inpaint { mask: Some(_), marks: MaskMarks::Auto, .. })
+    }
+
     /// The strength, where one was given; refused outside of 0 to 1.
     pub(crate) fn strength(&self) -> Result<Option<f64>, EditError> {
         let strength = match *self {
@@ -234,9 +253,10 @@ impl<P> Job<P> {
     /// The same job with every picture turned into something else.
     fn try_map<Q, E>(&self, mut to: impl FnMut(&P) -> Result<Q, E>) -> Result<Job<Q>, E> {
         Ok(match self {
-            Self::Inpaint { image, mask, fit, full } => Job::Inpaint {
+            Self::Inpaint { image, mask, marks, fit, full } => Job::Inpaint {
                 image: to(image)?,
                 mask: mask.as_ref().map(to).transpose()?,
+                marks: *marks,
                 fit: *fit,
                 full: *full,
             },

@@ -2,9 +2,10 @@
 
 use burn::tensor::{Device, Tensor};
 
+use super::mask::{Marked, marked};
 use super::{
-    Canvas, CanvasFit, Colorize, Constraint, EditError, Inpaint, Job, Picture, Start, SuperResolve,
-    estimate_noise,
+    Canvas, CanvasFit, Colorize, Constraint, EditError, Inpaint, Job, MaskMarks, Picture, Start,
+    SuperResolve, estimate_noise,
 };
 use crate::Result;
 use crate::data::image::deviation_from_bytes;
@@ -18,6 +19,8 @@ pub(crate) struct Prepared {
     pub(crate) before: Vec<Pixels>,
     /// Deviation of the noise in a picture that is to lose it, for values in [-1, 1].
     pub(crate) noise: Option<f64>,
+    /// What in a mask marked the pixels that are filled in.
+    pub(crate) marks: Option<MaskMarks>,
     whole: Option<Whole>,
 }
 
@@ -37,7 +40,7 @@ struct Whole {
 
 impl From<Start> for Prepared {
     fn from(start: Start) -> Self {
-        Self { beginning: Beginning::Ready(start), before: Vec::new(), noise: None, whole: None }
+        Self { beginning: Beginning::Ready(start), before: Vec::new(), noise: None, marks: None, whole: None }
     }
 }
 
@@ -46,8 +49,8 @@ impl Job {
     pub(crate) fn prepare(&self, shape: ImageShape, device: &Device) -> Result<Prepared> {
         let model = Viewer { shape, device };
         match self {
-            Self::Inpaint { image, mask, fit, full } => {
-                let unknown = unknown(image, mask.as_ref())?;
+            Self::Inpaint { image, mask, marks, fit, full } => {
+                let Marked { pixels: unknown, by: marks } = marked(image, mask.as_ref(), *marks)?;
                 let canvas = model.canvas(image, *fit);
                 let known = canvas.known(&unknown)?;
                 if known.iter().all(|known| *known == 1.0) {
@@ -57,10 +60,10 @@ impl Job {
                 let hidden = model.tensor(model.in_channels(canvas.seen_without(&unknown)?))?;
                 let start = Start::of(constraint, hidden)?;
                 if !full {
-                    return with_guess(start, model.seen(image, *fit));
+                    return Ok(Prepared { marks, ..with_guess(start, model.seen(image, *fit))? });
                 }
                 let before = vec![image.pixels().clone(), canvas.without(&unknown)?];
-                Ok(Prepared { before, whole: Some(Whole { canvas, unknown }), ..start.into() })
+                Ok(Prepared { before, marks, whole: Some(Whole { canvas, unknown }), ..start.into() })
             }
             Self::Colorize { image, fit } => {
                 let seen = model.seen(image, *fit);
@@ -92,7 +95,7 @@ impl Job {
             Self::InterpolatePictures { images, fit, .. } => {
                 let seen = images.each_ref().map(|image| model.seen(image, *fit));
                 let beginning = Beginning::Inversion(Box::new(tensor_from_pixels(&seen, device)?));
-                Ok(Prepared { beginning, before: seen.into(), noise: None, whole: None })
+                Ok(Prepared { beginning, before: seen.into(), noise: None, marks: None, whole: None })
             }
             &Self::VarySeed { seed, strength } => Ok(Start::NearSeed { seed, distance: strength }.into()),
         }
@@ -143,28 +146,4 @@ fn with_guess(start: Start, seen: Pixels) -> Result<Prepared> {
         before.dedup();
     }
     Ok(Prepared { before, ..start.into() })
-}
-
-/// The pixels that a mask, or transparency, marks to be filled in: `[height, width]` of the picture.
-fn unknown(image: &Picture, mask: Option<&Picture>) -> Result<Vec<bool>, EditError> {
-    let (marked, marker): (Vec<bool>, &Picture) = match (mask, image.alpha()) {
-        (Some(mask), _) if mask.size() != image.size() => {
-            return Err(EditError::MaskOfPicture {
-                mask: mask.to_string(),
-                mask_size: mask.size(),
-                picture: image.to_string(),
-                picture_size: image.size(),
-            });
-        }
-        (Some(mask), _) => {
-            let grey = mask.pixels().clone().into_grey();
-            (grey.bytes().iter().map(|&byte| byte >= 128).collect(), mask)
-        }
-        (None, Some(alpha)) => (alpha.iter().map(|&alpha| alpha < 128).collect(), image),
-        (None, None) => return Err(EditError::Opaque { picture: image.to_string() }),
-    };
-    match marked.contains(&true) {
-        true => Ok(marked),
-        false => Err(EditError::NothingMarked { picture: marker.to_string() }),
-    }
 }

@@ -6,7 +6,7 @@ use super::{EditRecord, Model, ModelFile};
 use crate::Result;
 use crate::data::picture::Grid;
 use crate::data::{DataError, Pixels, Rounding};
-use crate::edit::{Beginning, EditError, Editing, Job, Prepared, Start, inversion_levels, invert};
+use crate::edit::{Beginning, EditError, Editing, Job, MaskMarks, Prepared, Start, inversion_levels, invert};
 use crate::model::Condition;
 use crate::noise::SamplingLevels;
 use crate::observer::Observer;
@@ -23,6 +23,7 @@ pub struct DefiniteEdits<'a> {
     pub(super) prepared: Prepared,
     pub(super) levels: SamplingLevels,
     pub(super) estimated_noise: Option<f64>,
+    pub(super) found_marks: Option<MaskMarks>,
     pub(super) class: Option<usize>,
     pub(super) class_is_guessed: bool,
     pub(super) seeds: Vec<u64>,
@@ -87,6 +88,11 @@ impl DefiniteEdits<'_> {
     /// Deviation of the noise in bytes, 0 to 255, if it had to be estimated from the picture to choose the levels.
     pub fn estimated_noise(&self) -> Option<f64> {
         self.estimated_noise
+    }
+
+    /// What in the mask marks the pixels that are filled in, if it had to be found out from the mask.
+    pub fn found_marks(&self) -> Option<MaskMarks> {
+        self.found_marks
     }
 
     /// Everything that makes these pictures again.

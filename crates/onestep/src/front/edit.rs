@@ -147,6 +147,8 @@ impl<'a> Edits<'a> {
         model.check_editing()?;
         check_teacher(&job, teacher.as_ref(), model)?;
         let prepared = job.prepare(model.shape(), model.device())?;
+        let found_marks = prepared.marks.filter(|_| job.has_open_marks());
+        let job = found_marks.map_or(job.clone(), |marks| job.with_marks(marks));
         let mut estimated_noise = None;
         let levels = match self.levels {
             Some(levels) => given_levels(levels, model)?,
@@ -179,6 +181,7 @@ impl<'a> Edits<'a> {
             prepared,
             levels,
             estimated_noise,
+            found_marks,
             class,
             class_is_guessed,
             seeds,

@@ -2,6 +2,7 @@
 
 mod bundled;
 mod containers;
+mod damage;
 mod hostile;
 mod pictures;
 mod pixels;

@@ -86,6 +86,9 @@ fn say_what_was_chosen(edits: &DefiniteEdits<'_>) {
     if let Some(noise) = edits.estimated_noise() {
         eprintln!("noise of {noise:.1} of 255, estimated; --noise says otherwise");
     }
+    if let Some(marks) = edits.found_marks() {
+        eprintln!("what is {marks} in the mask is filled in; --mask-marks says otherwise");
+    }
     if let Some(class) = edits.guessed_class() {
         let name = edits.model().class_names().get(class);
         let name = name.map_or_else(|| class.to_string(), |name| format!("{class}, {name}"));

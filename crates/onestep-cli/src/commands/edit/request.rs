@@ -27,6 +27,7 @@ pub fn job(command: &EditCommand) -> Outcome<Job> {
         EditCommand::Inpaint(args) => Job::Inpaint {
             image: open(&args.subjects)?,
             mask: args.mask.as_ref().map(Picture::open).transpose()?,
+            marks: args.mask_marks.marks(),
             fit: args.subjects.fit.fit(),
             full: args.full,
         },

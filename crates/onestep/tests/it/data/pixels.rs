@@ -142,15 +142,19 @@ fn transparency_is_laid_on_white() {
     assert_eq!(decoded.bytes(), [255, 255, 255, 127, 177, 255, 0, 100, 255]);
 }
 
+/// "Exif", a little-endian TIFF header, and one tag: the orientation, 6.
+const TURNED: &[u8] = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+
 /// Exif orientation 6 means that the camera was turned: what is stored as the left edge is the top.
 #[test]
 fn a_turned_jpeg_is_set_upright() {
-    let dark_left = DynamicImage::ImageLuma8(ImageBuffer::from_fn(32, 16, |x, _| {
-        image::Luma([if x < 16 { 0 } else { 255 }])
-    }));
-    let plain = encoded(&dark_left, ImageFormat::Jpeg);
-    // An APP1 segment right after the start marker: "Exif", a little-endian TIFF header, one tag.
-    let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+    let mut plain = Vec::new();
+    let dark_left: Vec<u8> = (0..32 * 16).map(|i| if i % 32 < 16 { 0 } else { 255 }).collect();
+    jpeg_encoder::Encoder::new(&mut plain, 90)
+        .encode(&dark_left, 32, 16, jpeg_encoder::ColorType::Luma)
+        .unwrap();
+    // An APP1 segment right after the start marker.
+    let mut exif = TURNED.to_vec();
     let mut turned = plain[..2].to_vec();
     turned.extend([0xff, 0xe1]);
     turned.extend((exif.len() as u16 + 2).to_be_bytes());
@@ -161,6 +165,23 @@ fn a_turned_jpeg_is_set_upright() {
     assert_eq!((height, width), (32, 16));
     assert!(decoded.bytes()[..16 * 8].iter().all(|&byte| byte < 60), "the top is dark");
     assert!(decoded.bytes()[16 * 24..].iter().all(|&byte| byte > 200), "the bottom is bright");
+}
+
+/// Some programs write the prefix of a JPEG's segment into WebP files, others do not.
+#[test]
+fn a_turned_webp_is_set_upright_with_and_without_the_prefix_of_its_exif_data() {
+    for exif in [TURNED, &TURNED[6..]] {
+        let dark_left: Vec<u8> = (0..32 * 16).flat_map(|i| [if i % 32 < 16 { 0 } else { 255 }; 3]).collect();
+        let mut file = Vec::new();
+        let mut encoder = image::codecs::webp::WebPEncoder::new_lossless(&mut file);
+        image::ImageEncoder::set_exif_metadata(&mut encoder, exif.to_vec()).unwrap();
+        encoder.encode(&dark_left, 32, 16, image::ExtendedColorType::Rgb8).unwrap();
+        let decoded = Pixels::decode(&file, "turned.webp").unwrap();
+        let ImageShape { height, width, .. } = decoded.shape();
+        assert_eq!((height, width), (32, 16));
+        let (top, bottom) = decoded.bytes().split_at(3 * 16 * 16);
+        assert!(top.iter().all(|&byte| byte == 0) && bottom.iter().all(|&byte| byte == 255));
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use burn::tensor::Device;
 use onestep::data::{ImageShape, Pixels, Rounding, pixels_from_tensor, tensor_from_pixels};
 use onestep::edit::{
-    CanvasFit, Colorize, Edit, EditError, Inpaint, Job, Picture, PictureFile, SuperResolve, sample_edit,
+    CanvasFit, Colorize, Edit, EditError, Inpaint, Job, MaskMarks, Picture, PictureFile, SuperResolve,
+    sample_edit,
 };
 use onestep::model::Condition;
 use onestep::noise::{SamplingLevels, SeedNoise};
@@ -37,6 +38,7 @@ fn jobs() -> Vec<Job> {
         Job::Inpaint {
             image: photo(20, 13).into(),
             mask: Some(mask(20, 13).into()),
+            marks: MaskMarks::White,
             fit: CanvasFit::Pad,
             full: true,
         },
@@ -299,4 +301,53 @@ fn a_record_says_everything_and_one_of_several_stands_alone() {
     assert_eq!((way.seeds.as_slice(), way.of_result(1)), (&[6; 4][..], way.clone()));
     // A model of no file cannot be opened again.
     assert!(matches!(record.open(&Device::flex()), Err(Error::Edit(EditError::InMemory { .. }))));
+}
+
+/// A mask that is opaque on its right half alone, or on its left half alone.
+fn half_opaque(pixels: Pixels, right: bool) -> Picture {
+    let alpha = (0..64).map(|i| if (i % 8 >= 4) == right { 255 } else { 0 }).collect();
+    Picture::from(pixels).with_alpha(alpha).unwrap()
+}
+
+/// Each of these masks is made by people who want the right half redrawn, or, the last but one, the left.
+#[test]
+fn a_mask_with_transparency_marks_by_it() {
+    let flat = |value: u8| Pixels::new(SHAPE, vec![value; SHAPE.n_values()]).unwrap();
+    // The border of a brush is half transparent, and so half white.
+    let mut soft = flat(0).into_bytes();
+    soft[3 * 4..3 * 5].fill(40);
+    let soft_alpha = (0..64)
+        .map(|i| {
+            if i == 4 {
+                215
+            } else if i % 8 >= 4 {
+                255
+            } else {
+                0
+            }
+        })
+        .collect();
+    let soft = Picture::from(Pixels::new(SHAPE, soft).unwrap()).with_alpha(soft_alpha).unwrap();
+    let model = model();
+    for (mask, asked, found, right) in [
+        (half_opaque(flat(255), true), MaskMarks::Auto, Some(MaskMarks::Opaque), true),
+        (half_opaque(flat(0), true), MaskMarks::Auto, Some(MaskMarks::Opaque), true),
+        (soft, MaskMarks::Auto, Some(MaskMarks::Opaque), true),
+        (half_opaque(photo(8, 8), false), MaskMarks::Auto, Some(MaskMarks::Transparent), true),
+        (half_opaque(flat(9), false), MaskMarks::Transparent, None, true),
+        (half_opaque(photo(8, 8), true), MaskMarks::Opaque, None, true),
+        (mask(8, 8).into(), MaskMarks::Auto, Some(MaskMarks::White), false),
+        (half_opaque(mask(8, 8), true), MaskMarks::White, None, false),
+    ] {
+        let job = Job::inpaint(photo(8, 8), mask.clone()).with_marks(asked);
+        let edits = model.edit(job).levels(vec![2.0, 0.4]).definite().unwrap();
+        assert_eq!(edits.found_marks(), found, "{mask:?}");
+        let made = edits.run_with(&mut ()).unwrap().results.remove(0);
+        for (i, (now, before)) in made.bytes().chunks(3).zip(photo(8, 8).bytes().chunks(3)).enumerate() {
+            assert_eq!(now != before, (i % 8 >= 4) == right, "{asked} found {found:?}, pixel {i}");
+        }
+        // What was found stands in the record, so that it is not found again.
+        let Job::Inpaint { marks, .. } = edits.record().job else { panic!("another job") };
+        assert_eq!(marks, found.unwrap_or(asked));
+    }
 }
