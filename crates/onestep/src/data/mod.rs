@@ -6,7 +6,8 @@
 //! 2. [`open()`] finds out what the source is (a folder, a zip, an npz, IDX, CIFAR, or something
 //!    built in), checks it, and returns a [`Dataset`];
 //! 3. a [`Dataset`] hands out one [`Sample`] at a time, as `f32` in [-1, 1], channels last;
-//! 4. [`check()`] decodes everything once and reports what is wrong before a long run finds out.
+//! 4. [`check()`] decodes everything once and reports what is wrong before a long run finds out, [`check_headers()`] looks
+//!    at headers alone, and [`hints`] tells what a glance shows.
 //!
 //! The way back, from values to pictures people can look at, is [`picture`] (PNG) and [`npz`].
 //! Only [`image`] knows that pixels are bytes. Nothing here writes by a name found inside a file,
@@ -32,17 +33,22 @@ mod fingerprint;
 mod folder;
 #[cfg(feature = "formats")]
 mod gzip;
+mod hint;
 #[cfg(feature = "formats")]
 mod idx;
 pub mod image;
 mod image_set;
 mod joined;
+mod label_index;
+mod labels;
+mod natural;
 #[cfg(feature = "formats")]
 mod npy;
 #[cfg(feature = "formats")]
 pub mod npz;
 mod open;
 mod output;
+mod passed_over;
 #[cfg(feature = "formats")]
 mod pickle;
 pub mod picture;
@@ -51,6 +57,8 @@ mod spec;
 mod spread;
 mod table;
 mod toy;
+mod tree;
+mod walk;
 mod warp;
 #[cfg(feature = "formats")]
 mod zip;
@@ -60,14 +68,17 @@ use std::fmt;
 #[cfg(feature = "formats")]
 pub use animation::write_gif;
 pub use builtin::builtin_names;
-pub use check::{BadSample, CheckReport, check};
+pub use check::{BadSample, CheckReport, check, check_headers};
 pub(crate) use decode::read_encoded;
 pub use error::DataError;
+pub use hint::{Hint, hints};
 pub use image::{Fit, Pixels, Rounding, flip_horizontal, pixels_from_tensor, tensor_from_pixels};
+pub use labels::Labels;
 pub use open::open;
 pub use output::write_whole;
+pub use passed_over::{Group, PassedOver, Reason};
 pub use sheet::Sheet;
-pub use spec::{DataSpec, Split};
+pub use spec::{DataSpec, OnError, Split};
 pub use spread::spread;
 #[cfg(feature = "train")]
 pub(crate) use warp::{Affine, warp};
@@ -121,9 +132,18 @@ pub trait Dataset: Send + Sync {
         crate::digest::hex(format!("{} without {left_out:?}", self.fingerprint()).as_bytes())
     }
 
-    /// How many files were passed over because they are not images.
-    fn ignored(&self) -> usize {
-        0
+    /// Looks whether a sample can be had, as far as that shows without decoding its image, and returns its label.
+    ///
+    /// # Errors
+    ///
+    /// As [`sample`](Dataset::sample), of which it may find less.
+    fn probe(&self, index: usize) -> Result<Option<usize>, DataError> {
+        self.sample(index).map(|sample| sample.label)
+    }
+
+    /// The files of the source that are no part of the set.
+    fn passed_over(&self) -> PassedOver {
+        PassedOver::default()
     }
 }
 

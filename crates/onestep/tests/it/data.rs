@@ -3,8 +3,10 @@
 mod bundled;
 mod containers;
 mod hostile;
+mod looking;
 mod pictures;
 mod pixels;
+mod structure;
 
 use std::fs::File;
 use std::io::Write;
