@@ -1,12 +1,14 @@
 //! What every container of images has in common once its entries are listed.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
 use super::fingerprint::Fingerprint;
-use super::image::{Fit, values_from_bytes};
+use super::fit::Fit;
+use super::image::values_from_bytes;
 use super::spread::spread;
 use super::{DataError, DataSpec, Dataset, ImageShape, PassedOver, Pixels, Sample};
 use crate::size::ImageSize;
@@ -179,9 +181,9 @@ impl Dataset for ImageSet {
             .for_each(|setting| hasher.number(setting));
         hasher.number(usize::from(self.labels.is_some()));
         self.class_names.iter().for_each(|name| hasher.bytes(name.as_bytes()));
-        let mut left_out = left_out.iter().copied().peekable();
+        let left_out: BTreeSet<usize> = left_out.iter().copied().collect();
         for (index, digest) in digests.iter().enumerate() {
-            if left_out.next_if_eq(&index).is_none() {
+            if !left_out.contains(&index) {
                 hasher.bytes(digest);
             }
         }

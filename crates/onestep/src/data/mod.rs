@@ -30,6 +30,7 @@ mod decode;
 mod emoji;
 mod error;
 mod fingerprint;
+mod fit;
 mod folder;
 #[cfg(feature = "formats")]
 mod gzip;
@@ -71,8 +72,9 @@ pub use builtin::builtin_names;
 pub use check::{BadSample, CheckReport, check, check_headers};
 pub(crate) use decode::read_encoded;
 pub use error::DataError;
+pub use fit::Fit;
 pub use hint::{Hint, hints};
-pub use image::{Fit, Pixels, Rounding, flip_horizontal, pixels_from_tensor, tensor_from_pixels};
+pub use image::{Pixels, Rounding, flip_horizontal, pixels_from_tensor, tensor_from_pixels};
 pub use labels::Labels;
 pub use open::open;
 pub use output::write_whole;
@@ -120,11 +122,11 @@ pub trait Dataset: Send + Sync {
     /// data is refused. What lies in files is read once for it, in parallel, when it is first asked for.
     fn fingerprint(&self) -> String;
 
-    /// The fingerprint of this set without the samples of these numbers, given in ascending order.
+    /// The fingerprint of this set without the samples of these numbers.
     ///
     /// A set of files in which sample k was bad is known by it after a repair: it is the same for the set before and after
     /// the file of k was replaced, and it is the [`fingerprint`](Dataset::fingerprint) of the set from which that file was
-    /// removed. Without any numbers it is the fingerprint.
+    /// removed (unless a [`limit`](DataSpec::limit) then chooses others). Without any numbers it is the fingerprint.
     fn fingerprint_without(&self, left_out: &[usize]) -> String {
         if left_out.is_empty() {
             return self.fingerprint();

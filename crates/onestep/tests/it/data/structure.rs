@@ -298,6 +298,7 @@ fn pipes_sockets_and_devices_are_never_opened() {
     for source in [path("pipe"), "/dev/zero".into(), "/dev/null".into(), path("set/socket.png")] {
         let (error, story) = refusal(&spec(&source));
         assert!(matches!(error, DataError::Refused { .. }) && story.contains("not a file"), "{story}");
+        assert!(!onestep::eval::Collection::is_in(&source));
     }
 }
 
