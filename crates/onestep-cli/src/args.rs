@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use onestep::ImageSize;
-use onestep::data::{DataSpec, Fit};
+use onestep::data::{DataSpec, Fit, Labels};
 use onestep::model::Precision;
 use onestep::sample::Sampler;
 
@@ -171,7 +171,8 @@ pub struct SamplerArgs {
     /// Churn: noise added along an ODE path, EDM's S_churn.
     #[arg(long, value_name = "AMOUNT", default_value_t = 0.0)]
     pub churn: f64,
-    /// Classes by number or name, repeated over the seeds; by default drawn from each seed.
+    /// Classes by name or number, repeated over the seeds; by default drawn from each seed. A name with a comma goes between
+    /// double quotes: --classes '"Food, Drink",Flags'.
     #[arg(short, long, value_name = "LIST")]
     pub classes: Option<Classes>,
     /// Images computed together; does not change them.
@@ -300,13 +301,19 @@ pub struct DataArgs {
     /// One channel instead of three.
     #[arg(long)]
     pub grey: bool,
+    /// Where classes come from: true (the source's own labels or class folders), file-name (before the first _), or false.
+    #[arg(long, value_name = "WHERE", default_value = "true", hide_default_value = true)]
+    pub labels: Labels,
     /// Look at the test part of a set that has one.
     #[arg(long)]
     pub test: bool,
+    /// Look at the validation part of a set that has one.
+    #[arg(long, conflicts_with = "test")]
+    pub val: bool,
     /// Only so many images, spread over the whole set.
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// Write the first 64 images as a PNG.
+    /// Write 64 images, spread over the set, as a PNG.
     #[arg(long, value_name = "PNG")]
     pub picture: Option<PathBuf>,
     /// Print JSON.

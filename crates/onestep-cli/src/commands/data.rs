@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use onestep::data::{self, CheckReport, DataSpec, Dataset, Sheet, Split};
+use onestep::data::{self, CheckReport, DataError, DataSpec, Dataset, Hint, PassedOver, Sheet, Split};
 use serde_json::json;
 
 use crate::args::{DataArgs, DataCommand};
-use crate::failure::{Outcome, code};
+use crate::failure::{Failure, Outcome, code};
+use crate::lists::Classes;
 use crate::progress::bar;
 
 /// Runs the command.
@@ -20,21 +21,32 @@ pub fn run(command: &DataCommand, quiet: bool) -> Outcome<ExitCode> {
 fn open(args: &DataArgs) -> Outcome<Box<dyn Dataset>> {
     let spec = DataSpec {
         grey: args.grey,
-        split: args.test.then_some(Split::Test),
+        labels: args.labels,
+        split: args.test.then_some(Split::Test).or(args.val.then_some(Split::Val)),
         limit: args.limit,
         ..DataSpec::new(args.source.clone())
     };
-    Ok(data::open(&args.size.of(spec))?)
+    data::open(&args.size.of(spec)).map_err(|error| {
+        let hint = match &error {
+            DataError::MixedSizes { .. } => {
+                Some("--image-size brings them to one size, for example --image-size 64")
+            }
+            DataError::Labels { .. } => Some("--labels false looks at the images alone"),
+            _ => None,
+        };
+        hint.into_iter().fold(Failure::from(error), Failure::hint)
+    })
 }
 
 fn info(args: &DataArgs) -> Outcome<ExitCode> {
     let set = open(args)?;
     let classes = set.class_names();
+    let (passed_over, hints) = (set.passed_over(), data::hints(set.as_ref(), None));
     if args.json {
         let report = json!({
             "source": args.source, "images": set.len(), "height": set.shape().height, "width": set.shape().width,
-            "channels": set.shape().channels, "classes": classes, "ignored_files": set.ignored(),
-            "fingerprint": set.fingerprint(),
+            "channels": set.shape().channels, "classes": classes, "passed_over": passed_over,
+            "hints": hints_json(&hints), "fingerprint": set.fingerprint(),
         });
         println!("{report:#}");
     } else {
@@ -42,11 +54,9 @@ fn info(args: &DataArgs) -> Outcome<ExitCode> {
         println!("images       {} of {}", set.len(), set.shape());
         match classes.len() {
             0 => println!("classes      none"),
-            n => println!("classes      {n}: {}", classes.join(", ")),
+            n => println!("classes      {n}: {}", Classes::typed(classes)),
         }
-        if set.ignored() > 0 {
-            println!("ignored      {} files that are not images", set.ignored());
-        }
+        print_notes(&passed_over, &hints);
         println!("fingerprint  {}", set.fingerprint());
     }
     picture_of(args, set.as_ref())?;
@@ -67,16 +77,19 @@ fn check(args: &DataArgs, quiet: bool) -> Outcome<ExitCode> {
     Ok(if report.bad.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(code::DATA) })
 }
 
-/// The first images as a picture, where asked.
+/// Some images of the whole set as a picture, where asked.
 fn picture_of(args: &DataArgs, set: &dyn Dataset) -> Outcome {
     let Some(path) = &args.picture else { return Ok(()) };
     let n = if set.shape().n_values() == 2 { set.len().min(2048) } else { set.len().min(64) };
     let mut values = Vec::with_capacity(n * set.shape().n_values());
-    for index in 0..n {
-        values.extend(set.sample(index)?.values);
+    for index in data::spread(set.len(), n) {
+        // Those that cannot be had are what `check` is for.
+        values.extend(set.sample(index).map(|sample| sample.values).unwrap_or_default());
     }
     Sheet::AUTO.write(path, &values, set.shape(), None)?;
-    println!("picture      {}", path.display());
+    if !args.json {
+        println!("picture      {}", path.display());
+    }
     Ok(())
 }
 
@@ -84,28 +97,47 @@ fn report_json(report: &CheckReport) -> serde_json::Value {
     let bad: Vec<_> = report
         .bad
         .iter()
-        .map(|bad| json!({ "index": bad.index, "source": bad.source, "error": bad.error.to_string() }))
+        .map(|bad| {
+            let (error, cause) = (bad.error.to_string(), bad.cause());
+            json!({ "index": bad.index, "source": bad.source, "error": error, "cause": cause })
+        })
         .collect();
     json!({
         "images": report.n_samples, "height": report.shape.height, "width": report.shape.width,
         "channels": report.shape.channels, "classes": report.class_names, "class_counts": report.class_counts,
         "unlabelled": report.n_unlabelled, "mean": report.mean, "std": report.std, "bad": bad,
-        "ignored_files": report.n_ignored,
+        "passed_over": report.passed_over, "hints": hints_json(&report.hints),
     })
+}
+
+/// What a hint is about, and the sentence that is printed.
+fn hints_json(hints: &[Hint]) -> Vec<serde_json::Value> {
+    let hint = |hint: &Hint| {
+        let mut value = json!(hint);
+        value["text"] = hint.to_string().into();
+        value
+    };
+    hints.iter().map(hint).collect()
+}
+
+/// What lies beside the images, and what looks wrong with them.
+fn print_notes(passed_over: &PassedOver, hints: &[Hint]) {
+    if passed_over.n() > 0 {
+        println!("passed over  {passed_over}");
+    }
+    hints.iter().for_each(|hint| println!("hint         {hint}"));
 }
 
 fn print_report(report: &CheckReport) {
     println!("images       {} of {}, {} bad", report.n_samples, report.shape, report.bad.len());
     for (name, count) in report.class_names.iter().zip(&report.class_counts) {
-        println!("class        {name}: {count}");
+        println!("class        {}: {count}", Classes::typed(std::slice::from_ref(name)));
     }
     let numbers = |values: &[f64]| values.iter().map(|v| format!("{v:.4}")).collect::<Vec<_>>().join(" ");
     println!("mean         {}", numbers(&report.mean));
     println!("deviation    {}", numbers(&report.std));
-    if report.n_ignored > 0 {
-        println!("ignored      {} files that are not images", report.n_ignored);
-    }
+    print_notes(&report.passed_over, &report.hints);
     for bad in &report.bad {
-        println!("bad          {}: {}", bad.source, bad.error);
+        println!("bad          {}: {}", bad.source, bad.cause());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use onestep::data::{DataSpec, Dataset, Pixels, Rounding};
+use onestep::data::{DataSpec, Dataset, Labels, Pixels, Rounding};
 use onestep::edit::{Colorize, Inpaint, SuperResolve, Task};
 use onestep::eval::{Made, Metric, Selection, reference};
 use onestep::observer::Flow;
@@ -86,7 +86,7 @@ fn search<'a>(args: &SearchArgs, model: &'a Model) -> Outcome<LevelSearch<'a>> {
         .grid(args.grid as usize)
         .images(args.num_samples as usize)
         .batch(args.batch as usize);
-    let (size, labels) = (model.shape().size(), model.n_classes().is_some());
+    let (size, labels) = (model.shape().size(), Labels::from(model.n_classes().is_some()));
     let open = || -> onestep::Result<Box<dyn Dataset>> {
         let image_size = Some(size);
         Ok(onestep::data::open(&DataSpec { labels, image_size, ..spec(&args.reference) })?)

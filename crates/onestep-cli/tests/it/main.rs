@@ -342,6 +342,9 @@ fn wrong_input_gets_one_clear_error() {
         (&["train", "--resume", "--out", "nothing"], 65, "no run to resume"),
         (&["data", "info", "nowhere"], 65, "nowhere"),
         (&["data", "info", "builtin:cats"], 65, "cats"),
+        (&["data", "info", "builtin:emoji", "--image-size", "64x"], 2, "64x48"),
+        (&["data", "info", "builtin:emoji", "--labels", "folder"], 2, "file-name"),
+        (&["data", "info", "builtin:emoji", "--val"], 65, "`val`"),
         (&["recipe", "show", "nonsense"], 2, "no built-in recipe"),
         (&["info", "plain.png"], 65, "plain.png"),
         (&["sample", "x", "--device", "vulkan"], 2, "vulkan"),
@@ -375,6 +378,8 @@ fn recipes_data_and_doctor_report() {
     let info = onestep(home, &["data", "info", "builtin:emoji", "--picture", "emoji.png"]);
     expect(&info, 0);
     assert!(stdout(&info).contains("1892") && home.join("emoji.png").exists());
+    let wide = onestep(home, &["data", "info", "builtin:emoji", "--image-size", "24x16", "--fit", "pad"]);
+    assert!(stdout(&wide).contains("1892 of 24x16"), "{}", stdout(&wide));
     let doctor = onestep(home, &["doctor", "--json"]);
     expect(&doctor, 0);
     let report: serde_json::Value = serde_json::from_str(&stdout(&doctor)).expect("JSON");
@@ -396,6 +401,14 @@ fn data_check_names_the_bad_image() {
     let output = onestep(home, &["data", "check", "pictures"]);
     expect(&output, 65);
     assert!(stdout(&output).contains("1.png") && stdout(&output).contains("1 bad"), "{}", stdout(&output));
+    // The cause is there, for people and for programs.
+    let output = onestep(home, &["data", "check", "pictures", "--json", "--picture", "good.png"]);
+    expect(&output, 65);
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let cause = report["bad"][0]["cause"].as_str().expect("a cause");
+    assert!(!cause.is_empty() && !cause.contains("replace or remove"), "{cause}");
+    assert!(stdout(&onestep(home, &["data", "check", "pictures"])).contains(cause));
+    assert!(home.join("good.png").exists());
 }
 
 /// A run made by a program and one made by the command are the same thing, file by file.

@@ -152,11 +152,6 @@ pub(super) fn bad_name(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether any part of the path is hidden, or among what a Mac adds to its archives.
-pub(super) fn is_hidden(name: &str) -> bool {
-    name.split('/').any(|part| part.starts_with('.') || part == "__MACOSX")
-}
-
 /// A failing disk is a read error; everything else is the archive's fault.
 fn zip_error(path: &Path, name: &str, error: ZipError) -> DataError {
     match error {

@@ -9,14 +9,14 @@ pub fn builtin_names() -> Vec<&'static str> {
     std::iter::once("emoji").chain(Toy::ALL.map(Toy::name)).collect()
 }
 
-/// The emoji, or a part of them.
+/// The emoji, or a part of them, with their labels if they are wanted.
 #[cfg(feature = "builtin")]
-pub(super) fn emoji(split: Option<Split>) -> Result<Pictures, DataError> {
-    super::emoji::pictures(split)
+pub(super) fn emoji(split: Option<Split>, labels: bool) -> Result<Pictures, DataError> {
+    super::emoji::pictures(split, labels)
 }
 
 /// A smaller build does not carry them.
 #[cfg(not(feature = "builtin"))]
-pub(super) fn emoji(_: Option<Split>) -> Result<Pictures, DataError> {
+pub(super) fn emoji(_: Option<Split>, _: bool) -> Result<Pictures, DataError> {
     Err(DataError::unsupported("builtin:emoji", "this program was built without the feature `builtin`"))
 }

@@ -12,7 +12,7 @@ use super::gzip;
 use super::image_set::Pictures;
 use super::pickle::Dictionary;
 use super::table::{Part, Table};
-use super::{DataError, ImageShape, Split};
+use super::{DataError, ImageShape, PassedOver, Split};
 
 const SHAPE: ImageShape = ImageShape { height: 32, width: 32, channels: 3 };
 const PLANE: usize = 32 * 32;
@@ -39,8 +39,8 @@ pub(super) fn find_folder(folder: &Path) -> Option<PathBuf> {
     std::iter::once(folder.to_path_buf()).chain(inside).find(|folder| is_cifar(folder))
 }
 
-/// Reads one split from a folder that [`find_folder`] found.
-pub(super) fn open_folder(folder: &Path, split: Split) -> Result<Pictures, DataError> {
+/// Reads one split from a folder that [`find_folder`] found, with its labels if they are wanted.
+pub(super) fn open_folder(folder: &Path, split: Split, labels: bool) -> Result<Pictures, DataError> {
     let mut files = BTreeMap::new();
     for name in known_names() {
         let path = folder.join(name);
@@ -50,12 +50,12 @@ pub(super) fn open_folder(folder: &Path, split: Split) -> Result<Pictures, DataE
             files.insert(name.to_owned(), bytes);
         }
     }
-    assemble(folder, &files, split)
+    assemble(folder, &files, split, labels)
 }
 
 /// Reads one split from a tar archive, gzipped or not. Entries are matched by name and read into
 /// memory; none is ever written anywhere.
-pub(super) fn open_tar(path: &Path, split: Split) -> Result<Pictures, DataError> {
+pub(super) fn open_tar(path: &Path, split: Split, labels: bool) -> Result<Pictures, DataError> {
     let damaged = |error: io::Error| DataError::damaged(path.display().to_string(), error.to_string());
     let mut archive = tar::Archive::new(gzip::open(path)?);
     let mut files = BTreeMap::new();
@@ -93,7 +93,7 @@ pub(super) fn open_tar(path: &Path, split: Split) -> Result<Pictures, DataError>
                       their files; unpack it and name the folder";
         return Err(DataError::unsupported(path.display().to_string(), reason));
     }
-    assemble(path, &files, split)
+    assemble(path, &files, split, labels)
 }
 
 /// Whether a file without gzip begins like a tar archive.
@@ -112,12 +112,18 @@ fn read_limited(reader: impl Read) -> io::Result<Vec<u8>> {
 }
 
 /// Puts the batches of a split one after another, channels last.
-fn assemble(source: &Path, files: &BTreeMap<String, Vec<u8>>, split: Split) -> Result<Pictures, DataError> {
+fn assemble(
+    source: &Path,
+    files: &BTreeMap<String, Vec<u8>>,
+    split: Split,
+    with_labels: bool,
+) -> Result<Pictures, DataError> {
     let not_found = || DataError::NotFound { path: source.to_path_buf() };
     let layout = Layout::find(|name| files.contains_key(name)).ok_or_else(not_found)?;
     let names = match split {
         Split::Train => layout.train,
         Split::Test => &[layout.test],
+        Split::Val => return Err(DataError::NoSplit { name: source.display().to_string(), split }),
     };
     let mut table = Vec::new();
     let mut labels = Vec::new();
@@ -130,22 +136,23 @@ fn assemble(source: &Path, files: &BTreeMap<String, Vec<u8>>, split: Split) -> R
         let batch = if layout.label_bytes > 0 {
             binary_batch(bytes, layout.label_bytes)
         } else {
-            pickled_batch(bytes, layout.keys[0])
+            pickled_batch(bytes, with_labels.then_some(layout.keys[0]))
         };
         let batch = batch.map_err(|problem| match problem {
             Problem::Hostile(reason) => DataError::refused(&full_name, reason),
             Problem::Broken(reason) => DataError::damaged(&full_name, reason),
         })?;
-        parts.push(Part { name: full_name, len: batch.labels.len() });
+        parts.push(Part { name: full_name, len: batch.planes.len() });
         batch.planes.iter().for_each(|planes| push_interleaved(&mut table, planes));
         labels.extend(batch.labels);
     }
     let class_names = class_names(files.get(layout.meta), layout);
     let reader = Box::new(Table::new(SHAPE, table, parts));
-    Ok(Pictures { reader, labels: Some(labels), class_names, n_ignored: 0 })
+    let labels = with_labels.then_some(labels);
+    Ok(Pictures { reader, labels, class_names, passed_over: PassedOver::default() })
 }
 
-/// The images of one file, each as three planes, and their labels.
+/// The images of one file, each as three planes, and their labels if they are wanted.
 struct Batch<'a> {
     planes: Vec<Cow<'a, [u8]>>,
     labels: Vec<usize>,
@@ -169,7 +176,7 @@ fn binary_batch(bytes: &[u8], label_bytes: usize) -> Result<Batch<'_>, Problem> 
     })
 }
 
-fn pickled_batch(bytes: &[u8], labels_key: &str) -> Result<Batch<'static>, Problem> {
+fn pickled_batch(bytes: &[u8], labels_key: Option<&str>) -> Result<Batch<'static>, Problem> {
     let broken = |reason: String| Problem::Broken(reason);
     let dictionary = Dictionary::read(bytes).map_err(Problem::Hostile)?;
     let (shape, pixels) = dictionary
@@ -178,12 +185,15 @@ fn pickled_batch(bytes: &[u8], labels_key: &str) -> Result<Batch<'static>, Probl
     if !matches!(shape, [n, PIXEL_BYTES] if *n > 0) {
         return Err(broken(format!("`data` must be [n, {PIXEL_BYTES}], it is {shape:?}")));
     }
-    let labels: Option<Vec<usize>> = dictionary
-        .numbers(labels_key)
-        .and_then(|labels| labels.into_iter().map(|label| usize::try_from(label).ok()).collect());
-    let labels = labels
-        .filter(|labels| labels.len() == shape[0])
-        .ok_or_else(|| broken(format!("`{labels_key}` must be a class number for each image")))?;
+    let read_labels = |key: &str| {
+        let labels = dictionary.numbers(key)?.into_iter().map(|label| usize::try_from(label).ok());
+        labels.collect::<Option<Vec<_>>>().filter(|labels| labels.len() == shape[0])
+    };
+    let labels = match labels_key {
+        Some(key) => read_labels(key)
+            .ok_or_else(|| broken(format!("`{key}` must be a class number for each image")))?,
+        None => Vec::new(),
+    };
     let planes = pixels.chunks_exact(PIXEL_BYTES).map(|planes| planes.to_vec().into()).collect();
     Ok(Batch { planes, labels })
 }

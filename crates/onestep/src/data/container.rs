@@ -11,11 +11,12 @@ use super::{DataError, DataSpec, Split, cifar, idx, npz, zip};
 /// The set that a folder holds in files of many images; none if it holds no such files.
 pub(super) fn in_folder(path: &Path, spec: &DataSpec) -> Result<Option<Pictures>, DataError> {
     let split = spec.split.unwrap_or(Split::Train);
+    let name = path.display().to_string();
     if let Some(batches) = cifar::find_folder(path) {
-        return cifar::open_folder(&batches, split).map(Some);
+        return cifar::open_folder(&batches, split, spec.wants_given_labels(&name)?).map(Some);
     }
     if !idx::image_files(path).is_empty() {
-        return idx::open_folder(path, split, spec.image_size).map(Some);
+        return idx::open_folder(path, split, spec.image_size, spec.wants_given_labels(&name)?).map(Some);
     }
     Ok(None)
 }
@@ -23,14 +24,18 @@ pub(super) fn in_folder(path: &Path, spec: &DataSpec) -> Result<Option<Pictures>
 /// The set in one file.
 pub(super) fn open_file(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
     let kind = FileKind::find(path)?;
-    if kind != FileKind::CifarTar {
-        spec.require_train(path)?;
+    if kind == FileKind::Zip {
+        return zip::open(path, spec);
     }
+    let name = path.display().to_string();
+    let labels = spec.wants_given_labels(&name)?;
+    if kind == FileKind::CifarTar {
+        return cifar::open_tar(path, spec.split.unwrap_or(Split::Train), labels);
+    }
+    spec.require_train(&name)?;
     match kind {
-        FileKind::Zip => zip::open(path),
-        FileKind::Npz => npz::open(path),
-        FileKind::Idx => idx::open_file(path, spec.image_size),
-        FileKind::CifarTar => cifar::open_tar(path, spec.split.unwrap_or(Split::Train)),
+        FileKind::Npz => npz::open(path, labels),
+        _ => idx::open_file(path, spec.image_size, labels),
     }
 }
 

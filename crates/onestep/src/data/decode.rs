@@ -19,13 +19,21 @@ const MAX_ALLOC: u64 = 256 << 20;
 pub(super) const MAX_ENCODED: u64 = 256 << 20;
 
 /// File-name endings of the pictures that are read.
-pub(super) const SUFFIXES: [&str; 10] =
-    ["png", "jpg", "jpeg", "webp", "bmp", "gif", "pnm", "ppm", "pgm", "pbm"];
+pub(super) const SUFFIXES: [&str; 12] =
+    ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "gif", "pnm", "ppm", "pgm", "pbm"];
+
+/// As many bytes as tell a picture from other files.
+pub(super) const START_LEN: u64 = 32;
 
 /// Whether a file name ends like a picture.
 pub(super) fn has_picture_suffix(name: &str) -> bool {
     name.rsplit_once('.')
         .is_some_and(|(_, suffix)| SUFFIXES.iter().any(|known| suffix.eq_ignore_ascii_case(known)))
+}
+
+/// Whether a file begins like a picture of a kind that is read here.
+pub(super) fn is_picture_start(start: &[u8]) -> bool {
+    ::image::guess_format(start).is_ok_and(|format| format.reading_enabled())
 }
 
 impl Pixels {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::image_set::Pictures;
 use super::table::{Part, Table};
-use super::{DataError, ImageShape, Pixels, Split};
+use super::{DataError, ImageShape, PassedOver, Pixels, Split};
 
 #[derive(Deserialize)]
 struct AtlasIndex {
@@ -18,9 +18,12 @@ struct AtlasIndex {
 /// Every so manieth emoji is held back when a part is asked for: the last of each run, so 189 of 1,892.
 const HELD_BACK_EVERY: usize = 10;
 
-/// Cuts the atlas into its images: image i is in column i mod 48, row i / 48.
-pub(super) fn pictures(split: Option<Split>) -> Result<Pictures, DataError> {
+/// Cuts the atlas into its images, with their labels if they are wanted: image i is in column i mod 48, row i / 48.
+pub(super) fn pictures(split: Option<Split>, with_labels: bool) -> Result<Pictures, DataError> {
     let name = "builtin:emoji";
+    if split == Some(Split::Val) {
+        return Err(DataError::NoSplit { name: name.to_owned(), split: Split::Val });
+    }
     let index: AtlasIndex = serde_json::from_str(onestep_emoji::INDEX)
         .map_err(|error| DataError::damaged(name, error.to_string()))?;
     let atlas = Pixels::decode(onestep_emoji::ATLAS, name)?.into_rgb();
@@ -49,6 +52,6 @@ pub(super) fn pictures(split: Option<Split>) -> Result<Pictures, DataError> {
     }
     let parts = wanted.iter().map(|&image| Part { name: format!("{name} {}", index.names[image]), len: 1 });
     let reader = Box::new(Table::new(shape, bytes, parts.collect()));
-    let labels = wanted.iter().map(|&image| index.labels[image]).collect();
-    Ok(Pictures { reader, labels: Some(labels), class_names: index.classes, n_ignored: 0 })
+    let labels = with_labels.then(|| wanted.iter().map(|&image| index.labels[image]).collect());
+    Ok(Pictures { reader, labels, class_names: index.classes, passed_over: PassedOver::default() })
 }

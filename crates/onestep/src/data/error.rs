@@ -1,7 +1,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::ImageShape;
+use super::{ImageShape, PassedOver, Split};
 
 /// What can be wrong with data, each with the thing it concerns and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -46,14 +46,14 @@ pub enum DataError {
     },
     /// A source without a single image.
     #[error(
-        "no images here ({ignored} other files passed over); \
+        "no images here (passed over: {passed_over}); \
          put PNG, JPEG, WebP, BMP, GIF or PNM files into it, or into one folder per class: `{path}`"
     )]
     Empty {
         /// The folder or archive.
         path: PathBuf,
-        /// How many files were there that are not images.
-        ignored: usize,
+        /// What was there in their place.
+        passed_over: PassedOver,
     },
     /// Images of different sizes, and no size asked for.
     #[error(
@@ -110,11 +110,15 @@ pub enum DataError {
         /// What is wrong with the label.
         reason: String,
     },
-    /// A test split was asked of a source that has only one set of images.
-    #[error("this source has no test split; name the test data itself as `source`: `{name}`")]
+    /// A part was asked of a source that does not have it.
+    #[error(
+        "this source has no part `{split}`; name the folder or file of that part itself as `source`: `{name}`"
+    )]
     NoSplit {
         /// The source.
         name: String,
+        /// The part.
+        split: Split,
     },
     /// A setting of a [`DataSpec`](super::DataSpec) that makes no sense.
     #[error("`{setting}` {reason}")]

@@ -1,54 +1,62 @@
-//! A folder of images, or one folder per class.
+//! A folder of images, of folders that are classes, or of anything that [`Tree`] makes sense of.
 
-use std::fs::{self, File};
-use std::io::{self, BufReader};
+use std::fs::File;
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::decode::{has_picture_suffix, read_encoded, upright_size};
+use super::decode::{read_encoded, upright_size};
 use super::fingerprint::Fingerprint;
 use super::image_set::{PictureReader, Pictures};
-use super::{DataError, Pixels};
+use super::label_index::MAX_INDEX;
+use super::tree::Tree;
+use super::walk::Walk;
+use super::{DataError, DataSpec, Pixels};
 use crate::digest::Digesting;
 
-/// Lists the images of a folder, and of the folders directly in it.
-///
-/// Folders that hold images are classes, numbered in the order of their names. Hidden files are
-/// skipped, links are followed only to places inside the folder, and files with other endings are
-/// counted as ignored.
-pub(super) fn open(root: &Path, labels: bool) -> Result<Pictures, DataError> {
-    let walk = Walk { root: canonical(root)? };
-    let top = walk.list(root)?;
-    let mut n_ignored = top.n_ignored;
-    let mut files = top.pictures;
-    let n_loose = files.len();
-    let mut class_names = Vec::new();
-    let mut class_of_file = Vec::new();
-    for folder in &top.folders {
-        let listing = walk.list(folder)?;
-        n_ignored += listing.n_ignored + listing.folders.len();
-        if listing.pictures.is_empty() {
-            continue;
-        }
-        class_of_file.extend(vec![class_names.len(); listing.pictures.len()]);
-        class_names.push(file_name(folder));
-        files.extend(listing.pictures);
+/// Lists the images below a folder, of one part where there are several, and finds out their classes.
+pub(super) fn open(root: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
+    let Walk { pictures, indexes, passed_over, .. } = Walk::below(root)?;
+    if pictures.is_empty() {
+        return Err(DataError::Empty { path: root.to_path_buf(), passed_over });
     }
-    if files.is_empty() {
-        return Err(DataError::Empty { path: root.to_path_buf(), ignored: n_ignored });
-    }
-    if labels && n_loose > 0 && !class_names.is_empty() {
-        let reason = format!("{n_loose} images lie beside the class folders and so have no class");
-        return Err(DataError::labels(root.display().to_string(), reason));
-    }
-    let labels = (n_loose == 0).then_some(class_of_file);
-    let class_names = if labels.is_some() { class_names } else { Vec::new() };
+    let tree = Tree {
+        name: root.display().to_string(),
+        pictures: pictures.iter().map(|path| slashed(path)).collect(),
+        indexes: indexes.iter().map(|path| slashed(path)).collect(),
+    };
+    let read = |place: usize| read_index(&root.join(&indexes[place]));
+    let arranged = tree.arrange(spec, read, |path| root.join(path).display().to_string())?;
+    let files = arranged.chosen.iter().map(|&place| pictures[place].clone()).collect();
     let reader = Box::new(Folder { root: root.to_path_buf(), files });
-    Ok(Pictures { reader, labels, class_names, n_ignored })
+    Ok(Pictures { reader, labels: arranged.labels, class_names: arranged.class_names, passed_over })
+}
+
+/// A path with forward slashes; what is no Unicode in it is replaced, so it is for reading and not for opening.
+fn slashed(path: &Path) -> String {
+    path.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
+}
+
+fn read_index(path: &Path) -> Result<Vec<u8>, DataError> {
+    let read_error = |error| DataError::read(path, error);
+    let mut text = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_INDEX + 1).read_to_end(&mut text)).map_err(read_error)?;
+    if text.len() as u64 > MAX_INDEX {
+        let reason = format!("it is an index of more than {} MiB", MAX_INDEX >> 20);
+        return Err(DataError::refused(path.display().to_string(), reason));
+    }
+    Ok(text)
 }
 
 struct Folder {
     root: PathBuf,
+    /// By their paths from the root.
     files: Vec<PathBuf>,
+}
+
+impl Folder {
+    fn path(&self, index: usize) -> PathBuf {
+        self.root.join(&self.files[index])
+    }
 }
 
 impl PictureReader for Folder {
@@ -66,27 +74,26 @@ impl PictureReader for Folder {
     }
 
     fn size(&self, index: usize) -> Result<(usize, usize), DataError> {
-        let path = &self.files[index];
-        let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+        let path = self.path(index);
+        let file = File::open(&path).map_err(|error| DataError::read(&path, error))?;
         upright_size(BufReader::new(file), &path.display().to_string())
     }
 
     fn pixels(&self, index: usize) -> Result<Pixels, DataError> {
-        let path = &self.files[index];
-        Pixels::decode(&read_encoded(path)?, &path.display().to_string())
+        let path = self.path(index);
+        Pixels::decode(&read_encoded(&path)?, &path.display().to_string())
     }
 
     fn source(&self, index: usize) -> String {
-        self.files[index].display().to_string()
+        self.path(index).display().to_string()
     }
 
     /// A file that cannot be read differs from every one that can.
     fn digest(&self, index: usize, hasher: &mut Fingerprint) {
-        let path = &self.files[index];
-        for part in path.strip_prefix(&self.root).unwrap_or(path) {
-            hasher.bytes(part.as_encoded_bytes());
-        }
-        hasher.bytes(digest_of_file(path).unwrap_or_default().as_bytes());
+        let parts = &self.files[index];
+        hasher.number(parts.iter().count());
+        parts.iter().for_each(|part| hasher.bytes(part.as_encoded_bytes()));
+        hasher.bytes(digest_of_file(&self.path(index)).unwrap_or_default().as_bytes());
     }
 }
 
@@ -94,57 +101,4 @@ fn digest_of_file(path: &Path) -> io::Result<String> {
     let mut contents = Digesting::new(File::open(path)?);
     io::copy(&mut contents, &mut io::sink())?;
     Ok(contents.hex())
-}
-
-/// Listing that does not leave the folder it started in.
-struct Walk {
-    root: PathBuf,
-}
-
-#[derive(Default)]
-struct Listing {
-    pictures: Vec<PathBuf>,
-    folders: Vec<PathBuf>,
-    n_ignored: usize,
-}
-
-impl Walk {
-    /// What lies directly in a folder, in the order of the names.
-    fn list(&self, folder: &Path) -> Result<Listing, DataError> {
-        let read_error = |error| DataError::read(folder, error);
-        let mut paths = Vec::new();
-        for entry in fs::read_dir(folder).map_err(read_error)? {
-            paths.push(entry.map_err(read_error)?.path());
-        }
-        paths.sort();
-        let mut listing = Listing::default();
-        for path in paths {
-            let name = file_name(&path);
-            if name.starts_with('.') {
-                continue;
-            }
-            let link = fs::symlink_metadata(&path).map_err(|error| DataError::read(&path, error))?;
-            if link.is_symlink() && !canonical(&path).is_ok_and(|to| to.starts_with(&self.root)) {
-                listing.n_ignored += 1;
-                continue;
-            }
-            let target = fs::metadata(&path).map_err(|error| DataError::read(&path, error))?;
-            if target.is_dir() {
-                listing.folders.push(path);
-            } else if target.is_file() && has_picture_suffix(&name) {
-                listing.pictures.push(path);
-            } else {
-                listing.n_ignored += 1;
-            }
-        }
-        Ok(listing)
-    }
-}
-
-fn canonical(path: &Path) -> Result<PathBuf, DataError> {
-    fs::canonicalize(path).map_err(|error| DataError::read(path, error))
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

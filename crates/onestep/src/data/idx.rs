@@ -8,7 +8,7 @@ use super::gzip;
 use super::image::MAX_SIDE;
 use super::image_set::Pictures;
 use super::table::{Part, Table};
-use super::{DataError, ImageShape, Split};
+use super::{DataError, ImageShape, PassedOver, Split};
 use crate::size::ImageSize;
 
 const IMAGES_MAGIC: u32 = 2051;
@@ -43,24 +43,27 @@ pub(super) fn image_files(folder: &Path) -> Vec<PathBuf> {
 /// Reads the images of one split from a folder.
 ///
 /// `image_size` is only looked at for the custom of MNIST: images of 28 are brought to 32 by a
-/// border of two black pixels, not by resizing.
+/// border of two black pixels, not by resizing. Labels are read if they are wanted.
 pub(super) fn open_folder(
     folder: &Path,
     split: Split,
     image_size: Option<ImageSize>,
+    labels: bool,
 ) -> Result<Pictures, DataError> {
     let is_of_split = |path: &&PathBuf| {
         let is_train = file_name(path).contains("train");
         match split {
             Split::Train => is_train,
             Split::Test => !is_train,
+            // Nobody publishes a third file.
+            Split::Val => false,
         }
     };
     let files = image_files(folder);
     let of_split: Vec<&PathBuf> = files.iter().filter(is_of_split).collect();
     match of_split[..] {
-        [path] => open_file(path, image_size),
-        [] => Err(DataError::NoSplit { name: folder.display().to_string() }),
+        [path] => open_file(path, image_size, labels),
+        [] => Err(DataError::NoSplit { name: folder.display().to_string(), split }),
         [first, second, ..] => {
             let reason = format!(
                 "two sets of images here, `{}` and `{}`; name the one to use",
@@ -72,8 +75,12 @@ pub(super) fn open_folder(
     }
 }
 
-/// Reads one file of images, and the labels that lie beside it under the matching name.
-pub(super) fn open_file(path: &Path, image_size: Option<ImageSize>) -> Result<Pictures, DataError> {
+/// Reads one file of images, and, if they are wanted, the labels that lie beside it under the matching name.
+pub(super) fn open_file(
+    path: &Path,
+    image_size: Option<ImageSize>,
+    labels: bool,
+) -> Result<Pictures, DataError> {
     let name = path.display().to_string();
     let (extents, bytes) = read_idx(path, IMAGES_MAGIC, "images")?;
     let [n_images, height, width] = extents[..] else {
@@ -83,9 +90,9 @@ pub(super) fn open_file(path: &Path, image_size: Option<ImageSize>) -> Result<Pi
         return Err(DataError::refused(name, format!("its images are {width}x{height}")));
     }
     if bytes.is_empty() {
-        return Err(DataError::Empty { path: path.to_path_buf(), ignored: 0 });
+        return Err(DataError::Empty { path: path.to_path_buf(), passed_over: PassedOver::default() });
     }
-    let labels = match labels_beside(path) {
+    let labels = match labels_beside(path).filter(|_| labels) {
         Some(labels_path) => Some(read_labels(&labels_path, n_images)?),
         None => None,
     };
@@ -95,7 +102,7 @@ pub(super) fn open_file(path: &Path, image_size: Option<ImageSize>) -> Result<Pi
         _ => (shape, bytes),
     };
     let reader = Box::new(Table::new(shape, bytes, vec![Part { name, len: n_images }]));
-    Ok(Pictures { reader, labels, class_names: Vec::new(), n_ignored: 0 })
+    Ok(Pictures { reader, labels, class_names: Vec::new(), passed_over: PassedOver::default() })
 }
 
 fn read_labels(path: &Path, n_images: usize) -> Result<Vec<usize>, DataError> {

@@ -1,14 +1,16 @@
 //! What every container of images has in common once its entries are listed.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
 use super::fingerprint::Fingerprint;
-use super::image::{Fit, values_from_bytes};
+use super::fit::Fit;
+use super::image::values_from_bytes;
 use super::spread::spread;
-use super::{DataError, DataSpec, Dataset, ImageShape, Pixels, Sample};
+use super::{DataError, DataSpec, Dataset, ImageShape, PassedOver, Pixels, Sample};
 use crate::size::ImageSize;
 
 /// How many bytes of decoded images are kept, so that later epochs do not decode again.
@@ -45,7 +47,7 @@ pub(super) struct Pictures {
     pub(super) labels: Option<Vec<usize>>,
     /// Empty when the container gives no names.
     pub(super) class_names: Vec<String>,
-    pub(super) n_ignored: usize,
+    pub(super) passed_over: PassedOver,
 }
 
 /// Pictures seen through the settings of a [`DataSpec`].
@@ -58,7 +60,7 @@ pub(super) struct ImageSet {
     fit: Option<(Fit, ImageSize)>,
     labels: Option<Vec<usize>>,
     class_names: Vec<String>,
-    n_ignored: usize,
+    passed_over: PassedOver,
     /// What tells each sample from others, once somebody has asked.
     digests: OnceLock<Vec<[u8; 32]>>,
     cache: Option<Cache>,
@@ -67,7 +69,7 @@ pub(super) struct ImageSet {
 impl ImageSet {
     /// Settles shape and labels. `name` is what to call the whole set in a message.
     pub(super) fn new(pictures: Pictures, name: &str, spec: &DataSpec) -> Result<Self, DataError> {
-        let Pictures { reader, labels, class_names, n_ignored } = pictures;
+        let Pictures { reader, labels, class_names, passed_over } = pictures;
         let chosen =
             spec.limit.filter(|&limit| limit < reader.len()).map(|limit| spread(reader.len(), limit));
         let len = chosen.as_ref().map_or(reader.len(), Vec::len);
@@ -77,7 +79,6 @@ impl ImageSet {
             None => (None, common_size(&*reader, chosen.as_deref())?),
         };
         let shape = ImageShape { height, width, channels };
-        let labels = labels.filter(|_| spec.labels);
         let class_names = match &labels {
             Some(labels) => settle_classes(&*reader, labels, class_names, name)?,
             None => Vec::new(),
@@ -86,7 +87,7 @@ impl ImageSet {
         let in_place = reader.uniform_size() == Some((height, width));
         let cache = (!in_place).then(|| Cache::new(len));
         let digests = OnceLock::new();
-        Ok(Self { reader, chosen, len, shape, fit, labels, class_names, n_ignored, digests, cache })
+        Ok(Self { reader, chosen, len, shape, fit, labels, class_names, passed_over, digests, cache })
     }
 
     /// Where in the reader a sample lies.
@@ -113,14 +114,18 @@ impl ImageSet {
         };
         let pixels = if self.shape.channels == 1 { pixels.into_grey() } else { pixels.into_rgb() };
         if pixels.shape() != self.shape {
-            return Err(DataError::MixedSizes {
-                first: self.source(0),
-                first_shape: self.shape,
-                other: self.source(index),
-                other_shape: pixels.shape(),
-            });
+            return Err(self.mixed_sizes(index, pixels.shape()));
         }
         Ok(pixels.into_bytes())
+    }
+
+    fn mixed_sizes(&self, index: usize, shape: ImageShape) -> DataError {
+        DataError::MixedSizes {
+            first: self.source(0),
+            first_shape: self.shape,
+            other: self.source(index),
+            other_shape: shape,
+        }
     }
 }
 
@@ -176,17 +181,28 @@ impl Dataset for ImageSet {
             .for_each(|setting| hasher.number(setting));
         hasher.number(usize::from(self.labels.is_some()));
         self.class_names.iter().for_each(|name| hasher.bytes(name.as_bytes()));
-        let mut left_out = left_out.iter().copied().peekable();
+        let left_out: BTreeSet<usize> = left_out.iter().copied().collect();
         for (index, digest) in digests.iter().enumerate() {
-            if left_out.next_if_eq(&index).is_none() {
+            if !left_out.contains(&index) {
                 hasher.bytes(digest);
             }
         }
         hasher.finish()
     }
 
-    fn ignored(&self) -> usize {
-        self.n_ignored
+    fn probe(&self, index: usize) -> Result<Option<usize>, DataError> {
+        if index >= self.len {
+            return Err(DataError::Index { index, len: self.len });
+        }
+        let (height, width) = self.reader.size(self.place(index))?;
+        if self.fit.is_none() && (height, width) != (self.shape.height, self.shape.width) {
+            return Err(self.mixed_sizes(index, ImageShape { height, width, ..self.shape }));
+        }
+        Ok(self.labels.as_ref().map(|labels| labels[self.place(index)]))
+    }
+
+    fn passed_over(&self) -> PassedOver {
+        self.passed_over.clone()
     }
 }
 

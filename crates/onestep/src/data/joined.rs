@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use super::fingerprint::Fingerprint;
 use super::image_set::{PictureReader, Pictures};
-use super::{DataError, Pixels};
+use super::{DataError, PassedOver, Pixels};
 
 /// Puts the containers at `paths` one after another, if their labels agree.
 pub(super) fn join(mut parts: Vec<Pictures>, paths: &[PathBuf]) -> Result<Pictures, DataError> {
@@ -11,13 +11,13 @@ pub(super) fn join(mut parts: Vec<Pictures>, paths: &[PathBuf]) -> Result<Pictur
     }
     let mut joined: Option<(Option<Vec<usize>>, Vec<String>)> = None;
     let mut readers = Vec::with_capacity(parts.len());
-    let mut n_ignored = 0;
+    let mut passed_over = PassedOver::default();
     for (part, path) in parts.into_iter().zip(paths) {
         let disagree = |what: &str| {
             let reason = format!("{what} than the sources before it, so they cannot be joined");
             DataError::labels(path.display().to_string(), reason)
         };
-        n_ignored += part.n_ignored;
+        passed_over.add_all(&part.passed_over);
         readers.push(part.reader);
         joined = Some(match (joined, part.labels) {
             (None, labels) => (labels, part.class_names),
@@ -37,7 +37,7 @@ pub(super) fn join(mut parts: Vec<Pictures>, paths: &[PathBuf]) -> Result<Pictur
         });
     }
     let (labels, class_names) = joined.unwrap_or_default();
-    Ok(Pictures { reader: Box::new(Joined { readers }), labels, class_names, n_ignored })
+    Ok(Pictures { reader: Box::new(Joined { readers }), labels, class_names, passed_over })
 }
 
 /// Several containers as one; images keep their order.

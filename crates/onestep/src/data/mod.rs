@@ -6,7 +6,8 @@
 //! 2. [`open()`] finds out what the source is (a folder, a zip, an npz, IDX, CIFAR, or something
 //!    built in), checks it, and returns a [`Dataset`];
 //! 3. a [`Dataset`] hands out one [`Sample`] at a time, as `f32` in [-1, 1], channels last;
-//! 4. [`check()`] decodes everything once and reports what is wrong before a long run finds out.
+//! 4. [`check()`] decodes everything once and reports what is wrong before a long run finds out, [`check_headers()`] looks
+//!    at headers alone, and [`hints`] tells what a glance shows.
 //!
 //! The way back, from values to pictures people can look at, is [`picture`] (PNG) and [`npz`].
 //! Only [`image`] knows that pixels are bytes. Nothing here writes by a name found inside a file,
@@ -29,9 +30,11 @@ mod decode;
 mod emoji;
 mod error;
 mod fingerprint;
+mod fit;
 mod folder;
 #[cfg(feature = "formats")]
 mod gzip;
+mod hint;
 #[cfg(feature = "formats")]
 mod idx;
 pub mod image;
@@ -41,12 +44,16 @@ mod joined;
 mod jpeg;
 #[cfg(feature = "formats")]
 mod jpeg_damage;
+mod label_index;
+mod labels;
+mod natural;
 #[cfg(feature = "formats")]
 mod npy;
 #[cfg(feature = "formats")]
 pub mod npz;
 mod open;
 mod output;
+mod passed_over;
 #[cfg(feature = "formats")]
 mod pickle;
 pub mod picture;
@@ -55,6 +62,8 @@ mod spec;
 mod spread;
 mod table;
 mod toy;
+mod tree;
+mod walk;
 mod warp;
 #[cfg(feature = "formats")]
 mod zip;
@@ -66,14 +75,18 @@ use crate::size::ImageSize;
 #[cfg(feature = "formats")]
 pub use animation::write_gif;
 pub use builtin::builtin_names;
-pub use check::{BadSample, CheckReport, check};
+pub use check::{BadSample, CheckReport, check, check_headers};
 pub(crate) use decode::read_encoded;
 pub use error::DataError;
-pub use image::{Fit, Pixels, Rounding, flip_horizontal, pixels_from_tensor, tensor_from_pixels};
+pub use fit::Fit;
+pub use hint::{Hint, hints};
+pub use image::{Pixels, Rounding, flip_horizontal, pixels_from_tensor, tensor_from_pixels};
+pub use labels::Labels;
 pub use open::open;
 pub use output::write_whole;
+pub use passed_over::{Group, PassedOver, Reason};
 pub use sheet::Sheet;
-pub use spec::{DataSpec, Split};
+pub use spec::{DataSpec, OnError, Split};
 pub use spread::spread;
 #[cfg(feature = "train")]
 pub(crate) use warp::{Affine, warp};
@@ -115,11 +128,11 @@ pub trait Dataset: Send + Sync {
     /// data is refused. What lies in files is read once for it, in parallel, when it is first asked for.
     fn fingerprint(&self) -> String;
 
-    /// The fingerprint of this set without the samples of these numbers, given in ascending order.
+    /// The fingerprint of this set without the samples of these numbers.
     ///
     /// A set of files in which sample k was bad is known by it after a repair: it is the same for the set before and after
     /// the file of k was replaced, and it is the [`fingerprint`](Dataset::fingerprint) of the set from which that file was
-    /// removed. Without any numbers it is the fingerprint.
+    /// removed (unless a [`limit`](DataSpec::limit) then chooses others). Without any numbers it is the fingerprint.
     fn fingerprint_without(&self, left_out: &[usize]) -> String {
         if left_out.is_empty() {
             return self.fingerprint();
@@ -127,9 +140,18 @@ pub trait Dataset: Send + Sync {
         crate::digest::hex(format!("{} without {left_out:?}", self.fingerprint()).as_bytes())
     }
 
-    /// How many files were passed over because they are not images.
-    fn ignored(&self) -> usize {
-        0
+    /// Looks whether a sample can be had, as far as that shows without decoding its image, and returns its label.
+    ///
+    /// # Errors
+    ///
+    /// As [`sample`](Dataset::sample), of which it may find less.
+    fn probe(&self, index: usize) -> Result<Option<usize>, DataError> {
+        self.sample(index).map(|sample| sample.label)
+    }
+
+    /// The files of the source that are no part of the set.
+    fn passed_over(&self) -> PassedOver {
+        PassedOver::default()
     }
 }
 

@@ -16,13 +16,13 @@ use super::image_set::Pictures;
 use super::npy::NpyHeader;
 use super::output::write_whole;
 use super::table::{Part, Table};
-use super::{DataError, ImageShape};
+use super::{DataError, ImageShape, PassedOver};
 
 /// The largest array that is taken into memory.
 const MAX_BYTES: usize = 4 << 30;
 
-/// Reads a whole archive into memory.
-pub(super) fn open(path: &Path) -> Result<Pictures, DataError> {
+/// Reads a whole archive into memory, with its labels if they are wanted.
+pub(super) fn open(path: &Path, labels: bool) -> Result<Pictures, DataError> {
     let archive = Archive::open(path)?;
     let Some(images) = archive.find("arr_0.npy") else {
         let names: Vec<&str> = archive.entries().iter().map(|entry| entry.name.as_str()).collect();
@@ -45,15 +45,15 @@ pub(super) fn open(path: &Path) -> Result<Pictures, DataError> {
         return Err(DataError::refused(name, format!("its images are {shape}, over {MAX_SIDE}")));
     }
     if bytes.is_empty() {
-        return Err(DataError::Empty { path: path.to_path_buf(), ignored: 0 });
+        return Err(DataError::Empty { path: path.to_path_buf(), passed_over: PassedOver::default() });
     }
-    let labels = match archive.find("arr_1.npy") {
+    let labels = match archive.find("arr_1.npy").filter(|_| labels) {
         Some(entry) => Some(read_labels(&archive, entry)?),
         None => None,
     };
     let parts = vec![Part { name, len: n_images }];
     let reader = Box::new(Table::new(shape, bytes, parts));
-    Ok(Pictures { reader, labels, class_names: Vec::new(), n_ignored: 0 })
+    Ok(Pictures { reader, labels, class_names: Vec::new(), passed_over: PassedOver::default() })
 }
 
 /// How many images an array holds, and of which shape.

@@ -1,12 +1,13 @@
 //! From the name of a source to the set behind it.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 #[cfg(feature = "formats")]
 use super::container::{self, open_file};
 use super::image_set::{ImageSet, Pictures};
 use super::joined::join;
-use super::spec::{DataSpec, Split};
+use super::spec::DataSpec;
 use super::toy::{Toy, ToySet};
 use super::{DataError, Dataset, builtin, folder};
 
@@ -20,6 +21,20 @@ const MAX_IMAGE_SIZE: usize = 4096;
 /// Containers of equal-sized images are read into memory; folders and zips are listed, and each
 /// image is decoded when first asked for and then kept, up to 1 GiB. Damaged images in them do
 /// not fail here but when asked for, so that [`check`](super::check()) can list them all.
+///
+/// # Folders and archives
+///
+/// Pictures are found however deep they lie, in a folder and in a zip by the same rules. Links are followed, but not in circles;
+/// hidden files, devices and whatever looks like no picture are passed over and counted ([`Dataset::passed_over`]).
+///
+/// 1. Folders that hold all pictures between them and the root are passed.
+/// 2. If nothing but folders called `train` and `val` (or `validation`, `valid`) or `test` is found then, they are the parts that
+///    [`DataSpec::split`] chooses from; 1. applies to the one that is taken. Among other folders, or beside pictures, folders of
+///    these names are like others.
+/// 3. Labels come from the nearest `dataset.json` that lies with or above all pictures, by their paths from where it lies: EDM's
+///    `{"labels": [["00000/img00000000.png", 6], ...]}`, with a whole number or a one among zeros for each.
+/// 4. Without one, the folders found are the classes, ordered by their names as people count (`2` before `10`), and a picture is
+///    of the class whose folder it lies in. Where no folders are found, there are no classes.
 ///
 /// # Errors
 ///
@@ -59,9 +74,14 @@ fn open_builtin(name: &str, spec: &DataSpec) -> Result<Box<dyn Dataset>, DataErr
         return Err(DataError::UnknownBuiltin { name: name.to_owned() });
     }
     match toy {
-        Some(_) if spec.split == Some(Split::Test) => Err(DataError::NoSplit { name: spec.source.clone() }),
-        Some(toy) => Ok(Box::new(ToySet::new(toy, spec)?)),
-        None => Ok(Box::new(ImageSet::new(builtin::emoji(spec.split)?, &spec.source, spec)?)),
+        Some(toy) => {
+            spec.require_train(&spec.source)?;
+            Ok(Box::new(ToySet::new(toy, spec)?))
+        }
+        None => {
+            let emoji = builtin::emoji(spec.split, spec.wants_given_labels(&spec.source)?)?;
+            Ok(Box::new(ImageSet::new(emoji, &spec.source, spec)?))
+        }
     }
 }
 
@@ -83,8 +103,17 @@ fn source_paths(source: &str) -> Result<Vec<PathBuf>, DataError> {
     }
 }
 
+/// A device or a pipe gives bytes without end, or none and no end: neither is opened.
 fn open_path(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
-    if path.is_dir() { open_folder(path, spec) } else { open_file(path, spec) }
+    let kind = fs::metadata(path).map_err(|error| DataError::read(path, error))?.file_type();
+    if kind.is_dir() {
+        open_folder(path, spec)
+    } else if kind.is_file() {
+        open_file(path, spec)
+    } else {
+        let reason = "it is a device, a pipe or a socket, not a file; write what it gives into a file first";
+        Err(DataError::refused(path.display().to_string(), reason))
+    }
 }
 
 fn open_folder(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
@@ -92,14 +121,7 @@ fn open_folder(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
     if let Some(pictures) = container::in_folder(path, spec)? {
         return Ok(pictures);
     }
-    let split = spec.split.unwrap_or(Split::Train);
-    let [train, test] = ["train", "test"].map(|name| path.join(name));
-    if train.is_dir() && test.is_dir() {
-        let part = if split == Split::Train { train } else { test };
-        return folder::open(&part, spec.labels);
-    }
-    spec.require_train(path)?;
-    folder::open(path, spec.labels)
+    folder::open(path, spec)
 }
 
 /// A build without containers reads folders of images alone.

@@ -117,9 +117,10 @@ impl ToySet {
             let reason = format!("is for images, `{}` is a set of points; leave it out", spec.source);
             return Err(DataError::Setting { setting, reason });
         }
-        let class_names = if spec.labels { toy.class_names() } else { Vec::new() };
+        let labels = spec.wants_given_labels(&spec.source)?;
+        let class_names = if labels { toy.class_names() } else { Vec::new() };
         let len = spec.limit.unwrap_or(N_POINTS).min(N_POINTS);
-        Ok(Self { toy, len, labels: spec.labels, class_names })
+        Ok(Self { toy, len, labels, class_names })
     }
 }
 

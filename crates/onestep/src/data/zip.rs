@@ -1,78 +1,57 @@
-//! Zip archives in the layout of StyleGAN's and EDM's dataset tools.
-//!
-//! Pictures in any folders, and a `dataset.json` holding
-//! `{"labels": [["00000/img00000000.png", 6], ...]}`; `labels` may be null or absent, and a list
-//! `classes` may name the classes.
+//! Zip archives of pictures: EDM's and StyleGAN's sets, and folders that somebody packed.
 
-use std::collections::HashMap;
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::path::Path;
 
-use serde::Deserialize;
-
-use super::archive::{Archive, Entry, is_hidden};
-use super::decode::{MAX_ENCODED, has_picture_suffix, upright_size};
+use super::archive::{Archive, Entry};
+use super::decode::{MAX_ENCODED, START_LEN, has_picture_suffix, is_picture_start, upright_size};
 use super::fingerprint::Fingerprint;
 use super::image_set::{PictureReader, Pictures};
-use super::{DataError, Pixels};
+use super::label_index::{self, MAX_INDEX};
+use super::passed_over::{PassedOver, Reason, is_hidden};
+use super::tree::Tree;
+use super::{DataError, DataSpec, Pixels};
 
-/// An index of a million files is about 40 MiB.
-const MAX_INDEX: u64 = 512 << 20;
-
-/// Lists the pictures of an archive in the order of their names.
-pub(super) fn open(path: &Path) -> Result<Pictures, DataError> {
+/// Lists the pictures of an archive in the order of their names, of one part where there are several, and finds out their
+/// classes.
+pub(super) fn open(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
     let archive = Archive::open(path)?;
-    let visible: Vec<&Entry> = archive.entries().iter().filter(|entry| !is_hidden(&entry.name)).collect();
-    let mut entries: Vec<Entry> =
-        visible.iter().copied().filter(|entry| has_picture_suffix(&entry.name)).cloned().collect();
-    let index_entry = archive.find("dataset.json");
-    let n_ignored = visible.len() - entries.len() - usize::from(index_entry.is_some());
-    if entries.is_empty() {
-        return Err(DataError::Empty { path: path.to_path_buf(), ignored: n_ignored });
-    }
-    entries.sort_by(|a, b| a.name.cmp(&b.name));
-    let index = match index_entry {
-        Some(entry) => read_index(&archive, entry)?,
-        None => Index::default(),
-    };
-    let labels = match index.labels {
-        Some(labels) => Some(labels_in_order(&archive, &entries, labels)?),
-        None => None,
-    };
-    let class_names = index.classes.filter(|_| labels.is_some()).unwrap_or_default();
-    let reader = Box::new(ZipPictures { archive, entries });
-    Ok(Pictures { reader, labels, class_names, n_ignored })
-}
-
-#[derive(Default, Deserialize)]
-struct Index {
-    labels: Option<Vec<(String, u32)>>,
-    classes: Option<Vec<String>>,
-}
-
-fn read_index(archive: &Archive, entry: &Entry) -> Result<Index, DataError> {
-    let text = archive.read(entry, MAX_INDEX)?;
-    serde_json::from_slice(&text).map_err(|error| {
-        let reason = format!("expected `{{\"labels\": [[\"file\", class number], ...]}}` or null: {error}");
-        DataError::labels(archive.full_name(entry), reason)
-    })
-}
-
-fn labels_in_order(
-    archive: &Archive,
-    entries: &[Entry],
-    labels: Vec<(String, u32)>,
-) -> Result<Vec<usize>, DataError> {
-    let label_of: HashMap<String, u32> =
-        labels.into_iter().map(|(name, label)| (name.replace('\\', "/"), label)).collect();
-    let label = |entry: &Entry| match label_of.get(&entry.name) {
-        Some(&label) => Ok(label as usize),
-        None => {
-            let reason = "`dataset.json` gives labels, but none for this image";
-            Err(DataError::labels(archive.full_name(entry), reason))
+    let mut entries: Vec<Entry> = archive.entries().to_vec();
+    entries.sort_by(|a, b| a.name.split('/').cmp(b.name.split('/')));
+    let (mut pictures, mut indexes, mut passed_over) = (Vec::new(), Vec::new(), PassedOver::default());
+    for entry in entries {
+        let name = entry.name.rsplit('/').next().unwrap_or_default();
+        if entry.name.split('/').any(is_hidden) {
+            passed_over.add(Reason::Hidden, entry.name);
+        } else if name == label_index::FILE_NAME {
+            indexes.push(entry);
+        } else if has_picture_suffix(name) || (!name.contains('.') && begins_like_picture(&archive, &entry)) {
+            pictures.push(entry);
+        } else {
+            passed_over.add(Reason::NoPicture, entry.name);
         }
-    };
-    entries.iter().map(label).collect()
+    }
+    if pictures.is_empty() {
+        return Err(DataError::Empty { path: path.to_path_buf(), passed_over });
+    }
+    let names = |entries: &[Entry]| entries.iter().map(|entry| entry.name.clone()).collect();
+    let tree =
+        Tree { name: path.display().to_string(), pictures: names(&pictures), indexes: names(&indexes) };
+    let read = |place: usize| archive.read(&indexes[place], MAX_INDEX);
+    let arranged = tree.arrange(spec, read, |name| format!("{}:{name}", path.display()))?;
+    let entries = arranged.chosen.iter().map(|&place| pictures[place].clone()).collect();
+    let reader = Box::new(ZipPictures { archive, entries });
+    Ok(Pictures { reader, labels: arranged.labels, class_names: arranged.class_names, passed_over })
+}
+
+/// An entry that cannot be read does not.
+fn begins_like_picture(archive: &Archive, entry: &Entry) -> bool {
+    let start = archive.with_reader(entry, |reader| {
+        let mut start = Vec::new();
+        reader.take(START_LEN).read_to_end(&mut start)?;
+        Ok(start)
+    });
+    start.is_ok_and(|start| is_picture_start(&start))
 }
 
 struct ZipPictures {

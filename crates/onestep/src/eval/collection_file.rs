@@ -90,6 +90,10 @@ impl Collection {
 
     /// Whether a file holds a collection, by its beginning.
     pub fn is_in(path: &Path) -> bool {
+        // A pipe would wait for somebody to write into it.
+        if !path.is_file() {
+            return false;
+        }
         let start = std::fs::File::open(path).and_then(|file| {
             let mut start = Vec::new();
             io::Read::read_to_end(&mut io::Read::take(file, 4096), &mut start)?;

@@ -65,7 +65,7 @@ pub fn likelihood_spec(model: &Model, data: DataSpec) -> Result<DataSpec, EvalEr
     Ok(DataSpec {
         image_size: Some(shape.size()),
         grey: shape.channels == 1,
-        labels: model.n_classes().is_some(),
+        labels: model.n_classes().is_some().into(),
         ..data
     })
 }

@@ -4,8 +4,10 @@ mod bundled;
 mod containers;
 mod damage;
 mod hostile;
+mod looking;
 mod pictures;
 mod pixels;
+mod structure;
 
 use std::fs::File;
 use std::io::Write;

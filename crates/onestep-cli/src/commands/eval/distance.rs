@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use onestep::data::DataSpec;
 use onestep::eval::{open_images, pair_distances};
 use onestep::perceptual::WeightFiles;
 use serde_json::json;
 
 use super::collecting::Collecting;
+use super::spec;
 use crate::args::DistanceArgs;
 use crate::failure::{Failure, Outcome, code};
 use crate::{device, features};
@@ -21,7 +21,7 @@ pub fn run(args: &DistanceArgs, quiet: bool) -> Outcome<ExitCode> {
         let named = args.trunk.is_some() && args.heads.is_some();
         if named { failure } else { failure.hint("here they are named by --trunk and --heads") }
     })?;
-    let open = |source: &str| open_images(&args.size.of(DataSpec::new(source)));
+    let open = |source: &str| open_images(&args.size.of(spec(source)));
     let [a, b] = [open(&args.a)?, open(&args.b)?];
     let n = match args.num_images {
         Some(n) => n as usize,

@@ -11,7 +11,7 @@ mod samples;
 use std::process::ExitCode;
 
 use burn::tensor::Device;
-use onestep::data::DataSpec;
+use onestep::data::{DataSpec, Labels};
 use onestep::eval::reference::{self, Source};
 use onestep::eval::{Collection, Judge, Metric, Protocol, Reference, Selection, Stored};
 
@@ -47,7 +47,7 @@ pub(super) fn judge(
 
 /// How to look at images of a source: as they are, without their labels.
 pub(super) fn spec(name: &str) -> DataSpec {
-    DataSpec { labels: false, ..DataSpec::named(name) }
+    DataSpec { labels: Labels::None, ..DataSpec::named(name) }
 }
 
 fn compare(args: &EvalArgs, quiet: bool) -> Outcome<ExitCode> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use onestep::ImageSize;
 use onestep::data::picture::Grid;
 use onestep::data::{
-    DataError, DataSpec, Fit, ImageShape, Pixels, Rounding, Split, builtin_names, check, open,
+    DataError, DataSpec, Fit, ImageShape, Labels, Pixels, Rounding, Split, builtin_names, check, open,
 };
 
 use super::{refusal, story};
@@ -84,7 +84,7 @@ fn points_take_no_settings_for_images() {
     ] {
         assert!(refusal(&spec).1.contains(setting));
     }
-    let few = open(&DataSpec { limit: Some(10), labels: false, ..moons }).unwrap();
+    let few = open(&DataSpec { limit: Some(10), labels: Labels::None, ..moons }).unwrap();
     assert_eq!((few.len(), few.sample(3).unwrap().label), (10, None));
     assert!(few.sample(10).is_err());
 }
@@ -131,7 +131,7 @@ fn sources_that_are_not_there_say_what_to_do() {
     let (error, story) = refusal(&path("empty"));
     assert!(matches!(error, DataError::Empty { .. }) && story.contains("PNG"), "{story}");
     super::put(folder.path().join("texts/a.txt"), b"a");
-    assert!(refusal(&path("texts")).1.contains("1 other file"));
+    assert!(refusal(&path("texts")).1.contains("passed over: 1 is no picture (a.txt)"));
     super::put(folder.path().join("thing.xyz"), b"some bytes of no kind");
     assert!(matches!(refusal(&path("thing.xyz")).0, DataError::UnknownKind { .. }));
     super::put(folder.path().join("one.png"), &super::png(super::RGB8, 1));

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use onestep::data::{DataError, DataSpec, open};
+use onestep::data::{DataError, DataSpec, Labels, open};
 use proptest::prelude::*;
 
 use super::{RGB8, gzipped, idx, npy, png, put, put_zip, refusal, scrambled, spec, tarred};
@@ -111,7 +111,7 @@ fn labels_that_do_not_fit_are_errors() {
         (r#"{"labels": [["a.png", 2]], "classes": ["x", "y"]}"#, "label 2"),
         (r#"{"labels": [["a.png", 4000000000]]}"#, "4000000000"),
         (r#"{"labels": [["a.png", -1]]}"#, "dataset.json"),
-        (r#"{"labels": [["a.png", [0, 1]]]}"#, "dataset.json"),
+        (r#"{"labels": [["a.png", [0, 2]]]}"#, "dataset.json"),
         (r#"{"labels": "#, "dataset.json"),
     ] {
         let path = put_zip(
@@ -122,10 +122,10 @@ fn labels_that_do_not_fit_are_errors() {
         let (error, story) = refused(&path);
         assert!(matches!(error, DataError::Labels { .. }) && story.contains(part), "{story}");
     }
-    // Without labels it can still be used, unless the index is not even JSON.
+    // Without labels it can still be used.
     let index = br#"{"labels": [["a.png", 2]], "classes": ["x", "y"]}"#;
     let path = put_zip(folder.path().join("set.zip"), &[("dataset.json", index), ("a.png", &picture)], false);
-    assert!(open(&DataSpec { labels: false, ..spec(&path) }).is_ok());
+    assert!(open(&DataSpec { labels: Labels::None, ..spec(&path) }).is_ok());
 }
 
 #[test]

@@ -242,13 +242,13 @@ fn changed_images_are_other_images() {
     let elsewhere = tempfile::tempdir().unwrap();
     let kept = elsewhere.path().join("seen.safetensors");
     write(9);
-    let subject = |set: &Box<dyn onestep::data::Dataset>| judge().subject(set).unwrap();
-    let mut seen = Collection::begin(subject(&open_set()), Some(&kept)).unwrap();
+    let subject = || judge().subject(&open_set()).unwrap();
+    let mut seen = Collection::begin(subject(), Some(&kept)).unwrap();
     assert!(judge().collect(&open_set(), &mut seen, 0..1, None, &mut ()).unwrap());
     seen.save(&kept).unwrap();
-    assert!(Collection::begin(subject(&open_set()), Some(&kept)).unwrap().is_whole());
+    assert!(Collection::begin(subject(), Some(&kept)).unwrap().is_whole());
     write(10);
-    let refused = Collection::begin(subject(&open_set()), Some(&kept)).err().map(|error| error.to_string());
+    let refused = Collection::begin(subject(), Some(&kept)).err().map(|error| error.to_string());
     assert!(refused.is_some_and(|message| message.contains("seen.safetensors")));
 }
 

@@ -1,0 +1,208 @@
+//! The pictures of a source by their paths: which part of them is meant, and which class each is of.
+//!
+//! One set of rules for folders and archives, written down where users find it: at [`open`](super::open()).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::label_index::{self, LabelIndex, Labelled};
+use super::natural::natural_order;
+use super::{DataError, DataSpec, Labels, Split};
+
+/// The files of a source that matter, by their paths within it, with forward slashes.
+pub(super) struct Tree {
+    /// What to call the source in a message.
+    pub(super) name: String,
+    /// The pictures.
+    pub(super) pictures: Vec<String>,
+    /// Everything called `dataset.json`.
+    pub(super) indexes: Vec<String>,
+}
+
+/// The pictures that are meant, and their classes.
+pub(super) struct Arranged {
+    /// Places among the pictures of the [`Tree`], in order.
+    pub(super) chosen: Vec<usize>,
+    /// One for each of them, or none at all.
+    pub(super) labels: Option<Vec<usize>>,
+    pub(super) class_names: Vec<String>,
+}
+
+impl Tree {
+    /// `read` reads one of the `indexes`, which happens only if its labels are wanted; `full_name` is what to call a path.
+    pub(super) fn arrange(
+        &self,
+        spec: &DataSpec,
+        read: impl FnOnce(usize) -> Result<Vec<u8>, DataError>,
+        full_name: impl Fn(&str) -> String,
+    ) -> Result<Arranged, DataError> {
+        let chosen = self.part(spec.split)?;
+        let paths: Vec<&str> = chosen.iter().map(|&place| &*self.pictures[place]).collect();
+        let labelled = match spec.labels {
+            Labels::None => None,
+            Labels::FileName => Some(classes_of_names(&paths, full_name)?),
+            Labels::Given => match self.nearest_index(shared_folder(&paths)) {
+                Some((place, home)) => {
+                    let index = LabelIndex::parse(&read(place)?, &full_name(&self.indexes[place]))?;
+                    index.labels(paths.iter().map(|path| &path[home.len()..]), |place| {
+                        full_name(paths[place])
+                    })?
+                }
+                None => classes_of_folders(&paths, &self.name)?,
+            },
+        };
+        let (labels, class_names) =
+            labelled.map_or((None, Vec::new()), |(labels, names)| (Some(labels), names));
+        Ok(Arranged { chosen, labels, class_names })
+    }
+
+    /// The pictures of one part, or all of a source that is one set.
+    fn part(&self, split: Option<Split>) -> Result<Vec<usize>, DataError> {
+        let paths: Vec<&str> = self.pictures.iter().map(String::as_str).collect();
+        let start = shared_folder(&paths).len();
+        let parts =
+            paths.iter().map(|path| path[start..].split_once('/').and_then(|(top, _)| Split::of_folder(top)));
+        let Some(parts) =
+            parts.collect::<Option<Vec<Split>>>().filter(|parts| is_layout(parts, &paths, start))
+        else {
+            return match split {
+                None | Some(Split::Train) => Ok((0..paths.len()).collect()),
+                Some(split) => Err(DataError::NoSplit { name: self.name.clone(), split }),
+            };
+        };
+        let wanted = split.unwrap_or(Split::Train);
+        let chosen: Vec<usize> = (0..paths.len()).filter(|&place| parts[place] == wanted).collect();
+        if chosen.is_empty() {
+            return Err(DataError::NoSplit { name: self.name.clone(), split: wanted });
+        }
+        Ok(chosen)
+    }
+
+    /// The `dataset.json` that lies deepest of those in `folder` or above it, and where it lies.
+    fn nearest_index(&self, folder: &str) -> Option<(usize, &str)> {
+        let homes = self.indexes.iter().map(|path| path.strip_suffix(label_index::FILE_NAME).unwrap_or(path));
+        homes.enumerate().filter(|(_, home)| folder.starts_with(home)).max_by_key(|(_, home)| home.len())
+    }
+}
+
+/// Whether these are the parts of a set: one folder each, one of them to learn from and another.
+fn is_layout(parts: &[Split], paths: &[&str], start: usize) -> bool {
+    let folders: BTreeSet<&str> = paths.iter().filter_map(|path| path[start..].split('/').next()).collect();
+    let different: BTreeSet<usize> = parts.iter().map(|&part| part as usize).collect();
+    different.len() > 1 && different.len() == folders.len() && parts.contains(&Split::Train)
+}
+
+/// The longest path of a folder that all paths begin with; it ends with a slash, unless it is the root, which is empty.
+fn shared_folder<'a>(paths: &[&'a str]) -> &'a str {
+    let folder = |path: &'a str| &path[..path.rfind('/').map_or(0, |slash| slash + 1)];
+    let Some((first, rest)) = paths.split_first() else { return "" };
+    rest.iter().fold(folder(first), |shared, path| {
+        let is_same = |(a, b): &(u8, u8)| a == b;
+        let n_same = shared.bytes().zip(path.bytes()).take_while(is_same).count();
+        // Bytes may part within a letter, folders only at a slash.
+        let end =
+            shared.as_bytes()[..n_same].iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        &shared[..end]
+    })
+}
+
+/// The class of each picture is the folder it lies in, of the first folders that are not shared by all.
+fn classes_of_folders(paths: &[&str], name: &str) -> Result<Option<Labelled>, DataError> {
+    let start = shared_folder(paths).len();
+    let folders: Vec<Option<&str>> =
+        paths.iter().map(|path| path[start..].split_once('/').map(|(folder, _)| folder)).collect();
+    let n_loose = folders.iter().filter(|folder| folder.is_none()).count();
+    if n_loose == folders.len() {
+        return Ok(None);
+    }
+    if n_loose > 0 {
+        let [lie, have] = if n_loose == 1 { ["image lies", "has"] } else { ["images lie", "have"] };
+        let reason = format!("{n_loose} {lie} beside the class folders and so {have} no class");
+        return Err(DataError::labels(name, reason));
+    }
+    Ok(Some(numbered(&folders.into_iter().flatten().collect::<Vec<_>>())))
+}
+
+/// The class of each picture is what stands before the first `_` of its name.
+fn classes_of_names(paths: &[&str], full_name: impl Fn(&str) -> String) -> Result<Labelled, DataError> {
+    let class = |path: &&'_ str| -> Result<String, DataError> {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        match name.split_once('_') {
+            Some((class, _)) if !class.is_empty() => Ok(class.to_owned()),
+            _ => {
+                let reason = "labels are asked of file names, and this one has nothing before a `_`, as `cat_17.png` has";
+                Err(DataError::labels(full_name(path), reason))
+            }
+        }
+    };
+    let classes = paths.iter().map(class).collect::<Result<Vec<_>, _>>()?;
+    Ok(numbered(&classes.iter().map(String::as_str).collect::<Vec<_>>()))
+}
+
+/// Numbers for classes by name, and the names in the order of the numbers.
+fn numbered(classes: &[&str]) -> Labelled {
+    let mut names: Vec<&str> = classes.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    names.sort_by(|a, b| natural_order(a, b));
+    let number_of: BTreeMap<&str, usize> =
+        names.iter().enumerate().map(|(number, &name)| (name, number)).collect();
+    let labels = classes.iter().map(|class| number_of[class]).collect();
+    (labels, names.into_iter().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The class of each picture by name.
+    fn classes(paths: &[&str]) -> Option<Vec<String>> {
+        let (labels, names) = classes_of_folders(paths, "set").unwrap()?;
+        Some(labels.into_iter().map(|label| names[label].clone()).collect())
+    }
+
+    #[test]
+    fn the_first_folders_that_are_not_shared_are_the_classes() {
+        assert_eq!(classes(&["cat/1.png", "dog/1.png"]).unwrap(), ["cat", "dog"]);
+        assert_eq!(
+            classes(&["set/all/cat/1.png", "set/all/cat/x/2.png", "set/all/cart/y/3.png"]).unwrap(),
+            ["cat", "cat", "cart"]
+        );
+        assert_eq!(classes(&["2020/cat/1.png", "2021/cat/1.png"]).unwrap(), ["2020", "2021"]);
+        for unlabelled in [&["1.png", "2.png"][..], &["a/b/1.png", "a/b/2.png"], &["a/1.png"]] {
+            assert_eq!(classes(unlabelled), None);
+        }
+        let refused = |paths: &[&str]| classes_of_folders(paths, "set").unwrap_err().to_string();
+        assert!(
+            refused(&["a/b/1.png", "a/2.png"])
+                .contains("1 image lies beside the class folders and so has no class")
+        );
+        assert!(
+            refused(&["b/1.png", "2.png", "3.png"])
+                .contains("2 images lie beside the class folders and so have")
+        );
+    }
+
+    #[test]
+    fn parts_are_parts_where_nothing_else_is_there() {
+        let part = |paths: &[&str], split| {
+            let pictures = paths.iter().map(|&path| path.to_owned()).collect();
+            let tree = Tree { name: "set".into(), pictures, indexes: Vec::new() };
+            tree.part(split)
+                .ok()
+                .map(|chosen| chosen.into_iter().map(|place| paths[place].to_owned()).collect())
+        };
+        let of = |paths: &[&str]| {
+            [None, Some(Split::Train), Some(Split::Val), Some(Split::Test)].map(|s| part(paths, s))
+        };
+        let some = |paths: &[&str]| Some(paths.iter().map(|&path| path.to_owned()).collect::<Vec<_>>());
+        let three = ["x/train/a/1.png", "x/test/a/2.png", "x/valid/a/3.png"];
+        assert_eq!(of(&three), [some(&three[..1]), some(&three[..1]), some(&three[2..]), some(&three[1..2])]);
+        for whole in [
+            &["train/1.png", "bus/1.png", "test/1.png"][..],
+            &["train/1.png", "test/1.png", "1.png"],
+            &["test/1.png", "val/1.png"],
+            &["train/1.png", "train/2.png"],
+            &["train/1.png", "val/2.png", "validation/3.png"],
+        ] {
+            assert_eq!(of(whole), [some(whole), some(whole), None, None], "{whole:?}");
+        }
+    }
+}
