@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::decode::has_picture_suffix;
 use super::image_set::Pictures;
-use super::{DataError, DataSpec, Split, cifar, idx, npz, zip};
+use super::{DataError, DataSpec, Split, cifar, idx, numpy_images, zip};
 
 /// The set that a folder holds in files of many images; none if it holds no such files.
 pub(super) fn in_folder(path: &Path, spec: &DataSpec) -> Result<Option<Pictures>, DataError> {
@@ -23,12 +23,13 @@ pub(super) fn in_folder(path: &Path, spec: &DataSpec) -> Result<Option<Pictures>
 /// The set in one file.
 pub(super) fn open_file(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
     let kind = FileKind::find(path)?;
-    if kind != FileKind::CifarTar {
+    if !matches!(kind, FileKind::CifarTar | FileKind::Npz) {
         spec.require_train(path)?;
     }
     match kind {
         FileKind::Zip => zip::open(path),
-        FileKind::Npz => npz::open(path),
+        FileKind::Npz => numpy_images::open_npz(path, spec.labels, spec.split),
+        FileKind::Npy => numpy_images::open_npy(path),
         FileKind::Idx => idx::open_file(path, spec.image_size),
         FileKind::CifarTar => cifar::open_tar(path, spec.split.unwrap_or(Split::Train)),
     }
@@ -38,6 +39,7 @@ pub(super) fn open_file(path: &Path, spec: &DataSpec) -> Result<Pictures, DataEr
 enum FileKind {
     Zip,
     Npz,
+    Npy,
     Idx,
     CifarTar,
 }
@@ -54,6 +56,8 @@ impl FileKind {
         let is_gzip = start.starts_with(&[0x1f, 0x8b]);
         if name.ends_with(".npz") {
             Ok(Self::Npz)
+        } else if name.ends_with(".npy") || start.starts_with(b"\x93NUM") {
+            Ok(Self::Npy)
         } else if name.ends_with(".zip") || start.starts_with(b"PK\x03\x04") {
             Ok(Self::Zip)
         } else if idx::is_image_name(path) || idx::is_images(path) {

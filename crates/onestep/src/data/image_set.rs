@@ -32,6 +32,11 @@ pub(super) trait PictureReader: Send + Sync {
 
     /// Feeds whatever identifies the pictures.
     fn digest(&self, hasher: &mut Fingerprint);
+
+    /// How the container was understood, where it could have been otherwise.
+    fn read_as(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The pictures of one container with their labels.
@@ -137,6 +142,10 @@ impl Dataset for ImageSet {
 
     fn ignored(&self) -> usize {
         self.n_ignored
+    }
+
+    fn read_as(&self) -> Option<String> {
+        self.reader.read_as()
     }
 }
 

@@ -90,6 +90,11 @@ impl PictureReader for Joined {
         reader.source(within)
     }
 
+    fn read_as(&self) -> Option<String> {
+        let each: Vec<String> = self.readers.iter().filter_map(|reader| reader.read_as()).collect();
+        (!each.is_empty()).then(|| each.join("; "))
+    }
+
     fn digest(&self, hasher: &mut Fingerprint) {
         for reader in &self.readers {
             hasher.number(reader.len());

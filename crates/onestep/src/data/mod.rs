@@ -45,13 +45,18 @@ mod jpeg_damage;
 mod npy;
 #[cfg(feature = "formats")]
 pub mod npz;
+#[cfg(feature = "formats")]
+mod numpy_images;
 mod open;
 mod output;
 #[cfg(feature = "formats")]
 mod pickle;
 pub mod picture;
+#[cfg(feature = "formats")]
+mod pixel_array;
 mod sheet;
 mod spec;
+mod store;
 mod table;
 mod toy;
 mod warp;
@@ -114,6 +119,12 @@ pub trait Dataset: Send + Sync {
     /// How many files were passed over because they are not images.
     fn ignored(&self) -> usize {
         0
+    }
+
+    /// How the source was understood, where its files leave that open: which axis of an array is which, and what its numbers
+    /// stand for.
+    fn read_as(&self) -> Option<String> {
+        None
     }
 }
 
