@@ -46,12 +46,15 @@ fn info(args: &DataArgs) -> Outcome<ExitCode> {
         let report = json!({
             "source": args.source, "images": set.len(), "height": set.shape().height, "width": set.shape().width,
             "channels": set.shape().channels, "classes": classes, "passed_over": passed_over,
-            "hints": hints_json(&hints), "fingerprint": set.fingerprint(),
+            "hints": hints_json(&hints), "fingerprint": set.fingerprint(), "read_as": set.read_as(),
         });
         println!("{report:#}");
     } else {
         println!("source       {}", args.source);
         println!("images       {} of {}", set.len(), set.shape());
+        if let Some(read_as) = set.read_as() {
+            println!("read as      {read_as}");
+        }
         match classes.len() {
             0 => println!("classes      none"),
             n => println!("classes      {n}: {}", Classes::typed(classes)),

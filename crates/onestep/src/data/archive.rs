@@ -5,14 +5,16 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use ::zip::ZipArchive;
 use ::zip::result::ZipError;
+use ::zip::{CompressionMethod, ZipArchive};
 
 use super::DataError;
-use super::gzip::{MAX_RATIO, RATIO_SLACK};
 
 /// Three times as many as the largest image set in common use.
 const MAX_ENTRIES: usize = 4_000_000;
+
+/// More than the format can pack into one byte: an entry that says more lies.
+const MAX_RATIO: u64 = 1040;
 
 /// One open archive; entries are read into memory, one at a time, never to disk.
 pub(super) struct Archive {
@@ -39,8 +41,8 @@ impl Archive {
     /// Opens an archive and checks all its entries.
     ///
     /// Refused are: more than four million entries, names that occur twice, climb out (`..`), are
-    /// absolute or hold a NUL, links, encryption, and entries that unpack to over a hundred times
-    /// their size, each on its own and all together (which also catches overlapping entries).
+    /// absolute or hold a NUL, links, encryption, entries that say they unpack to more than they can, and entries that
+    /// overlap. How much is unpacked is bounded by whoever reads an entry: drawings pack to less than a hundredth.
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|error| DataError::read(path, error))?;
@@ -54,7 +56,7 @@ impl Archive {
             return Err(DataError::refused(name, "two of its entries have the same name"));
         }
         let mut entries = Vec::with_capacity(archive.len());
-        let mut unpacked: u64 = 0;
+        let mut n_packed: u64 = 0;
         for index in 0..archive.len() {
             let file = archive.by_index_data(index).map_err(|e| zip_error(path, &name, e))?;
             if file.is_dir() {
@@ -62,23 +64,25 @@ impl Archive {
             }
             let entry_name = file.name().map_err(|e| zip_error(path, &name, e))?.replace('\\', "/");
             let full_name = format!("{name}:{entry_name}");
-            let allowed = file.compressed_size().saturating_mul(MAX_RATIO).saturating_add(RATIO_SLACK);
-            unpacked = unpacked.saturating_add(file.size());
+            n_packed = n_packed.saturating_add(file.compressed_size());
             if let Some(reason) = bad_name(&entry_name) {
                 return Err(DataError::refused(full_name, reason));
             } else if file.is_symlink() {
                 return Err(DataError::refused(full_name, "it is a symbolic link"));
             } else if file.encrypted() {
                 return Err(DataError::unsupported(full_name, "encrypted entries are not read"));
-            } else if file.size() > allowed {
-                let reason = format!("it unpacks to over {MAX_RATIO} times its size");
+            } else if file.size() > file.compressed_size().saturating_mul(MAX_RATIO) {
+                let reason = format!(
+                    "it says that its {} bytes unpack to {}, which is impossible",
+                    file.compressed_size(),
+                    file.size()
+                );
                 return Err(DataError::refused(full_name, reason));
             }
             entries.push(Entry { name: entry_name, size: file.size(), crc: file.crc32(), index });
         }
-        if unpacked > file_len.saturating_mul(MAX_RATIO).saturating_add(RATIO_SLACK) {
-            let reason = format!("its entries unpack to over {MAX_RATIO} times its size");
-            return Err(DataError::refused(name, reason));
+        if n_packed > file_len {
+            return Err(DataError::refused(name, "its entries overlap"));
         }
         // Backslashes become slashes, so names that differ on paper may be one name after all.
         let mut names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
@@ -88,6 +92,19 @@ impl Archive {
             return Err(DataError::refused(full_name, "two entries have this name"));
         }
         Ok(Self { path: path.to_path_buf(), file: Mutex::new(archive), entries })
+    }
+
+    /// The file of the archive.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the bytes of an entry begin in that file, if they were not packed.
+    pub(super) fn place(&self, entry: &Entry) -> Result<Option<u64>, DataError> {
+        let mut archive = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = |error| zip_error(&self.path, &self.full_name(entry), error);
+        let file = archive.by_index(entry.index).map_err(failed)?;
+        Ok(file.data_start().filter(|_| file.compression() == CompressionMethod::Stored))
     }
 
     /// All files, in the order of the directory.

@@ -21,6 +21,9 @@ const PIXEL_BYTES: usize = 3 * PLANE;
 /// The training set of CIFAR-100 is one file of 154 MB.
 const MAX_FILE: u64 = 256 << 20;
 
+/// The official archives unpack to 180 MB.
+const MAX_TAR: u64 = 2 << 30;
+
 /// The official archives have nine entries.
 const MAX_TAR_ENTRIES: usize = 1000;
 
@@ -57,7 +60,7 @@ pub(super) fn open_folder(folder: &Path, split: Split, labels: bool) -> Result<P
 /// memory; none is ever written anywhere.
 pub(super) fn open_tar(path: &Path, split: Split, labels: bool) -> Result<Pictures, DataError> {
     let damaged = |error: io::Error| DataError::damaged(path.display().to_string(), error.to_string());
-    let mut archive = tar::Archive::new(gzip::open(path)?);
+    let mut archive = tar::Archive::new(gzip::open(path, MAX_TAR)?);
     let mut files = BTreeMap::new();
     // Raw, because the extensions for long names would be read into memory unasked.
     for (count, entry) in archive.entries().map_err(damaged)?.raw(true).enumerate() {

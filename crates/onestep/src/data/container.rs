@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::decode::has_picture_suffix;
 use super::image_set::Pictures;
-use super::{DataError, DataSpec, Split, cifar, idx, npz, zip};
+use super::{DataError, DataSpec, Split, cifar, idx, numpy_images, zip};
 
 /// The set that a folder holds in files of many images; none if it holds no such files.
 pub(super) fn in_folder(path: &Path, spec: &DataSpec) -> Result<Option<Pictures>, DataError> {
@@ -32,9 +32,12 @@ pub(super) fn open_file(path: &Path, spec: &DataSpec) -> Result<Pictures, DataEr
     if kind == FileKind::CifarTar {
         return cifar::open_tar(path, spec.split.unwrap_or(Split::Train), labels);
     }
-    spec.require_train(&name)?;
+    if kind != FileKind::Npz {
+        spec.require_train(&name)?;
+    }
     match kind {
-        FileKind::Npz => npz::open(path, labels),
+        FileKind::Npz => numpy_images::open_npz(path, labels, spec.split),
+        FileKind::Npy => numpy_images::open_npy(path),
         _ => idx::open_file(path, spec.image_size, labels),
     }
 }
@@ -43,6 +46,7 @@ pub(super) fn open_file(path: &Path, spec: &DataSpec) -> Result<Pictures, DataEr
 enum FileKind {
     Zip,
     Npz,
+    Npy,
     Idx,
     CifarTar,
 }
@@ -59,6 +63,8 @@ impl FileKind {
         let is_gzip = start.starts_with(&[0x1f, 0x8b]);
         if name.ends_with(".npz") {
             Ok(Self::Npz)
+        } else if name.ends_with(".npy") || start.starts_with(b"\x93NUM") {
+            Ok(Self::Npy)
         } else if name.ends_with(".zip") || start.starts_with(b"PK\x03\x04") {
             Ok(Self::Zip)
         } else if idx::is_image_name(path) || idx::is_images(path) {

@@ -8,39 +8,32 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::DataError;
 
-/// How many times larger than its file the contents may be.
-pub(super) const MAX_RATIO: u64 = 100;
-
-/// Below this size nothing is a bomb, however well it compresses.
-pub(super) const RATIO_SLACK: u64 = 64 << 10;
-
 /// Opens a file and undoes gzip if it begins like one.
 ///
-/// The reader fails, rather than ends, once it has given more than [`MAX_RATIO`] times the size
-/// of the file: a bomb must not look like a shorter file.
-pub(super) fn open(path: &Path) -> Result<Box<dyn Read>, DataError> {
+/// The reader fails, rather than ends, once it has given more than `limit` bytes: a bomb must not look like a shorter file.
+pub(super) fn open(path: &Path, limit: u64) -> Result<Box<dyn Read>, DataError> {
     let read_error = |error| DataError::read(path, error);
     let file = File::open(path).map_err(read_error)?;
-    let file_len = file.metadata().map_err(read_error)?.len();
     let mut file = BufReader::new(file);
     if !file.fill_buf().map_err(read_error)?.starts_with(&[0x1f, 0x8b]) {
         return Ok(Box::new(file));
     }
-    let left = file_len.saturating_mul(MAX_RATIO).saturating_add(RATIO_SLACK);
-    Ok(Box::new(Bounded { inner: MultiGzDecoder::new(file), left }))
+    Ok(Box::new(Bounded { inner: MultiGzDecoder::new(file), left: limit, limit }))
 }
 
 struct Bounded<R> {
     inner: R,
     left: u64,
+    limit: u64,
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n_read = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(n_read as u64).ok_or_else(|| {
-            io::Error::other(format!("the contents are over {MAX_RATIO} times the size of the file"))
-        })?;
+        self.left = self
+            .left
+            .checked_sub(n_read as u64)
+            .ok_or_else(|| io::Error::other(format!("the contents are over {} MiB", self.limit >> 20)))?;
         Ok(n_read)
     }
 }

@@ -20,7 +20,7 @@ const MAX_BYTES: usize = 4 << 30;
 /// Whether the file begins like IDX images (after undoing gzip).
 pub(super) fn is_images(path: &Path) -> bool {
     let mut magic = [0; 4];
-    gzip::open(path).is_ok_and(|mut reader| reader.read_exact(&mut magic).is_ok())
+    gzip::open(path, 4).is_ok_and(|mut reader| reader.read_exact(&mut magic).is_ok())
         && u32::from_be_bytes(magic) == IMAGES_MAGIC
 }
 
@@ -117,7 +117,8 @@ fn read_labels(path: &Path, n_images: usize) -> Result<Vec<usize>, DataError> {
 /// Reads header and bytes; the file must hold exactly what its header says.
 fn read_idx(path: &Path, magic: u32, content: &str) -> Result<(Vec<usize>, Vec<u8>), DataError> {
     let name = || path.display().to_string();
-    let mut reader = gzip::open(path)?;
+    // Header, images, and the byte more that is asked for below.
+    let mut reader = gzip::open(path, MAX_BYTES as u64 + 64)?;
     let mut read_number = || {
         let mut number = [0; 4];
         reader.read_exact(&mut number).map(|()| u32::from_be_bytes(number))

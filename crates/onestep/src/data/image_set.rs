@@ -38,6 +38,11 @@ pub(super) trait PictureReader: Send + Sync {
 
     /// Feeds what tells a picture from others: its name within the container, if it has one, and its contents.
     fn digest(&self, index: usize, hasher: &mut Fingerprint);
+
+    /// How the container was understood, where it could have been otherwise.
+    fn read_as(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The pictures of one container with their labels.
@@ -203,6 +208,10 @@ impl Dataset for ImageSet {
 
     fn passed_over(&self) -> PassedOver {
         self.passed_over.clone()
+    }
+
+    fn read_as(&self) -> Option<String> {
+        self.reader.read_as()
     }
 }
 

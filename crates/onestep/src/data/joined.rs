@@ -94,4 +94,9 @@ impl PictureReader for Joined {
         let (reader, within) = self.locate(index);
         reader.digest(within, hasher);
     }
+
+    fn read_as(&self) -> Option<String> {
+        let each: Vec<String> = self.readers.iter().filter_map(|reader| reader.read_as()).collect();
+        (!each.is_empty()).then(|| each.join("; "))
+    }
 }

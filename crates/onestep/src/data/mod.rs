@@ -51,15 +51,20 @@ mod natural;
 mod npy;
 #[cfg(feature = "formats")]
 pub mod npz;
+#[cfg(feature = "formats")]
+mod numpy_images;
 mod open;
 mod output;
 mod passed_over;
 #[cfg(feature = "formats")]
 mod pickle;
 pub mod picture;
+#[cfg(feature = "formats")]
+mod pixel_array;
 mod sheet;
 mod spec;
 mod spread;
+mod store;
 mod table;
 mod toy;
 mod tree;
@@ -152,6 +157,12 @@ pub trait Dataset: Send + Sync {
     /// The files of the source that are no part of the set.
     fn passed_over(&self) -> PassedOver {
         PassedOver::default()
+    }
+
+    /// How the source was understood, where its files leave that open: which axis of an array is which, and what its numbers
+    /// stand for.
+    fn read_as(&self) -> Option<String> {
+        None
     }
 }
 

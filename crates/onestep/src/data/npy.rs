@@ -20,10 +20,10 @@ pub(super) struct NpyHeader {
 }
 
 impl NpyHeader {
-    /// Reads a header and leaves the reader at the first number.
+    /// Reads a header and leaves the reader at the first number. Returns how many bytes it has, too.
     ///
     /// An error of the kind `InvalidData` says what is wrong with the header.
-    pub(super) fn read(reader: &mut dyn Read) -> io::Result<Self> {
+    pub(super) fn read(reader: &mut dyn Read) -> io::Result<(Self, u64)> {
         let mut start = [0; 8];
         reader.read_exact(&mut start)?;
         if &start[..6] != b"\x93NUMPY" {
@@ -45,7 +45,8 @@ impl NpyHeader {
         let mut text = vec![0; length];
         reader.read_exact(&mut text)?;
         let text = String::from_utf8(text).map_err(|_| invalid("a numpy header that is no text"))?;
-        Literal { rest: &text }.header()
+        let header = Literal { rest: &text }.header()?;
+        Ok((header, (start.len() + n_length_bytes + length) as u64))
     }
 
     /// The header as numpy writes it, padded so that the numbers start at a multiple of 64.
@@ -197,7 +198,8 @@ mod tests {
             let header = NpyHeader { descr: "|u1".into(), fortran_order: false, shape };
             let bytes = header.to_bytes();
             assert_eq!(bytes.len() % 64, 0);
-            assert_eq!(NpyHeader::read(&mut bytes.as_slice()).unwrap(), header);
+            let n_bytes = bytes.len() as u64;
+            assert_eq!(NpyHeader::read(&mut bytes.as_slice()).unwrap(), (header, n_bytes));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Batches of images as numpy archives: what published samplers write and evaluators read.
 //!
-//! `arr_0` holds `uint8` images, `[n, height, width, channels]` or `[n, height, width]`, and
-//! `arr_1`, if present, one integer label for each. [`read_numbers`] reads what else lies in such files: the
+//! [`write()`] writes `arr_0`, `uint8` images `[n, height, width, channels]`, and `arr_1`, one integer label for each;
+//! [`open()`](super::open()) reads those and what else numpy users write. [`read_numbers`] reads what else lies in such files: the
 //! means and covariances that published distances are taken to.
 
 use std::io::{self, Read};
@@ -11,84 +11,13 @@ use ::zip::write::SimpleFileOptions;
 use ::zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::archive::{Archive, Entry};
-use super::image::MAX_SIDE;
-use super::image_set::Pictures;
 use super::npy::NpyHeader;
+use super::numpy_images::find_images;
 use super::output::write_whole;
-use super::table::{Part, Table};
-use super::{DataError, ImageShape, PassedOver};
+use super::{DataError, ImageShape};
 
 /// The largest array that is taken into memory.
 const MAX_BYTES: usize = 4 << 30;
-
-/// Reads a whole archive into memory, with its labels if they are wanted.
-pub(super) fn open(path: &Path, labels: bool) -> Result<Pictures, DataError> {
-    let archive = Archive::open(path)?;
-    let Some(images) = archive.find("arr_0.npy") else {
-        let names: Vec<&str> = archive.entries().iter().map(|entry| entry.name.as_str()).collect();
-        let reason = format!("images are read from `arr_0`, this archive has: {}", names.join(", "));
-        return Err(DataError::unsupported(path.display().to_string(), reason));
-    };
-    let (header, bytes) = read_array(&archive, images, |header| {
-        if !matches!(header.descr.as_str(), "|u1" | "<u1") {
-            return Err(format!("images must be uint8, these are `{}`", header.descr));
-        }
-        if header.fortran_order && header.shape.len() > 1 {
-            return Err("column-major arrays are not read; save it with `numpy.ascontiguousarray`".into());
-        }
-        images_shape(&header.shape).map(|_| 1)
-    })?;
-    let name = archive.full_name(images);
-    let (n_images, shape) =
-        images_shape(&header.shape).map_err(|reason| DataError::unsupported(name.clone(), reason))?;
-    if shape.height > MAX_SIDE || shape.width > MAX_SIDE {
-        return Err(DataError::refused(name, format!("its images are {shape}, over {MAX_SIDE}")));
-    }
-    if bytes.is_empty() {
-        return Err(DataError::Empty { path: path.to_path_buf(), passed_over: PassedOver::default() });
-    }
-    let labels = match archive.find("arr_1.npy").filter(|_| labels) {
-        Some(entry) => Some(read_labels(&archive, entry)?),
-        None => None,
-    };
-    let parts = vec![Part { name, len: n_images }];
-    let reader = Box::new(Table::new(shape, bytes, parts));
-    Ok(Pictures { reader, labels, class_names: Vec::new(), passed_over: PassedOver::default() })
-}
-
-/// How many images an array holds, and of which shape.
-fn images_shape(axes: &[usize]) -> Result<(usize, ImageShape), String> {
-    let shape = |height, width, channels| ImageShape { height, width, channels };
-    match *axes {
-        [n, height, width] => Ok((n, shape(height, width, 1))),
-        [n, height, width, channels @ (1 | 3)] => Ok((n, shape(height, width, channels))),
-        _ => Err(format!(
-            "images must be [n, height, width, 1 or 3] or [n, height, width], these are {axes:?}"
-        )),
-    }
-}
-
-fn read_labels(archive: &Archive, entry: &Entry) -> Result<Vec<usize>, DataError> {
-    let (header, bytes) =
-        read_array(archive, entry, |header| match (header.descr.as_str(), header.shape.len()) {
-            ("<i4", 1) => Ok(4),
-            ("<i8", 1) => Ok(8),
-            (descr, _) => Err(format!(
-                "labels must be int32 or int64 with one axis, these are `{descr}` {:?}",
-                header.shape
-            )),
-        })?;
-    let name = archive.full_name(entry);
-    let width = if header.descr == "<i4" { 4 } else { 8 };
-    let label = |bytes: &[u8]| {
-        // Two's complement: a negative label has its last byte's top bit set and stays as large.
-        let mut wide = [if bytes[width - 1] >= 0x80 { 0xff } else { 0 }; 8];
-        wide[..width].copy_from_slice(bytes);
-        usize::try_from(i64::from_le_bytes(wide))
-            .map_err(|_| DataError::labels(name.clone(), "a label is negative"))
-    };
-    bytes.chunks_exact(width).map(label).collect()
-}
 
 /// An array of floating-point numbers, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,13 +51,13 @@ pub fn read_numbers(path: &Path, names: &[&str]) -> Result<Vec<Option<Numbers>>,
     names.iter().map(read).collect()
 }
 
-/// Whether there are images in an archive, under the name they are read from.
+/// Whether there are images in an archive, under a name they are read from.
 ///
 /// # Errors
 ///
 /// What a zip archive of images is refused for.
 pub fn has_images(path: &Path) -> Result<bool, DataError> {
-    Ok(Archive::open(path)?.find("arr_0.npy").is_some())
+    Ok(find_images(&Archive::open(path)?, None).is_some())
 }
 
 fn read_floats(archive: &Archive, entry: &Entry) -> Result<Numbers, DataError> {
@@ -206,7 +135,7 @@ fn read_array(
     let name = archive.full_name(entry);
     // The outer result is the archive's fault, the inner one the array's.
     archive.with_reader(entry, |reader| {
-        let header = NpyHeader::read(reader)?;
+        let (header, _) = NpyHeader::read(reader)?;
         if header.descr.contains('O') {
             let reason = "its elements are Python objects, which only running a program can read";
             return Ok(Err(DataError::refused(name, reason)));

@@ -1,14 +1,18 @@
-//! Images that lie in memory, one after another, as the fixed-size containers hold them.
+//! Images that lie one after another, as the fixed-size containers hold them.
+
+use std::io;
 
 use super::fingerprint::Fingerprint;
 use super::image_set::PictureReader;
+use super::store::Store;
 use super::{DataError, ImageShape, Pixels};
 
 /// Equal-sized images in one block of bytes, `[n, height, width, channels]`.
 pub(super) struct Table {
     shape: ImageShape,
-    bytes: Vec<u8>,
+    store: Store,
     parts: Vec<Part>,
+    read_as: Option<String>,
 }
 
 /// A run of images that came from one file.
@@ -21,14 +25,21 @@ pub(super) struct Part {
 
 impl Table {
     /// `bytes` must hold a whole number of images, as many as the parts say together.
-    pub(super) fn new(shape: ImageShape, bytes: Vec<u8>, parts: Vec<Part>) -> Self {
-        debug_assert_eq!(bytes.len(), shape.n_values() * parts.iter().map(|p| p.len).sum::<usize>());
-        Self { shape, bytes, parts }
+    pub(super) fn new(shape: ImageShape, bytes: impl Into<Store>, parts: Vec<Part>) -> Self {
+        let store = bytes.into();
+        let n_images: usize = parts.iter().map(|part| part.len).sum();
+        debug_assert_eq!(store.n_bytes(), (shape.n_values() * n_images) as u64);
+        Self { shape, store, parts, read_as: None }
     }
 
-    fn record(&self, index: usize) -> &[u8] {
+    /// The same, with what the file was understood to hold.
+    pub(super) fn read_as(self, read_as: String) -> Self {
+        Self { read_as: Some(read_as), ..self }
+    }
+
+    fn record(&self, index: usize) -> io::Result<Vec<u8>> {
         let n_values = self.shape.n_values();
-        &self.bytes[index * n_values..(index + 1) * n_values]
+        self.store.read((index * n_values) as u64, n_values)
     }
 }
 
@@ -50,7 +61,9 @@ impl PictureReader for Table {
     }
 
     fn pixels(&self, index: usize) -> Result<Pixels, DataError> {
-        Ok(Pixels::trusted(self.shape, self.record(index).to_vec()))
+        self.record(index)
+            .map(|bytes| Pixels::trusted(self.shape, bytes))
+            .map_err(|error| DataError::Read { path: self.source(index).into(), source: error })
     }
 
     fn source(&self, index: usize) -> String {
@@ -69,6 +82,14 @@ impl PictureReader for Table {
         hasher.number(self.shape.height);
         hasher.number(self.shape.width);
         hasher.number(self.shape.channels);
-        hasher.bytes(self.record(index));
+        match self.record(index) {
+            Ok(bytes) => hasher.bytes(&bytes),
+            // Whoever asks for the image is told why.
+            Err(_) => hasher.bytes(b"unreadable"),
+        }
+    }
+
+    fn read_as(&self) -> Option<String> {
+        self.read_as.clone()
     }
 }

@@ -1,5 +1,6 @@
 //! Data: every container read back from files the test made, and every hostile one refused.
 
+mod arrays;
 mod bundled;
 mod containers;
 mod damage;
