@@ -3,6 +3,7 @@
 mod bench;
 mod edit;
 mod eval;
+mod messages;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -1,12 +1,11 @@
 //! Containers of images by kind: zip, npz, IDX, and CIFAR in its folder or archive.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use super::decode::has_picture_suffix;
 use super::image_set::Pictures;
 use super::{DataError, DataSpec, Split, cifar, idx, numpy_images, zip};
+use crate::file;
 
 /// The set that a folder holds in files of many images; none if it holds no such files.
 pub(super) fn in_folder(path: &Path, spec: &DataSpec) -> Result<Option<Pictures>, DataError> {
@@ -15,7 +14,7 @@ pub(super) fn in_folder(path: &Path, spec: &DataSpec) -> Result<Option<Pictures>
         return cifar::open_folder(&batches, split).map(Some);
     }
     if !idx::image_files(path).is_empty() {
-        return idx::open_folder(path, split, spec.image_size).map(Some);
+        return idx::open_folder(path, split, spec.image_size, spec.labels).map(Some);
     }
     Ok(None)
 }
@@ -30,10 +29,13 @@ pub(super) fn open_file(path: &Path, spec: &DataSpec) -> Result<Pictures, DataEr
         FileKind::Zip => zip::open(path),
         FileKind::Npz => numpy_images::open_npz(path, spec.labels, spec.split),
         FileKind::Npy => numpy_images::open_npy(path),
-        FileKind::Idx => idx::open_file(path, spec.image_size),
+        FileKind::Idx => idx::open_file(path, spec.image_size, spec.labels),
         FileKind::CifarTar => cifar::open_tar(path, spec.split.unwrap_or(Split::Train)),
     }
 }
+
+/// Endings of files that people name where data are wanted.
+const WEIGHTS: [&str; 6] = [".pt", ".pth", ".ckpt", ".pkl", ".onnx", ".safetensors"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FileKind {
@@ -49,10 +51,14 @@ impl FileKind {
     /// unknown; the first bytes decide otherwise.
     fn find(path: &Path) -> Result<Self, DataError> {
         let name = path.to_string_lossy().to_ascii_lowercase();
-        let mut start = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(4).read_to_end(&mut start))
-            .map_err(|error| DataError::read(path, error))?;
+        let start = file::start(path).map_err(|error| DataError::read(path, error))?;
+        if let Some(what) = file::foreign(&start) {
+            return Err(DataError::unsupported(path.display().to_string(), what));
+        }
+        if WEIGHTS.iter().any(|suffix| name.ends_with(suffix)) {
+            let reason = "this is a file of a model by its name, not of pictures";
+            return Err(DataError::unsupported(path.display().to_string(), reason));
+        }
         let is_gzip = start.starts_with(&[0x1f, 0x8b]);
         if name.ends_with(".npz") {
             Ok(Self::Npz)

@@ -1,6 +1,6 @@
 //! A folder of images, or one folder per class.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use super::decode::{has_picture_suffix, read_encoded, upright_size};
 use super::fingerprint::Fingerprint;
 use super::image_set::{PictureReader, Pictures};
 use super::{DataError, Pixels};
+use crate::file;
 
 /// Lists the images of a folder, and of the folders directly in it.
 ///
@@ -71,7 +72,7 @@ impl PictureReader for Folder {
 
     fn size(&self, index: usize) -> Result<(usize, usize), DataError> {
         let path = &self.files[index].path;
-        let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+        let file = file::open(path).map_err(|error| DataError::read(path, error))?;
         upright_size(BufReader::new(file), &path.display().to_string())
     }
 

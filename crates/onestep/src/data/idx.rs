@@ -47,6 +47,7 @@ pub(super) fn open_folder(
     folder: &Path,
     split: Split,
     image_size: Option<usize>,
+    labels: bool,
 ) -> Result<Pictures, DataError> {
     let is_of_split = |path: &&PathBuf| {
         let is_train = file_name(path).contains("train");
@@ -58,7 +59,7 @@ pub(super) fn open_folder(
     let files = image_files(folder);
     let of_split: Vec<&PathBuf> = files.iter().filter(is_of_split).collect();
     match of_split[..] {
-        [path] => open_file(path, image_size),
+        [path] => open_file(path, image_size, labels),
         [] => Err(DataError::NoSplit { name: folder.display().to_string() }),
         [first, second, ..] => {
             let reason = format!(
@@ -71,8 +72,8 @@ pub(super) fn open_folder(
     }
 }
 
-/// Reads one file of images, and the labels that lie beside it under the matching name.
-pub(super) fn open_file(path: &Path, image_size: Option<usize>) -> Result<Pictures, DataError> {
+/// Reads one file of images, and, if they are wanted, the labels that lie beside it under the matching name.
+pub(super) fn open_file(path: &Path, image_size: Option<usize>, labels: bool) -> Result<Pictures, DataError> {
     let name = path.display().to_string();
     let (extents, bytes) = read_idx(path, IMAGES_MAGIC, "images")?;
     let [n_images, height, width] = extents[..] else {
@@ -84,7 +85,7 @@ pub(super) fn open_file(path: &Path, image_size: Option<usize>) -> Result<Pictur
     if bytes.is_empty() {
         return Err(DataError::Empty { path: path.to_path_buf(), ignored: 0 });
     }
-    let labels = match labels_beside(path) {
+    let labels = match labels_beside(path).filter(|_| labels) {
         Some(labels_path) => Some(read_labels(&labels_path, n_images)?),
         None => None,
     };

@@ -40,8 +40,6 @@ mod joined;
 #[cfg(feature = "formats")]
 mod jpeg;
 #[cfg(feature = "formats")]
-mod jpeg_damage;
-#[cfg(feature = "formats")]
 mod npy;
 #[cfg(feature = "formats")]
 pub mod npz;

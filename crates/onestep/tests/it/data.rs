@@ -4,9 +4,11 @@ mod arrays;
 mod bundled;
 mod containers;
 mod damage;
+mod foreign;
 mod hostile;
 mod pictures;
 mod pixels;
+mod tiff;
 
 use std::fs::File;
 use std::io::Write;
