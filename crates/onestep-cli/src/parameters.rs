@@ -10,7 +10,7 @@ use crate::failure::{Failure, Outcome, code, io_failure};
 /// The parameters inside a picture, or in the json beside anything else.
 pub fn read(path: &Path) -> Outcome<String> {
     let text = if path.extension().is_some_and(|e| e == "json") {
-        Some(std::fs::read_to_string(path).map_err(|error| io_failure("read", path, &error))?)
+        Some(onestep::file::read_text(path).map_err(|error| io_failure("read", path, &error))?)
     } else {
         picture::read_parameters(path)?
     };

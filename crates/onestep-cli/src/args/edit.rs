@@ -128,7 +128,7 @@ impl MarksName {
 pub struct Subjects {
     /// A consistency model: a file, a step folder or a run folder.
     pub model: PathBuf,
-    /// The picture: PNG, JPEG, WebP, BMP, GIF or PNM of any size.
+    /// The picture: PNG, JPEG, WebP, TIFF, BMP, GIF or PNM of any size.
     pub image: PathBuf,
     /// How a picture that is not of the model's shape is brought to it.
     #[arg(long, value_enum, default_value_t)]

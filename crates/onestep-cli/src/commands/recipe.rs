@@ -41,7 +41,7 @@ pub fn read(name: &str, settings: &[String]) -> Outcome<Recipe> {
     let path = Path::new(name);
     let looks_like_a_file = name.ends_with(".toml") || name.contains(std::path::MAIN_SEPARATOR);
     let text = if looks_like_a_file || path.is_file() {
-        std::fs::read_to_string(path).map_err(|error| io_failure("read the recipe", path, &error))?
+        onestep::file::read_text(path).map_err(|error| io_failure("read the recipe", path, &error))?
     } else {
         builtin_recipe(name)?.to_string()
     };

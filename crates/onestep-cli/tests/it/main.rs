@@ -3,6 +3,7 @@
 mod bench;
 mod edit;
 mod eval;
+mod messages;
 mod wide;
 
 use std::path::Path;

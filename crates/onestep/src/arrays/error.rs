@@ -30,6 +30,12 @@ pub enum TensorFileError {
         /// Bytes claimed.
         bytes: u64,
     },
+    /// The file is of another kind.
+    #[error("{what}; a safetensors file is needed")]
+    Foreign {
+        /// What it is, and what to do about it.
+        what: &'static str,
+    },
     /// The header is not the JSON it should be; also a duplicate name, or too many tensors.
     #[error("the header is not valid: {reason}")]
     BadHeader {
@@ -38,7 +44,7 @@ pub enum TensorFileError {
     },
     /// The metadata is not the one string this tool writes.
     #[error(
-        "the file was not written by onestep (no single `onestep` entry in its metadata); `onestep import` converts others"
+        "the file was not written by onestep (no single `onestep` entry in its metadata); models of other programs are not read"
     )]
     NotOurs,
     /// A tensor of a type that is not read from such a file.

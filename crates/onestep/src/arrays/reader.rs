@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use super::header::{Header, MAX_HEADER_BYTES, Rules, Tensor};
 use super::{CHUNK, Element, NamedArrays, TensorFileError, all_finite};
+use crate::file;
 
 /// A tensor file whose header has been read and checked.
 #[derive(Debug)]
@@ -30,10 +31,15 @@ impl<R: Read> TensorFile<R> {
         if length < 8 {
             return Err(truncated(8));
         }
-        let mut n_header = [0; 8];
-        input.read_exact(&mut n_header)?;
-        let n_header = u64::from_le_bytes(n_header);
+        let mut start = [0; 8];
+        input.read_exact(&mut start)?;
+        let n_header = u64::from_le_bytes(start);
         if n_header > MAX_HEADER_BYTES {
+            let mut start = start.to_vec();
+            input.take(file::START as u64).read_to_end(&mut start)?;
+            if let Some(what) = file::describe(&start) {
+                return Err(TensorFileError::Foreign { what });
+            }
             return Err(TensorFileError::HeaderTooLarge { bytes: n_header });
         }
         if n_header > length - 8 {

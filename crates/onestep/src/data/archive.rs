@@ -9,6 +9,7 @@ use ::zip::result::ZipError;
 use ::zip::{CompressionMethod, ZipArchive};
 
 use super::DataError;
+use crate::file;
 
 /// Three times as many as the largest image set in common use.
 const MAX_ENTRIES: usize = 4_000_000;
@@ -45,8 +46,12 @@ impl Archive {
     /// overlap. How much is unpacked is bounded by whoever reads an entry: drawings pack to less than a hundredth.
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
         let name = path.display().to_string();
-        let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+        let file = file::open(path).map_err(|error| DataError::read(path, error))?;
         let file_len = file.metadata().map_err(|error| DataError::read(path, error))?.len();
+        let start = file::start(path).map_err(|error| DataError::read(path, error))?;
+        if let Some(what) = file::foreign(&start) {
+            return Err(DataError::unsupported(name, what));
+        }
         let archive = ZipArchive::new(BufReader::new(file)).map_err(|e| zip_error(path, &name, e))?;
         if archive.len() > MAX_ENTRIES {
             let reason = format!("it has {} entries, over {MAX_ENTRIES}", archive.len());

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +12,7 @@ use super::image_set::Pictures;
 use super::pickle::Dictionary;
 use super::table::{Part, Table};
 use super::{DataError, ImageShape, PassedOver, Split};
+use crate::file;
 
 const SHAPE: ImageShape = ImageShape { height: 32, width: 32, channels: 3 };
 const PLANE: usize = 32 * 32;
@@ -48,7 +48,7 @@ pub(super) fn open_folder(folder: &Path, split: Split, labels: bool) -> Result<P
     for name in known_names() {
         let path = folder.join(name);
         if path.is_file() {
-            let file = File::open(&path).map_err(|error| DataError::read(&path, error))?;
+            let file = file::open(&path).map_err(|error| DataError::read(&path, error))?;
             let bytes = read_limited(file).map_err(|error| DataError::read(&path, error))?;
             files.insert(name.to_owned(), bytes);
         }
@@ -102,7 +102,7 @@ pub(super) fn open_tar(path: &Path, split: Split, labels: bool) -> Result<Pictur
 /// Whether a file without gzip begins like a tar archive.
 pub(super) fn is_tar(path: &Path) -> bool {
     let mut start = [0; 262];
-    File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && &start[257..] == b"ustar"
+    file::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && &start[257..] == b"ustar"
 }
 
 fn read_limited(reader: impl Read) -> io::Result<Vec<u8>> {

@@ -1,12 +1,11 @@
 //! Containers of images by kind: zip, npz, IDX, and CIFAR in its folder or archive.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use super::decode::has_picture_suffix;
 use super::image_set::Pictures;
 use super::{DataError, DataSpec, Split, cifar, idx, numpy_images, zip};
+use crate::file;
 
 /// The set that a folder holds in files of many images; none if it holds no such files.
 pub(super) fn in_folder(path: &Path, spec: &DataSpec) -> Result<Option<Pictures>, DataError> {
@@ -42,6 +41,9 @@ pub(super) fn open_file(path: &Path, spec: &DataSpec) -> Result<Pictures, DataEr
     }
 }
 
+/// Endings of files that people name where data are wanted.
+const WEIGHTS: [&str; 6] = [".pt", ".pth", ".ckpt", ".pkl", ".onnx", ".safetensors"];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FileKind {
     Zip,
@@ -56,10 +58,14 @@ impl FileKind {
     /// unknown; the first bytes decide otherwise.
     fn find(path: &Path) -> Result<Self, DataError> {
         let name = path.to_string_lossy().to_ascii_lowercase();
-        let mut start = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(4).read_to_end(&mut start))
-            .map_err(|error| DataError::read(path, error))?;
+        let start = file::start(path).map_err(|error| DataError::read(path, error))?;
+        if let Some(what) = file::foreign(&start) {
+            return Err(DataError::unsupported(path.display().to_string(), what));
+        }
+        if WEIGHTS.iter().any(|suffix| name.ends_with(suffix)) {
+            let reason = "this is a file of a model by its name, not of pictures";
+            return Err(DataError::unsupported(path.display().to_string(), reason));
+        }
         let is_gzip = start.starts_with(&[0x1f, 0x8b]);
         if name.ends_with(".npz") {
             Ok(Self::Npz)

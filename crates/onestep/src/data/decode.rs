@@ -1,6 +1,5 @@
 //! From the bytes of a file to pixels, within limits.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use super::image::{MAX_SIDE, Pixels};
 #[cfg(feature = "formats")]
 use super::jpeg;
 use super::{DataError, ImageShape};
+use crate::file;
 
 /// The most memory one picture may ask its decoder for.
 const MAX_ALLOC: u64 = 256 << 20;
@@ -19,8 +19,8 @@ const MAX_ALLOC: u64 = 256 << 20;
 pub(super) const MAX_ENCODED: u64 = 256 << 20;
 
 /// File-name endings of the pictures that are read.
-pub(super) const SUFFIXES: [&str; 12] =
-    ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "gif", "pnm", "ppm", "pgm", "pbm"];
+pub(super) const SUFFIXES: [&str; 14] =
+    ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "gif", "pnm", "ppm", "pgm", "pbm", "tif", "tiff"];
 
 /// As many bytes as tell a picture from other files.
 pub(super) const START_LEN: u64 = 32;
@@ -37,10 +37,10 @@ pub(super) fn is_picture_start(start: &[u8]) -> bool {
 }
 
 impl Pixels {
-    /// Decodes a PNG, JPEG, WebP, BMP, GIF (first frame) or PNM picture.
+    /// Decodes a PNG, JPEG, WebP, BMP, GIF (first frame), TIFF (first page) or PNM picture.
     ///
     /// The kind is found from the contents, not from the name. Grey stays grey and all else
-    /// becomes RGB, 8 bits a channel; transparency is laid on white; a picture that says it was taken
+    /// becomes RGB, 8 bits a channel, 16 bits divided by 257 and rounded; transparency is laid on white; a picture that says it was taken
     /// with the camera turned is turned upright.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl Pixels {
     ///
     /// - [`DataError::Image`] if the picture is of another kind or damaged: cut short, or with a part that makes no sense.
     ///   What decoders fill in there is not returned.
-    /// - [`DataError::Unsupported`] if it is wider or higher than 16,384 pixels, or would take more than 256 MiB to decode.
+    /// - [`DataError::Unsupported`] if its 16 bits hold but 12, which would be black, if it is wider or higher than 16,384 pixels, or would take more than 256 MiB to decode.
     pub fn decode(encoded: &[u8], name: &str) -> Result<Self, DataError> {
         decode_upright(encoded, name).map(flatten)
     }
@@ -95,27 +95,25 @@ pub(super) fn upright_size(encoded: impl BufRead + Seek, name: &str) -> Result<(
 ///
 /// [`DataError::Read`] where there is no such file or it cannot be read; [`DataError::Refused`] above 256 MiB.
 pub fn read_encoded(path: &Path) -> Result<Vec<u8>, DataError> {
-    let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+    let file = file::open(path).map_err(|error| DataError::read(path, error))?;
     let mut encoded = Vec::new();
     BufReader::new(file)
         .take(MAX_ENCODED + 1)
         .read_to_end(&mut encoded)
         .map_err(|error| DataError::read(path, error))?;
     if encoded.len() as u64 > MAX_ENCODED {
-        let reason = format!("it is a picture of more than {} MiB", MAX_ENCODED >> 20);
+        let reason = format!("it is a picture of more than {} MiB; shrink it", MAX_ENCODED >> 20);
         return Err(DataError::refused(path.display().to_string(), reason));
     }
     Ok(encoded)
 }
 
 /// Width, height and how the camera was turned.
-fn header(
-    #[cfg_attr(not(feature = "formats"), allow(unused_mut, reason = "there is nothing to look ahead for"))]
-    mut encoded: impl BufRead + Seek,
-    name: &str,
-) -> Result<([u32; 2], Orientation), DataError> {
+fn header(mut encoded: impl BufRead + Seek, name: &str) -> Result<([u32; 2], Orientation), DataError> {
+    let start = encoded.fill_buf().map_err(|error| DataError::image(name, error))?;
+    refuse_foreign(start, name)?;
     #[cfg(feature = "formats")]
-    if jpeg::is_jpeg(encoded.fill_buf().map_err(|error| DataError::image(name, error))?) {
+    if jpeg::is_jpeg(start) {
         return jpeg::header(encoded, name);
     }
     let mut decoder = decoder(encoded, name)?;
@@ -129,6 +127,7 @@ fn decode_upright(encoded: &[u8], name: &str) -> Result<DynamicImage, DataError>
 }
 
 fn decode_as_stored(encoded: &[u8], name: &str) -> Result<(DynamicImage, Orientation), DataError> {
+    refuse_foreign(encoded, name)?;
     #[cfg(feature = "formats")]
     if jpeg::is_jpeg(encoded) {
         return jpeg::decode(encoded, name);
@@ -137,7 +136,16 @@ fn decode_as_stored(encoded: &[u8], name: &str) -> Result<(DynamicImage, Orienta
     check_size(decoder.dimensions().into(), decoder.color_type().bytes_per_pixel().into(), name)?;
     let orientation = orientation(&mut decoder);
     let picture = DynamicImage::from_decoder(decoder).map_err(|error| DataError::image(name, error))?;
-    Ok((picture, orientation))
+    match brightest_of_16_bits(&picture) {
+        Some(most @ 1..=0xfff) => {
+            let reason = format!(
+                "its 16-bit values go up to {most} only, as 12 bits do, and would be nearly black; bring them to the whole \
+                 range, 0 to 65535, or to 8 bits"
+            );
+            Err(DataError::unsupported(name, reason))
+        }
+        _ => Ok((picture, orientation)),
+    }
 }
 
 fn decoder<'a>(encoded: impl BufRead + Seek + 'a, name: &str) -> Result<impl ImageDecoder + 'a, DataError> {
@@ -169,7 +177,32 @@ pub(super) fn check_size(
     ))
 }
 
+/// Refuses a file that is no picture, or one of a kind that is not read, and says what it is.
+fn refuse_foreign(start: &[u8], name: &str) -> Result<(), DataError> {
+    file::foreign(start).map_or(Ok(()), |what| Err(DataError::unsupported(name, what)))
+}
+
+/// The largest value of a picture of 16 bits a channel, but for how opaque it is.
+fn brightest_of_16_bits(picture: &DynamicImage) -> Option<u16> {
+    let most = |values: &[u16], channels: usize, n_colors: usize| {
+        values.chunks_exact(channels).flat_map(|pixel| &pixel[..n_colors]).max().copied()
+    };
+    match picture {
+        DynamicImage::ImageLuma16(p) => most(p.as_raw(), 1, 1),
+        DynamicImage::ImageLumaA16(p) => most(p.as_raw(), 2, 1),
+        DynamicImage::ImageRgb16(p) => most(p.as_raw(), 3, 3),
+        DynamicImage::ImageRgba16(p) => most(p.as_raw(), 4, 3),
+        _ => None,
+    }
+}
+
 fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
+    // TIFF says it elsewhere than in Exif data.
+    if let Ok(orientation) = decoder.orientation()
+        && orientation != Orientation::NoTransforms
+    {
+        return orientation;
+    }
     // What is said about a picture may be damaged without the picture being so.
     exif_orientation(decoder.exif_metadata().ok().flatten().as_deref())
 }

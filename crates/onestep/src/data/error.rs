@@ -37,7 +37,7 @@ pub enum DataError {
     },
     /// The file exists but is none of the known containers.
     #[error(
-        "not a data set: expected a folder of images, a zip, an npz, IDX files, \
+        "not a data set: expected a folder of images, a zip, an npz or npy, IDX files, \
          or CIFAR (its folder or tar.gz): `{path}`"
     )]
     UnknownKind {
@@ -47,7 +47,7 @@ pub enum DataError {
     /// A source without a single image.
     #[error(
         "no images here (passed over: {passed_over}); \
-         put PNG, JPEG, WebP, BMP, GIF or PNM files into it, or into one folder per class: `{path}`"
+         put PNG, JPEG, WebP, TIFF, BMP, GIF or PNM files into it, or into one folder per class: `{path}`"
     )]
     Empty {
         /// The folder or archive.

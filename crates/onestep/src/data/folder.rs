@@ -1,6 +1,5 @@
 //! A folder of images, of folders that are classes, or of anything that [`Tree`] makes sense of.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use super::tree::Tree;
 use super::walk::Walk;
 use super::{DataError, DataSpec, Pixels};
 use crate::digest::Digesting;
+use crate::file;
 
 /// Lists the images below a folder, of one part where there are several, and finds out their classes.
 pub(super) fn open(root: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
@@ -39,7 +39,7 @@ fn slashed(path: &Path) -> String {
 fn read_index(path: &Path) -> Result<Vec<u8>, DataError> {
     let read_error = |error| DataError::read(path, error);
     let mut text = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_INDEX + 1).read_to_end(&mut text)).map_err(read_error)?;
+    file::open(path).and_then(|file| file.take(MAX_INDEX + 1).read_to_end(&mut text)).map_err(read_error)?;
     if text.len() as u64 > MAX_INDEX {
         let reason = format!("it is an index of more than {} MiB", MAX_INDEX >> 20);
         return Err(DataError::refused(path.display().to_string(), reason));
@@ -75,7 +75,7 @@ impl PictureReader for Folder {
 
     fn size(&self, index: usize) -> Result<(usize, usize), DataError> {
         let path = self.path(index);
-        let file = File::open(&path).map_err(|error| DataError::read(&path, error))?;
+        let file = file::open(&path).map_err(|error| DataError::read(&path, error))?;
         upright_size(BufReader::new(file), &path.display().to_string())
     }
 
@@ -98,7 +98,7 @@ impl PictureReader for Folder {
 }
 
 fn digest_of_file(path: &Path) -> io::Result<String> {
-    let mut contents = Digesting::new(File::open(path)?);
+    let mut contents = Digesting::new(file::open(path)?);
     io::copy(&mut contents, &mut io::sink())?;
     Ok(contents.hex())
 }

@@ -43,7 +43,6 @@ mod joined;
 #[cfg(feature = "formats")]
 mod jpeg;
 #[cfg(feature = "formats")]
-mod jpeg_damage;
 mod label_index;
 mod labels;
 mod natural;

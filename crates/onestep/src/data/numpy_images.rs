@@ -1,6 +1,5 @@
 //! Images in numpy's files: an archive of arrays (npz), or one array (npy).
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::Mutex;
@@ -12,6 +11,7 @@ use super::pixel_array::{Element, Layout, Scale};
 use super::store::{FilePart, Store, StoreWriter, is_large};
 use super::table::{Part, Table};
 use super::{DataError, PassedOver, Split};
+use crate::file;
 
 /// What arrays of images and of labels are called: by published samplers, and by who saves a data set.
 const NAMES: [(&str, [&str; 3]); 9] = [
@@ -117,7 +117,7 @@ impl Array<'_> {
         match self {
             Self::Entry(archive, entry) => archive.with_reader(entry, body),
             Self::File(path) => {
-                let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+                let file = file::open(path).map_err(|error| DataError::read(path, error))?;
                 body(&mut BufReader::with_capacity(1 << 20, file)).map_err(|error| match error.kind() {
                     io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
                         DataError::damaged(self.name(), error.to_string())
@@ -193,7 +193,7 @@ impl Array<'_> {
             },
             Self::File(path) => (*path, 0),
         };
-        let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+        let file = file::open(path).map_err(|error| DataError::read(path, error))?;
         Ok(Some(Store::File(FilePart { file: Mutex::new(file), start: start + header_len, n_bytes })))
     }
 }
@@ -216,10 +216,12 @@ fn read_images(array: &Array<'_>, path: &Path) -> Result<Table, DataError> {
     let n_bytes = (n_images * shape.n_values()) as u64;
     let parts = vec![Part { name: name.clone(), len: n_images }];
     let is_column_major = header.fortran_order && header.shape.len() > 1;
-    if is_large(n_bytes) && element.is_byte() && layout.is_plain() && !is_column_major {
-        if let Some(store) = array.in_place(header_len, n_bytes)? {
-            return Ok(Table::new(shape, store, parts).read_as(layout.describe()));
-        }
+    let lies_as_pixels = element.is_byte() && layout.is_plain() && !is_column_major;
+    if is_large(n_bytes)
+        && lies_as_pixels
+        && let Some(store) = array.in_place(header_len, n_bytes)?
+    {
+        return Ok(Table::new(shape, store, parts).read_as(layout.describe()));
     }
     if n_raw as u64 * n_images as u64 > MAX_UNPACKED {
         let reason = format!(
@@ -240,10 +242,10 @@ fn read_images(array: &Array<'_>, path: &Path) -> Result<Table, DataError> {
     } else {
         let (mut least, mut most, mut is_finite) = (f64::INFINITY, f64::NEG_INFINITY, true);
         each(&mut |raw| {
-            for value in raw.chunks_exact(element.size).map(|number| element.value(number)) {
+            element.for_each(raw, |value| {
                 is_finite &= value.is_finite();
                 (least, most) = (least.min(value), most.max(value));
-            }
+            });
             Ok(())
         })?;
         if !is_finite {

@@ -1,6 +1,5 @@
 //! Pictures for people: PNG files, grids of samples, and the parameters kept inside them.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use flate2::read::ZlibDecoder;
 use super::image::MAX_SIDE;
 use super::output::write_whole;
 use super::{DataError, ImageShape, Pixels};
+use crate::file;
 
 /// The keyword of the text chunk that holds the parameters.
 pub const PARAMETERS_KEY: &str = "onestep";
@@ -158,7 +158,7 @@ impl Pixels {
 /// - [`DataError::Refused`] if the parameters are longer than [`MAX_PARAMETERS`].
 pub fn read_parameters(path: &Path) -> Result<Option<String>, DataError> {
     let name = || path.display().to_string();
-    let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+    let file = file::open(path).map_err(|error| DataError::read(path, error))?;
     let mut reader = BufReader::new(file);
     let mut signature = [0; 8];
     let n_read = read_up_to(&mut reader, &mut signature).map_err(|e| DataError::read(path, e))?;

@@ -55,6 +55,20 @@ impl Element {
         }
     }
 
+    /// Hands each number of `raw` to `body`.
+    pub(super) fn for_each(self, raw: &[u8], mut body: impl FnMut(f64)) {
+        match (self.kind, self.size, self.big_endian) {
+            // What almost all arrays hold.
+            (Kind::Float, 4, false) => {
+                raw.as_chunks().0.iter().for_each(|&bytes| body(f32::from_le_bytes(bytes).into()));
+            }
+            (Kind::Float, 8, false) => {
+                raw.as_chunks().0.iter().for_each(|&bytes| body(f64::from_le_bytes(bytes)));
+            }
+            _ => raw.chunks_exact(self.size).for_each(|bytes| body(self.value(bytes))),
+        }
+    }
+
     /// Whether its numbers are the bytes of pixels, whatever their values.
     pub(super) fn is_byte(self) -> bool {
         self.kind == Kind::Unsigned && self.size == 1
@@ -206,15 +220,14 @@ impl Layout {
     /// The bytes of one image, `[height, width, channels]`.
     pub(super) fn pixels(self, raw: &[u8], element: Element, scale: Scale) -> Vec<u8> {
         let ImageShape { height, width, channels } = self.stored;
-        let byte = |raw: &[u8]| if element.is_byte() { raw[0] } else { scale.byte(element.value(raw)) };
-        let bytes = raw.chunks_exact(element.size).map(byte);
-        let bytes: Vec<u8> = if self.channels_first {
-            let planes: Vec<u8> = bytes.collect();
+        let mut bytes = if element.is_byte() { raw.to_vec() } else { Vec::with_capacity(self.n_stored()) };
+        if !element.is_byte() {
+            element.for_each(raw, |value| bytes.push(scale.byte(value)));
+        }
+        if self.channels_first {
             let n_pixels = height * width;
-            (0..planes.len()).map(|i| planes[i % channels * n_pixels + i / channels]).collect()
-        } else {
-            bytes.collect()
-        };
+            bytes = (0..bytes.len()).map(|i| bytes[i % channels * n_pixels + i / channels]).collect();
+        }
         match channels {
             4 => bytes
                 .as_chunks::<4>()

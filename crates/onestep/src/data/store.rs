@@ -81,8 +81,8 @@ impl StoreWriter {
         if is_large(n_bytes) {
             return Ok(Self::File(BufWriter::with_capacity(1 << 20, tempfile::tempfile()?)));
         }
-        // Grown as bytes come: who asks may have been promised more than there is.
-        Ok(Self::Memory(Vec::new()))
+        // Address space alone until bytes come, however many were promised.
+        Ok(Self::Memory(Vec::with_capacity(n_bytes as usize)))
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) -> io::Result<()> {

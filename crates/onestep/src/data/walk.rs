@@ -1,6 +1,6 @@
 //! What lies in a folder and in the folders in it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use super::DataError;
 use super::decode::{START_LEN, has_picture_suffix, is_picture_start};
 use super::label_index;
 use super::passed_over::{PassedOver, Reason, is_hidden};
+use crate::file;
 
 /// As many as an archive may hold.
 const MAX_ENTRIES: usize = 4_000_000;
@@ -122,6 +123,6 @@ impl Entry {
 
 fn start_of(path: &Path) -> io::Result<Vec<u8>> {
     let mut start = Vec::new();
-    File::open(path)?.take(START_LEN).read_to_end(&mut start)?;
+    file::open(path)?.take(START_LEN).read_to_end(&mut start)?;
     Ok(start)
 }

@@ -57,7 +57,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Reads a picture from a file: PNG, JPEG, WebP, BMP, GIF (first frame) or PNM. What is transparent is laid on white, and
+    /// Reads a picture from a file: PNG, JPEG, WebP, TIFF, BMP, GIF (first frame) or PNM. What is transparent is laid on white, and
     /// remembered.
     ///
     /// # Errors

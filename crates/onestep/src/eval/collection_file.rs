@@ -4,7 +4,6 @@
 //! is two 64-bit words, the low one first. Equal collections give equal files.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -19,6 +18,7 @@ use crate::arrays::{
 };
 use crate::data::{DataError, write_whole};
 use crate::digest::Digesting;
+use crate::file;
 
 /// What the one metadata entry holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -90,11 +90,7 @@ impl Collection {
 
     /// Whether a file holds a collection, by its beginning.
     pub fn is_in(path: &Path) -> bool {
-        // A pipe would wait for somebody to write into it.
-        if !path.is_file() {
-            return false;
-        }
-        let start = std::fs::File::open(path).and_then(|file| {
+        let start = file::open(path).and_then(|file| {
             let mut start = Vec::new();
             io::Read::read_to_end(&mut io::Read::take(file, 4096), &mut start)?;
             Ok(start)
@@ -110,11 +106,12 @@ impl Collection {
     /// [`DataError::Read`], and [`EvalError::File`] for a file that is none, is damaged, or contradicts itself.
     pub fn load(path: &Path) -> Result<Self, EvalError> {
         let read_failed = |source| DataError::Read { path: path.to_path_buf(), source };
-        let file = File::open(path).map_err(read_failed)?;
+        let file = file::open(path).map_err(read_failed)?;
         let length = file.metadata().map_err(read_failed)?.len();
         let bad = |reason| EvalError::File { path: path.to_path_buf(), reason };
         let named = |error| match error {
             TensorFileError::Io(source) => read_failed(source).into(),
+            TensorFileError::Foreign { what } => bad(what.to_owned()),
             TensorFileError::NotOurs
             | TensorFileError::BadHeader { .. }
             | TensorFileError::HeaderTooLarge { .. } => bad(NO_STATISTICS.to_owned()),

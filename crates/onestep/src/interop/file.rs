@@ -1,11 +1,11 @@
 //! Files of named arrays that other programs wrote.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::{NamedArrays, torch_file};
 use crate::arrays::{Rules, TensorFile, TensorFileError, check_finite};
+use crate::file;
 
 /// A file of weights that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -70,10 +70,10 @@ pub enum WeightsFileError {
 pub fn read_weights(path: &Path) -> Result<NamedArrays, WeightsFileError> {
     let failed = |source| WeightsFileError::Read { path: path.to_path_buf(), source };
     let name = path.display().to_string();
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = file::open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
     let mut start = Vec::new();
-    file.by_ref().take(16).read_to_end(&mut start).map_err(failed)?;
+    file.by_ref().take(file::START as u64).read_to_end(&mut start).map_err(failed)?;
     if looks_like_safetensors(&start, length) {
         return read_safetensors(start.chain(file), length, &name);
     }
@@ -85,6 +85,7 @@ pub fn read_weights(path: &Path) -> Result<NamedArrays, WeightsFileError> {
         let reason = match &start[..] {
             [] => "the file is empty",
             [0x80, 2..=5, ..] => "this is a bare pickle; safetensors and files of `torch.save` are read",
+            _ if let Some(what) = file::foreign(&start) => what,
             _ => "this is neither safetensors nor a file of `torch.save`",
         };
         Err(WeightsFileError::Unsupported { name: name.clone(), reason: reason.into() })

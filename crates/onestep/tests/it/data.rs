@@ -4,11 +4,13 @@ mod arrays;
 mod bundled;
 mod containers;
 mod damage;
+mod foreign;
 mod hostile;
 mod looking;
 mod pictures;
 mod pixels;
 mod structure;
+mod tiff;
 
 use std::fs::File;
 use std::io::Write;

@@ -306,7 +306,7 @@ fn metadata_is_exactly_our_header() {
         let path = write(folder.path(), &format!("{{{metadata}{tensor}}}"), 4);
         let error = refused(&path);
         assert!(matches!(error, TensorFileError::NotOurs), "{error}");
-        assert!(error.to_string().contains("onestep import"), "{error}");
+        assert!(error.to_string().contains("not written by onestep"), "{error}");
     }
     let valid = serde_json::to_value(header()).unwrap();
     let with = |key: &str, value: Option<serde_json::Value>| {

@@ -184,7 +184,11 @@ fn idx_files_are_read_plain_and_gzipped() {
         let bordered = padded.sample(1).unwrap().values;
         assert!(bordered[..2 * 32 + 2].iter().all(|&value| value == -1.0));
         assert_eq!(bordered[2 * 32 + 2..2 * 32 + 30], set.sample(1).unwrap().values[..28]);
-        let resized = open(&DataSpec { image_size: Some(14.into()), ..spec(folder.path()) }).unwrap();
+        // Labels that nobody wants are not looked at.
+        put(folder.path().join(format!("train-labels-idx1-ubyte{suffix}")), b"no labels");
+        let unlabelled = DataSpec { labels: false.into(), ..spec(folder.path()) };
+        assert!(open(&unlabelled).unwrap().class_names().is_empty());
+        let resized = open(&DataSpec { image_size: Some(14.into()), ..unlabelled }).unwrap();
         assert_eq!(resized.sample(0).unwrap().values.len(), 14 * 14);
     }
 }

@@ -15,7 +15,7 @@ fn photo(shape: ImageShape) -> Vec<u8> {
     let ImageShape { height, width, channels } = shape;
     let value = |row: usize, column: usize, channel: usize| {
         let wave = (row as f32 / (3.0 + channel as f32)).sin() * 60.0 + (column as f32 / 5.0).cos() * 50.0;
-        let edge = if (row / 9 + column / 13) % 2 == 0 { 20.0 } else { 0.0 };
+        let edge = if (row / 9 + column / 13).is_multiple_of(2) { 20.0 } else { 0.0 };
         (wave + edge + 118.0) as u8
     };
     let places = (0..height).flat_map(|row| (0..width).map(move |column| (row, column)));

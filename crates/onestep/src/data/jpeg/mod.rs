@@ -1,14 +1,18 @@
 //! JPEG pictures, whole or not at all.
 
+mod damage;
+mod entropy;
+
 use std::io::BufRead;
 
 use ::image::metadata::Orientation;
 use ::image::{DynamicImage, GrayImage, RgbImage};
 use jpeg_decoder::{Decoder, ImageInfo, PixelFormat};
 
+use damage::find_damage;
+
 use super::DataError;
 use super::decode::{check_size, exif_orientation};
-use super::jpeg_damage::find_damage;
 
 /// Whether bytes begin like a JPEG.
 pub(super) fn is_jpeg(start: &[u8]) -> bool {
