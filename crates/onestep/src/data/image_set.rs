@@ -17,7 +17,7 @@ use crate::size::ImageSize;
 const CACHE_BUDGET: usize = 1 << 30;
 
 /// More classes than any published set has; a larger label is a mistake, not a class.
-const MAX_CLASSES: usize = 1 << 16;
+pub(super) const MAX_CLASSES: usize = 1 << 16;
 
 /// A container that lists its pictures and decodes one on demand.
 pub(super) trait PictureReader: Send + Sync {

@@ -23,12 +23,8 @@ pub(super) fn join(mut parts: Vec<Pictures>, paths: &[PathBuf]) -> Result<Pictur
             (None, labels) => (labels, part.class_names),
             (Some((None, names)), None) => (None, names),
             (Some((Some(mut labels), names)), Some(more)) => {
-                let names = match (names.is_empty(), part.class_names.is_empty()) {
-                    (true, _) => part.class_names,
-                    (false, true) => names,
-                    (false, false) if names == part.class_names => names,
-                    (false, false) => return Err(disagree("it has other classes")),
-                };
+                let names =
+                    common_names(names, part.class_names).ok_or_else(|| disagree("it has other classes"))?;
                 labels.extend(more);
                 (Some(labels), names)
             }
@@ -38,6 +34,20 @@ pub(super) fn join(mut parts: Vec<Pictures>, paths: &[PathBuf]) -> Result<Pictur
     }
     let (labels, class_names) = joined.unwrap_or_default();
     Ok(Pictures { reader: Box::new(Joined { readers }), labels, class_names, passed_over })
+}
+
+/// The names of classes that two sources have together: the same, or the names of one where the other has none or numbers only.
+fn common_names(a: Vec<String>, b: Vec<String>) -> Option<Vec<String>> {
+    let are_numbers =
+        |names: &[String]| names.iter().enumerate().all(|(number, name)| *name == number.to_string());
+    match (are_numbers(&a), are_numbers(&b)) {
+        // Where one does not say how many there are, its labels do.
+        (true, true) if a.is_empty() || b.is_empty() => Some(Vec::new()),
+        (true, true) => Some(if a.len() < b.len() { b } else { a }),
+        (true, false) if a.len() <= b.len() => Some(b),
+        (false, true) if b.len() <= a.len() => Some(a),
+        _ => (a == b).then_some(a),
+    }
 }
 
 /// Several containers as one; images keep their order.

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::DataError;
+use super::image_set::MAX_CLASSES;
 
 /// What the file is called.
 pub(super) const FILE_NAME: &str = "dataset.json";
@@ -57,8 +58,11 @@ impl LabelIndex {
             })?;
             label_of.insert(path.replace('\\', "/"), number);
         }
-        // The places of a list are classes, whether or not an image has them.
-        let numbered = || (0..width.unwrap_or(0)).map(|class| class.to_string()).collect();
+        // Every place of a list is a class, and so is every number below the largest, whichever of the pictures are meant.
+        // Numbers that are no classes are refused by whoever meets one.
+        let n_classes = width.or(label_of.values().max().map(|&largest| largest + 1)).unwrap_or(0);
+        let n_classes = if n_classes > MAX_CLASSES { 0 } else { n_classes };
+        let numbered = || (0..n_classes).map(|class| class.to_string()).collect();
         Ok(Self { label_of: Some(label_of), class_names: file.classes.unwrap_or_else(numbered) })
     }
 

@@ -29,8 +29,8 @@ const MAX_IMAGE_SIZE: usize = 4096;
 ///
 /// 1. Folders that hold all pictures between them and the root are passed.
 /// 2. If nothing but folders called `train` and `val` (or `validation`, `valid`) or `test` is found then, they are the parts that
-///    [`DataSpec::split`] chooses from; 1. applies to the one that is taken. Among other folders, or beside pictures, folders of
-///    these names are like others.
+///    [`DataSpec::split`] chooses from; 1. applies to the one that is taken, and classes have the numbers that they have in
+///    `train`. Among other folders, or beside pictures, folders of these names are like others.
 /// 3. Labels come from the nearest `dataset.json` that lies with or above all pictures, by their paths from where it lies: EDM's
 ///    `{"labels": [["00000/img00000000.png", 6], ...]}`, with a whole number or a one among zeros for each.
 /// 4. Without one, the folders found are the classes, ordered by their names as people count (`2` before `10`), and a picture is

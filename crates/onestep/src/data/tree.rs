@@ -35,11 +35,14 @@ impl Tree {
         read: impl FnOnce(usize) -> Result<Vec<u8>, DataError>,
         full_name: impl Fn(&str) -> String,
     ) -> Result<Arranged, DataError> {
-        let chosen = self.part(spec.split)?;
-        let paths: Vec<&str> = chosen.iter().map(|&place| &*self.pictures[place]).collect();
+        let Part { chosen, home, learned } = self.part(spec.split)?;
+        let paths = self.paths(&chosen);
         let labelled = match spec.labels {
             Labels::None => None,
-            Labels::FileName => Some(classes_of_names(&paths, full_name)?),
+            Labels::FileName => {
+                let known = self.paths(&learned).into_iter().filter_map(class_of_name).collect();
+                Some(classes_of_names(&paths, &known, full_name)?)
+            }
             Labels::Given => match self.nearest_index(shared_folder(&paths)) {
                 Some((place, home)) => {
                     let index = LabelIndex::parse(&read(place)?, &full_name(&self.indexes[place]))?;
@@ -47,7 +50,11 @@ impl Tree {
                         full_name(paths[place])
                     })?
                 }
-                None => classes_of_folders(&paths, &self.name)?,
+                None => {
+                    let learned = self.paths(&learned);
+                    let known = class_folders(&learned, 0, &BTreeSet::new()).into_iter().flatten().collect();
+                    classes_of_folders(&paths, home, &known, &self.name)?
+                }
             },
         };
         let (labels, class_names) =
@@ -55,9 +62,14 @@ impl Tree {
         Ok(Arranged { chosen, labels, class_names })
     }
 
+    fn paths(&self, places: &[usize]) -> Vec<&str> {
+        places.iter().map(|&place| &*self.pictures[place]).collect()
+    }
+
     /// The pictures of one part, or all of a source that is one set.
-    fn part(&self, split: Option<Split>) -> Result<Vec<usize>, DataError> {
-        let paths: Vec<&str> = self.pictures.iter().map(String::as_str).collect();
+    fn part(&self, split: Option<Split>) -> Result<Part, DataError> {
+        let all: Vec<usize> = (0..self.pictures.len()).collect();
+        let paths = self.paths(&all);
         let start = shared_folder(&paths).len();
         let parts =
             paths.iter().map(|path| path[start..].split_once('/').and_then(|(top, _)| Split::of_folder(top)));
@@ -65,16 +77,19 @@ impl Tree {
             parts.collect::<Option<Vec<Split>>>().filter(|parts| is_layout(parts, &paths, start))
         else {
             return match split {
-                None | Some(Split::Train) => Ok((0..paths.len()).collect()),
+                None | Some(Split::Train) => Ok(Part { chosen: all, home: 0, learned: Vec::new() }),
                 Some(split) => Err(DataError::NoSplit { name: self.name.clone(), split }),
             };
         };
+        let of = |wanted| all.iter().copied().filter(|&place| parts[place] == wanted).collect::<Vec<_>>();
         let wanted = split.unwrap_or(Split::Train);
-        let chosen: Vec<usize> = (0..paths.len()).filter(|&place| parts[place] == wanted).collect();
-        if chosen.is_empty() {
+        let chosen = of(wanted);
+        let Some(first) = chosen.first() else {
             return Err(DataError::NoSplit { name: self.name.clone(), split: wanted });
-        }
-        Ok(chosen)
+        };
+        let home = start + paths[*first][start..].find('/').map_or(0, |slash| slash + 1);
+        let learned = if wanted == Split::Train { Vec::new() } else { of(Split::Train) };
+        Ok(Part { chosen, home, learned })
     }
 
     /// The `dataset.json` that lies deepest of those in `folder` or above it, and where it lies.
@@ -82,6 +97,15 @@ impl Tree {
         let homes = self.indexes.iter().map(|path| path.strip_suffix(label_index::FILE_NAME).unwrap_or(path));
         homes.enumerate().filter(|(_, home)| folder.starts_with(home)).max_by_key(|(_, home)| home.len())
     }
+}
+
+/// Pictures that are meant, by their places in the [`Tree`].
+struct Part {
+    chosen: Vec<usize>,
+    /// Where in their paths what lies within the part begins.
+    home: usize,
+    /// Where another part is meant, the pictures to learn from: their classes have the first numbers.
+    learned: Vec<usize>,
 }
 
 /// Whether these are the parts of a set: one folder each, one of them to learn from and another.
@@ -106,10 +130,13 @@ fn shared_folder<'a>(paths: &[&'a str]) -> &'a str {
 }
 
 /// The class of each picture is the folder it lies in, of the first folders that are not shared by all.
-fn classes_of_folders(paths: &[&str], name: &str) -> Result<Option<Labelled>, DataError> {
-    let start = shared_folder(paths).len();
-    let folders: Vec<Option<&str>> =
-        paths.iter().map(|path| path[start..].split_once('/').map(|(folder, _)| folder)).collect();
+fn classes_of_folders(
+    paths: &[&str],
+    home: usize,
+    known: &BTreeSet<&str>,
+    name: &str,
+) -> Result<Option<Labelled>, DataError> {
+    let folders = class_folders(paths, home, known);
     let n_loose = folders.iter().filter(|folder| folder.is_none()).count();
     if n_loose == folders.len() {
         return Ok(None);
@@ -119,33 +146,52 @@ fn classes_of_folders(paths: &[&str], name: &str) -> Result<Option<Labelled>, Da
         let reason = format!("{n_loose} {lie} beside the class folders and so {have} no class");
         return Err(DataError::labels(name, reason));
     }
-    Ok(Some(numbered(&folders.into_iter().flatten().collect::<Vec<_>>())))
+    Ok(Some(numbered(&folders.into_iter().flatten().collect::<Vec<_>>(), known)))
+}
+
+/// The folder of each picture among the first that are not shared by all; a shared one counts where it is known as a class, as
+/// of a part that has images of one class alone.
+fn class_folders<'a>(paths: &[&'a str], home: usize, known: &BTreeSet<&str>) -> Vec<Option<&'a str>> {
+    let shared = shared_folder(paths)[home..].split_inclusive('/');
+    let passed = shared.take_while(|folder| !known.contains(folder.trim_end_matches('/')));
+    let start = home + passed.map(str::len).sum::<usize>();
+    paths.iter().map(|path| path[start..].split_once('/').map(|(folder, _)| folder)).collect()
 }
 
 /// The class of each picture is what stands before the first `_` of its name.
-fn classes_of_names(paths: &[&str], full_name: impl Fn(&str) -> String) -> Result<Labelled, DataError> {
-    let class = |path: &&'_ str| -> Result<String, DataError> {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        match name.split_once('_') {
-            Some((class, _)) if !class.is_empty() => Ok(class.to_owned()),
-            _ => {
-                let reason = "labels are asked of file names, and this one has nothing before a `_`, as `cat_17.png` has";
-                Err(DataError::labels(full_name(path), reason))
-            }
-        }
+fn classes_of_names(
+    paths: &[&str],
+    known: &BTreeSet<&str>,
+    full_name: impl Fn(&str) -> String,
+) -> Result<Labelled, DataError> {
+    let class = |path: &&'_ str| {
+        class_of_name(path).map(str::to_owned).ok_or_else(|| {
+            let reason =
+                "labels are asked of file names, and this one has nothing before a `_`, as `cat_17.png` has";
+            DataError::labels(full_name(path), reason)
+        })
     };
     let classes = paths.iter().map(class).collect::<Result<Vec<_>, _>>()?;
-    Ok(numbered(&classes.iter().map(String::as_str).collect::<Vec<_>>()))
+    Ok(numbered(&classes.iter().map(String::as_str).collect::<Vec<_>>(), known))
 }
 
-/// Numbers for classes by name, and the names in the order of the numbers.
-fn numbered(classes: &[&str]) -> Labelled {
-    let mut names: Vec<&str> = classes.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
-    names.sort_by(|a, b| natural_order(a, b));
+fn class_of_name(path: &str) -> Option<&str> {
+    let name = path.rsplit('/').next()?;
+    name.split_once('_').map(|(class, _)| class).filter(|class| !class.is_empty())
+}
+
+/// Numbers for classes by name, those that are known first, and the names in the order of the numbers.
+fn numbered(classes: &[&str], known: &BTreeSet<&str>) -> Labelled {
+    let in_order = |names: BTreeSet<&str>| {
+        let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        names.sort_by(|a, b| natural_order(a, b));
+        names
+    };
+    let others = classes.iter().copied().filter(|class| !known.contains(class)).collect();
+    let names: Vec<String> = in_order(known.clone()).into_iter().chain(in_order(others)).collect();
     let number_of: BTreeMap<&str, usize> =
-        names.iter().enumerate().map(|(number, &name)| (name, number)).collect();
-    let labels = classes.iter().map(|class| number_of[class]).collect();
-    (labels, names.into_iter().map(str::to_owned).collect())
+        names.iter().enumerate().map(|(number, name)| (&**name, number)).collect();
+    (classes.iter().map(|class| number_of[class]).collect(), names)
 }
 
 #[cfg(test)]
@@ -154,7 +200,7 @@ mod tests {
 
     /// The class of each picture by name.
     fn classes(paths: &[&str]) -> Option<Vec<String>> {
-        let (labels, names) = classes_of_folders(paths, "set").unwrap()?;
+        let (labels, names) = classes_of_folders(paths, 0, &BTreeSet::new(), "set").unwrap()?;
         Some(labels.into_iter().map(|label| names[label].clone()).collect())
     }
 
@@ -169,7 +215,8 @@ mod tests {
         for unlabelled in [&["1.png", "2.png"][..], &["a/b/1.png", "a/b/2.png"], &["a/1.png"]] {
             assert_eq!(classes(unlabelled), None);
         }
-        let refused = |paths: &[&str]| classes_of_folders(paths, "set").unwrap_err().to_string();
+        let refused =
+            |paths: &[&str]| classes_of_folders(paths, 0, &BTreeSet::new(), "set").unwrap_err().to_string();
         assert!(
             refused(&["a/b/1.png", "a/2.png"])
                 .contains("1 image lies beside the class folders and so has no class")
@@ -187,7 +234,7 @@ mod tests {
             let tree = Tree { name: "set".into(), pictures, indexes: Vec::new() };
             tree.part(split)
                 .ok()
-                .map(|chosen| chosen.into_iter().map(|place| paths[place].to_owned()).collect())
+                .map(|part| part.chosen.into_iter().map(|place| paths[place].to_owned()).collect())
         };
         let of = |paths: &[&str]| {
             [None, Some(Split::Train), Some(Split::Val), Some(Split::Test)].map(|s| part(paths, s))

@@ -71,9 +71,9 @@ mod tests {
         let names = ["Food & Drink".to_string(), "Flags".to_string()];
         let number = |called| number_of(called, &names, 2);
         assert_eq!(["flags", "0", "food"].map(number), [Ok(1), Ok(0), Ok(0)]);
-        assert!(number("f").unwrap_err().to_string().contains("may be Food & Drink or Flags"));
+        assert!(number("f").unwrap_err().to_string().contains("may be `Food & Drink` or `Flags`"));
         assert_eq!(number("2"), Err(SampleError::NoSuchClass { number: 2, n_classes: 2 }));
-        assert!(number("Cars").unwrap_err().to_string().contains("Food & Drink, Flags"));
+        assert!(number("Cars").unwrap_err().to_string().contains("`Food & Drink`, `Flags`"));
         assert_eq!(number(""), Err(SampleError::ClassUnknown { called: "".into(), known: names.to_vec() }));
         let unnamed = number_of("Cars", &[], 2);
         assert_eq!(unnamed, Err(SampleError::ClassesUnnamed { called: "Cars".into(), n_classes: 2 }));
@@ -85,7 +85,7 @@ mod tests {
         let number = |called| number_of(called, &names, 5);
         assert_eq!(["CAT", "Cat", "cat", "catf", "äpfel"].map(number), [Ok(0), Ok(1), Ok(2), Ok(3), Ok(4)]);
         let unclear = number("cAT").unwrap_err().to_string();
-        assert!(unclear.contains("may be CAT, Cat or cat"), "{unclear}");
+        assert!(unclear.contains("may be `CAT`, `Cat` or `cat`"), "{unclear}");
         // Class 0 is called 10, class 1 is called 2, class 2 is called 7.
         let names = ["10", "2", "7"].map(String::from);
         let number = |called| number_of(called, &names, 3);

@@ -70,7 +70,7 @@ pub enum SampleError {
         n_classes: usize,
     },
     /// The name of a class that the model does not have.
-    #[error("there is no class `{called}`; there are {}", known.join(", "))]
+    #[error("there is no class `{called}`; there are {}", quoted(known).join(", "))]
     ClassUnknown {
         /// What was given.
         called: String,
@@ -100,8 +100,13 @@ pub enum SampleError {
 
 /// Some names as a choice, at most the first five.
 fn either(names: &[String]) -> String {
-    match names {
+    match &quoted(names)[..] {
         [rest @ .., last] if (1..5).contains(&rest.len()) => format!("{} or {last}", rest.join(", ")),
-        _ => names.iter().take(5).map(String::as_str).chain(["..."]).collect::<Vec<_>>().join(", "),
+        names => names.iter().take(5).map(String::as_str).chain(["..."]).collect::<Vec<_>>().join(", "),
     }
+}
+
+/// Names in backticks, so that those with commas are seen for one.
+fn quoted(names: &[String]) -> Vec<String> {
+    names.iter().map(|name| format!("`{name}`")).collect()
 }

@@ -139,6 +139,13 @@ fn several_sources_are_joined_in_order() {
     assert_eq!(set.class_names().len(), 5);
     assert_eq!(set.sample(1).unwrap().values, values(RGB8, 2));
     assert!(set.source(1).contains("2.zip:a.png"));
+    // Numbers and names go together where there are enough names.
+    for (named, fits) in [(r#"["a", "b", "c", "d", "e"]"#, true), (r#"["a", "b"]"#, false)] {
+        let index = format!("{{\"labels\": [[\"a.png\", 1]], \"classes\": {named}}}");
+        let entries = [("dataset.json", index.as_bytes()), ("a.png", &*png(RGB8, 1))];
+        put_zip(first.clone(), &entries, false);
+        assert_eq!(open(&both).is_ok(), fits, "{named}");
+    }
     put_zip(second.clone(), &[("a.png", &png(RGB8, 2))], false);
     let (error, story) = refusal(&both);
     assert!(matches!(error, DataError::Labels { .. }) && story.contains("2.zip"), "{story}");

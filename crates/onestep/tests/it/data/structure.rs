@@ -100,6 +100,33 @@ fn parts_of_a_set_are_found_in_folders_and_archives() {
             assert_eq!((part(split).len(), part(split).sample(0).unwrap().values), (n, values(RGB8, seed)));
         }
     }
+    // Classes have the same numbers in every part: those of the part to learn from, and behind them what only another has.
+    let p = &*pictures[0];
+    for (files, test) in [
+        (&["train/a/1.png", "train/b/1.png", "test/b/1.png"][..], (vec!["a", "b"], vec!["b"])),
+        (
+            &["train/b/1.png", "train/c/1.png", "test/c/1.png", "test/a/1.png"],
+            (vec!["b", "c", "a"], vec!["a", "c"]),
+        ),
+        (&["train/images/1.png", "test/pictures/1.png"], (vec![], vec!["-"])),
+    ] {
+        let files: Vec<(&str, &[u8])> = files.iter().map(|name| (*name, p)).collect();
+        for path in both(home.path(), &files) {
+            let set = open(&DataSpec { split: Some(Split::Test), ..spec(&path) }).unwrap();
+            assert_eq!(
+                (set.class_names().to_vec(), classes(&*set)),
+                (
+                    test.0.iter().map(|n| n.to_string()).collect(),
+                    test.1.iter().map(|n| n.to_string()).collect()
+                )
+            );
+        }
+    }
+    let index = br#"{"labels": [["train/1.png", 4], ["test/1.png", 1]]}"#;
+    for path in both(home.path(), &[("train/1.png", p), ("test/1.png", p), ("dataset.json", index)]) {
+        let set = open(&DataSpec { split: Some(Split::Test), ..spec(&path) }).unwrap();
+        assert_eq!((set.class_names().len(), labels(&*set)), (5, vec![Some(1)]));
+    }
     for path in both(home.path(), &files[..3]) {
         let (error, story) = refusal(&DataSpec { split: Some(Split::Test), ..spec(&path) });
         assert!(matches!(error, DataError::NoSplit { split: Split::Test, .. }), "{story}");
