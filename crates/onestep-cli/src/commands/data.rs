@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use onestep::data::{self, CheckReport, DataSpec, Dataset, Sheet, Split};
+use onestep::data::{self, CheckReport, DataSpec, Dataset, Outputs, Sheet, Split};
 use serde_json::json;
 
 use crate::args::{DataArgs, DataCommand};
 use crate::failure::{Outcome, code};
+use crate::print::answer;
 use crate::progress::bar;
 
 /// Runs the command.
@@ -37,18 +38,18 @@ fn info(args: &DataArgs) -> Outcome<ExitCode> {
             "channels": set.shape().channels, "classes": classes, "ignored_files": set.ignored(),
             "fingerprint": set.fingerprint(),
         });
-        println!("{report:#}");
+        answer!("{report:#}");
     } else {
-        println!("source       {}", args.source);
-        println!("images       {} of {}", set.len(), set.shape());
+        answer!("source       {}", args.source);
+        answer!("images       {} of {}", set.len(), set.shape());
         match classes.len() {
-            0 => println!("classes      none"),
-            n => println!("classes      {n}: {}", classes.join(", ")),
+            0 => answer!("classes      none"),
+            n => answer!("classes      {n}: {}", classes.join(", ")),
         }
         if set.ignored() > 0 {
-            println!("ignored      {} files that are not images", set.ignored());
+            answer!("ignored      {} files that are not images", set.ignored());
         }
-        println!("fingerprint  {}", set.fingerprint());
+        answer!("fingerprint  {}", set.fingerprint());
     }
     picture_of(args, set.as_ref())?;
     Ok(ExitCode::SUCCESS)
@@ -60,7 +61,7 @@ fn check(args: &DataArgs, quiet: bool) -> Outcome<ExitCode> {
     let report = data::check(set.as_ref(), |done| bar.set_position(done as u64));
     bar.finish_and_clear();
     if args.json {
-        println!("{:#}", report_json(&report));
+        answer!("{:#}", report_json(&report));
     } else {
         print_report(&report);
     }
@@ -71,13 +72,15 @@ fn check(args: &DataArgs, quiet: bool) -> Outcome<ExitCode> {
 /// The first images as a picture, where asked.
 fn picture_of(args: &DataArgs, set: &dyn Dataset) -> Outcome {
     let Some(path) = &args.picture else { return Ok(()) };
+    Outputs::default().overwrite(args.overwrite).spare(&args.source).check(path)?;
     let n = if set.shape().n_values() == 2 { set.len().min(2048) } else { set.len().min(64) };
     let mut values = Vec::with_capacity(n * set.shape().n_values());
     for index in 0..n {
         values.extend(set.sample(index)?.values);
     }
-    Sheet::AUTO.write(path, &values, set.shape(), None)?;
-    println!("picture      {}", path.display());
+    let made_of = json!({ "tool": onestep::TOOL, "data": args.source, "images": n }).to_string();
+    Sheet::AUTO.write(path, &values, set.shape(), Some(&made_of))?;
+    answer!("picture      {}", path.display());
     Ok(())
 }
 
@@ -96,17 +99,17 @@ fn report_json(report: &CheckReport) -> serde_json::Value {
 }
 
 fn print_report(report: &CheckReport) {
-    println!("images       {} of {}, {} bad", report.n_samples, report.shape, report.bad.len());
+    answer!("images       {} of {}, {} bad", report.n_samples, report.shape, report.bad.len());
     for (name, count) in report.class_names.iter().zip(&report.class_counts) {
-        println!("class        {name}: {count}");
+        answer!("class        {name}: {count}");
     }
     let numbers = |values: &[f64]| values.iter().map(|v| format!("{v:.4}")).collect::<Vec<_>>().join(" ");
-    println!("mean         {}", numbers(&report.mean));
-    println!("deviation    {}", numbers(&report.std));
+    answer!("mean         {}", numbers(&report.mean));
+    answer!("deviation    {}", numbers(&report.std));
     if report.n_ignored > 0 {
-        println!("ignored      {} files that are not images", report.n_ignored);
+        answer!("ignored      {} files that are not images", report.n_ignored);
     }
     for bad in &report.bad {
-        println!("bad          {}: {}", bad.source, bad.error);
+        answer!("bad          {}: {}", bad.source, bad.error);
     }
 }

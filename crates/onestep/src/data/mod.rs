@@ -41,8 +41,11 @@ mod joined;
 mod npy;
 #[cfg(feature = "formats")]
 pub mod npz;
+#[cfg(feature = "formats")]
+mod npz_writer;
 mod open;
 mod output;
+mod overwriting;
 #[cfg(feature = "formats")]
 mod pickle;
 pub mod picture;
@@ -63,8 +66,12 @@ pub use check::{BadSample, CheckReport, check};
 pub(crate) use decode::read_encoded;
 pub use error::DataError;
 pub use image::{Fit, Pixels, Rounding, flip_horizontal, pixels_from_tensor, tensor_from_pixels};
+#[cfg(feature = "formats")]
+pub(crate) use npz_writer::NpzWriter;
 pub use open::open;
+pub(crate) use output::WholeFile;
 pub use output::write_whole;
+pub use overwriting::{OutputError, Outputs, ending};
 pub use sheet::Sheet;
 pub use spec::{DataSpec, Split};
 #[cfg(feature = "train")]
