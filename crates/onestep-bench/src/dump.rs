@@ -1,11 +1,13 @@
 //! A model and what it makes of one batch, as files that other implementations can be compared with.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
 use onestep::checkpoint::save_model;
 use onestep::model::Denoiser;
 use safetensors::tensor::{Dtype, TensorView};
+use serde_json::json;
 
 use super::error::{Result, create_folder, write};
 use super::{Case, Subject};
@@ -40,13 +42,14 @@ pub fn dump(folder: &Path, subject: &Subject, case: &Case) -> Result<[PathBuf; 2
     Ok(files)
 }
 
-/// Writes arrays into a safetensors file.
+/// Writes arrays into a safetensors file that says what made it.
 pub(crate) fn write_arrays(path: &Path, arrays: &[(impl AsRef<str>, Dtype, Vec<usize>, Vec<u8>)]) -> Result {
     let views = arrays.iter().map(|(name, dtype, shape, bytes)| {
         TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_ref(), view))
     });
     let views = views.collect::<Result<Vec<_>, _>>()?;
-    write(path, &safetensors::serialize(views, None)?)
+    let signed = HashMap::from([("onestep".to_owned(), json!({ "tool": onestep::TOOL }).to_string())]);
+    write(path, &safetensors::serialize(views, Some(signed))?)
 }
 
 fn bytes(tensor: Tensor<4>) -> Vec<u8> {

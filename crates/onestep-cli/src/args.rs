@@ -193,14 +193,18 @@ pub struct SampleArgs {
     #[arg(long, value_name = "PICTURE", conflicts_with_all = ["seeds", "steps", "levels", "indices", "classes", "sampler", "weights", "precision"])]
     pub from: Option<PathBuf>,
     /// Seeds, one image each, for example 0-63 or 3,17,20-29.
-    #[arg(short, long, value_name = "LIST", default_value = "0-63")]
+    #[arg(short, long, value_name = "LIST", default_value = "0-63", allow_negative_numbers = true)]
     pub seeds: Seeds,
     /// How they are drawn.
     #[command(flatten)]
     pub sampler: SamplerArgs,
-    /// A .png (all images in one grid), a .npz, or a folder (one PNG an image).
+    /// A .png (all images in one grid), a .npz, a .csv (of points), or a folder (one PNG an image); `-` is a PNG on standard output,
+    /// --out=-.npz an npz.
     #[arg(short, long, value_name = "PATH", default_value = "samples.png")]
     pub out: PathBuf,
+    /// Replace files of that name that onestep made.
+    #[arg(long)]
+    pub overwrite: bool,
     /// Columns of the grid; by default close to a square.
     #[arg(long, value_name = "N")]
     pub columns: Option<usize>,
@@ -316,6 +320,9 @@ pub struct DataArgs {
     /// Write 64 images, spread over the set, as a PNG.
     #[arg(long, value_name = "PNG")]
     pub picture: Option<PathBuf>,
+    /// Replace a picture of that name that onestep made.
+    #[arg(long)]
+    pub overwrite: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -351,7 +358,7 @@ pub enum PrecisionName {
     /// 32-bit floating point.
     #[default]
     F32,
-    /// Rounded to 16-bit brain floating point, added up in f32: faster on CPUs that multiply bf16.
+    /// Rounded to 16-bit brain floating point, added up in f32: faster on some processors; `onestep doctor` tries it.
     Bf16,
 }
 
@@ -399,6 +406,9 @@ pub struct BenchArgs {
     /// other implementations.
     #[arg(long, value_name = "FOLDER")]
     pub dump: Option<PathBuf>,
+    /// Replace files of an earlier dump there.
+    #[arg(long)]
+    pub overwrite: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

@@ -6,12 +6,14 @@ use std::process::ExitCode;
 
 use onestep::Error;
 use onestep::checkpoint::{CheckpointError, ErrorClass};
-use onestep::data::DataError;
+use onestep::data::{DataError, OutputError};
 use onestep::edit::EditError;
 use onestep::eval::EvalError;
 use onestep::sample::SampleError;
 use onestep::train::{RecipeError, TrainError};
 use onestep_bench::BenchError;
+
+use crate::print::say;
 
 /// Exit codes, one meaning each.
 pub mod code {
@@ -27,6 +29,8 @@ pub mod code {
     pub const IO: u8 = 74;
     /// Stopped on request with the state saved: safe to run again.
     pub const STOPPED: u8 = 75;
+    /// What a shell sees of a program that wrote to a pipe without a reader: 128 and SIGPIPE.
+    pub const BROKEN_PIPE: u8 = 141;
 }
 
 /// An error with what to do about it.
@@ -65,12 +69,12 @@ impl Failure {
 
     /// Prints it to stderr and returns the exit code.
     pub fn report(&self) -> ExitCode {
-        eprintln!("error: {}", self.error);
+        say!("error: {}", self.error);
         for cause in self.error.chain().skip(1) {
-            eprintln!("caused by: {cause}");
+            say!("caused by: {cause}");
         }
         for hint in &self.hints {
-            eprintln!("hint: {hint}");
+            say!("hint: {hint}");
         }
         ExitCode::from(self.code)
     }
@@ -85,6 +89,7 @@ impl From<Error> for Failure {
             Error::Levels(_) => (code::USAGE, vec![]),
             Error::Model(_) => (code::DATA, vec![]),
             Error::Data(DataError::Write { source, .. }) => (write_code(source), vec![]),
+            Error::Output(output) => (code::CANNOT_CREATE, vec![output_hint(output).into()]),
             Error::Data(_) | Error::Weights(_) | Error::Vision(_) => (code::DATA, vec![]),
             Error::Edit(edit) => (edit_code(edit), edit_hints(edit)),
             Error::Sample(sample @ SampleError::AnotherModel { .. }) => (code::DATA, sample_hint(sample)),
@@ -198,8 +203,14 @@ fn sample_hint(error: &SampleError) -> Vec<String> {
             let is = is.as_deref().unwrap_or("no file");
             return vec![format!("its SHA-256 was {was}; the one given has {is}")];
         }
-        SampleError::FileKind { .. } => "--out takes a .png (a grid), a .npz, or a folder (one PNG an image)",
-        SampleError::NpzOfPoints
+        SampleError::FileKind { extension } => {
+            return vec![
+                "--out takes a .png (a grid), a .npz, a .csv (points), or a folder (one PNG an image)".into(),
+                format!("for a folder whose name ends with .{extension}, write a slash behind it"),
+            ];
+        }
+        SampleError::CsvOfImages
+        | SampleError::Level { .. }
         | SampleError::NoSuchClass { .. }
         | SampleError::ClassUnclear { .. }
         | SampleError::ClassesUnnamed { .. }
@@ -207,6 +218,18 @@ fn sample_hint(error: &SampleError) -> Vec<String> {
         _ => "leave --sampler out",
     };
     vec![hint.into()]
+}
+
+/// What to do about an output that is not written.
+fn output_hint(error: &OutputError) -> &'static str {
+    match error {
+        OutputError::Exists { .. } => "to replace it: --overwrite",
+        OutputError::AnotherDraw { .. } => {
+            "choose another --out; or add --overwrite, which takes the pictures of the other draw away first"
+        }
+        OutputError::Pictures { .. } => "choose a folder of their own for new pictures",
+        _ => "choose another name",
+    }
 }
 
 fn edit_code(error: &EditError) -> u8 {
@@ -263,6 +286,7 @@ from_library!(
     DataError,
     EvalError,
     EditError,
+    OutputError,
     SampleError,
     onestep::model::ModelError,
     onestep::noise::LevelsError,
@@ -301,6 +325,7 @@ fn write_code(error: &io::Error) -> u8 {
         ErrorKind::NotFound
         | ErrorKind::NotADirectory
         | ErrorKind::IsADirectory
+        | ErrorKind::AlreadyExists
         // To whoever writes, a limit is a full disk.
         | ErrorKind::QuotaExceeded
         | ErrorKind::FileTooLarge => code::CANNOT_CREATE,

@@ -7,6 +7,15 @@ use std::str::FromStr;
 /// Most seeds one command takes; more are better drawn in several.
 const MAX_SEEDS: u64 = 10_000_000;
 
+/// One seed.
+pub fn seed(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    text.parse().map_err(|_| match text.parse::<i128>() {
+        Ok(_) => format!("seeds are whole numbers from 0 to {}, `{text}` is none of them", u64::MAX),
+        Err(_) => format!("`{text}` is not a whole number from 0 up"),
+    })
+}
+
 /// `0-63`, `3,17,20-29`: ranges with both ends, in the order given.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seeds(pub Vec<u64>);
@@ -15,14 +24,12 @@ impl FromStr for Seeds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = |part: &str| {
-            part.trim().parse::<u64>().map_err(|_| format!("`{part}` is not a whole number from 0 up"))
-        };
         let mut seeds = Vec::new();
         for part in text.split(',') {
-            match part.split_once('-') {
+            // A minus sign in front is one, and no range.
+            match part.trim().split_once('-').filter(|(first, _)| !first.is_empty()) {
                 Some((first, last)) => {
-                    let (first, last) = (number(first)?, number(last)?);
+                    let (first, last) = (seed(first)?, seed(last)?);
                     if first > last {
                         return Err(format!("`{part}` counts down; write {last}-{first}"));
                     }
@@ -33,7 +40,7 @@ impl FromStr for Seeds {
                     }
                     seeds.extend(first..=last);
                 }
-                None => seeds.push(number(part)?),
+                None => seeds.push(seed(part)?),
             }
         }
         Ok(Self(seeds))
@@ -55,7 +62,6 @@ impl FromStr for SeedPair {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let seed = |part: &str| part.trim().parse().map_err(|_| format!("`{part}` is not a seed"));
         match text.split_once(',') {
             Some((first, second)) => Ok(Self([seed(first)?, seed(second)?])),
             None => Err(format!("`{text}` is not two seeds; write 0,1")),
@@ -228,7 +234,12 @@ mod tests {
         assert_eq!("5-5".parse::<Seeds>().unwrap().0, [5]);
         assert!("9-3".parse::<Seeds>().unwrap_err().contains("3-9"));
         assert!("".parse::<Seeds>().is_err());
-        assert!("-1".parse::<Seeds>().is_err());
+        for (wrong, says) in
+            [("-1", "from 0 to"), ("3,-1", "from 0 to"), ("1-", "whole number"), ("x", "whole number")]
+        {
+            let message = wrong.parse::<Seeds>().unwrap_err();
+            assert!(message.contains(says), "{wrong}: {message}");
+        }
         assert!("0-99999999999".parse::<Seeds>().is_err());
     }
 

@@ -1,5 +1,11 @@
 //! The command `onestep`: arguments, progress, messages; no mathematics.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a full disk or a closed pipe makes them panic; see the module `print`"
+)]
+
 mod args;
 mod commands;
 mod device;
@@ -8,15 +14,17 @@ mod features;
 mod lists;
 mod model;
 mod parameters;
+mod print;
 mod progress;
 mod sampling;
 mod signals;
+mod target;
+mod version;
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use args::{Cli, Command};
+use args::Command;
 use failure::Failure;
 
 /// Tensors come and go; their memory stays.
@@ -24,8 +32,14 @@ use failure::Failure;
 static BLOCKS: onestep_kernels::Blocks = onestep_kernels::Blocks::new();
 
 fn main() -> ExitCode {
-    end_quietly_on_a_closed_pipe();
-    let cli = Cli::parse();
+    let cli = match version::parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            print::usage(&error);
+            let code = u8::try_from(error.exit_code()).unwrap_or(failure::code::USAGE);
+            return finish(ExitCode::from(code));
+        }
+    };
     if let Err(message) = onestep_kernels::instructions() {
         return Failure::usage(message).hint("unset it to use the best there is").report();
     }
@@ -42,24 +56,20 @@ fn main() -> ExitCode {
         Command::Doctor(args) => commands::doctor::run(&args),
     };
     match outcome {
-        Ok(code) => code,
+        Ok(code) => finish(code),
         Err(failure) => failure.report(),
     }
 }
 
-/// `onestep doctor | head -1` closes our output early; that is no error of ours, and ends us as a signal would.
-fn end_quietly_on_a_closed_pipe() {
-    const BROKEN_PIPE: i32 = 128 + 13;
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        let message = panic.payload().downcast_ref::<String>();
-        // The second and third are what Windows calls it.
-        let is_closed = |text: &String| {
-            ["Broken pipe", "(os error 109)", "(os error 232)"].iter().any(|words| text.contains(words))
-        };
-        if message.is_some_and(|text| text.contains("printing to stdout") && is_closed(text)) {
-            std::process::exit(BROKEN_PIPE);
-        }
-        report(panic);
-    }));
+/// The exit code of a command that did what it was to do, if its answers have reached whoever asked.
+fn finish(done: ExitCode) -> ExitCode {
+    match print::lost() {
+        Some(error) if done == ExitCode::SUCCESS => match error.kind() {
+            ErrorKind::BrokenPipe => ExitCode::from(failure::code::BROKEN_PIPE),
+            _ => Failure::new(failure::code::IO, format!("cannot write to standard output: {error}"))
+                .hint("what goes into files is there all the same")
+                .report(),
+        },
+        _ => done,
+    }
 }

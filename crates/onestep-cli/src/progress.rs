@@ -4,12 +4,15 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use onestep::observer::{Event, Flow, Observer};
 
 use crate::failure::{Outcome, io_failure};
+use crate::print::say;
 use crate::signals::StopFlag;
 
 /// How far back speed and time left look: recent steps say more than the warm-up.
@@ -27,15 +30,16 @@ pub fn bar(length: u64, unit: &str, quiet: bool) -> ProgressBar {
     ProgressBar::new(length).with_style(style)
 }
 
-/// Shows how many images are done.
+/// Shows how many images are done, and passes on the wish to stop.
 pub struct ImageBar {
     bar: ProgressBar,
+    stop: StopFlag,
 }
 
 impl ImageBar {
     /// A bar that counts in this unit, as [`bar`].
-    pub fn new(unit: &str, quiet: bool) -> Self {
-        Self { bar: bar(0, unit, quiet) }
+    pub fn new(unit: &str, quiet: bool, stop: &StopFlag) -> Self {
+        Self { bar: bar(0, unit, quiet), stop: stop.clone() }
     }
 
     /// Takes it away.
@@ -50,7 +54,7 @@ impl Observer for ImageBar {
             self.bar.set_length(total as u64);
             self.bar.set_position(done as u64);
         }
-        Flow::Continue
+        if self.stop.is_set() { Flow::Stop } else { Flow::Continue }
     }
 }
 
@@ -65,7 +69,31 @@ pub struct Watch {
     steps: u64,
     log_every: u64,
     mean: RunningMean,
+    place: Arc<Place>,
     write_error: Option<std::io::Error>,
+}
+
+/// How far a run is, and how far it is saved: what a second signal would lose.
+#[derive(Debug, Default)]
+struct Place {
+    step: AtomicU64,
+    saved: AtomicU64,
+}
+
+impl Place {
+    fn last_word(&self) -> String {
+        let [step, saved] = [&self.step, &self.saved].map(|steps| steps.load(Ordering::Relaxed));
+        match step.saturating_sub(saved) {
+            0 => format!("ended at once; the checkpoint of step {saved} has everything"),
+            lost if saved == 0 => {
+                format!("ended at once; {} are lost, none was saved", counted(lost as usize, "step"))
+            }
+            lost => format!(
+                "ended at once; {} since the checkpoint of step {saved} are lost",
+                counted(lost as usize, "step")
+            ),
+        }
+    }
 }
 
 /// Mean loss since the last line of the log.
@@ -103,6 +131,7 @@ impl Watch {
             // A few thousand lines tell the story of a run of any length.
             log_every: (steps / 4000).max(1),
             mean: RunningMean::default(),
+            place: Arc::default(),
             write_error: None,
         })
     }
@@ -112,9 +141,17 @@ impl Watch {
         self.write_error.as_ref()
     }
 
+    /// From the first step on there is something to save.
+    fn begin(&mut self, step: u64) {
+        let place = self.place.clone();
+        place.step.store(step, Ordering::Relaxed);
+        place.saved.store(step, Ordering::Relaxed);
+        self.stop.heed(self.quiet, "stopping after this step, and saving ...", move || place.last_word());
+    }
+
     fn say(&self, line: &str) {
         if !self.quiet {
-            self.bar.suspend(|| eprintln!("{line}"));
+            self.bar.suspend(|| say!("{line}"));
         }
     }
 
@@ -140,6 +177,7 @@ impl Watch {
 
     fn step(&mut self, event: &Event, step: u64, images_seen: u64, loss: f64) {
         let now = Instant::now();
+        self.place.step.store(step, Ordering::Relaxed);
         self.recent.push_back((now, images_seen));
         while self.recent.len() > 2 && now.duration_since(self.recent[1].0) > WINDOW {
             self.recent.pop_front();
@@ -165,8 +203,9 @@ impl Observer for Watch {
         match event {
             Event::Step { step, images_seen, loss, .. } => self.step(event, *step, *images_seen, *loss),
             other => {
-                if let Event::Start { batch, .. } = other {
+                if let Event::Start { batch, step, .. } = other {
                     self.batch = *batch as u64;
+                    self.begin(*step);
                 }
                 let speed = self.speed();
                 self.log(other, serde_json::json!({ "images_per_second": speed }));
@@ -175,6 +214,7 @@ impl Observer for Watch {
                         "warning: step {step} was skipped: its gradient is not finite (noise levels {sigma_low:.4} to {sigma_high:.4}; {skipped} skipped so far)"
                     )),
                     Event::Checkpoint { step, folder } => {
+                        self.place.saved.store(*step, Ordering::Relaxed);
                         self.say(&format!("step {step}: saved {}", folder.display()));
                     }
                     Event::End { .. } => self.bar.finish_and_clear(),
@@ -200,4 +240,18 @@ pub fn human_seconds(seconds: f64) -> String {
 /// `1 image`, `3 images`.
 pub fn counted(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_last_word_says_what_is_lost() {
+        let word =
+            |step, saved| Place { step: AtomicU64::new(step), saved: AtomicU64::new(saved) }.last_word();
+        assert_eq!(word(1037, 1000), "ended at once; 37 steps since the checkpoint of step 1000 are lost");
+        assert_eq!(word(12, 0), "ended at once; 12 steps are lost, none was saved");
+        assert_eq!(word(1000, 1000), "ended at once; the checkpoint of step 1000 has everything");
+    }
 }

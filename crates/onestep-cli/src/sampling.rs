@@ -7,8 +7,9 @@ use crate::args::SamplerArgs;
 use crate::failure::{Failure, Outcome};
 
 /// A drawing of these seeds as it was asked for; the model says what is missing.
-pub fn draw<'a>(args: &SamplerArgs, model: &'a Model, seeds: &[u64]) -> Outcome<Draw<'a>> {
-    let mut draw = model.draw().seeds(seeds.iter().copied()).churn(args.churn).batch(args.batch as usize);
+pub fn draw<'a>(args: &SamplerArgs, model: &'a Model, seeds: Vec<u64>) -> Outcome<Draw<'a>> {
+    let n_seeds = seeds.len();
+    let mut draw = model.draw().seeds(seeds).churn(args.churn).batch(args.batch as usize);
     if let Some(sampler) = args.sampler {
         draw = draw.sampler(sampler.sampler());
     }
@@ -30,7 +31,7 @@ pub fn draw<'a>(args: &SamplerArgs, model: &'a Model, seeds: &[u64]) -> Outcome<
         let names = list.each(model.class_names()).map_err(Failure::usage)?;
         let wanted = names.iter().map(number).collect::<Outcome<Vec<_>>>()?;
         // Repeated over the seeds.
-        draw = draw.classes((0..seeds.len()).map(|i| wanted[i % wanted.len()]));
+        draw = draw.classes((0..n_seeds).map(|i| wanted[i % wanted.len()]));
     }
     Ok(draw)
 }

@@ -17,6 +17,9 @@ pub enum Error {
     /// A data set that cannot be read.
     #[error(transparent)]
     Data(#[from] crate::data::DataError),
+    /// An output that would take the place of something else.
+    #[error(transparent)]
+    Output(#[from] crate::data::OutputError),
     /// A way of drawing that the model does not have.
     #[error(transparent)]
     Sample(#[from] crate::sample::SampleError),

@@ -99,7 +99,7 @@ pub use burn;
 pub use error::{Error, Result};
 pub use front::{
     DefiniteDraw, DefiniteEdits, Draw, DrawRecord, EditRecord, Edited, Edits, LevelSearch, Model, ModelFile,
-    OpenOptions, Origin, ReopenedEdit, Trial, open,
+    OpenOptions, Origin, ReopenedEdit, SampleWriter, Trial, open,
 };
 pub use size::ImageSize;
 

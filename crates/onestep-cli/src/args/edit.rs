@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use onestep::edit::{CanvasFit, MaskMarks, Task};
 
 use super::{DeviceName, ModelArgs};
-use crate::lists::{Levels, SeedPair};
+use crate::lists::{Levels, SeedPair, seed};
 
 /// Options of `edit`.
 #[derive(Debug, Args)]
@@ -18,9 +18,12 @@ pub struct EditArgs {
     /// Make a picture again: reads the task, model, images and everything else out of it, or out of the json beside it.
     #[arg(long, value_name = "PICTURE", required = true)]
     pub from: Option<PathBuf>,
-    /// Where it goes: a .png, a .gif, or a folder.
+    /// Where it goes: a .png, a .gif, or a folder; `-` is a PNG on standard output.
     #[arg(short, long, value_name = "PATH", default_value = "edit.png")]
     pub out: PathBuf,
+    /// Replace files of that name that onestep made.
+    #[arg(long)]
+    pub overwrite: bool,
     /// Where to compute.
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceName,
@@ -52,7 +55,7 @@ pub struct CommonArgs {
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub n: u32,
     /// Seed of the first candidate; the others follow.
-    #[arg(short, long, value_name = "SEED", default_value_t = 0)]
+    #[arg(short, long, value_name = "SEED", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
     /// Number of steps: network evaluations (by default what suits the task, or what the model's file says).
     #[arg(long, value_name = "N", conflicts_with = "levels", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -63,9 +66,13 @@ pub struct CommonArgs {
     /// Class by number, name or the beginning of one; by default the one that explains best what is known.
     #[arg(short, long, value_name = "CLASS")]
     pub class: Option<String>,
-    /// Where the result goes: a .png (one picture, or a grid of candidates), a .gif (the way there), or a folder.
+    /// Where the result goes: a .png (one picture, or a grid of candidates), a .gif (the way there), or a folder; `-` is a PNG on
+    /// standard output, --out=-.gif a GIF.
     #[arg(short, long, value_name = "PATH", default_value = "edit.png")]
     pub out: PathBuf,
+    /// Replace files of that name that onestep made; never what is edited.
+    #[arg(long)]
+    pub overwrite: bool,
     /// Show what went in beside what came out.
     #[arg(long)]
     pub strip: bool,
@@ -217,7 +224,14 @@ pub struct InterpolateArgs {
     #[arg(value_name = "IMAGE", num_args = 2, requires = "teacher")]
     pub images: Vec<PathBuf>,
     /// Two seeds to go between.
-    #[arg(short, long, value_name = "A,B", default_value = "0,1", conflicts_with = "images")]
+    #[arg(
+        short,
+        long,
+        value_name = "A,B",
+        default_value = "0,1",
+        conflicts_with = "images",
+        allow_hyphen_values = true
+    )]
     pub between: SeedPair,
     /// The diffusion model that the model was distilled from: it finds the noise that a picture comes from.
     #[arg(long, value_name = "MODEL", requires = "images")]
@@ -242,7 +256,7 @@ pub struct VaryArgs {
     #[arg(value_name = "IMAGE", required_unless_present = "like")]
     pub image: Option<PathBuf>,
     /// A seed to stay near, instead of a picture.
-    #[arg(long, value_name = "SEED", conflicts_with = "image")]
+    #[arg(long, value_name = "SEED", conflicts_with = "image", value_parser = seed, allow_negative_numbers = true)]
     pub like: Option<u64>,
     /// How far to go: 0 nowhere, 1 anywhere.
     #[arg(long, value_name = "SHARE", conflicts_with = "levels", allow_negative_numbers = true)]
@@ -303,9 +317,12 @@ pub struct SearchArgs {
     /// What looks at the images, as in `eval`.
     #[arg(short, long, value_name = "NETWORK", default_value = "effnet-lite0")]
     pub features: String,
-    /// Write a copy of the model that carries the levels; the model itself may be named.
+    /// Write a copy of the model that carries the levels; the model itself may be named, with --overwrite.
     #[arg(short, long, value_name = "FILE")]
     pub write: Option<PathBuf>,
+    /// Replace a model of that name.
+    #[arg(long)]
+    pub overwrite: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

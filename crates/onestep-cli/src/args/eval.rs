@@ -7,7 +7,7 @@ use onestep::eval::Metric;
 use onestep::perceptual::{PerceptualKind, Pooling, Trunk};
 
 use super::{DeviceName, ModelArgs, SamplerArgs, SamplerName, SizeArgs};
-use crate::lists::{Counts, Seeds, Shard};
+use crate::lists::{Counts, Seeds, Shard, seed};
 
 /// Options of `eval`.
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ pub struct EvalArgs {
     #[arg(short, long, value_name = "N", conflicts_with_all = ["seeds", "images"], value_parser = clap::value_parser!(u32).range(2..=16_000_000))]
     pub num_samples: Option<u32>,
     /// Seeds of a model, one image each, for example 0-49999.
-    #[arg(short, long, value_name = "LIST", conflicts_with = "images")]
+    #[arg(short, long, value_name = "LIST", conflicts_with = "images", allow_negative_numbers = true)]
     pub seeds: Option<Seeds>,
     /// Which images of a data set are judged, by number, for example 0-1999.
     #[arg(long, value_name = "LIST")]
@@ -59,6 +59,9 @@ pub struct EvalArgs {
     /// Also write the scores as JSON.
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Replace files of those names that onestep made.
+    #[arg(long)]
+    pub overwrite: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -211,6 +214,9 @@ pub struct MergeArgs {
     /// Also write the scores as JSON.
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Replace files of those names that onestep made.
+    #[arg(long)]
+    pub overwrite: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -247,6 +253,9 @@ pub struct CurveArgs {
     /// The picture; the table goes beside it as JSON.
     #[arg(short, long, value_name = "SVG", default_value = "curve.svg")]
     pub out: PathBuf,
+    /// Replace a picture of that name that onestep made.
+    #[arg(long)]
+    pub overwrite: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -278,7 +287,7 @@ pub struct LikelihoodArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub probes: u32,
     /// Seed of the probes and of dequantisation.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
     /// Which weights: best, raw, target, or the label of an average.
     #[arg(long, value_name = "WHICH", default_value = "best")]

@@ -2,12 +2,15 @@
 
 use std::process::ExitCode;
 
-use onestep::data::{self, CheckReport, DataError, DataSpec, Dataset, Hint, PassedOver, Sheet, Split};
+use onestep::data::{
+    self, CheckReport, DataError, DataSpec, Dataset, Hint, Outputs, PassedOver, Sheet, Split,
+};
 use serde_json::json;
 
 use crate::args::{DataArgs, DataCommand};
 use crate::failure::{Failure, Outcome, code};
 use crate::lists::Classes;
+use crate::print::answer;
 use crate::progress::bar;
 
 /// Runs the command.
@@ -48,19 +51,19 @@ fn info(args: &DataArgs) -> Outcome<ExitCode> {
             "channels": set.shape().channels, "classes": classes, "passed_over": passed_over,
             "hints": hints_json(&hints), "fingerprint": set.fingerprint(), "read_as": set.read_as(),
         });
-        println!("{report:#}");
+        answer!("{report:#}");
     } else {
-        println!("source       {}", args.source);
-        println!("images       {} of {}", set.len(), set.shape());
+        answer!("source       {}", args.source);
+        answer!("images       {} of {}", set.len(), set.shape());
         if let Some(read_as) = set.read_as() {
-            println!("read as      {read_as}");
+            answer!("read as      {read_as}");
         }
         match classes.len() {
-            0 => println!("classes      none"),
-            n => println!("classes      {n}: {}", Classes::typed(classes)),
+            0 => answer!("classes      none"),
+            n => answer!("classes      {n}: {}", Classes::typed(classes)),
         }
         print_notes(&passed_over, &hints);
-        println!("fingerprint  {}", set.fingerprint());
+        answer!("fingerprint  {}", set.fingerprint());
     }
     picture_of(args, set.as_ref())?;
     Ok(ExitCode::SUCCESS)
@@ -72,7 +75,7 @@ fn check(args: &DataArgs, quiet: bool) -> Outcome<ExitCode> {
     let report = data::check(set.as_ref(), |done| bar.set_position(done as u64));
     bar.finish_and_clear();
     if args.json {
-        println!("{:#}", report_json(&report));
+        answer!("{:#}", report_json(&report));
     } else {
         print_report(&report);
     }
@@ -83,15 +86,17 @@ fn check(args: &DataArgs, quiet: bool) -> Outcome<ExitCode> {
 /// Some images of the whole set as a picture, where asked.
 fn picture_of(args: &DataArgs, set: &dyn Dataset) -> Outcome {
     let Some(path) = &args.picture else { return Ok(()) };
+    Outputs::default().overwrite(args.overwrite).spare(&args.source).check(path)?;
     let n = if set.shape().n_values() == 2 { set.len().min(2048) } else { set.len().min(64) };
     let mut values = Vec::with_capacity(n * set.shape().n_values());
     for index in data::spread(set.len(), n) {
         // Those that cannot be had are what `check` is for.
         values.extend(set.sample(index).map(|sample| sample.values).unwrap_or_default());
     }
-    Sheet::AUTO.write(path, &values, set.shape(), None)?;
+    let made_of = json!({ "tool": onestep::TOOL, "data": args.source, "images": n }).to_string();
+    Sheet::AUTO.write(path, &values, set.shape(), Some(&made_of))?;
     if !args.json {
-        println!("picture      {}", path.display());
+        answer!("picture      {}", path.display());
     }
     Ok(())
 }
@@ -126,21 +131,23 @@ fn hints_json(hints: &[Hint]) -> Vec<serde_json::Value> {
 /// What lies beside the images, and what looks wrong with them.
 fn print_notes(passed_over: &PassedOver, hints: &[Hint]) {
     if passed_over.n() > 0 {
-        println!("passed over  {passed_over}");
+        answer!("passed over  {passed_over}");
     }
-    hints.iter().for_each(|hint| println!("hint         {hint}"));
+    for hint in hints {
+        answer!("hint         {hint}");
+    }
 }
 
 fn print_report(report: &CheckReport) {
-    println!("images       {} of {}, {} bad", report.n_samples, report.shape, report.bad.len());
+    answer!("images       {} of {}, {} bad", report.n_samples, report.shape, report.bad.len());
     for (name, count) in report.class_names.iter().zip(&report.class_counts) {
-        println!("class        {}: {count}", Classes::typed(std::slice::from_ref(name)));
+        answer!("class        {}: {count}", Classes::typed(std::slice::from_ref(name)));
     }
     let numbers = |values: &[f64]| values.iter().map(|v| format!("{v:.4}")).collect::<Vec<_>>().join(" ");
-    println!("mean         {}", numbers(&report.mean));
-    println!("deviation    {}", numbers(&report.std));
+    answer!("mean         {}", numbers(&report.mean));
+    answer!("deviation    {}", numbers(&report.std));
     print_notes(&report.passed_over, &report.hints);
     for bad in &report.bad {
-        println!("bad          {}: {}", bad.source, bad.cause());
+        answer!("bad          {}: {}", bad.source, bad.cause());
     }
 }

@@ -8,11 +8,19 @@ use onestep::Model;
 use onestep::data::{DataSpec, open};
 use onestep::model::{ModelKind, NoiseRange, Preconditioned, Preconditioning, Weights};
 use onestep::train::{Recipe, builtin_recipes};
+use onestep_bench::Precisions;
 use serde_json::{Map, Value};
 
 use crate::args::DoctorArgs;
 use crate::failure::{Outcome, code};
-use crate::{device, features};
+use crate::print::answer;
+use crate::{device, features, version};
+
+/// Images that are evaluated together in a trial of speed.
+const TRIED_TOGETHER: usize = 4;
+
+/// Seconds that both arithmetics together are tried for.
+const TRIED_FOR: f64 = 0.5;
 
 /// One finding: what, how it is, and whether that is as it should be.
 struct Finding {
@@ -25,7 +33,7 @@ struct Finding {
 pub fn run(args: &DoctorArgs) -> Outcome<ExitCode> {
     let device = device::open(args.device)?;
     let findings = [
-        note("version", env!("CARGO_PKG_VERSION").into()),
+        note("version", format!("{}, commit {}", env!("CARGO_PKG_VERSION"), version::COMMIT)),
         note("platform", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
         note("processor", cpu_features()),
         note("loops", instructions()),
@@ -35,6 +43,7 @@ pub fn run(args: &DoctorArgs) -> Outcome<ExitCode> {
         recipes(),
         note("weights", weights()),
         network(&device),
+        precisions(&device),
     ];
     let healthy = findings.iter().all(|finding| finding.good);
     if args.json {
@@ -43,10 +52,10 @@ pub fn run(args: &DoctorArgs) -> Outcome<ExitCode> {
             report.insert(finding.what.into(), finding.says.clone().into());
         }
         report.insert("healthy".into(), healthy.into());
-        println!("{:#}", Value::Object(report));
+        answer!("{:#}", Value::Object(report));
     } else {
         for Finding { what, says, good } in &findings {
-            println!("{} {what:<10} {says}", if *good { "ok  " } else { "BAD " });
+            answer!("{} {what:<10} {says}", if *good { "ok  " } else { "BAD " });
         }
     }
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(code::INTERNAL) })
@@ -77,10 +86,15 @@ fn cpu_features() -> String {
 
 /// The one they do use.
 fn instructions() -> String {
-    match onestep_kernels::instructions() {
-        Ok("avx512bf16") => "avx512bf16: --precision bf16 is faster than f32 here".into(),
-        Ok(name) => format!("{name}: --precision bf16 is no faster than f32 here"),
-        Err(message) => message,
+    onestep_kernels::instructions().map_or_else(|message| message, str::to_owned)
+}
+
+/// Which arithmetic is faster, by trying both on the processor.
+fn precisions(device: &Device) -> Finding {
+    match Precisions::of_small_network(TRIED_TOGETHER, TRIED_FOR, device) {
+        Ok(Some(measured)) => note("precision", measured.text()),
+        Ok(None) => Finding { what: "precision", says: "there is no network to try".into(), good: false },
+        Err(error) => Finding { what: "precision", says: error.to_string(), good: false },
     }
 }
 

@@ -13,6 +13,7 @@ use crate::args::InfoArgs;
 use crate::failure::Outcome;
 use crate::lists::Classes;
 use crate::parameters;
+use crate::print::answer;
 
 /// Runs the command.
 pub fn run(args: &InfoArgs) -> Outcome<ExitCode> {
@@ -32,39 +33,42 @@ pub fn run(args: &InfoArgs) -> Outcome<ExitCode> {
         if args.tensors {
             report["tensors"] = tensors.into();
         }
-        println!("{report:#}");
+        answer!("{report:#}");
         return Ok(ExitCode::SUCCESS);
     }
     let size = std::fs::metadata(&summary.file).map_or(0, |metadata| metadata.len());
-    println!("file         {} ({})", summary.file.display(), human_bytes(size));
-    println!("method       {}, {:?} preconditioning", header.method, header.preconditioning);
-    println!("images       {width}x{height}, {channels} channels");
+    answer!("file         {} ({})", summary.file.display(), human_bytes(size));
+    answer!("method       {}, {:?} preconditioning", header.method, header.preconditioning);
+    answer!("images       {width}x{height}, {channels} channels");
     match network.n_classes() {
-        Some(n) if header.class_names.is_empty() => println!("classes      {n}"),
-        Some(n) => println!("classes      {n}: {}", Classes::typed(&header.class_names)),
-        None => println!("classes      none"),
+        Some(n) if header.class_names.is_empty() => answer!("classes      {n}"),
+        Some(n) => answer!("classes      {n}: {}", Classes::typed(&header.class_names)),
+        None => answer!("classes      none"),
     }
-    println!("parameters   {n} in {} tensors", summary.tensors.len());
-    println!(
+    answer!("parameters   {n} in {} tensors", summary.tensors.len());
+    answer!(
         "noise        {} to {}, data {}, rho {}",
-        header.sigma_min, header.sigma_max, header.sigma_data, header.rho
+        header.sigma_min,
+        header.sigma_max,
+        header.sigma_data,
+        header.rho
     );
     if let Some(levels) = &header.sampling_levels {
-        println!("levels       {levels:?}");
+        answer!("levels       {levels:?}");
     }
     for (task, levels) in &header.task_levels {
-        println!("{:<12} {levels:?}", format!("· {task}"));
+        answer!("{:<12} {levels:?}", format!("· {task}"));
     }
     let stages: Vec<String> = stage_models(&args.path)?.keys().map(usize::to_string).collect();
     if !stages.is_empty() {
-        println!("stages       models of {} steps are kept; --steps takes them", stages.join(", "));
+        answer!("stages       models of {} steps are kept; --steps takes them", stages.join(", "));
     }
-    println!("trained      {} steps, {} images of {}", header.step, header.images_seen, header.data);
-    println!("written by   {}", header.tool);
-    println!("network      {}", serde_json::to_string(&header.architecture).unwrap_or_default());
+    answer!("trained      {} steps, {} images of {}", header.step, header.images_seen, header.data);
+    answer!("written by   {}", header.tool);
+    answer!("network      {}", serde_json::to_string(&header.architecture).unwrap_or_default());
     if args.tensors {
         for (name, shape) in &summary.tensors {
-            println!("{name:<48} {shape:?}");
+            answer!("{name:<48} {shape:?}");
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -74,6 +78,6 @@ fn picture_info(path: &Path) -> Outcome<ExitCode> {
     let absent = || parameters::absent(path).hint("only PNG files written by onestep do");
     let text = picture::read_parameters(path)?.ok_or_else(absent)?;
     let value: Value = serde_json::from_str(&text).map_err(|error| parameters::unreadable(path, error))?;
-    println!("{value:#}");
+    answer!("{value:#}");
     Ok(ExitCode::SUCCESS)
 }

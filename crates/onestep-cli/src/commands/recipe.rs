@@ -7,6 +7,7 @@ use onestep::train::{Recipe, builtin_recipe, builtin_recipes};
 
 use crate::args::RecipeCommand;
 use crate::failure::{Failure, Outcome, io_failure};
+use crate::print::{answer, answer_text};
 
 /// Runs the command.
 pub fn run(command: RecipeCommand) -> Outcome<ExitCode> {
@@ -16,7 +17,7 @@ pub fn run(command: RecipeCommand) -> Outcome<ExitCode> {
                 let recipe = Recipe::parse(text, &[])?;
                 let images = recipe.train.steps as f64 * recipe.train.batch as f64;
                 let first = recipe.about.split_once(". ").map_or(recipe.about.as_str(), |(first, _)| first);
-                println!(
+                answer!(
                     "{name:<18} {:<4} {:>9}  {}",
                     recipe.method(),
                     human_images(images),
@@ -27,9 +28,9 @@ pub fn run(command: RecipeCommand) -> Outcome<ExitCode> {
         RecipeCommand::Show { name, settings } => {
             let text = builtin_recipe(&name)?;
             if settings.is_empty() {
-                print!("{text}");
+                answer_text!("{text}");
             } else {
-                print!("{}", Recipe::parse(text, &settings)?.to_toml());
+                answer_text!("{}", Recipe::parse(text, &settings)?.to_toml());
             }
         }
     }

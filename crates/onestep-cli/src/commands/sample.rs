@@ -4,17 +4,20 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use onestep::DrawRecord;
-use onestep::data::ImageShape;
-use onestep::sample::SampleFile;
+use onestep::data::Outputs;
+use onestep::{DefiniteDraw, DrawRecord, SampleWriter};
 
 use crate::args::SampleArgs;
-use crate::failure::{Failure, Outcome, io_failure};
+use crate::failure::{Failure, Outcome, code};
+use crate::print::say;
 use crate::progress::{ImageBar, counted};
+use crate::signals::StopFlag;
+use crate::target::Target;
 use crate::{device, model, parameters, sampling};
 
 /// Runs the command.
 pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
+    let stop = StopFlag::listen()?;
     let device = device::open(args.sampler.with.device)?;
     let known = args.from.as_deref().map(read_record).transpose()?;
     let path = match (&args.model, &known) {
@@ -32,29 +35,75 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
     let opened = model::open(path, &options)?;
     let drawing = match &known {
         Some(known) => known.draw(&opened)?,
-        None => sampling::draw(&args.sampler, &opened, &args.seeds.0)?,
+        None => sampling::draw(&args.sampler, &opened, args.seeds.0)?,
     };
     let drawing = drawing.batch(args.sampler.batch as usize).definite()?;
+    if let (false, Some(1), 2) = (quiet, args.sampler.steps, drawing.settings().levels.len())
+        && opened.kind().has_ode()
+    {
+        say!(
+            "this sampler takes at least 2 levels, {} an image",
+            counted(drawing.nfe(), "network evaluation")
+        );
+    }
     let record = drawing.record().ok_or_else(model::is_of_no_file)?;
+    let inputs = model::files(&opened).chain(args.from.iter().cloned());
+    let outputs = Outputs::default().overwrite(args.overwrite).spare_all(inputs);
     let record = match known {
         // A picture made again says what the first one said, but for the place of the model.
         Some(known) => DrawRecord { model: record.model, classes: record.classes, ..known },
         None => DrawRecord { columns: args.columns, scale: args.scale.map(|scale| scale as usize), ..record },
     };
-    refuse_bad_output(&args.out, opened.shape())?;
+    let target = Target::of(&args.out)?;
+    // What cannot be written is found out before an hour is spent on its images.
+    let writer = SampleWriter::create(record, opened.shape(), target.path(), &outputs)?;
+    draw(&drawing, writer, &target, &stop, quiet)
+}
+
+fn draw(
+    drawing: &DefiniteDraw<'_>,
+    mut writer: SampleWriter,
+    target: &Target,
+    stop: &StopFlag,
+    quiet: bool,
+) -> Outcome<ExitCode> {
+    let (n, n_before) = (drawing.seeds().len(), writer.n_there());
+    let out = target.path().display().to_string();
+    if n_before > 0 && !quiet {
+        say!("{n_before} of {n} were there");
+    }
+    let lost = if writer.keeps_parts() {
+        format!("ended at once; the pictures written so far are in {out}, the others are lost")
+    } else {
+        "ended at once; nothing was written".into()
+    };
+    stop.heed(quiet, "stopping after this batch ...", move || lost.clone());
     let started = Instant::now();
-    let mut bar = ImageBar::new("images", quiet);
-    let samples = drawing.run_with(&mut bar)?;
+    let mut bar = ImageBar::new("images", quiet, stop);
+    let n_drawn = drawing.run_into(&mut writer, &mut bar)?;
     bar.finish();
-    record.save(&samples, &args.out)?;
-    println!("{}", args.out.display());
+    if n_drawn < n {
+        if writer.keeps_parts() {
+            say!(
+                "stopped; {} of {n} images are in {out}: the same command goes on from there",
+                writer.n_there()
+            );
+        } else {
+            say!(
+                "stopped after {n_drawn} of {n} images; nothing was written: only a folder, --out NAME, keeps parts"
+            );
+        }
+        return Ok(ExitCode::from(code::STOPPED));
+    }
+    let sampler = writer.record().sampler.name();
+    writer.finish()?;
+    target.deliver()?;
     if !quiet {
         let seconds = started.elapsed().as_secs_f64();
-        eprintln!(
-            "{} · {} · {} each · {seconds:.2} s on {} threads",
-            counted(record.seeds.len(), "image"),
-            record.sampler.name(),
-            counted(record.nfe, "network evaluation"),
+        say!(
+            "{} · {sampler} · {} each · {seconds:.2} s on {} threads",
+            counted(n - n_before, "image"),
+            counted(drawing.nfe(), "network evaluation"),
             device::threads(),
         );
     }
@@ -71,16 +120,5 @@ fn read_record(path: &Path) -> Outcome<DrawRecord> {
             }
             _ => failure,
         }
-    })
-}
-
-/// Refuses an output that cannot work before an hour is spent on its images.
-fn refuse_bad_output(out: &Path, shape: ImageShape) -> Outcome {
-    let folder = match SampleFile::of(out, shape)? {
-        SampleFile::Folder => Some(out),
-        _ => out.parent().filter(|parent| !parent.as_os_str().is_empty()),
-    };
-    folder.map_or(Ok(()), |folder| {
-        std::fs::create_dir_all(folder).map_err(|error| io_failure("create the folder", folder, &error))
     })
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use onestep::data::{DataSpec, Dataset, Labels, Pixels, Rounding};
+use onestep::data::{DataSpec, Dataset, Labels, Outputs, Pixels, Rounding};
 use onestep::edit::{Colorize, Inpaint, SuperResolve, Task};
 use onestep::eval::{Made, Metric, Selection, reference};
 use onestep::observer::Flow;
@@ -14,6 +14,7 @@ use super::eval::collecting::{Collecting, create_parent};
 use super::eval::{judge, spec};
 use crate::args::{MetricName, NetworkArgs, SearchArgs, SearchTask};
 use crate::failure::{Failure, Outcome, code};
+use crate::print::{answer, say};
 use crate::{device, model, progress};
 
 /// Images that the feature network sees together.
@@ -39,6 +40,8 @@ pub fn run(args: &SearchArgs, quiet: bool) -> Outcome<ExitCode> {
             ))
             .hint("a run folder keeps its checkpoints as they are; write a file beside it"));
         }
+        // The model itself may be named: its copy carries all that it does.
+        Outputs::default().overwrite(args.overwrite).spare(&args.reference).check(file)?;
         create_parent(Some(file))?;
     }
     let network = NetworkArgs {
@@ -54,6 +57,7 @@ pub fn run(args: &SearchArgs, quiet: bool) -> Outcome<ExitCode> {
     let Some(real) = work.reference(&judge, (&args.reference, found), Selection::All)? else {
         return Ok(stopped());
     };
+    work.heed(None);
     let bar = progress::bar(0, "lists of levels", quiet);
     let mut distance = |trial: &Trial<'_>| -> Result<f64, End> {
         let pixels = |range, rounding| -> onestep::Result<Vec<Pixels>> {
@@ -113,7 +117,7 @@ impl<E: Into<Failure>> From<E> for End {
 }
 
 fn stopped() -> ExitCode {
-    eprintln!("stopped; nothing was written");
+    say!("stopped; nothing was written, the same command begins anew");
     ExitCode::from(code::STOPPED)
 }
 
@@ -130,18 +134,18 @@ fn show(args: &SearchArgs, found: &Found, metric: &str, n: usize) -> Outcome<Exi
             "indices": found.indices, "grid": args.grid, "levels": found.levels.as_slice(), "metric": metric,
             "value": found.value, "n": n, "tried": tried,
         });
-        println!("{report:#}");
+        answer!("{report:#}");
         return Ok(ExitCode::SUCCESS);
     }
     let levels: Vec<String> = found.levels.as_slice().iter().map(|level| format!("{level:.4}")).collect();
     let indices: Vec<String> = found.indices.iter().map(usize::to_string).collect();
-    println!("levels     {}", levels.join(","));
-    println!("indices    {}/{}", indices.join(","), args.grid);
-    println!("{metric}  {:.3} of {n} images ({} lists tried)", found.value, found.tried.len());
+    answer!("levels     {}", levels.join(","));
+    answer!("indices    {}/{}", indices.join(","), args.grid);
+    answer!("{metric}  {:.3} of {n} images ({} lists tried)", found.value, found.tried.len());
     match &args.write {
-        Some(file) => println!("{}", file.display()),
+        Some(file) => answer!("{}", file.display()),
         None => {
-            println!("use them with --levels {}, or keep them in a model with --write FILE", levels.join(","))
+            answer!("use them with --levels {}, or keep them in a model with --write FILE", levels.join(","))
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -11,6 +11,7 @@ use onestep_bench::human_bytes;
 use super::recipe::{human_images, read};
 use crate::args::TrainArgs;
 use crate::failure::{Failure, Outcome, code};
+use crate::print::{answer, answer_text, say};
 use crate::progress::Watch;
 use crate::signals::StopFlag;
 use crate::{device, features, model};
@@ -33,7 +34,7 @@ pub fn run(args: TrainArgs, quiet: bool) -> Outcome<ExitCode> {
     model::warn_of_damaged(run.damaged());
     let train = run.recipe().train.clone();
     if !quiet {
-        eprintln!(
+        say!(
             "{}: {} on {} images · {:.2} M parameters · {} steps of {} · {} threads",
             run.recipe().name,
             run.recipe().method(),
@@ -47,14 +48,14 @@ pub fn run(args: TrainArgs, quiet: bool) -> Outcome<ExitCode> {
     let mut watch = Watch::new(out, train.steps, quiet, stop)?;
     let ended = run.train(&mut watch)?;
     if let Some(error) = watch.log_error() {
-        eprintln!("warning: events.jsonl is incomplete: {error}");
+        say!("warning: events.jsonl is incomplete: {error}");
     }
-    println!("{}", out.display());
+    answer!("{}", out.display());
     if ended == train::Outcome::Finished {
         return Ok(ExitCode::SUCCESS);
     }
     if !quiet {
-        eprintln!(
+        say!(
             "stopped after step {} of {}; go on with: onestep train --resume --out {}",
             run.trainer().state().step,
             train.steps,
@@ -91,18 +92,18 @@ fn dry_run(recipe: &Recipe) -> Outcome<ExitCode> {
     let network = recipe.network.build()?;
     let specs = network.parameters();
     let forecast = MemoryForecast::of(recipe, network.as_ref());
-    print!("{}", recipe.to_toml());
-    println!();
+    answer_text!("{}", recipe.to_toml());
+    answer!();
     let images = recipe.train.steps as f64 * recipe.train.batch as f64;
-    println!("# method      {}", recipe.method());
-    println!("# parameters  {} in {} tensors", n_parameters(specs), specs.len());
-    println!(
+    answer!("# method      {}", recipe.method());
+    answer!("# parameters  {} in {} tensors", n_parameters(specs), specs.len());
+    answer!(
         "# steps       {} of {} images: {}",
         recipe.train.steps,
         recipe.train.batch,
         human_images(images)
     );
-    println!(
+    answer!(
         "# memory      about {}: {} of weights and their copies, {} of activations",
         human_bytes(forecast.total()),
         human_bytes(forecast.weights),
@@ -112,6 +113,6 @@ fn dry_run(recipe: &Recipe) -> Outcome<ExitCode> {
         0 => String::new(),
         n => format!(", and those that end the last {n} stages"),
     };
-    println!("# checkpoint  {} each, {} kept{stages}", human_bytes(forecast.checkpoint), recipe.train.keep);
+    answer!("# checkpoint  {} each, {} kept{stages}", human_bytes(forecast.checkpoint), recipe.train.keep);
     Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::{expect, onestep, stderr, stdout};
 
 /// A model of small emoji that has learned next to nothing, which is all that a command needs.
-fn tiny_run(home: &Path, recipe: &str, out: &str) {
+pub fn tiny_run(home: &Path, recipe: &str, out: &str) {
     let mut arguments = vec!["train", recipe, "--out", out];
     for setting in [
         "train.steps=2",
@@ -26,7 +26,7 @@ fn tiny_run(home: &Path, recipe: &str, out: &str) {
 }
 
 /// A colorful picture.
-fn photo(path: PathBuf, width: u32, height: u32) -> RgbImage {
+pub fn photo(path: PathBuf, width: u32, height: u32) -> RgbImage {
     let pixel = |x: u32, y: u32| Rgb([(x * 9 % 256) as u8, (y * 5 % 256) as u8, ((x + y) * 3 % 256) as u8]);
     let photo = RgbImage::from_fn(width, height, pixel);
     photo.save(path).unwrap();
@@ -71,7 +71,7 @@ fn every_task_is_one_command_and_can_be_made_again() {
         assert!(stderr(&made).contains(task), "{}", stderr(&made));
         let again = format!("again/{index}.png");
         for from in [out.clone(), format!("out/{index}.json")] {
-            expect(&onestep(home, &["edit", "--from", &from, "--out", &again]), 0);
+            expect(&onestep(home, &["edit", "--from", &from, "--out", &again, "--overwrite"]), 0);
             let [first, second] = [&out, &again].map(|path| std::fs::read(home.join(path)).unwrap());
             assert!(first == second, "{task}: made again from {from} it is another picture");
         }
@@ -87,7 +87,13 @@ fn every_task_is_one_command_and_can_be_made_again() {
     for (task, arguments) in
         [("vary", &["photo.png", "--steps", "3"][..]), ("interpolate", &["--frames", "4"])]
     {
-        expect(&onestep(home, &[&["edit", task, "run"], arguments, &["--out", "way.gif"]].concat()), 0);
+        expect(
+            &onestep(
+                home,
+                &[&["edit", task, "run"], arguments, &["--out", "way.gif", "--overwrite"]].concat(),
+            ),
+            0,
+        );
         let gif = std::fs::read(home.join("way.gif")).unwrap();
         assert!(gif.starts_with(b"GIF89a"));
     }
@@ -116,8 +122,17 @@ fn what_is_known_keeps_its_bytes() {
         let before = photo(home.join("photo.png"), width, height);
         let marked = |x: u32, y: u32| (x + 2 * y) % 7 < 2;
         mask(home.join("mask.png"), width, height, marked);
-        let mut arguments =
-            vec!["edit", "inpaint", "run", "photo.png", "--mask", "mask.png", "--out", "done.png"];
+        let mut arguments = vec![
+            "edit",
+            "inpaint",
+            "run",
+            "photo.png",
+            "--mask",
+            "mask.png",
+            "--out",
+            "done.png",
+            "--overwrite",
+        ];
         arguments.extend(full.then_some("--full"));
         expect(&onestep(home, &arguments), 0);
         let after = read(home.join("done.png"));
@@ -137,7 +152,8 @@ fn what_is_known_keeps_its_bytes() {
             Rgba([r, g, b, if marked(x, y) { 0 } else { 255 }])
         });
         transparent.save(home.join("holes.png")).unwrap();
-        let mut arguments = vec!["edit", "inpaint", "run", "holes.png", "--out", "holes-done.png"];
+        let mut arguments =
+            vec!["edit", "inpaint", "run", "holes.png", "--out", "holes-done.png", "--overwrite"];
         arguments.extend(full.then_some("--full"));
         expect(&onestep(home, &arguments), 0);
         for (x, y, pixel) in read(home.join("holes-done.png")).enumerate_pixels() {
@@ -164,7 +180,8 @@ fn pictures_of_every_kind_are_taken() {
         ["grey.png", "deep.png", "deep-grey.png", "grey-alpha.png", "photo.jpg", "photo.gif", "photo.bmp"]
     {
         for task in ["vary", "colorize", "super-resolve"] {
-            expect(&onestep(home, &["edit", task, "run", file, "--steps", "1", "--class", "0"]), 0);
+            let arguments = ["edit", task, "run", file, "--steps", "1", "--class", "0", "--overwrite"];
+            expect(&onestep(home, &arguments), 0);
         }
     }
     // A small picture is enlarged as it is: the mean of every patch is its pixel. Little noise, so that nothing is cut off.
@@ -220,6 +237,8 @@ fn levels_that_were_found_are_used() {
     let arguments =
         ["search", "kept/model.safetensors", "builtin:emoji:test", "-n", "16", "--grid", "4", "--steps", "1"];
     let written = [&arguments[..], &["--task", "inpaint", "--write", "kept/model.safetensors"]].concat();
+    expect(&onestep(home, &written), 73);
+    let written = [&written[..], &["--overwrite"]].concat();
     expect(&onestep(home, &written), 0);
     let info = onestep(home, &["info", "kept/model.safetensors"]);
     expect(&info, 0);

@@ -245,7 +245,8 @@ fn a_curve_is_a_picture_a_table_and_json() {
         report["points"].as_array().unwrap().iter().map(|point| point["nfe"].as_u64().unwrap()).collect();
     assert_eq!(nfe, [3, 5, 2, 3, 1, 2, 1, 2]);
     // Once more, from what is kept: the same, seconds included.
-    expect(&onestep(home, &arguments), 0);
+    expect(&onestep(home, &arguments), 73);
+    expect(&onestep(home, &[&arguments[..], &["--overwrite"]].concat()), 0);
     let again: serde_json::Value =
         serde_json::from_slice(&std::fs::read(home.join("out/curve.json")).unwrap()).expect("JSON");
     assert_eq!(again["points"], report["points"]);

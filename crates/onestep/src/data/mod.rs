@@ -51,9 +51,12 @@ mod npy;
 #[cfg(feature = "formats")]
 pub mod npz;
 #[cfg(feature = "formats")]
+mod npz_writer;
+#[cfg(feature = "formats")]
 mod numpy_images;
 mod open;
 mod output;
+mod overwriting;
 mod passed_over;
 #[cfg(feature = "formats")]
 mod pickle;
@@ -86,8 +89,12 @@ pub use fit::Fit;
 pub use hint::{Hint, hints};
 pub use image::{Pixels, Rounding, flip_horizontal, pixels_from_tensor, tensor_from_pixels};
 pub use labels::Labels;
+#[cfg(feature = "formats")]
+pub(crate) use npz_writer::NpzWriter;
 pub use open::open;
+pub(crate) use output::WholeFile;
 pub use output::write_whole;
+pub use overwriting::{OutputError, Outputs, ending};
 pub use passed_over::{Group, PassedOver, Reason};
 pub use sheet::Sheet;
 pub use spec::{DataSpec, OnError, Split};

@@ -4,16 +4,13 @@
 //! [`open()`](super::open()) reads those and what else numpy users write. [`read_numbers`] reads what else lies in such files: the
 //! means and covariances that published distances are taken to.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
-
-use ::zip::write::SimpleFileOptions;
-use ::zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::archive::{Archive, Entry};
 use super::npy::NpyHeader;
+use super::npz_writer::NpzWriter;
 use super::numpy_images::find_images;
-use super::output::write_whole;
 use super::{DataError, ImageShape};
 
 /// The largest array that is taken into memory.
@@ -100,30 +97,14 @@ pub fn write_numbers(path: &Path, arrays: &[(&str, &Numbers)]) -> Result<(), Dat
         let reason = format!("of `{name}` need the numbers of {:?}, got {}", array.shape, array.values.len());
         return Err(DataError::Setting { setting: "arrays", reason });
     }
-    write_whole(path, |file| {
-        let mut archive = ZipWriter::new(file);
-        for (name, array) in arrays {
-            archive.start_file(format!("{name}.npy"), entry_options(8 * array.values.len()))?;
-            let header = NpyHeader { descr: "<f8".into(), fortran_order: false, shape: array.shape.clone() }
-                .to_bytes();
-            io::Write::write_all(&mut archive, &header)?;
-            for value in &array.values {
-                io::Write::write_all(&mut archive, &value.to_le_bytes())?;
-            }
+    let mut archive = NpzWriter::create(path)?;
+    for (name, array) in arrays {
+        archive.begin(name, "<f8", 8, array.shape.clone())?;
+        for value in &array.values {
+            archive.extend(&value.to_le_bytes())?;
         }
-        archive.finish()?;
-        Ok(())
-    })
-}
-
-/// An entry that is not compressed and has no time.
-fn entry_options(n_bytes: usize) -> SimpleFileOptions {
-    SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Stored)
-        .last_modified_time(DateTime::default())
-        .unix_permissions(0o644)
-        // `large_file` from 4 GiB on needs another header layout, so it is asked for only then.
-        .large_file(n_bytes >= u32::MAX as usize - (64 << 10))
+    }
+    archive.finish()
 }
 
 /// Reads one array; `item_size` looks at the header first, and refuses it or sizes its elements.
@@ -184,23 +165,14 @@ pub fn write(path: &Path, pixels: &[u8], shape: ImageShape, labels: Option<&[i64
         let reason = format!("must be one for each of {n_images} images, got {}", labels.len());
         return Err(DataError::Setting { setting: "labels", reason });
     }
-    let array = |descr: &str, shape: Vec<usize>| {
-        NpyHeader { descr: descr.to_owned(), fortran_order: false, shape }.to_bytes()
-    };
     let ImageShape { height, width, channels } = shape;
-    write_whole(path, |file| {
-        let mut archive = ZipWriter::new(file);
-        let options = entry_options(pixels.len());
-        archive.start_file("arr_0.npy", options)?;
-        io::Write::write_all(&mut archive, &array("|u1", vec![n_images, height, width, channels]))?;
-        io::Write::write_all(&mut archive, pixels)?;
-        if let Some(labels) = labels {
-            archive.start_file("arr_1.npy", options)?;
-            io::Write::write_all(&mut archive, &array("<i8", vec![n_images]))?;
-            let bytes: Vec<u8> = labels.iter().flat_map(|label| label.to_le_bytes()).collect();
-            io::Write::write_all(&mut archive, &bytes)?;
-        }
-        archive.finish()?;
-        Ok(())
-    })
+    let mut archive = NpzWriter::create(path)?;
+    archive.begin("arr_0", "|u1", 1, vec![n_images, height, width, channels])?;
+    archive.extend(pixels)?;
+    if let Some(labels) = labels {
+        archive.begin("arr_1", "<i8", 8, vec![n_images])?;
+        let bytes: Vec<u8> = labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+        archive.extend(&bytes)?;
+    }
+    archive.finish()
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::DataError;
@@ -30,15 +30,70 @@ pub fn write_whole(
     path: &Path,
     body: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), DataError> {
-    let write_error = |source| DataError::Write { path: path.to_path_buf(), source };
-    let (scratch_path, scratch) = create_scratch(path).map_err(write_error)?;
-    fill(scratch, body).and_then(|()| fs::rename(&scratch_path, path)).map_err(|error| {
-        // The first error is the one to tell; that a scratch file stays behind is the smaller evil.
-        let _ = fs::remove_file(&scratch_path);
-        write_error(error)
-    })?;
-    sync_folder(path);
-    Ok(())
+    let mut whole = WholeFile::create(path)?;
+    body(&mut whole.writer).map_err(|source| DataError::Write { path: path.to_path_buf(), source })?;
+    whole.finish()
+}
+
+/// A file that grows piece by piece under a scratch name, for what is too large to be at hand at once; without
+/// [`WholeFile::finish`] nothing of it stays.
+#[derive(Debug)]
+pub(crate) struct WholeFile {
+    path: PathBuf,
+    scratch_path: PathBuf,
+    writer: BufWriter<File>,
+    finished: bool,
+}
+
+impl WholeFile {
+    /// Begins one in the folder of its final name, which must exist.
+    pub(crate) fn create(path: &Path) -> Result<Self, DataError> {
+        let (scratch_path, scratch) =
+            create_scratch(path).map_err(|source| DataError::Write { path: path.to_path_buf(), source })?;
+        let writer = BufWriter::new(scratch);
+        Ok(Self { path: path.to_path_buf(), scratch_path, writer, finished: false })
+    }
+
+    /// The final name.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives the file its final name, once everything has reached the disk.
+    pub(crate) fn finish(mut self) -> Result<(), DataError> {
+        let written = self.writer.flush().and_then(|()| self.writer.get_ref().sync_all());
+        written
+            .and_then(|()| fs::rename(&self.scratch_path, &self.path))
+            .map_err(|source| DataError::Write { path: self.path.clone(), source })?;
+        self.finished = true;
+        sync_folder(&self.path);
+        Ok(())
+    }
+}
+
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+impl Seek for WholeFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.writer.seek(to)
+    }
+}
+
+impl Drop for WholeFile {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Whatever ended the writing is told elsewhere; that a scratch file stays behind is the smaller evil.
+            let _ = fs::remove_file(&self.scratch_path);
+        }
+    }
 }
 
 fn create_scratch(path: &Path) -> io::Result<(PathBuf, File)> {
@@ -58,13 +113,6 @@ fn create_scratch(path: &Path) -> io::Result<(PathBuf, File)> {
             Err(_) => attempt += 1,
         }
     }
-}
-
-fn fill(scratch: File, body: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
-    let mut writer = BufWriter::new(scratch);
-    body(&mut writer)?;
-    writer.flush()?;
-    writer.get_ref().sync_all()
 }
 
 /// Makes the rename itself durable where folders can be opened; elsewhere the system sees to it.

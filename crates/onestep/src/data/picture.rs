@@ -60,21 +60,7 @@ impl Grid {
             return setting("pictures", format!("must be of one size, got {} and {other}", first.shape()));
         }
         let columns = self.columns.min(pictures.len());
-        let rows = pictures.len().div_ceil(columns);
-        let side = |n: usize, extent: usize| {
-            extent.checked_mul(self.scale)?.checked_add(PADDING)?.checked_mul(n)?.checked_add(PADDING)
-        };
-        let (grid_height, grid_width) = match (side(rows, height), side(columns, width)) {
-            (Some(h), Some(w)) if h <= MAX_SIDE && w <= MAX_SIDE => (h, w),
-            _ => {
-                let reason = format!(
-                    "of {columns} columns, {rows} rows and scale {} would have a side over \
-                     {MAX_SIDE} pixels; use a smaller scale or fewer pictures",
-                    self.scale
-                );
-                return setting("grid", reason);
-            }
-        };
+        let (grid_height, grid_width) = self.sides(pictures.len(), first.shape())?;
         let channels = pictures.iter().map(|p| p.shape().channels).max().unwrap_or(1);
         let shape = ImageShape { height: grid_height, width: grid_width, channels };
         let mut bytes = vec![u8::MAX; shape.n_values()];
@@ -84,6 +70,30 @@ impl Grid {
             self.paste(picture, &mut bytes, shape, top, left);
         }
         Pixels::new(shape, bytes)
+    }
+
+    /// Height and width of the grid of so many pictures of this shape.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Setting`] if a side would be over 16,384 pixels.
+    pub fn sides(&self, n: usize, shape: ImageShape) -> Result<(usize, usize), DataError> {
+        let columns = self.columns.clamp(1, n.max(1));
+        let rows = n.div_ceil(columns);
+        let side = |n: usize, extent: usize| {
+            extent.checked_mul(self.scale)?.checked_add(PADDING)?.checked_mul(n)?.checked_add(PADDING)
+        };
+        match (side(rows, shape.height), side(columns, shape.width)) {
+            (Some(height), Some(width)) if height <= MAX_SIDE && width <= MAX_SIDE => Ok((height, width)),
+            _ => {
+                let reason = format!(
+                    "of {columns} columns, {rows} rows and scale {} would have a side over {MAX_SIDE} pixels; use a smaller \
+                     scale or fewer pictures",
+                    self.scale
+                );
+                Err(DataError::Setting { setting: "grid", reason })
+            }
+        }
     }
 
     fn paste(&self, picture: &Pixels, grid: &mut [u8], shape: ImageShape, top: usize, left: usize) {

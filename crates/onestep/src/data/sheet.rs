@@ -34,17 +34,30 @@ impl Sheet {
     ///
     /// [`DataError::Setting`] for an empty set, or a picture that would be too large.
     pub fn draw(&self, values: &[f32], shape: ImageShape) -> Result<Pixels, DataError> {
-        if (shape.height, shape.width, shape.channels) == (1, 1, 2) {
+        if is_point(shape) {
             return scatter(values, self.scale.unwrap_or(1));
         }
         let pictures = values
             .chunks_exact(shape.n_values())
             .map(|image| Pixels::from_values(image, shape, Rounding::Truncate))
             .collect::<Result<Vec<_>, _>>()?;
-        let columns = self.columns.unwrap_or_else(|| Grid::square_columns(pictures.len()));
+        self.grid(pictures.len(), shape).arrange(&pictures)
+    }
+
+    /// Refuses a picture of so many samples that would be too large, before there are any.
+    ///
+    /// # Errors
+    ///
+    /// As [`Grid::sides`]; points are dots of one picture, however many they are.
+    pub fn check(&self, n: usize, shape: ImageShape) -> Result<(), DataError> {
+        if is_point(shape) { Ok(()) } else { self.grid(n, shape).sides(n, shape).map(drop) }
+    }
+
+    fn grid(&self, n: usize, shape: ImageShape) -> Grid {
+        let columns = self.columns.unwrap_or_else(|| Grid::square_columns(n)).max(1);
         // Eight 32-pixel images in a row are 270 pixels: too small to judge on today's screens.
         let scale = self.scale.unwrap_or_else(|| (64 / shape.width.max(1)).clamp(1, 8));
-        Grid { columns: columns.max(1), scale }.arrange(&pictures)
+        Grid { columns, scale }
     }
 
     /// Draws the samples into a PNG that carries `parameters`, creating its folder where needed.
@@ -65,6 +78,10 @@ impl Sheet {
         }
         write_png(path, &self.draw(values, shape)?, parameters)
     }
+}
+
+fn is_point(shape: ImageShape) -> bool {
+    (shape.height, shape.width, shape.channels) == (1, 1, 2)
 }
 
 /// Points of the plane as dots that darken where they are many.

@@ -1,5 +1,7 @@
 //! Jobs: what is to be done with which pictures, each task with what it alone is told.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::{CanvasFit, EditError, MaskMarks, Picture, PictureFile, Task};
@@ -293,6 +295,16 @@ impl Job<Picture> {
 }
 
 impl Job<PictureFile> {
+    /// The files that its pictures are from: what an edit reads and must not write over.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let mut paths = Vec::new();
+        let Ok(_) = self.try_map(|file| {
+            paths.extend(file.path.clone());
+            Ok::<_, std::convert::Infallible>(())
+        });
+        paths
+    }
+
     /// Opens the pictures, and refuses those that are not what they were.
     ///
     /// # Errors

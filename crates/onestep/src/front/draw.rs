@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use super::{DrawRecord, Model, ModelFile};
 use crate::Result;
+use crate::model::NoiseRange;
 use crate::observer::Observer;
 use crate::sample::{
-    Drawing, Plan, SampleError, Sampler, SamplerSettings, Samples, classes_of_seeds, generate,
+    Drawing, Plan, SampleError, SampleSink, Sampler, SamplerSettings, Samples, classes_of_seeds, generate,
+    generate_into,
 };
 
 /// Images drawn together where nobody says.
@@ -118,7 +120,7 @@ impl<'a> Draw<'a> {
     ///
     /// # Errors
     ///
-    /// - [`SampleError`] for a sampler, churn or classes that the model does not take, and steps that it has no stage for.
+    /// - [`SampleError`] for a sampler, churn, levels or classes that the model does not take, and steps that it has no stage for.
     /// - [`LevelsError`](crate::noise::LevelsError) for levels that do not descend or do not exist.
     pub fn definite(self) -> Result<DefiniteDraw<'a>> {
         let model = match (self.steps, &self.levels) {
@@ -129,7 +131,7 @@ impl<'a> Draw<'a> {
         let sampler = self.sampler.unwrap_or(profile.sampler());
         profile.check(sampler)?;
         let levels = match self.levels {
-            Some(levels) => levels,
+            Some(levels) => given_levels(levels, profile.range)?,
             None => profile.levels(sampler, self.steps)?.as_slice().to_vec(),
         };
         let classes = match (self.classes, model.n_classes()) {
@@ -253,6 +255,40 @@ impl DefiniteDraw<'_> {
     /// As [`Draw::run`].
     pub fn run_with(&self, observer: &mut dyn Observer) -> Result<Samples> {
         generate(&self.drawing(), observer)
+    }
+
+    /// Draws as [`DefiniteDraw::run_with`], and hands every batch on as soon as it is drawn, so that memory does not grow with the
+    /// number of images; returns how many are there, which is fewer than the seeds if the observer asked to stop.
+    ///
+    /// # Errors
+    ///
+    /// As [`Draw::run`], and whatever the sink returns.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use onestep::SampleWriter;
+    /// use onestep::data::Outputs;
+    ///
+    /// let model = onestep::open("runs/emoji-cd")?;
+    /// let draw = model.draw().seeds(0..50_000).definite()?;
+    /// let record = draw.record().expect("the model is of a file");
+    /// let mut writer = SampleWriter::create(record, model.shape(), "samples".as_ref(), &Outputs::default())?;
+    /// draw.run_into(&mut writer, &mut ())?;
+    /// writer.finish()?;
+    /// # Ok::<(), onestep::Error>(())
+    /// ```
+    pub fn run_into(&self, sink: &mut dyn SampleSink, observer: &mut dyn Observer) -> Result<usize> {
+        generate_into(&self.drawing(), sink, observer)
+    }
+}
+
+/// Levels that were chosen, if the model was made for them.
+fn given_levels(levels: Vec<f64>, range: NoiseRange) -> Result<Vec<f64>, SampleError> {
+    let NoiseRange { sigma_min, sigma_max, .. } = range;
+    match range.outside(&levels) {
+        Some(sigma) => Err(SampleError::Level { sigma, sigma_min, sigma_max }),
+        None => Ok(levels),
     }
 }
 

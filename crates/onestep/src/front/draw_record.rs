@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Draw, Model, OpenOptions};
 use crate::Result;
-use crate::data::{DataError, Sheet, write_whole};
+use crate::data::{DataError, write_whole};
 use crate::model::{Precision, PrecisionName};
-use crate::sample::{SampleError, SampleFile, Sampler, SamplerSettings, Samples};
+use crate::sample::{SampleError, Sampler, SamplerSettings};
 
 /// Everything needed to make samples again, as JSON: [`DefiniteDraw::record`](super::DefiniteDraw::record) gives it.
 ///
@@ -91,55 +91,66 @@ impl DrawRecord {
     /// What makes one of several samples again.
     #[must_use]
     pub fn of_sample(&self, index: usize) -> Self {
+        let class = self.classes.as_ref().map(|classes| classes.get(index).copied().into_iter().collect());
+        let seeds = self.seeds.get(index).copied().into_iter().collect();
+        Self { seeds, classes: class, columns: None, ..self.without_samples() }
+    }
+
+    /// Whether another record makes the same images, wherever the model lies by now.
+    pub fn draws_the_same(&self, other: &Self) -> bool {
+        let kind = |record: &Self| {
+            let Self { model_sha256, weights, precision, sampler, levels, churn, scale, .. } =
+                record.without_samples();
+            (model_sha256, weights, precision, sampler, levels, churn, scale)
+        };
+        kind(self) == kind(other) && self.seeds == other.seeds && self.classes == other.classes
+    }
+
+    /// The record without seeds and classes, which may be millions.
+    fn without_samples(&self) -> Self {
         Self {
-            seeds: self.seeds.get(index).copied().into_iter().collect(),
-            classes: self.classes.as_ref().map(|classes| classes.get(index).copied().into_iter().collect()),
-            columns: None,
-            ..self.clone()
+            tool: self.tool.clone(),
+            model: self.model.clone(),
+            model_sha256: self.model_sha256.clone(),
+            weights: self.weights.clone(),
+            precision: self.precision,
+            sampler: self.sampler,
+            levels: self.levels.clone(),
+            churn: self.churn,
+            nfe: self.nfe,
+            seeds: Vec::new(),
+            classes: None,
+            columns: self.columns,
+            scale: self.scale,
         }
     }
 
-    /// Writes the samples that this record makes: as a PNG, an npz or a folder ([`SampleFile`]).
-    ///
-    /// Every PNG has inside what makes it again, and the whole record lies beside as JSON: `grid.json` for `grid.png`,
-    /// `samples.json` in a folder.
-    ///
-    /// # Errors
-    ///
-    /// - As [`SampleFile::of`].
-    /// - [`DataError::Setting`] for a record that has no JSON form, and a picture that would be too large.
-    /// - [`DataError::Write`] for what cannot be written.
-    pub fn save(&self, samples: &Samples, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let Self { columns, scale, .. } = *self;
-        let json = serde_json::to_string_pretty(self).map_err(no_json)?;
-        let beside = match SampleFile::of(path, samples.shape)? {
-            SampleFile::Grid => {
-                let sheet = Sheet { columns, scale };
-                sheet.write(path, &samples.values, samples.shape, Some(&self.line()?))?;
-                path.with_extension("json")
+    /// What was drawn, in a few words for messages.
+    pub(super) fn summary(&self) -> String {
+        let seeds = match self.seeds.as_slice() {
+            [] => "no seeds".to_owned(),
+            [seed] => format!("seed {seed}"),
+            [first, .., last] if self.seeds.is_sorted_by(|a, b| a + 1 == *b) => {
+                format!("seeds {first}-{last}")
             }
-            #[cfg(feature = "formats")]
-            SampleFile::Npz => {
-                samples.save_npz(path)?;
-                path.with_extension("json")
-            }
-            SampleFile::Folder => {
-                let sheet = Sheet { columns: Some(1), scale: scale.or(Some(1)) };
-                for (index, seed) in self.seeds.iter().enumerate() {
-                    let file = path.join(format!("{seed:06}.png"));
-                    let line = self.of_sample(index).line()?;
-                    sheet.write(&file, samples.values_of(index), samples.shape, Some(&line))?;
-                }
-                path.join("samples.json")
-            }
+            [first, .., last] => format!("{} seeds from {first} to {last}", self.seeds.len()),
         };
-        Ok(write_whole(&beside, |file| writeln!(file, "{json}"))?)
+        let sha256 = self.model_sha256.get(..8).unwrap_or(&self.model_sha256);
+        let (model, sampler) = (self.model.display(), self.sampler.name());
+        format!("{seeds} of {model}, SHA-256 {sha256}..., {sampler} in {} evaluations", self.nfe)
     }
 
     /// The record as it stands inside a picture.
-    fn line(&self) -> Result<String, DataError> {
+    pub(super) fn line(&self) -> Result<String, DataError> {
         serde_json::to_string(self).map_err(no_json)
+    }
+
+    /// Writes the record as the JSON file beside what it makes.
+    pub(super) fn write(&self, path: &Path) -> Result<(), DataError> {
+        write_whole(path, |file| {
+            serde_json::to_writer_pretty(&mut *file, self)?;
+            writeln!(file)
+        })
     }
 }
 

@@ -232,9 +232,10 @@ fn check_teacher(job: &Job, teacher: Option<&Model>, model: &Model) -> Result<()
 
 /// Levels that were chosen, if the model was made for them.
 fn given_levels(levels: Vec<f64>, model: &Model) -> Result<SamplingLevels> {
-    let NoiseRange { sigma_min, sigma_max, .. } = model.range();
-    match levels.iter().find(|level| !(sigma_min..=sigma_max).contains(*level)) {
-        Some(&sigma) => Err(EditError::Level { sigma, sigma_min, sigma_max }.into()),
+    let range = model.range();
+    let NoiseRange { sigma_min, sigma_max, .. } = range;
+    match range.outside(&levels) {
+        Some(sigma) => Err(EditError::Level { sigma, sigma_min, sigma_max }.into()),
         None => Ok(SamplingLevels::new(levels)?),
     }
 }

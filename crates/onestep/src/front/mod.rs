@@ -2,7 +2,8 @@
 //!
 //! 1. [`open()`] gives a [`Model`]: from the folder of a run, a model file, or a function of one's own
 //!    ([`Model::from_fn`]). It knows how it wants to be drawn from.
-//! 2. [`Model::draw`] draws from it, and a [`DrawRecord`] makes the same samples again.
+//! 2. [`Model::draw`] draws from it, a [`SampleWriter`] puts samples into files as they come, and a [`DrawRecord`] makes the same
+//!    samples again.
 //! 3. [`Model::edit`] edits with it, and an [`EditRecord`] makes the same pictures again.
 //! 4. [`Model::search_levels`] seeks the noise levels that suit it.
 
@@ -14,6 +15,9 @@ mod edit;
 mod edit_record;
 mod model;
 mod open;
+mod sample_folder;
+mod sample_names;
+mod sample_writer;
 mod search;
 
 pub use definite_edits::{DefiniteEdits, Edited};
@@ -23,4 +27,5 @@ pub use edit::Edits;
 pub use edit_record::{EditRecord, ModelFile, ReopenedEdit};
 pub use model::{Model, Origin};
 pub use open::{OpenOptions, open};
+pub use sample_writer::SampleWriter;
 pub use search::{LevelSearch, Trial};

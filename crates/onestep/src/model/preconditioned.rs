@@ -24,6 +24,15 @@ impl Default for NoiseRange {
     }
 }
 
+impl NoiseRange {
+    /// The first of some levels that lies outside, by more than rounding.
+    pub fn outside(&self, levels: &[f64]) -> Option<f64> {
+        let inside =
+            |level: f64| self.sigma_min * (1.0 - 1e-9) <= level && level <= self.sigma_max * (1.0 + 1e-9);
+        levels.iter().copied().find(|&level| !inside(level))
+    }
+}
+
 /// A network with its weights as a [`Denoiser`].
 #[derive(Debug, Clone)]
 pub struct Preconditioned {

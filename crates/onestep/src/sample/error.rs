@@ -93,9 +93,19 @@ pub enum SampleError {
         /// What its name ends with.
         extension: String,
     },
-    /// Points that were to be written as images.
-    #[error("an npz holds images; the points of this model go into a .png")]
-    NpzOfPoints,
+    /// Images that were to be written as points.
+    #[error("a .csv holds points; the images of this model go into a .png, a .npz or a folder")]
+    CsvOfImages,
+    /// A noise level that the model was not made for.
+    #[error("the level {sigma} is not from {sigma_min} to {sigma_max}, for which the model was made")]
+    Level {
+        /// The level given.
+        sigma: f64,
+        /// The lowest level of the model.
+        sigma_min: f64,
+        /// Its highest level.
+        sigma_max: f64,
+    },
 }
 
 /// Some names as a choice, at most the first five.

@@ -8,6 +8,8 @@ mod multistep;
 mod ode;
 mod plan;
 mod sample_file;
+#[cfg(feature = "formats")]
+mod sample_npz;
 mod sampler;
 mod samples;
 mod search;
@@ -17,8 +19,13 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 pub use error::SampleError;
 pub use multistep::{sample_multistep, sample_multistep_from};
 pub use ode::{Churn, OdeEnd, OdeMethod, OdeOptions, sample_ode};
-pub use plan::{Drawing, Plan, class_of_seed, classes_of_seeds, default_levels, generate, trig_levels};
+pub use plan::{
+    Drawing, Plan, SampleSink, class_of_seed, classes_of_seeds, default_levels, generate, generate_into,
+    trig_levels,
+};
 pub use sample_file::SampleFile;
+#[cfg(feature = "formats")]
+pub(crate) use sample_npz::SampleNpz;
 pub use sampler::{ODE_LEVELS, Sampler, SamplerSettings, SamplingProfile};
 pub use samples::{SampleGrid, Samples};
 pub use search::{Found, search_levels};

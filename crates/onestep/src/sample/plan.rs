@@ -100,6 +100,43 @@ impl<'a> Drawing<'a> {
     pub fn part(self, range: Range<usize>) -> Self {
         Self { seeds: &self.seeds[range.clone()], labels: self.labels.map(|labels| &labels[range]), ..self }
     }
+
+    /// Some of the samples, drawn together.
+    fn batch_of(&self, indices: &[usize]) -> Result<Samples> {
+        let ImageShape { height, width, channels } = self.shape;
+        let seeds: Vec<u64> = indices.iter().map(|&index| self.seeds[index]).collect();
+        let labels = self.labels.map(|labels| indices.iter().map(|&index| labels[index]).collect::<Vec<_>>());
+        let condition = Condition { labels: labels.clone(), ..Condition::default() };
+        let request = Request {
+            shape: [seeds.len(), height, width, channels],
+            condition: &condition,
+            clamp: height * width > 1,
+            device: self.device,
+            on_estimate: &mut |_| true,
+        };
+        let mut noise = SeedNoise::new(&seeds);
+        let images = match self.plan {
+            Plan::Multistep(levels) => sample_multistep(self.model, levels, &mut noise, request)?,
+            Plan::Ode { levels, options } => sample_ode(self.model, levels, options, &mut noise, request)?,
+        };
+        Ok(Samples { values: images.into_data().iter::<f32>().collect(), shape: self.shape, seeds, labels })
+    }
+}
+
+/// Where samples go as they are drawn, so that they need not all be kept.
+pub trait SampleSink {
+    /// Whether a sample, by its place among the seeds, is still to be drawn; those that are there already need not be.
+    fn wants(&self, index: usize) -> bool {
+        let _ = index;
+        true
+    }
+
+    /// Takes the next samples, those of these places.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeping them meets, which ends the drawing.
+    fn take(&mut self, indices: &[usize], samples: &Samples) -> Result<()>;
 }
 
 /// Draws one sample a seed, a batch at a time. An observer that asks to stop gets what is done so far.
@@ -114,33 +151,55 @@ impl<'a> Drawing<'a> {
 ///
 /// Whatever the model returns, for example for labels it does not know.
 pub fn generate(drawing: &Drawing<'_>, observer: &mut dyn Observer) -> Result<Samples> {
-    let &Drawing { model, shape, plan, seeds, labels, batch, device } = drawing;
-    let ImageShape { height, width, channels } = shape;
-    let mut values = Vec::with_capacity(seeds.len() * shape.n_values());
+    let mut kept = Kept { values: Vec::with_capacity(drawing.seeds.len() * drawing.shape.n_values()) };
+    let done = generate_into(drawing, &mut kept, observer)?;
+    let labels = drawing.labels.map(|labels| labels[..done].to_vec());
+    Ok(Samples { values: kept.values, shape: drawing.shape, seeds: drawing.seeds[..done].to_vec(), labels })
+}
+
+/// Draws one sample a seed, as [`generate`], and hands each batch on as soon as it is drawn: memory does not grow with the number
+/// of seeds. Returns how many of the samples are there, which is fewer than the seeds if the observer asked to stop.
+///
+/// # Randomness
+///
+/// As [`generate`], whichever samples the sink wants.
+///
+/// # Errors
+///
+/// Whatever the model or the sink returns.
+pub fn generate_into(
+    drawing: &Drawing<'_>,
+    sink: &mut dyn SampleSink,
+    observer: &mut dyn Observer,
+) -> Result<usize> {
+    let n = drawing.seeds.len();
     let mut done = 0;
-    for chunk in seeds.chunks(batch.max(1)) {
-        let condition = Condition {
-            labels: labels.map(|labels| labels[done..done + chunk.len()].to_vec()),
-            ..Condition::default()
-        };
-        let request = Request {
-            shape: [chunk.len(), height, width, channels],
-            condition: &condition,
-            clamp: height * width > 1,
-            device,
-            on_estimate: &mut |_| true,
-        };
-        let mut noise = SeedNoise::new(chunk);
-        let images = match plan {
-            Plan::Multistep(levels) => sample_multistep(model, levels, &mut noise, request)?,
-            Plan::Ode { levels, options } => sample_ode(model, levels, options, &mut noise, request)?,
-        };
-        values.extend(images.into_data().iter::<f32>());
-        done += chunk.len();
-        if !tell(observer, Work::Drawing, done, seeds.len()) {
+    while done < n {
+        let mut wanted = Vec::with_capacity(drawing.batch.min(n));
+        while done < n && wanted.len() < drawing.batch.max(1) {
+            if sink.wants(done) {
+                wanted.push(done);
+            }
+            done += 1;
+        }
+        if !wanted.is_empty() {
+            sink.take(&wanted, &drawing.batch_of(&wanted)?)?;
+        }
+        if !tell(observer, Work::Drawing, done, n) {
             break;
         }
     }
-    let labels = labels.map(|labels| labels[..done].to_vec());
-    Ok(Samples { values, shape, seeds: seeds[..done].to_vec(), labels })
+    Ok(done)
+}
+
+/// All samples in one place.
+struct Kept {
+    values: Vec<f32>,
+}
+
+impl SampleSink for Kept {
+    fn take(&mut self, _indices: &[usize], samples: &Samples) -> Result<()> {
+        self.values.extend_from_slice(&samples.values);
+        Ok(())
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+#[cfg(feature = "formats")]
+use super::sample_npz::SampleNpz;
 use crate::data::{DataError, ImageShape, Pixels, Rounding, Sheet};
 
 /// Samples in the order of their seeds.
@@ -44,16 +46,17 @@ impl Samples {
         SampleGrid { samples: self, sheet: Sheet::AUTO }
     }
 
-    /// Writes images and labels as an npz, `arr_0` in bytes and `arr_1`: what published evaluation programs take.
+    /// Writes samples and labels as an npz, images in bytes or points in f32 as `arr_0`, classes as `arr_1`: what published
+    /// evaluation programs take.
     ///
     /// # Errors
     ///
-    /// [`DataError::Setting`] for points, which are no images; [`DataError::Write`] if the file cannot be written.
+    /// [`DataError::Write`] if the file cannot be written.
     #[cfg(feature = "formats")]
     pub fn save_npz(&self, path: impl AsRef<Path>) -> Result<(), DataError> {
-        let bytes = crate::data::image::bytes_from_values(&self.values, Rounding::Truncate);
-        let labels = self.labels.as_ref().map(|labels| labels.iter().map(|&l| l as i64).collect::<Vec<_>>());
-        crate::data::npz::write(path.as_ref(), &bytes, self.shape, labels.as_deref())
+        let mut npz = SampleNpz::create(path.as_ref(), self.seeds.len(), self.shape)?;
+        npz.extend(&self.values)?;
+        npz.finish(self.labels.as_deref())
     }
 }
 

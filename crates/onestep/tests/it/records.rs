@@ -31,7 +31,7 @@ fn samples_are_made_again_by_what_their_pictures_say() {
     assert_eq!(record.draw(&again).unwrap().run().unwrap(), samples);
     // One of several stands alone.
     record.save(&samples, path("each")).unwrap();
-    let alone = record_inside(&path("each/000009.png"));
+    let alone = record_inside(&path("each/seed-000009-class-00.png"));
     assert_eq!((alone.seeds.as_slice(), alone.classes.as_deref()), (&[9][..], Some(&[0][..])));
     assert_eq!(alone.draw(&again).unwrap().run().unwrap().values, samples.values_of(1));
     record.save(&samples, path("all.npz")).unwrap();

@@ -6,6 +6,7 @@ use onestep_bench::{Conditions, FeatureReport};
 use super::{BATCH, SECONDS};
 use crate::args::{BenchArgs, PassName, PrecisionName};
 use crate::failure::{Failure, Outcome};
+use crate::print::say;
 
 /// Measures and prints it.
 pub fn run(args: &BenchArgs, quiet: bool) -> Outcome {
@@ -19,7 +20,7 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome {
     if let Some(folder) = &args.dump {
         dump(folder, &args.network, &images)?;
         if !quiet {
-            eprintln!("wrote {}", folder.display());
+            say!("wrote {}", folder.display());
         }
     }
     let seconds = args.seconds.unwrap_or(SECONDS);

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use burn::tensor::Device;
 use onestep::OpenOptions;
+use onestep::data::Outputs;
 use onestep_bench::{Case, Conditions, Measured, NETWORKS, Passes, Report, Subject};
 use onestep_bench::{dump, features as feature_networks, passes};
 use serde_json::Value;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use super::recipe;
 use crate::args::{BenchArgs, PassName};
 use crate::failure::{Failure, Outcome};
+use crate::print::{answer, answer_text, say};
 use crate::progress::bar;
 use crate::{device, model};
 
@@ -33,6 +35,12 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
     if let Some(threads) = args.threads {
         device::use_threads(threads as usize)?;
     }
+    if let Some(folder) = &args.dump {
+        let outputs = Outputs::default().overwrite(args.overwrite).spare(&args.network);
+        ["model", "weights", "case"]
+            .iter()
+            .try_for_each(|name| outputs.check(&folder.join(name).with_extension("safetensors")))?;
+    }
     if args.network == "operators" {
         operators::run(args, quiet)?;
         return Ok(ExitCode::SUCCESS);
@@ -50,7 +58,7 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
     if let Some(folder) = &args.dump {
         for file in dump(folder, &subject, &case)? {
             if !quiet {
-                eprintln!("wrote {}", file.display());
+                say!("wrote {}", file.display());
             }
         }
     }
@@ -66,9 +74,9 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
 /// Prints what was measured, for people or for programs.
 fn show(args: &BenchArgs, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) {
     if args.json {
-        println!("{:#}", json());
+        answer!("{:#}", json());
     } else {
-        print!("{}", text());
+        answer_text!("{}", text());
     }
 }
 

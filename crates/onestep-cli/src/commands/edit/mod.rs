@@ -4,34 +4,43 @@ mod output;
 mod parameters;
 mod request;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use onestep::data::Outputs;
 use onestep::{DefiniteEdits, Edits, OpenOptions};
 
 use crate::args::EditArgs;
 use crate::failure::{Failure, Outcome, code};
+use crate::print::say;
 use crate::progress::{ImageBar, counted};
+use crate::signals::StopFlag;
+use crate::target::Target;
 use crate::{device, model, sampling};
-use output::Presentation;
+use output::{EditOutput, Presentation};
 use parameters::Parameters;
 
 /// Runs the command.
 pub fn run(args: EditArgs, quiet: bool) -> Outcome<ExitCode> {
+    let stop = StopFlag::listen()?;
     match (&args.command, &args.from) {
         (Some(command), _) => {
             let (common, path, teacher) = request::parts(command);
             let device = device::open(common.with.device)?;
-            output::check(&common.out)?;
+            let target = Target::of(&common.out)?;
+            let output = EditOutput::of(target.path(), Outputs::default().overwrite(common.overwrite))?;
             let opened = model::open(path, &model::options(&common.with, &device))?;
             opened.check_editing()?;
             let teacher_options = OpenOptions::default().device(&device);
             let teacher = teacher.map(|path| model::open(path, &teacher_options)).transpose()?;
             let number = |name: &String| sampling::class_number(&opened, name, "--class");
             let class = common.class.as_ref().map(number).transpose()?;
+            let job = request::job(command)?;
+            let inputs = model::files(&opened).chain(teacher.iter().flat_map(model::files));
+            let output = output.sparing(inputs.chain(job.files().paths()));
+            output.check()?;
             let edits = opened
-                .edit(request::job(command)?)
+                .edit(job)
                 .teacher(teacher.as_ref())
                 .seed(common.seed)
                 .candidates(common.n as usize)
@@ -39,38 +48,59 @@ pub fn run(args: EditArgs, quiet: bool) -> Outcome<ExitCode> {
                 .levels(common.levels.clone().map(|levels| levels.0))
                 .class(class);
             let scale = common.scale.map(|scale| scale as usize);
-            make(edits, Presentation { strip: common.strip, scale }, &common.out, quiet)
+            let presentation = Presentation { strip: common.strip, scale };
+            make(edits, presentation, &output, &target, &Watched { stop, quiet })
         }
         (None, Some(from)) => {
             let device = device::open(args.device)?;
-            output::check(&args.out)?;
+            let target = Target::of(&args.out)?;
             let Parameters { edit, strip, scale, .. } = Parameters::read(from)?;
-            make(edit.open(&device)?.edits(), Presentation { strip, scale }, &args.out, quiet)
+            let output = EditOutput::of(target.path(), Outputs::default().overwrite(args.overwrite))?;
+            let output = output.sparing(edit.job.paths().into_iter().chain([from.clone()]));
+            output.check()?;
+            let opened = edit.open(&device)?;
+            let presentation = Presentation { strip, scale };
+            make(opened.edits(), presentation, &output, &target, &Watched { stop, quiet })
         }
         (None, None) => Err(Failure::usage("name a task, or a picture to make again with --from")),
     }
 }
 
-fn make(edits: Edits<'_>, presentation: Presentation, out: &Path, quiet: bool) -> Outcome<ExitCode> {
-    let edits = edits.keep_path(output::is_animation(out)).definite()?;
+/// How the work is watched.
+struct Watched {
+    stop: StopFlag,
+    quiet: bool,
+}
+
+fn make(
+    edits: Edits<'_>,
+    presentation: Presentation,
+    output: &EditOutput,
+    target: &Target,
+    &Watched { ref stop, quiet }: &Watched,
+) -> Outcome<ExitCode> {
+    let edits = edits.keep_path(output.is_animation()).definite()?;
     if !quiet {
         say_what_was_chosen(&edits);
     }
+    stop.heed(quiet, "stopping after this batch ...", || "ended at once; nothing was written".into());
     let started = Instant::now();
-    let mut bar = ImageBar::new("pictures", quiet);
+    let mut bar = ImageBar::new("pictures", quiet, stop);
     let edited = edits.run_with(&mut bar)?;
     bar.finish();
     let seconds = started.elapsed().as_secs_f64();
-    if edited.results.is_empty() {
-        return Err(Failure::new(code::INTERNAL, "no picture was made"));
+    let (n, n_made) = (edits.seeds().len(), edited.results.len());
+    if n_made < n {
+        say!("stopped after {n_made} of {n} pictures; nothing was written, the same command begins anew");
+        return Ok(ExitCode::from(code::STOPPED));
     }
     let Presentation { strip, scale } = presentation;
     let parameters = Parameters { tool: onestep::TOOL.into(), edit: edits.record(), strip, scale };
-    output::write(out, &edited, &parameters)?;
-    println!("{}", out.display());
+    output.write(&edited, &parameters)?;
+    target.deliver()?;
     if !quiet {
-        let (n, n_levels) = (edited.results.len(), edits.levels().as_slice().len());
-        eprintln!(
+        let n_levels = edits.levels().as_slice().len();
+        say!(
             "{} · {} · {} each · {:.0} ms on {} threads",
             edits.job().task().name(),
             counted(n, "picture"),
@@ -84,7 +114,7 @@ fn make(edits: Edits<'_>, presentation: Presentation, out: &Path, quiet: bool) -
 
 fn say_what_was_chosen(edits: &DefiniteEdits<'_>) {
     if let Some(noise) = edits.estimated_noise() {
-        eprintln!("noise of {noise:.1} of 255, estimated; --noise says otherwise");
+        say!("noise of {noise:.1} of 255, estimated; --noise says otherwise");
     }
     if let Some(marks) = edits.found_marks() {
         eprintln!("what is {marks} in the mask is filled in; --mask-marks says otherwise");
@@ -92,6 +122,6 @@ fn say_what_was_chosen(edits: &DefiniteEdits<'_>) {
     if let Some(class) = edits.guessed_class() {
         let name = edits.model().class_names().get(class);
         let name = name.map_or_else(|| class.to_string(), |name| format!("{class}, {name}"));
-        eprintln!("class {name}: the likeliest; --class says otherwise");
+        say!("class {name}: the likeliest; --class says otherwise");
     }
 }

@@ -1,11 +1,11 @@
 //! Pictures, strips and animations, with their parameters.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use onestep::Edited;
 use onestep::data::picture::{Grid, write_png};
-use onestep::data::{Pixels, write_gif, write_whole};
+use onestep::data::{Outputs, Pixels, ending, write_gif, write_whole};
 use onestep::edit::Task;
 
 use super::parameters::Parameters;
@@ -13,6 +13,9 @@ use crate::failure::{Failure, Outcome, create_folder};
 
 /// How long a picture of an animation is shown.
 const FRAME_MILLIS: u32 = 120;
+
+/// The parameters of all pictures of a folder.
+const RECORD: &str = "edit.json";
 
 /// How many times the last picture of a way is shown.
 const HOLD: usize = 8;
@@ -29,49 +32,91 @@ pub struct Presentation {
     pub scale: Option<usize>,
 }
 
-/// Whether the output shows the way to the result.
-pub fn is_animation(out: &Path) -> bool {
-    out.extension().is_some_and(|extension| extension == "gif")
+/// What pictures are written to, by the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Picture,
+    Animation,
+    Folder,
 }
 
-/// Refuses an output that cannot work before anything is computed.
-pub fn check(out: &Path) -> Outcome {
-    match out.extension().and_then(|e| e.to_str()) {
-        Some("png" | "gif") | None => {}
-        Some(other) => {
-            return Err(Failure::usage(format!("cannot write a .{other}"))
-                .hint("--out takes a .png, a .gif (the way there), or a folder (one PNG a candidate)"));
-        }
+/// Where pictures go, and by which rules.
+pub struct EditOutput {
+    path: PathBuf,
+    kind: Kind,
+    outputs: Outputs,
+}
+
+impl EditOutput {
+    /// What the name stands for.
+    pub fn of(path: &Path, outputs: Outputs) -> Outcome<Self> {
+        let kind = match ending(path).as_deref() {
+            Some("png") => Kind::Picture,
+            Some("gif") => Kind::Animation,
+            None => Kind::Folder,
+            Some(_) if path.is_dir() => Kind::Folder,
+            Some(other) => {
+                return Err(Failure::usage(format!("cannot write a .{other}"))
+                    .hint("--out takes a .png, a .gif (the way there), or a folder (one PNG a candidate)")
+                    .hint(format!("for a folder whose name ends with .{other}, write a slash behind it")));
+            }
+        };
+        Ok(Self { path: path.to_path_buf(), kind, outputs })
     }
-    let folder = match out.extension() {
-        None => Some(out),
-        Some(_) => out.parent().filter(|parent| !parent.as_os_str().is_empty()),
-    };
-    folder.map_or(Ok(()), create_folder)
-}
 
-/// Writes what was made, and its parameters.
-pub fn write(out: &Path, made: &Edited, parameters: &Parameters) -> Outcome {
-    let one_line = serde_json::to_string(parameters).unwrap_or_default();
-    match out.extension().and_then(|e| e.to_str()) {
-        Some(_) if is_animation(out) => write_gif(out, &frames(made, parameters)?, FRAME_MILLIS)?,
-        Some(_) => write_png(out, &sheet(made, parameters)?, Some(&one_line))?,
-        None => {
-            for (index, result) in made.results.iter().enumerate() {
-                let alone = Parameters { edit: parameters.edit.of_result(index), ..parameters.clone() };
-                let text = serde_json::to_string(&alone).unwrap_or_default();
-                let file = out.join(format!("{index:04}.png"));
-                write_png(&file, &result.enlarged(parameters.scale.unwrap_or(1))?, Some(&text))?;
+    /// The same output, which spares files that are read.
+    pub fn sparing(self, inputs: impl IntoIterator<Item = PathBuf>) -> Self {
+        Self { outputs: self.outputs.spare_all(inputs), ..self }
+    }
+
+    /// Whether the output shows the way to the result.
+    pub fn is_animation(&self) -> bool {
+        self.kind == Kind::Animation
+    }
+
+    /// Refuses an output that cannot work before anything is computed.
+    pub fn check(&self) -> Outcome {
+        self.outputs.check(&self.beside())?;
+        if self.kind == Kind::Folder {
+            self.outputs.check_folder(&self.path, RECORD)?;
+            return create_folder(&self.path);
+        }
+        self.outputs.check(&self.path)?;
+        self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), create_folder)
+    }
+
+    /// Writes what was made, and its parameters.
+    pub fn write(&self, made: &Edited, parameters: &Parameters) -> Outcome {
+        let one_line = serde_json::to_string(parameters).unwrap_or_default();
+        self.check()?;
+        match self.kind {
+            Kind::Animation => write_gif(&self.path, &frames(made, parameters)?, FRAME_MILLIS)?,
+            Kind::Picture => write_png(&self.path, &sheet(made, parameters)?, Some(&one_line))?,
+            Kind::Folder => {
+                let file = |index: usize| self.path.join(format!("{index:04}.png"));
+                if let Ok(earlier) = Parameters::read(&self.beside()) {
+                    self.outputs.remove(&file, earlier.edit.seeds.len())?;
+                }
+                for (index, result) in made.results.iter().enumerate() {
+                    let alone = Parameters { edit: parameters.edit.of_result(index), ..parameters.clone() };
+                    let text = serde_json::to_string(&alone).unwrap_or_default();
+                    let picture = result.enlarged(parameters.scale.unwrap_or(1))?;
+                    write_png(&file(index), &picture, Some(&text))?;
+                }
             }
         }
+        let json = serde_json::to_string_pretty(parameters).unwrap_or_default();
+        write_whole(&self.beside(), |file| writeln!(file, "{json}"))?;
+        Ok(())
     }
-    let beside = match out.extension() {
-        None => out.join("edit.json"),
-        Some(_) => out.with_extension("json"),
-    };
-    let json = serde_json::to_string_pretty(parameters).unwrap_or_default();
-    write_whole(&beside, |file| writeln!(file, "{json}"))?;
-    Ok(())
+
+    /// Where the parameters of everything go.
+    fn beside(&self) -> PathBuf {
+        match self.kind {
+            Kind::Folder => self.path.join(RECORD),
+            _ => self.path.with_extension("json"),
+        }
+    }
 }
 
 /// One picture: the result itself where there is one, otherwise what is to be compared side by side.

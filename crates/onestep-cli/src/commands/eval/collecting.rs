@@ -6,11 +6,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
+use onestep::data::Outputs;
 use onestep::eval::reference::Source;
 use onestep::eval::{Collection, Images, Judge, Keep, Reference, Selection, holds_moments_alone};
 use onestep::observer::{Event, Flow, Observer};
 
 use crate::failure::{Outcome, code, create_folder};
+use crate::print::say;
 use crate::progress::{bar, human_seconds};
 use crate::signals::StopFlag;
 
@@ -42,6 +44,19 @@ impl Collecting {
         Ok(Self { stop: StopFlag::listen()?, quiet })
     }
 
+    /// From now on a signal ends the work when the images at hand are seen; what was seen is kept in a file, or lost.
+    pub fn heed(&self, keep: Option<&Path>) {
+        let kept = keep.filter(|path| !holds_moments_alone(path)).map(|path| path.display().to_string());
+        let first = match &kept {
+            Some(_) => "stopping after these images, and saving what was seen ...",
+            None => "stopping after these images ...",
+        };
+        self.stop.heed(self.quiet, first, move || match &kept {
+            Some(path) => format!("ended at once; what was seen since {path} was last written is lost"),
+            None => "ended at once; nothing was kept".into(),
+        });
+    }
+
     /// Something to watch work on images with, counted in this unit.
     pub fn bar(&self, unit: &str) -> Watching {
         let (bar, stop) = (bar(0, unit, self.quiet), self.stop.clone());
@@ -55,6 +70,7 @@ impl Collecting {
         (name, source): Real<'_>,
         selection: Selection,
     ) -> Outcome<Option<Reference>> {
+        self.heed(None);
         let mut bar = self.bar("real images");
         let seen = judge.reference(source, name, selection, &mut bar)?;
         bar.finish();
@@ -78,6 +94,7 @@ impl Collecting {
             }
             due
         };
+        self.heed(keep);
         let keep = keep.map(|file| Keep { file, now: &mut now });
         let mut bar = self.bar("samples");
         let whole = judge.collect(images, collection, blocks, keep, &mut bar)?;
@@ -118,17 +135,22 @@ pub fn create_parent(file: Option<&Path>) -> Outcome {
     parent.map_or(Ok(()), create_folder)
 }
 
+/// The rule for the files of an evaluation, which spares those that it reads.
+pub fn outputs<'a>(overwrite: bool, inputs: impl IntoIterator<Item = &'a String>) -> Outputs {
+    Outputs::default().overwrite(overwrite).spare_all(inputs)
+}
+
 /// Says what is kept, and the code that says it is safe to run again.
 pub fn stopped(collection: &Collection, keep: Option<&Path>) -> ExitCode {
     match keep.filter(|path| !holds_moments_alone(path)) {
-        Some(path) => eprintln!(
+        Some(path) => say!(
             "stopped; {} of {} images are in {}: the same command goes on from there",
             collection.n_done(),
             collection.subject().n,
             path.display()
         ),
         None => {
-            eprintln!("stopped; with --stats-out FILE.safetensors, the same command would go on from here")
+            say!("stopped; with --stats-out FILE.safetensors, the same command would go on from here")
         }
     }
     ExitCode::from(code::STOPPED)

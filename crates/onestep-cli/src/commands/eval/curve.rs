@@ -9,18 +9,19 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use onestep::Model;
-use onestep::data::{Pixels, Rounding, write_whole};
+use onestep::data::{Pixels, Rounding, ending, write_whole};
 use onestep::eval::curve::{CurvePoint, CurveReport, CurveSettings, MeasuredPoint};
 use onestep::eval::{Collection, Images, Judge, Reference, Score, Selection, check_images, reference};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::collecting::Collecting;
+use super::collecting::{Collecting, outputs};
 use super::report::digits;
 use super::samples::{protocol_of, require_model};
 use super::{judge, spec};
 use crate::args::{CurveArgs, MetricName, SamplerName};
 use crate::failure::{Failure, Outcome, code, io_failure};
+use crate::print::{answer, say};
 use crate::{device, model};
 
 /// How long the images of a point took so far, beside its statistics.
@@ -39,7 +40,7 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
     if !args.network.fewer {
         protocol.check_count(args.num_samples as usize)?;
     }
-    if args.out.extension().is_none_or(|extension| extension != "svg") {
+    if ending(&args.out).is_none_or(|ending| ending != "svg") {
         return Err(Failure::usage(format!("the picture is an .svg, not {}", args.out.display())));
     }
     if args.samplers.contains(&SamplerName::Multistep) {
@@ -47,6 +48,9 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
             "--samplers are for diffusion models; consistency models take --steps alone",
         ));
     }
+    let outputs = outputs(args.overwrite, &args.paths);
+    let files = [args.out.clone(), args.out.with_extension("json")];
+    files.iter().try_for_each(|path| outputs.check(path))?;
     let device = device::open(args.with.device)?;
     let work = Collecting::listen(quiet)?;
     let counts = |counts: &[u32]| counts.iter().map(|&count| count as usize).collect();
@@ -78,9 +82,11 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
             Some(point) => {
                 if !quiet {
                     let (at, n, value) = (number + 1, tasks.len(), digits(point.value));
-                    eprintln!(
+                    say!(
                         "{at} of {n}: {}, {}, {} evaluations: {value}",
-                        point.model, point.sampler, point.nfe
+                        point.model,
+                        point.sampler,
+                        point.nfe
                     );
                 }
                 points.push(point);
@@ -93,6 +99,7 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
         (value, format!("half of the reference against the other: {other} and {n} images"))
     });
     let report = CurveReport { points, reference: source.clone(), floor, threads: device::threads() };
+    files.iter().try_for_each(|path| outputs.check(path))?;
     show(args, &report, judge.network()?.name(), protocol.name)
 }
 
@@ -191,32 +198,32 @@ fn show(args: &CurveArgs, report: &CurveReport, network: &str, protocol: &str) -
     write_whole(&beside, |file| file.write_all(format!("{json:#}\n").as_bytes()))?;
     write_whole(&args.out, |file| file.write_all(report.svg().as_bytes()))?;
     if args.json {
-        println!("{json:#}");
+        answer!("{json:#}");
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{metric:>11}  {:>5}  {:>10}  {:>8}  {:<10}  model", "NFE", "s/image", "images", "sampler");
+    answer!("{metric:>11}  {:>5}  {:>10}  {:>8}  {:<10}  model", "NFE", "s/image", "images", "sampler");
     for point in points {
         let MeasuredPoint { model, sampler, nfe, seconds_per_image, value, n, .. } = point;
         let (value, seconds) = (digits(*value), digits(*seconds_per_image));
-        println!("{value:>11}  {nfe:>5}  {seconds:>10}  {n:>8}  {sampler:<10}  {model}");
+        answer!("{value:>11}  {nfe:>5}  {seconds:>10}  {n:>8}  {sampler:<10}  {model}");
     }
     if let Some((value, of)) = floor {
-        println!("{:>11}  {of}", digits(*value));
+        answer!("{:>11}  {of}", digits(*value));
     }
-    println!("reference  {reference}\nnetwork    {network}\nprotocol   {protocol}");
-    println!("{}\n{}", args.out.display(), beside.display());
+    answer!("reference  {reference}\nnetwork    {network}\nprotocol   {protocol}");
+    answer!("{}\n{}", args.out.display(), beside.display());
     Ok(ExitCode::SUCCESS)
 }
 
 fn stopped(args: &CurveArgs) -> ExitCode {
     match &args.points {
         Some(folder) => {
-            eprintln!(
+            say!(
                 "stopped; the points so far are in {}: the same command goes on from there",
                 folder.display()
             );
         }
-        None => eprintln!("stopped; with --points FOLDER, the same command would go on from here"),
+        None => say!("stopped; with --points FOLDER, the same command would go on from here"),
     }
     ExitCode::from(code::STOPPED)
 }

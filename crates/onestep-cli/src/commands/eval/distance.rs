@@ -10,6 +10,7 @@ use super::collecting::Collecting;
 use super::spec;
 use crate::args::DistanceArgs;
 use crate::failure::{Failure, Outcome, code};
+use crate::print::{answer, say};
 use crate::{device, features};
 
 /// Runs the command.
@@ -38,11 +39,12 @@ pub fn run(args: &DistanceArgs, quiet: bool) -> Outcome<ExitCode> {
             return Err(Failure::usage(format!("{name} has {found} images, {n} were asked for")));
         }
     }
+    work.heed(None);
     let mut bar = work.bar("pairs").without_speed();
     let distances = pair_distances(&network, [&*a, &*b], n, &device, &mut bar)?;
     bar.finish();
     if distances.len() < n {
-        eprintln!("stopped after {} of {n} pairs", distances.len());
+        say!("stopped after {} of {n} pairs", distances.len());
         return Ok(ExitCode::from(code::STOPPED));
     }
     let mean = distances.iter().sum::<f64>() / n as f64;
@@ -51,13 +53,13 @@ pub fn run(args: &DistanceArgs, quiet: bool) -> Outcome<ExitCode> {
             "tool": onestep::TOOL, "distance": network.name(), "a": args.a, "b": args.b, "n": n, "mean": mean,
             "each": distances,
         });
-        println!("{report:#}");
+        answer!("{report:#}");
     } else {
         let pairs = if n == 1 { String::new() } else { format!(" (mean of {n} pairs)") };
-        println!("distance   {mean:.6}{pairs}");
-        println!("by         {}", network.name());
-        println!("between    {}", args.a);
-        println!("and        {}", args.b);
+        answer!("distance   {mean:.6}{pairs}");
+        answer!("by         {}", network.name());
+        answer!("between    {}", args.a);
+        answer!("and        {}", args.b);
     }
     Ok(ExitCode::SUCCESS)
 }

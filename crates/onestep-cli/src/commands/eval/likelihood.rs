@@ -10,6 +10,7 @@ use serde_json::json;
 use super::collecting::Collecting;
 use crate::args::LikelihoodArgs;
 use crate::failure::{Outcome, code};
+use crate::print::{answer, say};
 use crate::{device, model};
 
 /// Runs the command.
@@ -32,12 +33,13 @@ pub fn run(args: &LikelihoodArgs, quiet: bool) -> Outcome<ExitCode> {
     };
     let set = data::open(&likelihood_spec(&opened, spec)?)?;
     check_images(&args.data, set.shape().channels)?;
+    work.heed(None);
     let mut bar = work.bar("images").without_speed();
     let found = likelihood(&opened, &*set, &options, args.batch as usize, &mut bar)?;
     bar.finish();
     let (n, nfe) = (found.n, found.nfe);
     if !found.is_whole() {
-        eprintln!("stopped after {} of {n} images", found.each.len());
+        say!("stopped after {} of {n} images", found.each.len());
         return Ok(ExitCode::from(code::STOPPED));
     }
     let (mean, error) = (found.mean(), found.standard_error());
@@ -47,12 +49,12 @@ pub fn run(args: &LikelihoodArgs, quiet: bool) -> Outcome<ExitCode> {
             "bits_per_dimension": mean, "standard_error": error, "n": n, "nfe": nfe, "steps": args.steps,
             "probes": args.probes, "seed": args.seed, "each": found.each,
         });
-        println!("{report:#}");
+        answer!("{report:#}");
     } else {
-        println!("bits per dimension  {mean:.4} ± {error:.4} (standard error over {n} images)");
-        println!("model      {}", file.display());
-        println!("data       {}", args.data);
-        println!("ODE        {} steps, {nfe} evaluations with gradients, {} probes", args.steps, args.probes);
+        answer!("bits per dimension  {mean:.4} ± {error:.4} (standard error over {n} images)");
+        answer!("model      {}", file.display());
+        answer!("data       {}", args.data);
+        answer!("ODE        {} steps, {nfe} evaluations with gradients, {} probes", args.steps, args.probes);
     }
     Ok(ExitCode::SUCCESS)
 }

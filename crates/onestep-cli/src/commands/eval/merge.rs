@@ -11,6 +11,7 @@ use super::{judge, spec};
 use crate::args::{DeviceName, MergeArgs, NetworkArgs};
 use crate::device;
 use crate::failure::{Failure, Outcome};
+use crate::print::answer;
 
 /// Runs the command.
 pub fn run(args: &MergeArgs, quiet: bool) -> Outcome<ExitCode> {
@@ -29,13 +30,16 @@ pub fn run(args: &MergeArgs, quiet: bool) -> Outcome<ExitCode> {
         NetworkArgs { features: args.features.clone(), protocol: None, fewer: args.fewer, feature_batch: 16 };
     let judge = judge(&network, protocol, &args.metrics, &device::open(DeviceName::Cpu)?);
     judge.check_count(collection.subject().n)?;
+    let outputs = collecting::outputs(args.overwrite, &args.files);
+    args.stats_out.iter().chain(&args.out).try_for_each(|path| outputs.check(path))?;
     collecting::create_parent(args.stats_out.as_deref())?;
+    collecting::create_parent(args.out.as_deref())?;
     if let Some(path) = args.stats_out.as_deref() {
         collection.write(path, protocol.divisor)?;
     }
     let (Some(source), Some(other)) = (source, other) else {
         if let Some(path) = &args.stats_out {
-            println!("{}", path.display());
+            answer!("{}", path.display());
         }
         return Ok(ExitCode::SUCCESS);
     };
@@ -47,7 +51,7 @@ pub fn run(args: &MergeArgs, quiet: bool) -> Outcome<ExitCode> {
     let described =
         if n == 1 { parts[0].clone() } else { format!("{n} parts, {} to {}", parts[0], parts[n - 1]) };
     let report = Report::new(judge.judge(&collection, &reference)?, described, Some(source));
-    report.show(args.json, args.out.as_deref())
+    report.show(args.json, args.out.as_deref(), &outputs)
 }
 
 /// The sum of all parts, which must be whole.

@@ -11,12 +11,13 @@ mod samples;
 use std::process::ExitCode;
 
 use burn::tensor::Device;
-use onestep::data::{DataSpec, Labels};
+use onestep::data::{DataSpec, Labels, Outputs};
 use onestep::eval::reference::{self, Source};
-use onestep::eval::{Collection, Judge, Metric, Protocol, Reference, Selection, Stored};
+use onestep::eval::{Collection, Judge, Metric, Protocol, Reference, Selection, Stored, holds_moments_alone};
 
 use crate::args::{EvalArgs, EvalCommand, MetricName, NetworkArgs};
 use crate::failure::{Failure, Outcome};
+use crate::print::{answer, say};
 use crate::{device, features};
 use collecting::{Collecting, Real};
 use report::{Floor, Report};
@@ -50,6 +51,11 @@ pub(super) fn spec(name: &str) -> DataSpec {
     DataSpec { labels: Labels::None, ..DataSpec::named(name) }
 }
 
+/// What may be written over.
+fn rule(args: &EvalArgs) -> Outputs {
+    collecting::outputs(args.overwrite, args.samples.iter().chain(&args.reference).chain(&args.floor))
+}
+
 fn compare(args: &EvalArgs, quiet: bool) -> Outcome<ExitCode> {
     let alone = Judge::new().metrics(args.metrics.iter().map(|name| name.metric()));
     if args.reference.is_none() && args.stats_out.is_none() && alone.measures() != [Metric::InceptionScore] {
@@ -68,6 +74,15 @@ fn compare(args: &EvalArgs, quiet: bool) -> Outcome<ExitCode> {
     let find = |name: &String| reference::open(&args.size.of(spec(name)));
     let other = args.reference.as_ref().map(find).transpose()?;
     let floor = args.floor.as_ref().map(find).transpose()?;
+    let outputs = rule(args);
+    if let Some(path) = args.stats_out.as_deref() {
+        // Statistics are gone on with, or refused by what they are of; those that other tools read cannot tell.
+        outputs.check_unread(path)?;
+        if holds_moments_alone(path) {
+            outputs.check(path)?;
+        }
+    }
+    args.out.as_deref().map_or(Ok(()), |path| outputs.check(path))?;
     collecting::create_parent(args.stats_out.as_deref())?;
     collecting::create_parent(args.out.as_deref())?;
     let described = samples.describe();
@@ -81,14 +96,9 @@ fn compare(args: &EvalArgs, quiet: bool) -> Outcome<ExitCode> {
     if let Some(shard) = args.shard {
         if !quiet {
             let n = collection.n_done();
-            eprintln!(
-                "part {} of {}: {n} of {} images are in",
-                shard.index + 1,
-                shard.n,
-                collection.subject().n
-            );
+            say!("part {} of {}: {n} of {} images are in", shard.index + 1, shard.n, collection.subject().n);
         }
-        args.stats_out.iter().for_each(|file| println!("{}", file.display()));
+        args.stats_out.iter().for_each(|file| answer!("{}", file.display()));
         return Ok(ExitCode::SUCCESS);
     }
     collection.check_whole()?;
@@ -111,7 +121,7 @@ fn see(
     let mut collection = Collection::begin(judge.subject(samples.images())?, keep)?;
     if let (Some(path), 1.., false) = (keep, collection.n_done(), work.quiet) {
         let (done, n) = (collection.n_done(), collection.subject().n);
-        eprintln!("{}: {done} of {n} images are in already", path.display());
+        say!("{}: {done} of {n} images are in already", path.display());
     }
     let blocks = match args.shard {
         Some(shard) => collection.subject().shard(shard.index, shard.n),
@@ -132,12 +142,12 @@ struct Compared {
 impl Compared {
     /// Without another side: the Inception Score, or nothing but the file.
     fn alone(self, args: &EvalArgs) -> Outcome<ExitCode> {
-        args.stats_out.iter().for_each(|file| println!("{}", file.display()));
+        args.stats_out.iter().for_each(|file| answer!("{}", file.display()));
         if self.judge.measures() != [Metric::InceptionScore] {
             return Ok(ExitCode::SUCCESS);
         }
         let comparison = self.judge.judge(&self.collection, &Reference::none(self.judge.rules()))?;
-        Report::new(comparison, self.described, None).show(args.json, args.out.as_deref())
+        Report::new(comparison, self.described, None).show(args.json, args.out.as_deref(), &rule(args))
     }
 
     /// Beside a reference, and beside other real images where asked.
@@ -159,11 +169,11 @@ impl Compared {
             report.floors.extend(scores.into_iter().map(|score| Floor { score, of: name.to_owned() }));
         }
         if !work.quiet && are_images && reference.n.is_some_and(|n| n >= 5000) {
-            eprintln!(
+            say!(
                 "hint: keep what was seen of the reference: onestep eval {name} --stats-out reference.safetensors"
             );
         }
-        report.show(args.json, args.out.as_deref())
+        report.show(args.json, args.out.as_deref(), &rule(args))
     }
 }
 

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use onestep::ImageSize;
-use onestep::data::write_whole;
+use onestep::data::{Outputs, write_whole};
 use onestep::eval::{Comparison, Score};
 use serde_json::{Value, json};
 
 use crate::failure::Outcome;
+use crate::print::{answer, answer_text, say};
 
 /// Real images measured in the samples' place.
 pub struct Floor {
@@ -38,17 +39,18 @@ impl Report {
     }
 
     /// Prints it, as a table or as JSON, and writes the file that was asked for.
-    pub fn show(&self, as_json: bool, out: Option<&Path>) -> Outcome<ExitCode> {
+    pub fn show(&self, as_json: bool, out: Option<&Path>, outputs: &Outputs) -> Outcome<ExitCode> {
         if let Some(path) = out {
+            outputs.check(path)?;
             write_whole(path, |file| writeln!(file, "{:#}", self.json()))?;
         }
         if as_json {
-            println!("{:#}", self.json());
+            answer!("{:#}", self.json());
         } else {
-            print!("{}", self.text());
+            answer_text!("{}", self.text());
         }
         for warning in &self.comparison.warnings {
-            eprintln!("warning: {warning}");
+            say!("warning: {warning}");
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -141,7 +141,7 @@ fn draw<'a>(args: &EvalArgs, model: &'a Model) -> Outcome<DefiniteDraw<'a>> {
     let published = protocol_of(args.network.protocol.as_deref())?.n_images;
     let n = args.num_samples.map_or(published.unwrap_or(DRAWN), |n| n as usize);
     let seeds = args.seeds.as_ref().map_or_else(|| (0..n as u64).collect(), |seeds| seeds.0.clone());
-    Ok(sampling::draw(&args.sampler, model, &seeds)?.definite()?)
+    Ok(sampling::draw(&args.sampler, model, seeds)?.definite()?)
 }
 
 fn describe(draw: &DefiniteDraw<'_>) -> String {

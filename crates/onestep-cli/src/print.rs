@@ -1,0 +1,76 @@
+//! The one room that prints: answers to standard output, everything else to standard error. Neither ends what is being done.
+//!
+//! [`say!`] talks on standard error; where nobody listens any more (a closed terminal, a full disk behind `2>`), it says nothing, and
+//! the work goes on. [`answer!`] writes what was asked for to standard output; the first failure is kept until the work is done and
+//! its files are saved, and then decides the exit code: 74 with a line, or, where the reader of a pipe has left, 141 in silence, as a
+//! program ended by SIGPIPE would give.
+
+use std::fmt::Arguments;
+use std::io::{self, Read, Write};
+use std::sync::{Mutex, MutexGuard};
+
+/// The first failure of standard output.
+static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Talks: one line on standard error, if there is somebody to hear it.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::print::talk(format_args!($($text)*)) };
+}
+
+/// Answers: one line on standard output.
+macro_rules! answer {
+    () => { $crate::print::write_answer(format_args!("\n")) };
+    ($($text:tt)*) => { $crate::print::write_answer(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// Answers with text that has its own ends of lines.
+macro_rules! answer_text {
+    ($($text:tt)*) => { $crate::print::write_answer(format_args!($($text)*)) };
+}
+
+pub(crate) use {answer, answer_text, say};
+
+/// Writes one line to standard error, whole, or nothing.
+pub fn talk(line: Arguments<'_>) {
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Writes to standard output, and keeps what goes wrong for [`lost`].
+pub fn write_answer(text: Arguments<'_>) {
+    write(|out| out.write_all(text.to_string().as_bytes()));
+}
+
+/// Writes a file to standard output.
+pub fn write_file(file: &mut dyn Read) {
+    write(|out| io::copy(file, out).map(drop));
+}
+
+/// What `--help` and `--version` print, and what was not understood.
+pub fn usage(error: &clap::Error) {
+    if error.use_stderr() {
+        // That nobody hears it changes nothing.
+        let _ = error.print();
+    } else {
+        write(|_| error.print());
+    }
+}
+
+/// What standard output met first, if it did not take everything.
+pub fn lost() -> Option<io::Error> {
+    lost_so_far().take()
+}
+
+fn lost_so_far() -> MutexGuard<'static, Option<io::Error>> {
+    LOST.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn write(body: impl FnOnce(&mut io::StdoutLock<'_>) -> io::Result<()>) {
+    let mut lost = lost_so_far();
+    if lost.is_some() {
+        return;
+    }
+    let mut out = io::stdout().lock();
+    if let Err(error) = body(&mut out).and_then(|()| out.flush()) {
+        *lost = Some(error);
+    }
+}

@@ -1,0 +1,114 @@
+//! A folder of samples: one draw, named by its record, whose pictures come one by one.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use super::DrawRecord;
+use super::sample_names::SampleNames;
+use crate::Result;
+use crate::data::picture::read_parameters;
+use crate::data::{DataError, ImageShape, OutputError, Outputs, Sheet};
+use crate::sample::Samples;
+
+/// The record of the draw.
+const RECORD: &str = "samples.json";
+
+/// The folder.
+pub(super) struct SampleFolder {
+    folder: PathBuf,
+    names: SampleNames,
+    /// Which samples are there.
+    there: Vec<bool>,
+}
+
+impl SampleFolder {
+    /// Opens the folder of a draw, or begins one with the draw's record; another draw's pictures are taken away first where they
+    /// may be overwritten.
+    pub(super) fn open(record: &DrawRecord, folder: &Path, outputs: &Outputs) -> Result<Self> {
+        let names = SampleNames::of(&record.seeds, record.classes.as_deref());
+        let mut opened = Self { folder: folder.to_path_buf(), names, there: vec![false; record.seeds.len()] };
+        let kept = folder.join(RECORD);
+        outputs.check_folder(folder, RECORD)?;
+        if kept.exists() {
+            match read_record(&kept) {
+                None => return Err(OutputError::Foreign { path: kept }.into()),
+                Some(old) if old.draws_the_same(record) => {
+                    opened.find(record)?;
+                    return Ok(opened);
+                }
+                Some(old) if outputs.overwrites() => remove(&old, folder, outputs)?,
+                Some(old) => {
+                    let (there, asked) = (old.summary(), record.summary());
+                    let folder = folder.to_path_buf();
+                    return Err(OutputError::AnotherDraw { folder, there, asked }.into());
+                }
+            }
+        }
+        outputs.check_unread(&kept)?;
+        record.write(&kept)?;
+        Ok(opened)
+    }
+
+    /// How many samples are there.
+    pub(super) fn n_there(&self) -> usize {
+        self.there.iter().filter(|there| **there).count()
+    }
+
+    /// Whether a sample is there.
+    pub(super) fn has(&self, index: usize) -> bool {
+        self.there[index]
+    }
+
+    /// Writes samples, each a picture that says how it is made again.
+    pub(super) fn write(&mut self, indices: &[usize], samples: &Samples, record: &DrawRecord) -> Result<()> {
+        let sheet = Sheet { columns: Some(1), scale: record.scale.or(Some(1)) };
+        for (place, &index) in indices.iter().enumerate() {
+            let line = record.of_sample(index).line()?;
+            let file = self.file(index, record);
+            sheet.write(&file, samples.values_of(place), samples.shape, Some(&line))?;
+            self.there[index] = true;
+        }
+        Ok(())
+    }
+
+    fn file(&self, index: usize, record: &DrawRecord) -> PathBuf {
+        let class = record.classes.as_ref().map(|classes| classes[index]);
+        self.folder.join(self.names.name(index, record.seeds[index], class))
+    }
+
+    /// Finds the samples that are there, and refuses to take anything else for one.
+    fn find(&mut self, record: &DrawRecord) -> Result<()> {
+        for index in 0..record.seeds.len() {
+            let path = self.file(index, record);
+            if !path.exists() {
+                continue;
+            }
+            let inside = read_parameters(&path).ok().flatten();
+            let inside = inside.and_then(|text| serde_json::from_str::<DrawRecord>(&text).ok());
+            if !inside.is_some_and(|inside| inside.draws_the_same(&record.of_sample(index))) {
+                return Err(OutputError::Foreign { path }.into());
+            }
+            self.there[index] = true;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses pictures of a shape that a folder cannot hold, before there are any.
+pub(super) fn check_shape(shape: ImageShape, record: &DrawRecord) -> Result<(), DataError> {
+    Sheet { columns: Some(1), scale: record.scale.or(Some(1)) }.check(1, shape)
+}
+
+/// A folder's record, if that is what the file holds.
+fn read_record(path: &Path) -> Option<DrawRecord> {
+    serde_json::from_reader(BufReader::new(File::open(path).ok()?)).ok()
+}
+
+/// Takes away the pictures of a draw: those that it made, and nothing that is read.
+fn remove(old: &DrawRecord, folder: &Path, outputs: &Outputs) -> Result<()> {
+    let names = SampleNames::of(&old.seeds, old.classes.as_deref());
+    let class = |index: usize| old.classes.as_ref().and_then(|classes| classes.get(index).copied());
+    let file = |index: usize| folder.join(names.name(index, old.seeds[index], class(index)));
+    outputs.remove(&file, old.seeds.len())
+}

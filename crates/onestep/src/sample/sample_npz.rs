@@ -1,0 +1,50 @@
+//! Samples as a numpy archive that grows with them.
+
+use std::path::Path;
+
+use crate::data::image::bytes_from_values;
+use crate::data::{DataError, ImageShape, NpzWriter, Rounding};
+
+/// An npz of samples: `arr_0` holds images as `uint8`, `[n, height, width, channels]`, or points as `float32`, `[n, channels]`;
+/// `arr_1` their classes.
+pub(crate) struct SampleNpz {
+    writer: NpzWriter,
+    n: usize,
+    are_points: bool,
+}
+
+impl SampleNpz {
+    /// Begins the file of so many samples.
+    pub(crate) fn create(path: &Path, n: usize, shape: ImageShape) -> Result<Self, DataError> {
+        let ImageShape { height, width, channels } = shape;
+        let mut writer = NpzWriter::create(path)?;
+        let are_points = height * width == 1;
+        if are_points {
+            writer.begin("arr_0", "<f4", 4, vec![n, channels])?;
+        } else {
+            writer.begin("arr_0", "|u1", 1, vec![n, height, width, channels])?;
+        }
+        Ok(Self { writer, n, are_points })
+    }
+
+    /// The next samples, `[height, width, channels]` each, flat.
+    pub(crate) fn extend(&mut self, values: &[f32]) -> Result<(), DataError> {
+        if self.are_points {
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            self.writer.extend(&bytes)
+        } else {
+            self.writer.extend(&bytes_from_values(values, Rounding::Truncate))
+        }
+    }
+
+    /// Ends the file, with a class for each sample where there are classes.
+    pub(crate) fn finish(mut self, labels: Option<&[usize]>) -> Result<(), DataError> {
+        if let Some(labels) = labels {
+            self.writer.begin("arr_1", "<i8", 8, vec![self.n])?;
+            for label in labels {
+                self.writer.extend(&(*label as i64).to_le_bytes())?;
+            }
+        }
+        self.writer.finish()
+    }
+}
