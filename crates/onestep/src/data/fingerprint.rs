@@ -1,5 +1,7 @@
 use sha2::{Digest, Sha256};
 
+use super::{Dataset, Sample};
+
 /// A SHA-256 over fields that cannot run into each other.
 pub(super) struct Fingerprint(Sha256);
 
@@ -22,4 +24,23 @@ impl Fingerprint {
     pub(super) fn finish(self) -> String {
         crate::digest::format(&self.0.finalize())
     }
+}
+
+/// The fingerprint of all samples but those of these numbers; of one that cannot be read there is only that.
+pub(super) fn of_samples<D: Dataset + ?Sized>(data: &D, left_out: &[usize]) -> String {
+    let mut hasher = Fingerprint::new("samples");
+    for name in data.class_names() {
+        hasher.bytes(name.as_bytes());
+    }
+    for index in (0..data.len()).filter(|index| !left_out.contains(index)) {
+        match data.sample(index) {
+            Ok(Sample { values, label }) => {
+                hasher.number(label.map_or(0, |label| label + 1));
+                let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                hasher.bytes(&bytes);
+            }
+            Err(_) => hasher.bytes(b"unreadable"),
+        }
+    }
+    hasher.finish()
 }

@@ -66,7 +66,7 @@ pub use image::{Fit, Pixels, Rounding, flip_horizontal, pixels_from_tensor, tens
 pub use open::open;
 pub use output::write_whole;
 pub use sheet::Sheet;
-pub use spec::{DataSpec, Split};
+pub use spec::{DataSpec, OnError, Split};
 #[cfg(feature = "train")]
 pub(crate) use warp::{Affine, warp};
 
@@ -106,6 +106,14 @@ pub trait Dataset: Send + Sync {
     /// where they are in memory anyway. It does not depend on where the files lie, so a run that
     /// was moved to another machine resumes, and a run pointed at other data is refused.
     fn fingerprint(&self) -> String;
+
+    /// A hexadecimal SHA-256 of what there is to see without the images of these numbers: two sets have the same that differ
+    /// only in images left out of both, or removed.
+    ///
+    /// Reads every image.
+    fn fingerprint_without(&self, left_out: &[usize]) -> String {
+        fingerprint::of_samples(self, left_out)
+    }
 
     /// How many files were passed over because they are not images.
     fn ignored(&self) -> usize {

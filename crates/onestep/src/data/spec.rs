@@ -45,6 +45,20 @@ pub struct DataSpec {
     /// Only the first so many images.
     #[serde(default)]
     pub limit: Option<usize>,
+    /// What a training run does about an image that cannot be read.
+    #[serde(default)]
+    pub on_error: OnError,
+}
+
+/// What a training run does about an image that cannot be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnError {
+    /// It saves what it has and ends, naming the image.
+    #[default]
+    Stop,
+    /// It takes the next good image in its place, and counts.
+    Skip,
 }
 
 /// The part of a set that comes in two.
@@ -68,6 +82,7 @@ impl DataSpec {
             labels: true,
             split: None,
             limit: None,
+            on_error: OnError::default(),
         }
     }
 

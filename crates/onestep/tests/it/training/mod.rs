@@ -1,10 +1,12 @@
 //! Whole runs: exact resume, stages, guards, recipes, and learning what is known in closed form.
 
+mod going_on;
 mod losses;
 mod recipes;
 mod resume;
 mod runs;
 mod stages;
+mod suggestions;
 mod teachers;
 
 use std::path::Path;
