@@ -273,7 +273,7 @@ pub enum RecipeCommand {
     List,
     /// Print one, or a file, as TOML, ready to redirect into a file and change.
     Show {
-        /// Name of the recipe.
+        /// Name of the recipe, or a TOML file.
         name: String,
         /// Change it first, as in `train`.
         #[arg(long = "set", value_name = "KEY=VALUE")]

@@ -147,7 +147,7 @@ impl From<Error> for Failure {
                 TrainError::BadImage { .. } => (
                     code::DATA,
                     vec![
-                        "replace or remove the image and go on with --resume; the steps done are saved".into(),
+                        "replace or remove the image; a run that had begun is saved, and goes on with --resume".into(),
                         "or pass over such images: --set data.on_error=skip".into(),
                         "onestep data check lists them all".into(),
                     ],

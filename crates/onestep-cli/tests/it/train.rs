@@ -125,10 +125,7 @@ fn going_on_says_from_where_what_changes_and_what_comes_next() {
     );
     let events = std::fs::read_to_string(home.join("r/events.jsonl")).unwrap();
     for key in ["train.learning_rate.peak", "train.schedule_steps", "train.steps"] {
-        assert!(
-            events.contains(&format!("\"event\":\"changed\",\"from\":")) && events.contains(key),
-            "{key}: {events}"
-        );
+        assert!(events.contains("\"event\":\"changed\"") && events.contains(key), "{key}: {events}");
     }
     let other = resume(&["--set", "train.batch=8"]);
     expect(&other, 2);
@@ -194,14 +191,13 @@ fn a_bad_image_ends_a_run_that_can_be_gone_on_with() {
     );
     pictures(&home.join("data"), 12, 16, 16);
     let repaired = onestep(home, &["train", "--resume", "--out", "r"]);
-    if message.contains("saved") {
-        expect(&repaired, 0);
-        assert!(
-            stderr(&repaired).contains("the data were repaired: 1 bad images replaced"),
-            "{}",
-            stderr(&repaired)
-        );
-    }
+    assert!(message.contains("saved r/ckpt/step-"), "{message}");
+    expect(&repaired, 0);
+    assert!(
+        stderr(&repaired).contains("the data were repaired: 1 bad images replaced"),
+        "{}",
+        stderr(&repaired)
+    );
 }
 
 #[test]

@@ -42,3 +42,31 @@ impl DiskForecast {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_checkpoint_must_fit_and_all_should() {
+        let forecast = |available| DiskForecast { checkpoint: 100, n_checkpoints: 3, available };
+        for (available, short, refused) in [
+            (None, false, false),
+            (Some(300), false, false),
+            (Some(299), true, false),
+            (Some(99), true, true),
+        ] {
+            let disk = forecast(available);
+            assert_eq!(
+                (disk.is_short(), disk.check(Path::new("run")).is_err()),
+                (short, refused),
+                "{available:?}"
+            );
+        }
+        let error = forecast(Some(99)).check(Path::new("run")).unwrap_err();
+        assert!(
+            matches!(error, CheckpointError::DiskFull { needed: 100, available: Some(99), .. }),
+            "{error}"
+        );
+    }
+}
