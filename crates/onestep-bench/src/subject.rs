@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use onestep::checkpoint::ModelHeader;
 use onestep::model::{Init, ParameterSpec, Preconditioned, Weights};
-use onestep::train::{Noise, Objective, Recipe, Start, builtin_recipe};
+use onestep::train::{Draft, Noise, Objective, Recipe, Start, builtin_recipe};
 use onestep::{Model, Origin};
 
 use crate::{BenchError, Result};
@@ -103,7 +103,8 @@ fn trainable(mut recipe: Recipe, settings: &[String], batch: usize) -> Result<Re
     recipe.train.teacher = None;
     recipe.train.microbatch = None;
     recipe.train.activation_checkpointing = false;
-    let mut recipe = Recipe::parse(&recipe.to_toml(), settings)?;
+    // The network is what is measured, whatever the data are.
+    let mut recipe = Draft::read(&recipe.to_toml(), settings)?.as_it_stands()?;
     recipe.train.batch = batch;
     Ok(recipe)
 }

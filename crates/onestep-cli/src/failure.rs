@@ -85,6 +85,9 @@ impl From<Error> for Failure {
         if let Error::Train(TrainError::Teacher { path, reason }) = error {
             return Self::from(*reason).context(format!("the teacher {}", path.display()));
         }
+        if let Error::Recipe(RecipeError::Open { keys, reason }) = error {
+            return Self::from(*reason).context(format!("the recipe leaves {keys} to its data"));
+        }
         let (code, hints): (u8, Vec<String>) = match &error {
             Error::Levels(_) => (code::USAGE, vec![]),
             Error::Model(_) => (code::DATA, vec![]),
@@ -137,9 +140,31 @@ impl From<Error> for Failure {
                     code::USAGE,
                     vec!["leave the recipe out to go on with the run's own, or choose another --out".into()],
                 ),
+                TrainError::FewerSteps { .. } => (code::USAGE, vec![]),
+                TrainError::ScheduleUnclear { .. } => (
+                    code::USAGE,
+                    vec![
+                        "--extend schedule stretches them over the new length".into(),
+                        "--extend end lets them end where they would have, and goes on at their last values".into(),
+                    ],
+                ),
+                TrainError::BadImage { .. } => (
+                    code::DATA,
+                    vec![
+                        "replace or remove the image; a run that had begun is saved, and goes on with --resume".into(),
+                        "or pass over such images: --set data.on_error=skip".into(),
+                        "onestep data check lists them all".into(),
+                    ],
+                ),
+                TrainError::Memory { .. } => (
+                    code::USAGE,
+                    vec!["a smaller train.microbatch or train.batch, a smaller network, or \
+                          train.activation_checkpointing=true need less"
+                        .into()],
+                ),
                 TrainError::NotFinite { .. } => (
                     code::DATA,
-                    vec!["a lower train.learning_rate, or train.clip_gradient, usually helps; the last checkpoint is intact".into()],
+                    vec!["the last checkpoint is intact: go on with --resume and a lower rate, --set train.learning_rate.peak=..., or --set train.clip_gradient=1.0".into()],
                 ),
                 TrainError::NoRun { .. } => (
                     code::DATA,

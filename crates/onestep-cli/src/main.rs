@@ -12,6 +12,7 @@ mod device;
 mod failure;
 mod features;
 mod lists;
+mod memory;
 mod model;
 mod parameters;
 mod print;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         return Failure::usage(message).hint("unset it to use the best there is").report();
     }
     let outcome = match cli.command {
+        Command::New(args) => commands::new::run(&args, cli.quiet),
         Command::Train(args) => commands::train::run(args, cli.quiet),
         Command::Sample(args) => commands::sample::run(args, cli.quiet),
         Command::Edit(args) => commands::edit::run(*args, cli.quiet),

@@ -213,6 +213,13 @@ impl Observer for Watch {
                     Event::Skipped { step, sigma_low, sigma_high, skipped, .. } => self.say(&format!(
                         "warning: step {step} was skipped: its gradient is not finite (noise levels {sigma_low:.4} to {sigma_high:.4}; {skipped} skipped so far)"
                     )),
+                    Event::Changed { key, from, to } => self.say(&format!("{key}: {from} before, {to} from here on")),
+                    Event::Repaired { replaced, removed } => self.say(&format!(
+                        "the data were repaired: {replaced} bad images replaced, {removed} removed"
+                    )),
+                    Event::BadImage { source, reason, count } => self.say(&format!(
+                        "warning: passed over {source}: {reason} ({count} bad so far)"
+                    )),
                     Event::Checkpoint { step, folder } => {
                         self.place.saved.store(*step, Ordering::Relaxed);
                         self.say(&format!("step {step}: saved {}", folder.display()));

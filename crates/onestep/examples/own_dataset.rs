@@ -8,6 +8,7 @@
 
 use onestep::data::{DataError, Sample};
 use onestep::prelude::*;
+use onestep::train::{Draft, builtin_recipe};
 
 /// 4,096 discs on a grid of 16x16 pixels.
 struct Discs;
@@ -45,9 +46,10 @@ impl Dataset for Discs {
 
 fn main() -> onestep::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "runs/discs".into());
-    let network = "network={network=\"song\", image_size=16, in_channels=1, out_channels=1, model_channels=32, \
-                   channel_mult=[1, 2], num_blocks=1, attention_resolutions=[], dropout=0.0}";
-    let recipe = Recipe::builtin("emoji-edm", &[network, "data={source=\"discs\"}", "train.steps=300"])?;
+    let settings =
+        ["data={source=\"discs\"}", "network.channel_mult=[1, 2]", "train.steps=300"].map(String::from);
+    // The network follows the data: 16x16, one channel, no classes.
+    let recipe = Draft::read(builtin_recipe("emoji-edm")?, &settings)?.settled(&Discs)?;
     Run::create(&folder, recipe, Box::new(Discs))?.train(&mut ())?;
     onestep::open(&folder)?.draw().seeds(0..64).run()?.grid(8).save(format!("{folder}/discs.png"))?;
     println!("{folder}/discs.png");

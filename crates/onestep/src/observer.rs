@@ -21,6 +21,31 @@ pub enum Event {
         /// Trained values of the network.
         parameters: usize,
     },
+    /// The run goes on with another value of a key of its recipe, as was asked.
+    Changed {
+        /// The key.
+        key: String,
+        /// Its value before.
+        from: String,
+        /// Its value from here on.
+        to: String,
+    },
+    /// The run goes on with data in which images that could not be read were replaced or removed.
+    Repaired {
+        /// How many were replaced.
+        replaced: usize,
+        /// How many were removed.
+        removed: usize,
+    },
+    /// An image could not be read, and the next good one takes its place from now on.
+    BadImage {
+        /// The image.
+        source: String,
+        /// Why it could not be read.
+        reason: String,
+        /// Bad images of the run so far.
+        count: usize,
+    },
     /// One update was made.
     Step {
         /// Updates done, this one included.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use onestep::checkpoint::{Which, read_header, stage_models};
 use onestep::data::picture;
 use onestep::model::n_parameters;
+use onestep::train::RunSummary;
 use onestep_bench::human_bytes;
 use serde_json::{Value, json};
 
@@ -19,6 +20,12 @@ use crate::print::answer;
 pub fn run(args: &InfoArgs) -> Outcome<ExitCode> {
     if args.path.extension().is_some_and(|e| e == "png") {
         return picture_info(&args.path);
+    }
+    if args.path.is_dir() {
+        let runs = RunSummary::all_in(&args.path)?;
+        if !runs.is_empty() {
+            return list_runs(&runs, args.json);
+        }
     }
     let Ok(which) = args.weights.parse::<Which>();
     let summary = read_header(&args.path, &which)?;
@@ -69,6 +76,28 @@ pub fn run(args: &InfoArgs) -> Outcome<ExitCode> {
     if args.tensors {
         for (name, shape) in &summary.tensors {
             answer!("{name:<48} {shape:?}");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How far every run of a folder is.
+fn list_runs(runs: &[RunSummary], as_json: bool) -> Outcome<ExitCode> {
+    if as_json {
+        let list: Vec<Value> = runs
+            .iter()
+            .map(|RunSummary { folder, name, method, step, steps, preview }| {
+                json!({ "folder": folder, "recipe": name, "method": method, "step": step, "steps": steps, "preview": preview })
+            })
+            .collect();
+        answer!("{:#}", Value::Array(list));
+        return Ok(ExitCode::SUCCESS);
+    }
+    for RunSummary { folder, name, method, step, steps, preview } in runs {
+        let progress = format!("{} of {steps}", step.unwrap_or(0));
+        answer!("{:<24} {name:<20} {method:<8} {progress:>18}", folder.display());
+        if let Some(preview) = preview {
+            answer!("    {}", preview.display());
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod edit;
 pub mod eval;
 pub mod info;
+pub mod new;
 pub mod recipe;
 pub mod sample;
 pub mod search;

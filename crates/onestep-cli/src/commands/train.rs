@@ -3,47 +3,36 @@
 use std::process::ExitCode;
 
 use onestep::Error;
+use onestep::data::{self, Dataset};
 use onestep::model::n_parameters;
 use onestep::objective::Distance;
-use onestep::train::{self, MemoryForecast, Recipe, Run, RunBuilder};
+use onestep::train::{self, DiskForecast, Extend, MemoryForecast, Recipe, Resumed, Run, RunBuilder};
 use onestep_bench::human_bytes;
 
-use super::recipe::{human_images, read};
-use crate::args::TrainArgs;
+use super::recipe::{human_images, in_recipe, read_draft};
+use crate::args::{DeviceName, ExtendName, TrainArgs};
 use crate::failure::{Failure, Outcome, code};
 use crate::print::{answer, answer_text, say};
 use crate::progress::Watch;
 use crate::signals::StopFlag;
-use crate::{device, features, model};
+use crate::{device, features, memory, model};
 
 /// Runs the command.
 pub fn run(args: TrainArgs, quiet: bool) -> Outcome<ExitCode> {
-    let mut recipe = resolve(&args)?;
+    let asked = resolve(&args)?;
     if args.dry_run {
-        return dry_run(&recipe);
+        return dry_run(&args, asked);
     }
     let out = args.out.as_deref().ok_or_else(|| Failure::usage("give the run a folder: --out runs/NAME"))?;
-    let device = device::open(args.device)?;
-    let stop = StopFlag::listen()?;
-    if let Some(kind) = recipe.distance().and_then(Distance::perceptual) {
-        // The run's recipe names what was found in the cache.
-        recipe.train.distance_files = features::weight_files(kind, &recipe.train.distance_files)?;
-    }
-    let builder = RunBuilder::new(recipe).device(device);
+    let builder = builder(&args, asked)?;
     let mut run = if args.resume { builder.resume(out)? } else { builder.create(out)? };
+    // From here on there is something to save; until then a signal ends the process at once.
+    let stop = StopFlag::listen()?;
     model::warn_of_damaged(run.damaged());
+    warn_of_short_disk(&run.disk());
     let train = run.recipe().train.clone();
     if !quiet {
-        say!(
-            "{}: {} on {} images · {:.2} M parameters · {} steps of {} · {} threads",
-            run.recipe().name,
-            run.recipe().method(),
-            run.trainer().data().len(),
-            run.trainer().student().weights().n_parameters() as f64 / 1e6,
-            train.steps,
-            train.batch,
-            device::threads(),
-        );
+        describe(&run, args.resume);
     }
     let mut watch = Watch::new(out, train.steps, quiet, stop)?;
     let ended = run.train(&mut watch)?;
@@ -51,44 +40,143 @@ pub fn run(args: TrainArgs, quiet: bool) -> Outcome<ExitCode> {
         say!("warning: events.jsonl is incomplete: {error}");
     }
     answer!("{}", out.display());
-    if ended == train::Outcome::Finished {
-        return Ok(ExitCode::SUCCESS);
-    }
     if !quiet {
-        say!(
-            "stopped after step {} of {}; go on with: onestep train --resume --out {}",
-            run.trainer().state().step,
-            train.steps,
-            out.display()
-        );
+        say_what_next(&run, ended);
     }
-    Ok(ExitCode::from(code::STOPPED))
+    Ok(match ended {
+        train::Outcome::Finished => ExitCode::SUCCESS,
+        train::Outcome::Stopped => ExitCode::from(code::STOPPED),
+    })
 }
 
-/// The recipe with everything typed applied; a resumed run's own where none is named.
-fn resolve(args: &TrainArgs) -> Outcome<Recipe> {
-    let mut recipe = match (&args.recipe, &args.out) {
-        (Some(name), _) => read(name, &args.settings)?,
-        (None, Some(out)) => Run::recipe_in(out, &args.settings).map_err(|error| {
-            let unreadable = matches!(error, Error::Recipe(_));
-            let failure = Failure::from(error);
-            match unreadable {
-                true => failure.context(format!("recipe {}", out.join("recipe.toml").display())),
-                false => failure,
-            }
-        })?,
-        (None, None) => return Err(Failure::usage("name a recipe, or the folder of a run to resume")),
-    };
+/// A run of what was asked for, with everything that this machine decides.
+fn builder(args: &TrainArgs, Asked { mut recipe, data }: Asked) -> Outcome<RunBuilder> {
+    if let Some(kind) = recipe.distance().and_then(Distance::perceptual) {
+        // The run's recipe names what was found in the cache.
+        recipe.train.distance_files = features::weight_files(kind, &recipe.train.distance_files)?;
+    }
+    let mut builder = RunBuilder::new(recipe).data(data).device(device::open(args.device)?);
+    if let (DeviceName::Cpu, Some(bytes)) = (args.device, memory::available()) {
+        builder = builder.available_memory(bytes);
+    }
+    Ok(match args.extend {
+        Some(ExtendName::Schedule) => builder.extend(Extend::Schedule),
+        Some(ExtendName::End) => builder.extend(Extend::End),
+        None => builder,
+    })
+}
+
+fn warn_of_short_disk(disk: &DiskForecast) {
+    if let (true, Some(available)) = (disk.is_short(), disk.available) {
+        say!(
+            "warning: the disk has room for {}, and {} checkpoints of {} need {}; train.keep says how many are kept",
+            human_bytes(available),
+            disk.n_checkpoints,
+            human_bytes(disk.checkpoint),
+            human_bytes(disk.needed())
+        );
+    }
+}
+
+/// What begins, and from where.
+fn describe(run: &Run, asked_to_resume: bool) {
+    let train = &run.recipe().train;
+    say!(
+        "{}: {} on {} images · {:.2} M parameters · {} steps of {} · {} threads",
+        run.recipe().name,
+        run.recipe().method(),
+        run.trainer().data().len(),
+        run.trainer().student().weights().n_parameters() as f64 / 1e6,
+        train.steps,
+        train.batch,
+        device::threads(),
+    );
+    match run.resumed() {
+        Some(Resumed { step, checkpoint, .. }) => {
+            say!("goes on after step {step} of {}, from {}", train.steps, checkpoint.display());
+        }
+        None if asked_to_resume => {
+            say!("{} holds no checkpoint: this starts a new run", run.folder().display());
+        }
+        None => {}
+    }
+}
+
+/// What to type now.
+fn say_what_next(run: &Run, ended: train::Outcome) {
+    let (folder, step, steps) =
+        (run.folder().display(), run.trainer().state().step, run.recipe().train.steps);
+    if ended == train::Outcome::Stopped {
+        say!("stopped after step {step} of {steps}; go on with: onestep train --resume --out {folder}");
+        return;
+    }
+    say!("finished; draw from it: onestep sample {folder} --out samples.png");
+    let shape = run.trainer().data().shape();
+    if shape.height * shape.width > 1 {
+        say!("judge it:             onestep eval {folder} {}", run.recipe().data.source);
+    }
+    say!("train it longer:      onestep train --resume --out {folder} --set train.steps={}", 2 * steps);
+}
+
+/// What was asked for.
+struct Asked {
+    recipe: Recipe,
+    data: Box<dyn Dataset>,
+}
+
+/// The recipe with everything typed applied, and its data; a resumed run's own recipe where none is named.
+fn resolve(args: &TrainArgs) -> Outcome<Asked> {
+    match (&args.recipe, &args.out) {
+        (Some(name), _) => {
+            let mut draft = read_draft(name, &args.settings)?;
+            apply(args, &mut draft);
+            let data = data::open(&draft.data).inspect_err(|_| {
+                // What can be told without data is told all the same.
+                if let (true, Ok(recipe)) = (args.dry_run, draft.as_it_stands()) {
+                    let _ = print_forecast(&recipe);
+                }
+            })?;
+            let recipe = draft.settled(data.as_ref()).map_err(|error| in_recipe(name, error))?;
+            Ok(Asked { recipe, data })
+        }
+        (None, Some(out)) => {
+            let mut recipe = Run::recipe_in(out, &args.settings).map_err(|error| match error {
+                Error::Recipe(error) => in_recipe(&out.join("recipe.toml").display().to_string(), error),
+                error => error.into(),
+            })?;
+            apply(args, &mut recipe);
+            let data = data::open(&recipe.data)?;
+            Ok(Asked { recipe, data })
+        }
+        (None, None) => Err(Failure::usage("name a recipe, or the folder of a run to resume")),
+    }
+}
+
+/// What has options of its own.
+fn apply<N>(args: &TrainArgs, recipe: &mut Recipe<N>) {
     if let Some(teacher) = &args.teacher {
         recipe.train.teacher = Some(teacher.display().to_string());
     }
     if let Some(precision) = args.precision {
         recipe.train.precision = precision.precision();
     }
-    Ok(recipe)
 }
 
-fn dry_run(recipe: &Recipe) -> Outcome<ExitCode> {
+fn dry_run(args: &TrainArgs, asked: Asked) -> Outcome<ExitCode> {
+    print_forecast(&asked.recipe)?;
+    let data = asked.data.as_ref();
+    answer!("# data        {} images of {}, {} classes", data.len(), data.shape(), data.class_names().len());
+    let teacher = asked.recipe.train.teacher.clone();
+    // What a run would refuse before its first step is refused here.
+    builder(args, asked)?.check()?;
+    if let Some(teacher) = teacher {
+        answer!("# teacher     {teacher}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The recipe with the size of the model, and what it will need.
+fn print_forecast(recipe: &Recipe) -> Outcome {
     let network = recipe.network.build()?;
     let specs = network.parameters();
     let forecast = MemoryForecast::of(recipe, network.as_ref());
@@ -104,15 +192,16 @@ fn dry_run(recipe: &Recipe) -> Outcome<ExitCode> {
         human_images(images)
     );
     answer!(
-        "# memory      about {}: {} of weights and their copies, {} of activations",
+        "# memory      about {}: {} of weights and their copies, {} of activations{}",
         human_bytes(forecast.total()),
         human_bytes(forecast.weights),
-        human_bytes(forecast.activations)
+        human_bytes(forecast.activations),
+        memory::available().map_or(String::new(), |bytes| format!("; {} are there", human_bytes(bytes)))
     );
     let stages = match recipe.milestones().len() {
         0 => String::new(),
         n => format!(", and those that end the last {n} stages"),
     };
     answer!("# checkpoint  {} each, {} kept{stages}", human_bytes(forecast.checkpoint), recipe.train.keep);
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -9,6 +9,7 @@ mod messages;
 mod named_commands;
 mod outputs;
 mod pages;
+mod train;
 mod wide;
 
 use std::path::Path;
@@ -236,7 +237,7 @@ fn stopped_by_a_signal_and_resumed_equals_not_stopping() {
         let recipe = format!("toy2d-{method}");
         // Stages short enough to go through several of them.
         let more: &[&str] = match method {
-            "cd" | "scd" | "sct" => &["--teacher", "edm"],
+            "cd" | "scd" => &["--teacher", "edm"],
             "ect" => &["--teacher", "edm", "--set", "objective.images_per_stage=1500"],
             "pd" => &["--teacher", "edm", "--set", "objective.steps_per_stage=40"],
             _ => &[],
@@ -297,8 +298,10 @@ fn a_run_is_not_overwritten_and_not_trained_twice_at_once() {
 #[test]
 fn dry_run_shows_the_whole_run_and_writes_nothing() {
     let home = TempDir::new().unwrap();
+    // What can be told without data is told, and then that there are none.
     let output = onestep(home.path(), &["train", "imagenet64-cd", "-n", "--set", "train.batch=64"]);
-    expect(&output, 0);
+    expect(&output, 65);
+    assert!(stderr(&output).contains("data/imagenet64"), "{}", stderr(&output));
     let text = stdout(&output);
     assert!(text.contains("batch = 64") && text.contains("295899267 in 541 tensors"), "{text}");
     assert!(text.contains("# memory"), "{text}");
@@ -385,7 +388,9 @@ fn recipes_data_and_doctor_report() {
     assert!(stdout(&list).lines().count() >= 15);
     let show = onestep(home, &["recipe", "show", "emoji-cd"]);
     std::fs::write(home.join("mine.toml"), show.stdout).unwrap();
-    expect(&onestep(home, &["train", "mine.toml", "-n"]), 0);
+    let without_teacher = onestep(home, &["train", "mine.toml", "-n"]);
+    expect(&without_teacher, 2);
+    assert!(stdout(&without_teacher).contains("# data        1703 images"), "{}", stdout(&without_teacher));
     let info = onestep(home, &["data", "info", "builtin:emoji", "--picture", "emoji.png"]);
     expect(&info, 0);
     assert!(stdout(&info).contains("1892") && home.join("emoji.png").exists());

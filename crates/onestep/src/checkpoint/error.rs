@@ -140,6 +140,12 @@ pub enum CheckpointError {
         /// What the system says.
         reason: io::Error,
     },
+    /// The folder of a run was removed, or another one was put in its place, while the run was going on.
+    #[error("the run's folder was removed while it was training, and nothing can be saved there: {}", path.display())]
+    TakenAway {
+        /// The run folder.
+        path: PathBuf,
+    },
     /// A new run in the folder of another one.
     #[error("{} already holds a run; go on with that one, or choose another folder", path.display())]
     HasRun {
@@ -203,9 +209,10 @@ impl CheckpointError {
             | Self::WrongOptimizer { .. }
             | Self::SameLabel { .. } => ErrorClass::BadData,
             Self::NotFinite { .. } => ErrorClass::BadNumbers,
-            Self::DiskFull { .. } | Self::CannotCreate { .. } | Self::HasRun { .. } => {
-                ErrorClass::CannotCreate
-            }
+            Self::DiskFull { .. }
+            | Self::CannotCreate { .. }
+            | Self::TakenAway { .. }
+            | Self::HasRun { .. } => ErrorClass::CannotCreate,
             Self::Locked { .. } => ErrorClass::Locked,
             Self::Io { .. } => ErrorClass::Io,
         }

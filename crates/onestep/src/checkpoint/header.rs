@@ -119,7 +119,7 @@ fn with_kind(text: &str) -> Option<String> {
 ///
 /// Random numbers and the order of the data are functions of the seed and of these counts, so there is no generator
 /// and no cursor to save.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainState {
     /// Training steps taken, skipped ones included.
@@ -132,10 +132,24 @@ pub struct TrainState {
     pub skipped_updates: u64,
     /// How many of them came just now, one after the other.
     pub consecutive_bad: u64,
-    /// Digest of the recipe, to notice that it has changed.
-    pub recipe_digest: String,
+    /// The complete recipe as TOML, to tell what has changed when the run goes on; none in checkpoints of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
+    /// What checkpoints of earlier versions have in place of the recipe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe_digest: Option<String>,
     /// Fingerprint of the data, to notice that they have changed.
     pub data_fingerprint: String,
+    /// SHA-256 of the teacher's file, to notice another one; none where there is no teacher, or no file of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<String>,
+    /// Numbers of images that could not be read when they were wanted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bad_images: Vec<usize>,
+    /// Fingerprint of the data without them, by which data are known again in which they were replaced or removed; there where
+    /// they have ended the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good_fingerprint: Option<String>,
     /// Program and version of the run.
     pub tool: String,
 }

@@ -1,3 +1,5 @@
+//! What tells one set of images from another.
+
 use sha2::{Digest, Sha256};
 
 /// A SHA-256 over fields that cannot run into each other.

@@ -53,7 +53,7 @@ pub struct DataSpec {
     /// first.
     #[serde(default)]
     pub limit: Option<usize>,
-    /// What a run does about an image that cannot be had: `"stop"`, or `"skip"` to take the next good one and count it.
+    /// What a training run does about an image that cannot be had: `"stop"`, or `"skip"` to take the next good one and count it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_error: OnError,
 }

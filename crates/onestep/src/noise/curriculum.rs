@@ -13,22 +13,27 @@ use serde::{Deserialize, Serialize};
 pub enum Curriculum {
     /// The same number of levels all along: distillation (18 on CIFAR-10, 40 on ImageNet).
     Fixed {
-        /// Number of levels N.
+        /// Number of levels N; 18 where none is given.
+        #[serde(default = "published::n_levels")]
         n_levels: usize,
     },
     /// The square-root growth of consistency training: n(k) = max(1, ⌈√(k/K·((s1+1)² - s0²) + s0²) - 1⌉)
     /// intervals.
     Progressive {
-        /// s0, the published start_scales.
+        /// s0, the published start_scales; 2 where none is given.
+        #[serde(default = "published::progressive_start")]
         start_intervals: usize,
-        /// s1, the published end_scales.
+        /// s1, the published end_scales; 150 where none is given.
+        #[serde(default = "published::progressive_end")]
         end_intervals: usize,
     },
     /// Improved consistency training: intervals double at equal distances, min(s0·2^⌊k/K'⌋, s1).
     Doubling {
-        /// s0: intervals at the start.
+        /// s0: intervals at the start; 10 where none is given.
+        #[serde(default = "published::doubling_start")]
         start_intervals: usize,
-        /// s1: intervals at most.
+        /// s1: intervals at most; 1280 where none is given.
+        #[serde(default = "published::doubling_end")]
         end_intervals: usize,
     },
     /// Progressive distillation: intervals halve every `steps_per_stage` steps down to 2; the stages of 2
@@ -39,6 +44,28 @@ pub enum Curriculum {
         /// Training steps of a stage.
         steps_per_stage: u64,
     },
+}
+
+/// The numbers of the published runs on CIFAR-10.
+mod published {
+    pub fn n_levels() -> usize {
+        18
+    }
+    pub fn progressive_start() -> usize {
+        2
+    }
+    pub fn progressive_end() -> usize {
+        150
+    }
+    pub fn doubling_start() -> usize {
+        10
+    }
+    pub fn doubling_end() -> usize {
+        1280
+    }
+    pub fn initial_rate() -> f64 {
+        0.9
+    }
 }
 
 impl Curriculum {
@@ -129,12 +156,14 @@ impl HalvingStage {
 pub enum TargetRate {
     /// The same μ all along. 0 makes the target the student itself, with gradients stopped.
     Fixed {
-        /// μ.
+        /// μ; 0 where none is given.
+        #[serde(default)]
         rate: f64,
     },
     /// μ(k) = exp(s0·ln μ0 / n(k)): close to 1 as the intervals get many.
     Adaptive {
-        /// μ0, the published start_ema.
+        /// μ0, the published start_ema; 0.9 where none is given.
+        #[serde(default = "published::initial_rate")]
         initial_rate: f64,
         /// Which n(k) divides.
         #[serde(default)]

@@ -12,18 +12,35 @@ use serde::{Deserialize, Serialize};
 pub enum Gap {
     /// n(t) = 1.
     Constant {
-        /// q: the gap shrinks by this factor each stage.
+        /// q: the gap shrinks by this factor each stage; 2 where none is given.
+        #[serde(default = "published::shrink")]
         shrink: f64,
     },
     /// n(t) = 1 + k·sigmoid(-b·t): wider where there is little noise.
     Sigmoid {
-        /// q: the gap shrinks by this factor each stage.
+        /// q: the gap shrinks by this factor each stage; 2 where none is given.
+        #[serde(default = "published::shrink")]
         shrink: f64,
-        /// k, 8 as published.
+        /// k; 8, as published, where none is given.
+        #[serde(default = "published::k")]
         k: f64,
-        /// b, 1 as published.
+        /// b; 1, as published, where none is given.
+        #[serde(default = "published::b")]
         b: f64,
     },
+}
+
+/// The numbers of the published run on CIFAR-10.
+mod published {
+    pub fn shrink() -> f64 {
+        2.0
+    }
+    pub fn k() -> f64 {
+        8.0
+    }
+    pub fn b() -> f64 {
+        1.0
+    }
 }
 
 impl Gap {

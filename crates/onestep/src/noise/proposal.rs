@@ -51,11 +51,23 @@ pub enum Proposal {
     Uniform,
     /// Intervals by their log-normal mass: improved consistency training.
     LogNormal {
-        /// Mean of ln σ.
+        /// Mean of ln σ; -1.1 where none is given.
+        #[serde(default = "published::p_mean")]
         p_mean: f64,
-        /// Deviation of ln σ.
+        /// Deviation of ln σ; 2 where none is given.
+        #[serde(default = "published::p_std")]
         p_std: f64,
     },
+}
+
+/// The numbers of improved consistency training.
+mod published {
+    pub fn p_mean() -> f64 {
+        -1.1
+    }
+    pub fn p_std() -> f64 {
+        2.0
+    }
 }
 
 impl Proposal {

@@ -13,13 +13,18 @@ use crate::noise::trig_from_sigma;
 pub enum TangentNormalization {
     /// g/(‖g‖ + c) with the norm of the whole image: sCM, c = 0.1.
     Norm {
-        /// Keeps small tangents small.
+        /// Keeps small tangents small; 0.1 where none is given.
+        #[serde(default = "published_c")]
         c: f64,
     },
     /// Every value clamped to [-1, 1]: the alternative of the same paper.
     Clip,
     /// Nothing: the continuous-time losses of 2023.
     None,
+}
+
+fn published_c() -> f64 {
+    0.1
 }
 
 impl TangentNormalization {

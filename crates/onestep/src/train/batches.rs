@@ -1,11 +1,13 @@
 //! Batches: which images and noise a step sees, as a pure function of the recipe and the step.
 
+use std::collections::BTreeSet;
+
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::Augmentation;
 use super::method::Place;
 use super::recipe::Recipe;
-use crate::data::{DataError, Dataset, flip_horizontal};
+use super::{Augmentation, TrainError};
+use crate::data::{DataError, Dataset, OnError, Sample, flip_horizontal};
 use crate::model::{Condition, DropoutKey};
 use crate::noise::{Purpose, Stream};
 use crate::objective::Batch;
@@ -23,14 +25,26 @@ pub struct Batches {
     flip: bool,
     augment: Option<Augmentation>,
     labels: bool,
+    on_error: OnError,
+    /// Numbers of images that are known to be bad.
+    bad: BTreeSet<usize>,
     epoch: Option<(u64, Vec<u32>)>,
+}
+
+/// An image that cannot be read.
+pub struct BadImage {
+    /// Its number.
+    pub index: usize,
+    /// Why it cannot be read.
+    pub reason: DataError,
 }
 
 impl Batches {
     /// Batches of `data` as `recipe` asks.
     pub fn new(recipe: &Recipe, data: Box<dyn Dataset>, labels: bool) -> Self {
         let (flip, augment) = (recipe.data.flip, recipe.train.augment);
-        Self { data, seed: recipe.train.seed, flip, augment, labels, epoch: None }
+        let (on_error, bad) = (recipe.data.on_error, BTreeSet::new());
+        Self { data, seed: recipe.train.seed, flip, augment, labels, on_error, bad, epoch: None }
     }
 
     /// The data set.
@@ -38,7 +52,12 @@ impl Batches {
         self.data.as_ref()
     }
 
-    /// Images, noise and condition of the samples at `place`.
+    /// Passes over these images from now on, as over those that turn out to be bad.
+    pub fn pass_over(&mut self, bad: &[usize]) {
+        self.bad.extend(bad);
+    }
+
+    /// Images, noise and condition of the samples at `place`, and the images that turned out to be bad.
     ///
     /// # Shapes
     ///
@@ -46,8 +65,8 @@ impl Batches {
     ///
     /// # Errors
     ///
-    /// [`DataError`] for an image that cannot be read; it names the file.
-    pub fn batch(&mut self, place: &Place, device: &Device) -> Result<Batch, DataError> {
+    /// [`TrainError::BadImage`] for an image that cannot be read, unless such are passed over; there too where none is left.
+    pub fn batch(&mut self, place: &Place, device: &Device) -> Result<(Batch, Vec<BadImage>), TrainError> {
         let shape = self.data.shape();
         let samples: Vec<u64> = place.samples.clone().collect();
         let n = samples.len();
@@ -55,9 +74,10 @@ impl Batches {
         let mut noise = Vec::with_capacity(n * shape.n_values());
         let mut labels = Vec::with_capacity(n);
         let mut changes = Vec::new();
+        let mut bad = Vec::new();
         for &number in &samples {
             let index = self.index(number);
-            let mut sample = self.data.sample(index)?;
+            let mut sample = self.sample(index, &mut bad)?;
             if self.flip && Stream::new(self.seed, Purpose::Augment, 0, number).next_u32() & 1 == 1 {
                 flip_horizontal(&mut sample.values, shape);
             }
@@ -77,7 +97,31 @@ impl Batches {
             augment: self.augment.is_some().then_some(changes),
             dropout: Some(DropoutKey { seed: self.seed, step: place.step, samples }),
         };
-        Ok(Batch { clean: tensor(clean), noise: tensor(noise), condition })
+        Ok((Batch { clean: tensor(clean), noise: tensor(noise), condition }, bad))
+    }
+
+    /// The image of this number, or where it is passed over the next good one by number, after the last the first: what takes
+    /// its place depends on nothing else.
+    fn sample(&mut self, index: usize, bad: &mut Vec<BadImage>) -> Result<Sample, TrainError> {
+        let n = self.data.len();
+        let ends = |index, reason| Err(TrainError::BadImage { n: 1, index, reason });
+        for index in (0..n).map(|further| (index + further) % n) {
+            if self.on_error == OnError::Skip && self.bad.contains(&index) {
+                continue;
+            }
+            match (self.data.sample(index), self.on_error) {
+                (Ok(sample), _) => return Ok(sample),
+                (Err(reason), OnError::Stop) => return ends(index, reason),
+                (Err(reason), OnError::Skip) => {
+                    self.bad.insert(index);
+                    if self.bad.len() == n {
+                        return ends(index, reason);
+                    }
+                    bad.push(BadImage { index, reason });
+                }
+            }
+        }
+        ends(index, DataError::Index { index, len: 0 })
     }
 
     /// Which image sample `number` of the run is: every epoch is a permutation of the data set.

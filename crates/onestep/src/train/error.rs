@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::change::{Change, SchedulePoint};
+
 /// A recipe that contradicts itself or cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -27,6 +29,15 @@ pub enum RecipeError {
         key: &'static str,
         /// What is wrong with its value, and what would be right.
         reason: String,
+    },
+    /// The data decide a part of the recipe, and cannot be asked.
+    #[error("the recipe leaves {keys} to its data, and they cannot be opened")]
+    Open {
+        /// What is left to them.
+        keys: String,
+        /// Why they cannot be opened.
+        #[source]
+        reason: Box<crate::data::DataError>,
     },
     /// No built-in recipe of this name.
     #[error("there is no built-in recipe `{name}`")]
@@ -86,11 +97,81 @@ pub enum TrainError {
         /// What differs.
         reason: String,
     },
-    /// The checkpoint was made with another recipe.
-    #[error("the checkpoint in {} was trained with another recipe", folder.display())]
+    /// The run was trained with another recipe, in what must stay as it was.
+    #[error("a run goes on with the recipe it was begun with: {}", listed(changes))]
     RecipeDiffers {
+        /// Every key that must stay as it was.
+        changes: Vec<Change>,
+    },
+    /// What a checkpoint says of its recipe cannot be read.
+    #[error("the recipe of the checkpoint in {} cannot be read: {reason}", folder.display())]
+    UnreadableState {
         /// The run's folder.
         folder: PathBuf,
+        /// What the parser says.
+        reason: String,
+    },
+    /// More updates are done than the recipe asks for.
+    #[error("the run has done {done} steps, and `train.steps` asks for {asked} in all")]
+    FewerSteps {
+        /// The steps asked for.
+        asked: u64,
+        /// The steps done.
+        done: u64,
+    },
+    /// The run gets another length, its schedules span it, and nobody says what becomes of them.
+    #[error(
+        "`train.steps` was {from} and is now {to}, and the schedules span the run. Its last step had {now}. \
+         Stretched over {to} steps they go on at {stretched}; ended after {from}, they go on at {ended}"
+    )]
+    ScheduleUnclear {
+        /// Length of the run before.
+        from: u64,
+        /// Length asked for.
+        to: u64,
+        /// Where the schedules were at the last update.
+        now: SchedulePoint,
+        /// Where they go on with [`Extend::Schedule`](super::Extend::Schedule).
+        stretched: SchedulePoint,
+        /// Where they go on with [`Extend::End`](super::Extend::End).
+        ended: SchedulePoint,
+    },
+    /// The run was distilled from another teacher before.
+    #[error(
+        "the teacher is another one than before, or was trained further: the SHA-256 of its file was {was} and is {is}"
+    )]
+    OtherTeacher {
+        /// SHA-256 of the teacher before.
+        was: String,
+        /// SHA-256 of the one given.
+        is: String,
+    },
+    /// Images cannot be read, of which a step needs one.
+    #[error("{}", match n { 1 => "an image cannot be read".into(), n => format!("{n} images cannot be read, the first of them") })]
+    BadImage {
+        /// How many are known.
+        n: usize,
+        /// The number of the first in the data.
+        index: usize,
+        /// Which one, and why.
+        #[source]
+        reason: crate::data::DataError,
+    },
+    /// The run needs more memory than there is.
+    #[error(
+        "the run needs about {:.1} GB of memory, and {:.1} GB are there: {:.1} for weights and their copies, {:.1} for what \
+         {images} images at a time leave behind",
+        gigabytes(weights.saturating_add(*activations)), gigabytes(*available), gigabytes(*weights), gigabytes(*activations)
+    )]
+    Memory {
+        /// Bytes of weights and their copies.
+        weights: u64,
+        /// Bytes of what the images of an update leave behind for its gradient.
+        activations: u64,
+        /// Images at a time.
+        images: usize,
+        /// Bytes that there are.
+        available: u64,
     },
     /// The checkpoint was made on other images.
     #[error("the data at {source_name} are not those the run was trained on before")]
@@ -112,4 +193,12 @@ pub enum TrainError {
         /// How many in a row.
         n: u64,
     },
+}
+
+fn listed(changes: &[Change]) -> String {
+    changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn gigabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e9
 }

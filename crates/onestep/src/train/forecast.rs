@@ -1,5 +1,6 @@
 //! How much memory a run will need, before it is started.
 
+use super::TrainError;
 use super::recipe::Recipe;
 use crate::model::Network;
 
@@ -20,8 +21,10 @@ impl MemoryForecast {
     /// Activations are counted layer by layer ([`Network::activations`]); allocator overhead, the data set
     /// and the program itself are not counted.
     pub fn of(recipe: &Recipe, network: &dyn Network) -> Self {
-        let values: u64 = network.parameters().iter().map(|spec| spec.n_values() as u64).sum();
-        let size = 4 * values;
+        // What is absurd is a large number here, not a small one.
+        let values =
+            network.parameters().iter().fold(0u64, |sum, spec| sum.saturating_add(spec.n_values() as u64));
+        let size = values.saturating_mul(4);
         let train = &recipe.train;
         let beside = recipe.settings().networks();
         // Saved are the student, two moments, averages and what the method says; in memory also the gradient, the new
@@ -35,16 +38,35 @@ impl MemoryForecast {
             let kept = kind.activations(distance.compared_at([height, width])).unwrap_or(0);
             (kept as u64, 4 * kind.n_weights() as u64)
         });
-        let activations = network.activations(train.activation_checkpointing) as u64;
+        // A network that does not say what it keeps keeps the outputs of its layers at least.
+        let outputs: u64 =
+            network.parameters().iter().filter_map(|spec| spec.shape.last()).map(|&n| n as u64).sum();
+        let activations = (network.activations(train.activation_checkpointing) as u64).max(outputs);
         Self {
-            weights: held * size + looks_with,
-            activations: 4 * micro * (activations + looking),
-            checkpoint: saved * size,
+            weights: size.saturating_mul(held).saturating_add(looks_with),
+            activations: activations.saturating_add(looking).saturating_mul(4).saturating_mul(micro),
+            checkpoint: size.saturating_mul(saved),
         }
     }
 
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.weights + self.activations
+        self.weights.saturating_add(self.activations)
+    }
+
+    /// Refuses a run that needs more than `available` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Memory`] with the parts.
+    pub fn fits(&self, recipe: &Recipe, available: u64) -> Result<(), TrainError> {
+        let images = recipe.train.microbatch.unwrap_or(recipe.train.batch);
+        match self.total() > available {
+            true => {
+                let Self { weights, activations, .. } = *self;
+                Err(TrainError::Memory { weights, activations, images, available })
+            }
+            false => Ok(()),
+        }
     }
 }

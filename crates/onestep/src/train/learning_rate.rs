@@ -23,16 +23,21 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(rate.at(100_000, 100_000), 0.0);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct LearningRate {
     /// The rate after warm-up and before decay.
     pub peak: f64,
     /// Images over which the rate grows linearly from zero; 0 for no warm-up.
-    #[serde(default)]
     pub warm_up_images: u64,
     /// How the rate falls over the whole run.
-    #[serde(default)]
     pub decay: Decay,
+}
+
+impl Default for LearningRate {
+    /// That of consistency models on CIFAR-10.
+    fn default() -> Self {
+        Self::constant(4e-4)
+    }
 }
 
 /// How a learning rate falls over the images of a run. Multiplies the warm-up.

@@ -52,6 +52,12 @@ pub struct RadamConfig {
     pub decoupled: bool,
 }
 
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self::Radam(RadamConfig::default())
+    }
+}
+
 impl Default for AdamConfig {
     fn default() -> Self {
         Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 }

@@ -10,6 +10,9 @@ use crate::data::{ImageShape, Sheet};
 use crate::model::Preconditioned;
 use crate::sample::{Drawing, classes_of_seeds, generate};
 
+/// Where previews lie in a run's folder.
+pub const PREVIEWS: &str = "previews";
+
 /// Images drawn together.
 const BATCH: usize = 64;
 
@@ -44,7 +47,7 @@ pub fn write(
         let (seeds, labels) = (seeds.as_slice(), labels.as_deref());
         let drawing = Drawing { model, shape, plan: &plan, seeds, labels, batch: BATCH, device };
         let images = generate(&drawing, &mut ())?;
-        let file = folder.join("previews").join(format!("step-{step:08}-nfe-{}.png", plan.nfe()));
+        let file = folder.join(PREVIEWS).join(format!("step-{step:08}-nfe-{}.png", plan.nfe()));
         Sheet::AUTO.write(&file, &images.values, images.shape, None)?;
         files.push(file);
     }

@@ -35,13 +35,22 @@ impl Noise {
 }
 
 /// What the weights start from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Start {
     /// Random, as the network's family initializes.
+    #[default]
     Random,
     /// The teacher's weights.
     Teacher,
+}
+
+/// A part of the network that may start at random though the rest starts from the teacher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Renew {
+    /// What the network knows of its classes: to go on with a model of other classes, of more or fewer, or of none.
+    ClassEmbedding,
 }
 
 /// How a model is trained.
@@ -50,6 +59,10 @@ pub enum Start {
 pub struct Train {
     /// Optimizer updates in all: the run ends there.
     pub steps: u64,
+    /// Updates that the schedules span: the decay of the learning rate, the curriculum of levels. Without it all of the run;
+    /// beyond it, a run goes on at the values of its last update.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_steps: Option<u64>,
     /// Images in one update.
     pub batch: usize,
     /// Images at a time where memory is short; gradients are added up. Without it the whole batch at once.
@@ -59,21 +72,29 @@ pub struct Train {
     #[serde(default)]
     pub seed: u64,
     /// What the student starts from.
+    #[serde(default)]
     pub start: Start,
     /// The model that distillation learns from, and that `start = "teacher"` copies: a file or a run folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<String>,
+    /// Parts of the network that start at random though the rest starts from the teacher.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renew: Vec<Renew>,
     /// Where the weights of the distance lie, for `lpips`.
     #[serde(default, skip_serializing_if = "WeightFiles::is_empty")]
     pub distance_files: WeightFiles,
-    /// The optimizer.
+    /// The optimizer; RAdam as consistency models were trained with, EDM had Adam.
+    #[serde(default)]
     pub optimizer: OptimizerConfig,
-    /// The learning rate over the run.
+    /// The learning rate over the run; that of consistency models on CIFAR-10 where none is given.
+    #[serde(default)]
     pub learning_rate: LearningRate,
     /// Largest norm of the gradient; larger ones are scaled down. Off unless given, as published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_gradient: Option<f64>,
-    /// Averages of the weights, for sampling; the first is the one used.
+    /// Averages of the weights, for sampling; the first is the one used. Where none is given, EDM's, which fits runs of any
+    /// length.
+    #[serde(default = "edm_average")]
     pub averages: Vec<AverageConfig>,
     /// Turn, stretch and move images at random, and tell the network (its `augment_dim` is 9 then).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,8 +116,24 @@ pub struct Train {
     pub preview_every: u64,
 }
 
+impl Train {
+    /// Updates that the schedules span.
+    pub fn schedule_length(&self) -> u64 {
+        self.schedule_steps.unwrap_or(self.steps)
+    }
+
+    /// Where the schedules are for the update that follows `step` updates.
+    pub fn schedule_step(&self, step: u64) -> u64 {
+        self.schedule_steps.map_or(step, |length| step.min(length.saturating_sub(1)))
+    }
+}
+
 fn is_f32(precision: &Precision) -> bool {
     *precision == Precision::F32
+}
+
+fn edm_average() -> Vec<AverageConfig> {
+    vec![AverageConfig::HalfLife { half_life_images: 500_000.0, ramp_up_ratio: Some(0.05) }]
 }
 
 fn thousand() -> u64 {

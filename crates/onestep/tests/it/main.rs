@@ -13,6 +13,7 @@ mod objectives;
 mod optimizer;
 mod perceptual;
 mod records;
+mod reference;
 mod samplers;
 mod schedules;
 mod search;

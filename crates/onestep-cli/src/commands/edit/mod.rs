@@ -117,7 +117,7 @@ fn say_what_was_chosen(edits: &DefiniteEdits<'_>) {
         say!("noise of {noise:.1} of 255, estimated; --noise says otherwise");
     }
     if let Some(marks) = edits.found_marks() {
-        eprintln!("what is {marks} in the mask is filled in; --mask-marks says otherwise");
+        say!("what is {marks} in the mask is filled in; --mask-marks says otherwise");
     }
     if let Some(class) = edits.guessed_class() {
         let name = edits.model().class_names().get(class);

@@ -58,6 +58,11 @@ impl RunLock {
         Ok(Self { file, enforced })
     }
 
+    /// Whether the folder `run` is still the one that was locked: not removed, and no other one in its place.
+    pub fn is_in_place(&self, run: &Path) -> bool {
+        same_file(&self.file, &run.join(FILE))
+    }
+
     /// Whether the file system has locks at all; where it does not, nothing keeps a second process out.
     pub fn is_enforced(&self) -> bool {
         self.enforced
@@ -69,6 +74,19 @@ impl Drop for RunLock {
         // Closing the file is not enough: a child process that is just being started holds a copy of it for a moment.
         let _ = self.file.unlock();
     }
+}
+
+#[cfg(unix)]
+fn same_file(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let place = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
+    matches!((file.metadata(), path.metadata()), (Ok(ours), Ok(there)) if place(&ours) == place(&there))
+}
+
+// Elsewhere a folder cannot be removed while a file in it is open.
+#[cfg(not(unix))]
+fn same_file(_: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 /// The process id in a lock file, if there is one.

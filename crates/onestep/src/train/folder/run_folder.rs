@@ -10,7 +10,9 @@ use burn::tensor::Device;
 use super::step::{read_step, write_step};
 use super::{Checkpoint, RunLock};
 use crate::checkpoint::layout::{self, CHECKPOINTS, LATEST, TEMPORARY};
-use crate::checkpoint::{CheckpointError, Damaged, Disk, Manifest, Storage, Writer, first_intact};
+use crate::checkpoint::{
+    CheckpointError, Damaged, Disk, Manifest, Storage, TrainState, Writer, first_intact, read_manifest,
+};
 use crate::model::ParameterSpec;
 
 /// A run folder that this process owns.
@@ -138,12 +140,14 @@ impl RunFolder {
     ///
     /// # Errors
     ///
+    /// - [`CheckpointError::TakenAway`]: the folder was removed, or another one lies in its place.
     /// - [`CheckpointError::HasRun`]: checkpoints lie here that were never loaded, and saving would remove them.
     /// - [`CheckpointError::NotFinite`]: a weight or a moment is NaN or infinite.
     /// - [`CheckpointError::DiskFull`]: no room, found before anything is written or while writing.
     /// - [`CheckpointError::SameLabel`]: two averages would share a file.
     /// - [`CheckpointError::CannotCreate`], [`CheckpointError::Io`]: the system refused.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<Saved, CheckpointError> {
+        self.refuse_taken_away()?;
         if !self.continues.load(Ordering::Relaxed) {
             Self::refuse_run(&self.path)?;
         }
@@ -311,6 +315,26 @@ impl RunFolder {
         let checkpoint = parts.assemble(&folder, specs, device)?;
         self.continues.store(true, Ordering::Relaxed);
         Ok(Some(Restored { checkpoint, folder, skipped }))
+    }
+
+    /// The place of the newest checkpoint in its run, without its numbers.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunFolder::load`]; [`CheckpointError::NotFound`] in a run that has not saved yet.
+    pub fn newest_state(&self) -> Result<TrainState, CheckpointError> {
+        match first_intact(&self.path, read_manifest)? {
+            Some((_, manifest)) => Ok(manifest.state),
+            None => Err(CheckpointError::NotFound { path: self.path.clone() }),
+        }
+    }
+
+    /// Refuses to save where the run's folder was taken away: what is written there would be another run.
+    fn refuse_taken_away(&self) -> Result<(), CheckpointError> {
+        match self.lock.is_in_place(&self.path) {
+            true => Ok(()),
+            false => Err(CheckpointError::TakenAway { path: self.path.clone() }),
+        }
     }
 
     fn checkpoints(&self) -> PathBuf {

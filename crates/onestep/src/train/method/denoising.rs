@@ -10,33 +10,24 @@ use crate::train::RecipeError;
 
 /// The settings of the denoising loss.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Mean of ln σ of the training levels.
     pub p_mean: f64,
     /// Deviation of ln σ.
     pub p_std: f64,
     /// Weight of a level.
-    #[serde(default = "karras")]
     pub weighting: Weighting,
     /// How the output is put together: EDM's form, or TrigFlow's.
-    #[serde(default = "edm", skip_serializing_if = "is_edm")]
+    #[serde(skip_serializing_if = "is_edm")]
     pub preconditioning: Preconditioning,
 }
 
 impl Default for Settings {
     /// EDM's.
     fn default() -> Self {
-        Self { p_mean: -1.2, p_std: 1.2, weighting: karras(), preconditioning: edm() }
+        Self { p_mean: -1.2, p_std: 1.2, weighting: Weighting::Karras, preconditioning: Preconditioning::Edm }
     }
-}
-
-fn karras() -> Weighting {
-    Weighting::Karras
-}
-
-fn edm() -> Preconditioning {
-    Preconditioning::Edm
 }
 
 fn is_edm(preconditioning: &Preconditioning) -> bool {

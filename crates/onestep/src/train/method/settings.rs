@@ -99,6 +99,16 @@ pub trait MethodSettings {
         (step, steps)
     }
 
+    /// The number of levels of the update that follows `step` of `steps` updates, where there is a grid of them.
+    fn n_levels(&self, _step: u64, _steps: u64) -> Option<usize> {
+        None
+    }
+
+    /// Whether that number at a step depends on how long the run is.
+    fn levels_follow_length(&self) -> bool {
+        false
+    }
+
     /// Steps whose checkpoints are worth keeping for good.
     fn milestones(&self, _steps: u64) -> Vec<u64> {
         Vec::new()

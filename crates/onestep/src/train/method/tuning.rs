@@ -16,9 +16,10 @@ const SMALLEST_GAP: f64 = 1e-6;
 /// The settings of easy consistency tuning.
 ///
 /// The target is the student itself with gradients stopped; the student is trained in the form of a diffusion model, which a
-/// gap to the clean image ties down, and used in the consistency form.
+/// gap to the clean image ties down, and used in the consistency form. What is left out is that of the published run on
+/// CIFAR-10.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Mean of ln σ of the training levels.
     pub p_mean: f64,
@@ -32,6 +33,19 @@ pub struct Settings {
     pub distance: Distance,
     /// Weight of a pair.
     pub weighting: Weighting,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            p_mean: -1.1,
+            p_std: 2.0,
+            gap: Gap::Sigmoid { shrink: 2.0, k: 8.0, b: 1.0 },
+            images_per_stage: 3_200_000,
+            distance: Distance::PseudoHuber { huber_c: Some(0.0) },
+            weighting: Weighting::InverseGap,
+        }
+    }
 }
 
 impl Settings {

@@ -6,7 +6,7 @@ use crate::noise::{LevelsError, karras_levels};
 use crate::objective::Distance;
 use crate::train::Augmentation;
 use crate::train::method::{Surroundings, bad, positive};
-use crate::train::training::Noise;
+use crate::train::training::{Noise, Start};
 
 /// Refuses values that make no sense, for a network that makes images of height, width and channels `image`, where that is
 /// known.
@@ -16,6 +16,7 @@ pub(super) fn check(recipe: &Recipe, image: Option<[usize; 3]>) -> Result<(), Re
     karras_levels(2, sigma_min, sigma_max, rho)
         .map_err(|error: LevelsError| RecipeError::Value { key: "noise", reason: error.to_string() })?;
     check_train(recipe)?;
+    check_teacher(recipe)?;
     let reads_files = matches!(recipe.distance(), Some(Distance::Lpips { .. }));
     if !reads_files && !recipe.train.distance_files.is_empty() {
         return bad("train.distance_files", "belongs to the distance `lpips`; no other reads any");
@@ -27,10 +28,30 @@ pub(super) fn check(recipe: &Recipe, image: Option<[usize; 3]>) -> Result<(), Re
     Ok(())
 }
 
+fn check_teacher(recipe: &Recipe) -> Result<(), RecipeError> {
+    let train = &recipe.train;
+    if train.teacher.is_some() && !recipe.needs_teacher() {
+        return bad(
+            "train.teacher",
+            "names a teacher, and this recipe asks none: it starts at random and distills nothing",
+        );
+    }
+    if !train.renew.is_empty() && train.start != Start::Teacher {
+        return bad(
+            "train.renew",
+            "belongs to train.start = \"teacher\"; everything starts at random without it",
+        );
+    }
+    Ok(())
+}
+
 fn check_train(recipe: &Recipe) -> Result<(), RecipeError> {
     let train = &recipe.train;
     if train.steps == 0 {
         return bad("train.steps", "must be at least 1");
+    }
+    if train.schedule_steps == Some(0) {
+        return bad("train.schedule_steps", "must be at least 1, or left out for the length of the run");
     }
     if train.batch == 0 {
         return bad("train.batch", "must be at least 1");

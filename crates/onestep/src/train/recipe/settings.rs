@@ -6,11 +6,15 @@ pub(super) fn parse_error(error: toml::de::Error) -> RecipeError {
     RecipeError::Parse { message: error.to_string().trim_end().to_string() }
 }
 
-/// Puts one `key.path=value` into the table; the value is TOML, or else a string.
+/// What takes a key away instead of giving it a value.
+const NOTHING: &str = "null";
+
+/// Puts one `key.path=value` into the table; the value is TOML, or else a string, and `null` takes the key away.
 pub(super) fn apply_setting(table: &mut toml::Table, setting: &str) -> Result<(), RecipeError> {
     let fail = |reason: String| RecipeError::Setting { setting: setting.into(), reason };
     let (path, value) = setting.split_once('=').ok_or_else(|| fail("write it as `key.path=value`".into()))?;
     let (path, value) = (path.trim(), value.trim());
+    let nothing = value == NOTHING;
     let value = format!("value = {value}")
         .parse::<toml::Table>()
         .ok()
@@ -20,12 +24,18 @@ pub(super) fn apply_setting(table: &mut toml::Table, setting: &str) -> Result<()
     let last = keys.pop().filter(|key| !key.is_empty()).ok_or_else(|| fail("the key is empty".into()))?;
     let mut place = table;
     for key in keys {
+        if nothing && !place.contains_key(key) {
+            return Ok(());
+        }
         place = place
             .entry(key)
             .or_insert_with(|| toml::Value::Table(toml::Table::new()))
             .as_table_mut()
             .ok_or_else(|| fail(format!("`{key}` is a single value and holds no `{last}`")))?;
     }
-    place.insert(last.into(), value);
+    match nothing {
+        true => drop(place.remove(last)),
+        false => drop(place.insert(last.into(), value)),
+    }
     Ok(())
 }

@@ -6,30 +6,36 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
-use super::{RECIPE, Run};
+use super::{RECIPE, Resumed, Run, readable};
 use crate::Result;
-use crate::checkpoint::{Damaged, Which, load_model};
+use crate::checkpoint::{Damaged, TrainState};
 use crate::data::{self, Dataset};
-use crate::model::{Architecture, Network, Preconditioned};
+use crate::model::{Architecture, Network};
 use crate::objective::LoadedDistance;
-use crate::train::trainer::Parts;
-use crate::train::{Recipe, RunFolder, TrainError, Trainer};
+use crate::train::continued::Continued;
+use crate::train::trainer::{Parts, recipe_of};
+use crate::train::{
+    Change, Extend, MemoryForecast, Recipe, Restored, RunFolder, Teacher, TrainError, Trainer,
+};
 
 /// A run in the making: a recipe, and whatever does not come from where the recipe says.
 pub struct RunBuilder {
     recipe: Recipe,
     data: Option<Box<dyn Dataset>>,
-    teacher: Option<Preconditioned>,
+    teacher: Option<Teacher>,
     network: Option<Arc<dyn Network>>,
     distance: Option<LoadedDistance>,
     device: Device,
+    available_memory: Option<u64>,
+    extend: Option<Extend>,
 }
 
 impl RunBuilder {
     /// A run of `recipe`, computed on the default device.
     pub fn new(recipe: Recipe) -> Self {
         let device = Device::default();
-        Self { recipe, data: None, teacher: None, network: None, distance: None, device }
+        let (data, teacher, network, distance) = (None, None, None, None);
+        Self { recipe, data, teacher, network, distance, device, available_memory: None, extend: None }
     }
 
     /// Trains on these images.
@@ -41,8 +47,8 @@ impl RunBuilder {
 
     /// Learns from this teacher, where the recipe needs one.
     #[must_use]
-    pub fn teacher(mut self, teacher: Preconditioned) -> Self {
-        self.teacher = Some(teacher);
+    pub fn teacher(mut self, teacher: impl Into<Teacher>) -> Self {
+        self.teacher = Some(teacher.into());
         self
     }
 
@@ -68,6 +74,36 @@ impl RunBuilder {
         self
     }
 
+    /// Refuses a run that needs more than so many bytes of memory, before anything is made.
+    #[must_use]
+    pub fn available_memory(mut self, bytes: u64) -> Self {
+        self.available_memory = Some(bytes);
+        self
+    }
+
+    /// Says what becomes of schedules that span the run, should it go on with another length.
+    #[must_use]
+    pub fn extend(mut self, extend: Extend) -> Self {
+        self.extend = Some(extend);
+        self
+    }
+
+    /// Opens all parts and looks whether they fit together, as a run would before its first step; nothing is made. Returns
+    /// what the run will need.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunBuilder::create`], but for the folder.
+    pub fn check(self) -> Result<MemoryForecast> {
+        let (recipe, available) = (self.recipe.clone(), self.available_memory);
+        let (parts, _) = self.opened()?;
+        readable::check(parts.data.as_ref(), recipe.data.on_error)?;
+        let (network, _) = parts.fitted(&recipe)?;
+        let forecast = MemoryForecast::of(&recipe, network.as_ref());
+        available.map_or(Ok(()), |available| forecast.fits(&recipe, available))?;
+        Ok(forecast)
+    }
+
     /// A new run in `folder`, which is made if need be.
     ///
     /// # Errors
@@ -75,44 +111,96 @@ impl RunBuilder {
     /// - [`CheckpointError::HasRun`](crate::checkpoint::CheckpointError::HasRun): the folder holds a run already; not a byte of it
     ///   is touched.
     /// - [`CheckpointError::Locked`](crate::checkpoint::CheckpointError::Locked): another process is training there.
+    /// - [`CheckpointError::DiskFull`](crate::checkpoint::CheckpointError::DiskFull): not one checkpoint fits there.
     /// - [`TrainError::Teacher`]: the teacher that the recipe names cannot be opened.
+    /// - [`TrainError::Memory`]: it needs more than [`RunBuilder::available_memory`].
     /// - data that cannot be opened; as [`Trainer::new`].
     pub fn create(self, folder: impl AsRef<Path>) -> Result<Run> {
-        let folder = folder.as_ref();
-        RunFolder::refuse_run(folder)?;
+        let path = folder.as_ref();
+        RunFolder::refuse_run(path)?;
         let (trainer, damaged) = self.trainer()?;
-        let keep = trainer.recipe().train.keep;
-        Self::in_folder(trainer, RunFolder::create(folder, keep)?, damaged)
+        let folder = RunFolder::create(path, trainer.recipe().train.keep)?;
+        Self::in_folder(Run { trainer, folder, damaged, resumed: None })
     }
 
-    /// The run that lies in `folder`, as its last intact checkpoint left it; at its beginning where there is none yet.
+    /// The run that lies in `folder`, as its last intact checkpoint left it; a new one where there is none yet.
+    ///
+    /// Keys of the recipe that have another value than before are changed from here on, those that may: [`Resumed`] names
+    /// them.
     ///
     /// # Errors
     ///
     /// As [`RunBuilder::create`], but for the run that is there; a checkpoint that cannot be read;
-    /// [`TrainError::RecipeDiffers`] and [`TrainError::OtherData`] where the recipe or the data are not those of the checkpoint.
-    pub fn resume(self, folder: impl AsRef<Path>) -> Result<Run> {
+    /// [`TrainError::RecipeDiffers`], [`TrainError::FewerSteps`] and [`TrainError::ScheduleUnclear`] where the recipe asks for
+    /// what cannot be; as [`Trainer::restore`].
+    pub fn resume(mut self, folder: impl AsRef<Path>) -> Result<Run> {
         let path = folder.as_ref();
-        let (mut trainer, mut damaged) = self.trainer()?;
-        let folder = RunFolder::open(path, trainer.recipe().train.keep)?;
-        let specs = trainer.student().network().parameters().clone();
-        if let Some(restored) = folder.load(&specs, trainer.device())? {
-            trainer.restore(restored.checkpoint, path)?;
-            damaged.extend(restored.skipped);
+        if RunFolder::refuse_run(path).is_ok() {
+            let (trainer, damaged) = self.trainer()?;
+            let folder = RunFolder::open(path, trainer.recipe().train.keep)?;
+            return Self::in_folder(Run { trainer, folder, damaged, resumed: None });
         }
-        Self::in_folder(trainer, folder, damaged)
+        let folder = RunFolder::open(path, self.recipe.train.keep)?;
+        let newest = folder.newest_state()?;
+        let mut changes = self.continue_from(&newest, path)?;
+        let specs = match (&self.network, &self.recipe.network) {
+            (Some(network), Architecture::Custom(_)) => network.parameters().clone(),
+            (_, named) => named.build()?.parameters().clone(),
+        };
+        let Some(Restored { checkpoint, folder: from, skipped }) = folder.load(&specs, &self.device)? else {
+            return Err(TrainError::NoRun { folder: path.into() }.into());
+        };
+        if checkpoint.state != newest {
+            changes = self.continue_from(&checkpoint.state, path)?;
+        }
+        let (mut trainer, mut damaged) = self.trainer()?;
+        damaged.extend(skipped);
+        let step = checkpoint.state.step;
+        trainer.restore(checkpoint, path)?;
+        let resumed = Resumed { step, checkpoint: from, changes };
+        Self::in_folder(Run { trainer, folder, damaged, resumed: Some(resumed) })
     }
 
-    fn in_folder(trainer: Trainer, folder: RunFolder, damaged: Vec<Damaged>) -> Result<Run> {
-        let text = trainer.recipe().to_toml();
-        data::write_whole(&folder.path().join(RECIPE), |file| file.write_all(text.as_bytes()))?;
-        let folder = folder.keeping(trainer.recipe().milestones());
-        Ok(Run { trainer, folder, damaged })
+    /// Settles what the run in the folder goes on with after a checkpoint, and returns what is new in it.
+    fn continue_from(&mut self, state: &TrainState, folder: &Path) -> Result<Vec<Change>> {
+        let before = match recipe_of(state, folder)? {
+            Some(recipe) => recipe,
+            // Earlier versions have kept it in the folder alone.
+            None => Run::recipe_in(folder, &[])?,
+        };
+        let continued = Continued::new(&before, self.recipe.clone(), state.step, self.extend)?;
+        self.recipe = continued.recipe;
+        Ok(continued.changes)
+    }
+
+    /// Writes down what the run is, and refuses a folder that has no room for a checkpoint of it.
+    fn in_folder(mut run: Run) -> Result<Run> {
+        let recipe = run.trainer.recipe();
+        let text = recipe.to_toml();
+        run.folder = run.folder.keeping(recipe.milestones());
+        run.disk().check(run.folder.path())?;
+        data::write_whole(&run.folder.path().join(RECIPE), |file| file.write_all(text.as_bytes()))?;
+        if run.resumed.as_ref().is_some_and(|resumed| !resumed.changes.is_empty()) {
+            // What was asked for is part of the run from here on, whenever it is continued again.
+            run.folder.save(&run.trainer.checkpoint())?;
+        }
+        Ok(run)
     }
 
     /// The trainer, and what was passed over while its teacher was looked for.
     fn trainer(self) -> Result<(Trainer, Vec<Damaged>)> {
-        let Self { recipe, data, teacher, network, distance, device } = self;
+        let (recipe, device, available) = (self.recipe.clone(), self.device.clone(), self.available_memory);
+        let (parts, damaged) = self.opened()?;
+        if let Some(available) = available {
+            MemoryForecast::of(&recipe, parts.network(&recipe)?.as_ref()).fits(&recipe, available)?;
+        }
+        readable::check(parts.data.as_ref(), recipe.data.on_error)?;
+        Ok((Trainer::with_parts(recipe, parts, &device)?, damaged))
+    }
+
+    /// Everything that comes from where the recipe says, opened.
+    fn opened(self) -> Result<(Parts, Vec<Damaged>)> {
+        let Self { recipe, data, teacher, network, distance, device, .. } = self;
         let data = match data {
             Some(data) => data,
             None => data::open(&recipe.data)?,
@@ -121,28 +209,12 @@ impl RunBuilder {
             _ if !recipe.needs_teacher() => (None, Vec::new()),
             (None, Some(path)) => {
                 let path: &Path = path.as_ref();
-                let (teacher, damaged) = open_teacher(path, network.as_ref(), &device)
+                let (teacher, damaged) = Teacher::open(path, network.as_ref(), &device)
                     .map_err(|reason| TrainError::Teacher { path: path.into(), reason: Box::new(reason) })?;
                 (Some(teacher), damaged)
             }
             (teacher, _) => (teacher, Vec::new()),
         };
-        let trainer = Trainer::with_parts(recipe, Parts { data, teacher, network, distance }, &device)?;
-        Ok((trainer, damaged))
+        Ok((Parts { data, teacher, network, distance }, damaged))
     }
-}
-
-/// Opens the best weights of a teacher; one of the program's own network is given that.
-fn open_teacher(
-    path: &Path,
-    network: Option<&Arc<dyn Network>>,
-    device: &Device,
-) -> Result<(Preconditioned, Vec<Damaged>)> {
-    let mut loaded = load_model(path, &Which::Best)?;
-    let damaged = std::mem::take(&mut loaded.skipped);
-    let teacher = match (&loaded.header.architecture, network) {
-        (Architecture::Custom(_), Some(network)) => loaded.into_model_with(network.clone(), device)?,
-        _ => loaded.into_model(device)?,
-    };
-    Ok((teacher, damaged))
 }

@@ -1,17 +1,22 @@
 //! A run in its folder: created or continued, trained, saved and previewed, and never laid over another one.
 
 mod builder;
+mod disk;
+mod readable;
+mod summary;
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use builder::RunBuilder;
+pub use disk::DiskForecast;
+pub use summary::RunSummary;
 
 use super::observer::{Event, Flow, Observer};
-use super::{Recipe, RunFolder, TrainError, Trainer, preview};
-use crate::Result;
+use super::{Change, Draft, Recipe, RunFolder, TrainError, Trainer, preview};
 use crate::checkpoint::Damaged;
 use crate::data::Dataset;
+use crate::{Error, Result};
 
 /// The recipe in a run's folder.
 const RECIPE: &str = "recipe.toml";
@@ -41,6 +46,18 @@ pub struct Run {
     trainer: Trainer,
     folder: RunFolder,
     damaged: Vec<Damaged>,
+    resumed: Option<Resumed>,
+}
+
+/// Where a run has gone on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resumed {
+    /// Updates done before.
+    pub step: u64,
+    /// The folder of the checkpoint.
+    pub checkpoint: PathBuf,
+    /// Keys of the recipe that have another value from here on.
+    pub changes: Vec<Change>,
 }
 
 /// How a call of [`Run::train`] ended.
@@ -72,7 +89,8 @@ impl Run {
         RunBuilder::new(Self::recipe_in(&folder, &[])?).resume(folder)
     }
 
-    /// The recipe of the run in a folder, with `settings` (`key.path=value`) applied.
+    /// The recipe of the run in a folder, with `settings` (`key.path=value`) applied. It was settled when the run began: nothing
+    /// of it is left to the data.
     ///
     /// # Errors
     ///
@@ -83,7 +101,7 @@ impl Run {
             ErrorKind::NotFound => TrainError::NoRun { folder: folder.as_ref().into() },
             _ => TrainError::UnreadableRecipe { path, reason },
         })?;
-        Ok(Recipe::parse(&text, settings)?)
+        Ok(Draft::read(&text, settings)?.as_it_stands()?)
     }
 
     /// The recipe of this run.
@@ -106,15 +124,32 @@ impl Run {
         &self.damaged
     }
 
+    /// Where it has gone on from; none for a run at its beginning.
+    pub fn resumed(&self) -> Option<&Resumed> {
+        self.resumed.as_ref()
+    }
+
+    /// The room that its checkpoints need and have.
+    pub fn disk(&self) -> DiskForecast {
+        let train = &self.trainer.recipe().train;
+        let kept = train.keep as u64 + self.trainer.recipe().milestones().len() as u64;
+        DiskForecast {
+            checkpoint: self.trainer.checkpoint().bytes_needed(),
+            n_checkpoints: kept + 1,
+            available: self.folder.available_bytes(),
+        }
+    }
+
     /// Trains from where the run is to its last step, saving and previewing.
     ///
     /// Beside every `checkpoint_every` steps it saves at the recipe's [`milestones`](Recipe::milestones), which stay for good.
     ///
     /// # Errors
     ///
-    /// As [`Trainer::step`], and whatever saving meets.
+    /// As [`Trainer::step`], and whatever saving meets. Before an image that cannot be read ends it, the run is saved as the
+    /// last step left it.
     pub fn train(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
-        let Self { trainer, folder, .. } = self;
+        let Self { trainer, folder, resumed, .. } = self;
         let train = trainer.recipe().train.clone();
         let milestones = trainer.recipe().milestones();
         let start = Event::Start {
@@ -124,8 +159,29 @@ impl Run {
             parameters: trainer.student().weights().n_parameters(),
         };
         let mut stop = asks_to_stop(observer, &start);
+        let changes = resumed.as_mut().map(|resumed| std::mem::take(&mut resumed.changes));
+        for Change { key, from, to } in changes.into_iter().flatten() {
+            stop |= asks_to_stop(observer, &Event::Changed { key, from, to });
+        }
         while trainer.state().step < train.steps && !stop {
-            stop |= asks_to_stop(observer, &trainer.step()?);
+            let result = trainer.step();
+            for event in trainer.news() {
+                stop |= asks_to_stop(observer, &event);
+            }
+            let event = match result {
+                Ok(event) => event,
+                Err(Error::Train(TrainError::BadImage { n, index, reason })) => {
+                    let step = trainer.state().step;
+                    if step > 0 {
+                        trainer.ends_for(index);
+                        let folder = folder.save(&trainer.checkpoint())?.folder;
+                        asks_to_stop(observer, &Event::Checkpoint { step, folder });
+                    }
+                    return Err(TrainError::BadImage { n, index, reason }.into());
+                }
+                Err(error) => return Err(error),
+            };
+            stop |= asks_to_stop(observer, &event);
             let step = trainer.state().step;
             let last = step == train.steps;
             let due = |every: u64| every > 0 && step.is_multiple_of(every);

@@ -12,7 +12,7 @@ mod start;
 
 use burn::tensor::{Device, Tensor};
 
-use super::batches::Batches;
+use super::batches::{BadImage, Batches};
 use super::method::{Losses, Method, Moved, Place, Student};
 use super::observer::{Event, loss_by_level};
 use super::recipe::Recipe;
@@ -22,6 +22,7 @@ use crate::checkpoint::TrainState;
 use crate::data::Dataset;
 use crate::model::Preconditioned;
 
+pub(super) use checkpoint::recipe_of;
 pub(super) use start::Parts;
 
 /// Skipped updates in a row that end a run.
@@ -36,6 +37,8 @@ pub struct Trainer {
     averages: Vec<Average>,
     optimizer: Optimizer,
     state: TrainState,
+    /// What has happened since the last step, beside it.
+    news: Vec<Event>,
     device: Device,
 }
 
@@ -75,6 +78,11 @@ impl Trainer {
         &self.device
     }
 
+    /// What there is to tell beside the steps; told once.
+    pub(super) fn news(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.news)
+    }
+
     /// The model to sample from: the first average, or the student where none is kept.
     pub fn best(&self) -> Preconditioned {
         let weights = self.averages.first().map_or(self.student.weights(), |average| &average.weights);
@@ -91,7 +99,7 @@ impl Trainer {
     ///
     /// # Errors
     ///
-    /// An image that cannot be read; [`TrainError::NotFinite`] after three skipped updates in a row, with
+    /// [`TrainError::BadImage`] for an image that cannot be read; [`TrainError::NotFinite`] after three skipped updates in a row, with
     /// step and levels.
     pub fn step(&mut self) -> Result<Event> {
         if self.method.begins_stage(self.state.step) {
@@ -147,7 +155,8 @@ impl Trainer {
             let samples = samples..(samples + micro as u64).min(place.samples.end);
             let n_samples = (samples.end - samples.start) as usize;
             let place = Place { samples, ..place.clone() };
-            let batch = self.batches.batch(&place, &self.device)?;
+            let (batch, bad) = self.batches.batch(&place, &self.device)?;
+            self.pass_over(bad);
             let tracked = self.student.weights().tracked_with(self.recipe.train.activation_checkpointing);
             let student = self.student.with_weights(tracked.clone());
             let student = Student { tracked: &student, detached: &self.student };
@@ -163,6 +172,15 @@ impl Trainer {
             }
         }
         Ok(all)
+    }
+
+    /// Counts images that cannot be read.
+    fn pass_over(&mut self, bad: Vec<BadImage>) {
+        for BadImage { index, reason } in bad {
+            self.state.bad_images.push(index);
+            let (source, count) = (self.data().source(index), self.state.bad_images.len());
+            self.news.push(Event::BadImage { source, reason: reason.to_string(), count });
+        }
     }
 
     /// Optimizer, averages, what the method keeps: in the order of the reference.

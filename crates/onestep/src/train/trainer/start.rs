@@ -6,13 +6,13 @@ use burn::tensor::Device;
 
 use super::Trainer;
 use crate::checkpoint::TrainState;
-use crate::data::Dataset;
-use crate::model::{Architecture, Network, ParameterSpec, Preconditioned, Preconditioning, Weights};
+use crate::data::{Dataset, ImageShape};
+use crate::model::{Architecture, Network, Preconditioned, Weights};
 use crate::objective::LoadedDistance;
 use crate::train::batches::Batches;
 use crate::train::method::Given;
 use crate::train::training::Start;
-use crate::train::{Average, Optimizer, Recipe, TrainError};
+use crate::train::{Average, Optimizer, Recipe, Teacher, TrainError};
 use crate::{Result, TOOL};
 
 /// What a run is put together from, beside its recipe.
@@ -20,7 +20,7 @@ pub struct Parts {
     /// The images.
     pub data: Box<dyn Dataset>,
     /// The model that distillation learns from.
-    pub teacher: Option<Preconditioned>,
+    pub teacher: Option<Teacher>,
     /// A network of the program's own.
     pub network: Option<Arc<dyn Network>>,
     /// A distance that was made ready elsewhere.
@@ -29,7 +29,7 @@ pub struct Parts {
 
 impl Parts {
     /// The network that the recipe names, or the one that was given where it names a program's own.
-    fn network(&self, recipe: &Recipe) -> Result<Arc<dyn Network>> {
+    pub fn network(&self, recipe: &Recipe) -> Result<Arc<dyn Network>> {
         match (&self.network, &recipe.network) {
             (Some(network), Architecture::Custom(_)) => Ok(network.clone()),
             (Some(_), _) => Err(TrainError::NetworkDiffers.into()),
@@ -37,14 +37,20 @@ impl Parts {
         }
     }
 
-    /// Refuses parts that do not fit the recipe or each other.
-    fn check(&self, recipe: &Recipe, network: &dyn Network) -> Result<(), TrainError> {
-        check_data(network, self.data.as_ref())?;
-        check_teacher(recipe, network, self.teacher.as_ref())?;
-        match &self.distance {
-            Some(given) if recipe.distance() != Some(given.distance()) => Err(TrainError::DistanceDiffers),
-            _ => Ok(()),
+    /// The network, and the teacher as the run will ask it, where all parts fit the recipe and each other.
+    pub fn fitted(&self, recipe: &Recipe) -> Result<(Arc<dyn Network>, Option<Preconditioned>)> {
+        let network = self.network(recipe)?;
+        recipe.check_for(network.image())?;
+        check_data(network.as_ref(), self.data.as_ref())?;
+        if matches!(&self.distance, Some(given) if recipe.distance() != Some(given.distance())) {
+            return Err(TrainError::DistanceDiffers.into());
         }
+        let names = if network.n_classes().is_some() { self.data.class_names() } else { &[] };
+        let teacher = match self.teacher.clone() {
+            None if recipe.needs_teacher() => return Err(TrainError::TeacherNeeded.into()),
+            teacher => teacher.map(|teacher| teacher.fitted(recipe, network.as_ref(), names)).transpose()?,
+        };
+        Ok((network, teacher))
     }
 }
 
@@ -66,28 +72,30 @@ impl Trainer {
         teacher: Option<Preconditioned>,
         device: &Device,
     ) -> Result<Self> {
+        let teacher = teacher.map(Teacher::from);
         Self::with_parts(recipe, Parts { data, teacher, network: None, distance: None }, device)
     }
 
     /// The same with a network and a distance that a program may have brought along.
     pub(in crate::train) fn with_parts(recipe: Recipe, parts: Parts, device: &Device) -> Result<Self> {
-        let network = parts.network(&recipe)?;
-        recipe.check_for(network.image())?;
-        parts.check(&recipe, network.as_ref())?;
-        let Parts { data, teacher, distance, .. } = parts;
+        let (network, teacher) = parts.fitted(&recipe)?;
+        let sha256 = parts.teacher.as_ref().and_then(Teacher::sha256).filter(|_| recipe.distills());
+        let sha256 = sha256.map(str::to_owned);
+        let Parts { data, distance, .. } = parts;
+        let seed = recipe.train.seed;
         let weights = match (recipe.train.start, &teacher) {
-            (Start::Teacher, Some(teacher)) => copy_weights(teacher.weights(), network.parameters())?,
-            _ => Weights::initialize(network.parameters(), recipe.train.seed, device),
+            (Start::Teacher, Some(teacher)) => {
+                Teacher::start(teacher, network.as_ref(), &recipe.train.renew, seed)?
+            }
+            _ => Weights::initialize(network.parameters(), seed, device),
         };
         let state = TrainState {
-            step: 0,
-            images_seen: 0,
-            seed: recipe.train.seed,
-            skipped_updates: 0,
-            consecutive_bad: 0,
-            recipe_digest: recipe.digest(),
+            seed,
+            recipe: Some(recipe.to_toml()),
             data_fingerprint: data.fingerprint(),
+            teacher: sha256,
             tool: TOOL.into(),
+            ..TrainState::default()
         };
         let labels = network.n_classes().is_some();
         let form = recipe.settings().training_preconditioning();
@@ -103,6 +111,7 @@ impl Trainer {
             batches: Batches::new(&recipe, data, labels),
             student,
             state,
+            news: Vec::new(),
             device: device.clone(),
             recipe,
         })
@@ -111,69 +120,26 @@ impl Trainer {
 
 /// Refuses data whose images or classes the network is not made for.
 fn check_data(network: &dyn Network, data: &dyn Dataset) -> Result<(), TrainError> {
-    let shape = data.shape();
     let [height, width, channels] = network.image();
-    if [height, width, channels] != [shape.height, shape.width, shape.channels] {
-        return Err(TrainError::DataDiffers {
-            reason: format!(
-                "the network makes images of {width}x{height} with {channels} channels, the data are {}x{} with {}",
-                shape.width, shape.height, shape.channels
-            ),
-        });
-    }
+    let made = ImageShape { height, width, channels };
     let n_names = data.class_names().len();
+    let differ = |ours: String, theirs: String, keys: &str| {
+        Err(TrainError::DataDiffers {
+            reason: format!(
+                "the network {ours}, the data {theirs}; leave {keys} out of the recipe (or set it to null), and the \
+                 network follows the data"
+            ),
+        })
+    };
+    if made != data.shape() {
+        let keys = "`network.image_size`, `in_channels` and `out_channels`";
+        return differ(format!("makes images of {made}"), format!("are {}", data.shape()), keys);
+    }
     match network.n_classes() {
-        Some(n_classes) if n_names != n_classes => Err(TrainError::DataDiffers {
-            reason: match n_names {
-                0 => format!("the network knows {n_classes} classes, the data have no labels"),
-                n => format!("the network knows {n_classes} classes, the data have {n}"),
-            },
-        }),
+        Some(n_classes) if n_names != n_classes => {
+            let theirs = if n_names == 0 { "have no labels".into() } else { format!("have {n_names}") };
+            differ(format!("knows {n_classes} classes"), theirs, "`network.n_classes`")
+        }
         _ => Ok(()),
     }
-}
-
-/// Refuses a missing teacher, and one that the loss cannot ask.
-fn check_teacher(
-    recipe: &Recipe,
-    network: &dyn Network,
-    teacher: Option<&Preconditioned>,
-) -> Result<(), TrainError> {
-    let differs = |reason: &str| Err(TrainError::TeacherDiffers { reason: reason.into() });
-    match teacher {
-        None if recipe.needs_teacher() => return Err(TrainError::TeacherNeeded),
-        Some(teacher) if recipe.distills() => {
-            let other = teacher.network();
-            if other.image() != network.image() || other.n_classes() != network.n_classes() {
-                return differs("it makes images of another shape, or knows other classes");
-            }
-            if teacher.preconditioning() == Preconditioning::Boundary {
-                return differs(
-                    "it is a consistency model, and only a diffusion model has an ODE to follow; give a diffusion model",
-                );
-            }
-        }
-        _ => {}
-    }
-    let form = teacher.map(Preconditioned::preconditioning).filter(|_| recipe.train.start == Start::Teacher);
-    match form.and_then(|form| recipe.settings().start_refused(form)) {
-        Some(reason) => differs(reason),
-        None => Ok(()),
-    }
-}
-
-/// The teacher's weights as the student's start; both must be the same network.
-fn copy_weights(teacher: &Weights, specs: &Arc<[ParameterSpec]>) -> Result<Weights, TrainError> {
-    for spec in specs.iter() {
-        let same = |other: &&ParameterSpec| other.name == spec.name && other.shape == spec.shape;
-        if teacher.specs().iter().find(same).is_none() {
-            return Err(TrainError::TeacherDiffers {
-                reason: format!("it has no tensor `{}` of shape {:?} to start from", spec.name, spec.shape),
-            });
-        }
-    }
-    if teacher.specs().len() != specs.len() {
-        return Err(TrainError::TeacherDiffers { reason: "it has more tensors than the student".into() });
-    }
-    Ok(Weights::from_values(specs, teacher.values().to_vec()))
 }

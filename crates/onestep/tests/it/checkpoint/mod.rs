@@ -77,9 +77,10 @@ pub fn checkpoint_at(step: u64, seed: u64) -> Checkpoint {
             seed: u64::MAX - seed,
             skipped_updates: 3,
             consecutive_bad: 1,
-            recipe_digest: "abc".into(),
+            recipe: Some("name = \"abc\"".into()),
             data_fingerprint: "def".into(),
             tool: "onestep 0.1.0".into(),
+            ..TrainState::default()
         },
     }
 }

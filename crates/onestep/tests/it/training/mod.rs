@@ -1,10 +1,15 @@
 //! Whole runs: exact resume, stages, guards, recipes, and learning what is known in closed form.
 
+mod bad_images;
+mod going_on;
 mod losses;
 mod recipes;
 mod resume;
 mod runs;
+mod short;
 mod stages;
+mod starts;
+mod suggestions;
 mod teachers;
 
 use std::path::Path;
