@@ -173,7 +173,8 @@ fn pictures_of_every_kind_are_taken() {
     dynamic.to_rgb16().save(home.join("deep.png")).unwrap();
     dynamic.to_luma16().save(home.join("deep-grey.png")).unwrap();
     dynamic.to_luma_alpha8().save(home.join("grey-alpha.png")).unwrap();
-    dynamic.save(home.join("photo.jpg")).unwrap();
+    let jpeg = jpeg_encoder::Encoder::new_file(home.join("photo.jpg"), 90).unwrap();
+    jpeg.encode(&dynamic.to_rgb8(), 33, 21, jpeg_encoder::ColorType::Rgb).unwrap();
     dynamic.save(home.join("photo.gif")).unwrap();
     dynamic.save(home.join("photo.bmp")).unwrap();
     for file in
