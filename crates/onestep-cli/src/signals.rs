@@ -4,7 +4,7 @@
 //! first ends at once, too. Windows has Ctrl-C and SIGTERM only; the rest is Unix.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -61,12 +61,14 @@ pub struct StopFlag {
     asked: Arc<AtomicBool>,
     /// Of the work that looks at the flag; none while nobody does.
     words: Arc<Mutex<Option<Words>>>,
+    /// Whether it was said what the first signal leads to.
+    said: Arc<AtomicBool>,
 }
 
 impl StopFlag {
     /// Listens for Ctrl-C, SIGTERM and, where there are such, SIGHUP and SIGUSR1.
     pub fn listen() -> Outcome<Self> {
-        let flag = Self { asked: Arc::default(), words: Arc::default() };
+        let flag = Self { asked: Arc::default(), words: Arc::default(), said: Arc::default() };
         let came = Arc::new(AtomicBool::new(false));
         for signal in stopping() {
             for set in [&flag.asked, &came] {
@@ -88,12 +90,17 @@ impl StopFlag {
     /// From now on somebody looks at the flag: `first` says what a first signal leads to, `second` what a second one loses.
     pub fn heed(&self, quiet: bool, first: impl Into<String>, second: impl Fn() -> String + Send + 'static) {
         let words = Words { first: first.into(), second: Box::new(second), quiet };
-        *self.words.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(words);
+        *self.words() = Some(words);
     }
 
     /// Whether a signal has asked to stop.
     pub fn is_set(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+        let asked = self.asked.load(Ordering::Relaxed);
+        if asked {
+            // Work may look sooner than the thread that answers.
+            self.say_first(&self.words());
+        }
+        asked
     }
 
     /// Answers signals as they come.
@@ -104,14 +111,25 @@ impl StopFlag {
             if !came.swap(false, Ordering::Relaxed) {
                 continue;
             }
-            let words = self.words.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            match (&*words, before) {
-                (None, _) => end("stopped before anything was begun".into()),
-                (Some(words), true) => end((words.second)()),
-                (Some(Words { quiet: true, .. }), false) => {}
-                (Some(words), false) => say_in_time(words.first.clone()),
+            let words = self.words();
+            match &*words {
+                None => end("stopped before anything was begun".into()),
+                Some(words) if before => end((words.second)()),
+                Some(_) => self.say_first(&words),
             }
             before = true;
+        }
+    }
+
+    fn words(&self) -> MutexGuard<'_, Option<Words>> {
+        self.words.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn say_first(&self, words: &Option<Words>) {
+        if let Some(Words { first, quiet: false, .. }) = words
+            && !self.said.swap(true, Ordering::Relaxed)
+        {
+            say_in_time(first.clone());
         }
     }
 }

@@ -31,7 +31,11 @@ fn main() -> onestep::Result<()> {
         std::process::exit(2);
     };
     let set = data::open(&DataSpec::new("builtin:emoji"))?;
-    let save = |pixels: &Pixels, name: &Path| pixels.save(folder.join(name));
+    let save = |pixels: &Pixels, name: &Path| {
+        let file = folder.join(name);
+        std::fs::create_dir_all(file.parent().unwrap_or(&folder)).expect("a folder for pictures");
+        pixels.save(file)
+    };
     for (name, emoji) in [
         ("face.png", "grinning"),
         ("apple.png", "green_apple"),

@@ -59,7 +59,7 @@ fn commands_of_pages_run() {
         let (own, redirected) = line.split_once(" >").map_or((&line[..], ""), |(own, rest)| (own, rest));
         let redirected = if redirected.is_empty() { String::new() } else { format!(" >{redirected}") };
         // Pages show some of the same, and every one is to begin where nothing is.
-        let folder = home.join(page.file_stem().unwrap());
+        let folder = home.join(page.strip_prefix(root()).unwrap().display().to_string().replace('/', "-"));
         if !folder.exists() {
             std::fs::create_dir(&folder).unwrap();
             for name in ["docs", "runs"] {

@@ -1,6 +1,7 @@
 //! What makes samples again.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -138,6 +139,11 @@ impl DrawRecord {
         let sha256 = self.model_sha256.get(..8).unwrap_or(&self.model_sha256);
         let (model, sampler) = (self.model.display(), self.sampler.name());
         format!("{seeds} of {model}, SHA-256 {sha256}..., {sampler} in {} evaluations", self.nfe)
+    }
+
+    /// The record that a JSON file holds, if it holds one.
+    pub(super) fn read(path: &Path) -> Option<Self> {
+        serde_json::from_reader(BufReader::new(File::open(path).ok()?)).ok()
     }
 
     /// The record as it stands inside a picture.

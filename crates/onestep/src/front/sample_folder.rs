@@ -1,7 +1,5 @@
 //! A folder of samples: one draw, named by its record, whose pictures come one by one.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use super::DrawRecord;
@@ -31,7 +29,7 @@ impl SampleFolder {
         let kept = folder.join(RECORD);
         outputs.check_folder(folder, RECORD)?;
         if kept.exists() {
-            match read_record(&kept) {
+            match DrawRecord::read(&kept) {
                 None => return Err(OutputError::Foreign { path: kept }.into()),
                 Some(old) if old.draws_the_same(record) => {
                     opened.find(record)?;
@@ -98,11 +96,6 @@ impl SampleFolder {
 /// Refuses pictures of a shape that a folder cannot hold, before there are any.
 pub(super) fn check_shape(shape: ImageShape, record: &DrawRecord) -> Result<(), DataError> {
     Sheet { columns: Some(1), scale: record.scale.or(Some(1)) }.check(1, shape)
-}
-
-/// A folder's record, if that is what the file holds.
-fn read_record(path: &Path) -> Option<DrawRecord> {
-    serde_json::from_reader(BufReader::new(File::open(path).ok()?)).ok()
 }
 
 /// Takes away the pictures of a draw: those that it made, and nothing that is read.

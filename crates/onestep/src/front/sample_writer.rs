@@ -7,7 +7,7 @@ use super::DrawRecord;
 use super::sample_folder::{SampleFolder, check_shape};
 use crate::Result;
 use crate::data::picture::MAX_PARAMETERS;
-use crate::data::{DataError, ImageShape, Outputs, Sheet, WholeFile};
+use crate::data::{DataError, ImageShape, OutputError, Outputs, Sheet, WholeFile};
 #[cfg(feature = "formats")]
 use crate::sample::SampleNpz;
 use crate::sample::{SampleFile, SampleSink, Samples};
@@ -47,8 +47,7 @@ impl SampleWriter {
     pub fn create(record: DrawRecord, shape: ImageShape, path: &Path, outputs: &Outputs) -> Result<Self> {
         let kind = SampleFile::of(path, shape)?;
         if kind != SampleFile::Folder {
-            outputs.check(path)?;
-            outputs.check(&path.with_extension("json"))?;
+            check(&record, path, outputs)?;
         }
         let n = record.seeds.len();
         match kind {
@@ -105,8 +104,7 @@ impl SampleWriter {
         let Self { record, shape, outputs, path, place } = self;
         let beside = path.with_extension("json");
         if !matches!(place, Place::Folder(_)) {
-            outputs.check(&path)?;
-            outputs.check(&beside)?;
+            check(&record, &path, &outputs)?;
         }
         match place {
             Place::Grid(values) => sheet(&record).write(&path, &values, shape, Some(&record.line()?))?,
@@ -159,6 +157,17 @@ impl DrawRecord {
         writer.take(&all, samples)?;
         writer.finish()
     }
+}
+
+/// Allows a file and the record beside it to be written; the grid and the npz of one draw have one record between them.
+fn check(record: &DrawRecord, path: &Path, outputs: &Outputs) -> Result<(), OutputError> {
+    let beside = path.with_extension("json");
+    outputs.check(path)?;
+    outputs.check_unread(&beside)?;
+    if DrawRecord::read(&beside).is_some_and(|there| there == *record) {
+        return Ok(());
+    }
+    outputs.check(&beside)
 }
 
 fn sheet(record: &DrawRecord) -> Sheet {
