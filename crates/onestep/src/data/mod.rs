@@ -78,7 +78,7 @@ pub use image::{Pixels, Rounding, flip_horizontal, pixels_from_tensor, tensor_fr
 pub use labels::Labels;
 pub use open::open;
 pub use output::write_whole;
-pub use passed_over::{Group, PassedOver, Reason};
+pub use passed_over::{PassedOver, PassedOverGroup, PassedOverReason};
 pub use sheet::Sheet;
 pub use spec::{DataSpec, OnError, Split};
 pub use spread::spread;
