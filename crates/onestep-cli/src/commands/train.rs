@@ -91,6 +91,10 @@ fn describe(run: &Run, asked_to_resume: bool) {
         train.batch,
         device::threads(),
     );
+    let images = run.trainer().data();
+    if images.shape().height * images.shape().width > 1 {
+        data::hints(images, Some(train.batch)).iter().for_each(|hint| say!("hint: {hint}"));
+    }
     match run.resumed() {
         Some(Resumed { step, checkpoint, .. }) => {
             say!("goes on after step {step} of {}, from {}", train.steps, checkpoint.display());

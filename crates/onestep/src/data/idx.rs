@@ -29,8 +29,9 @@ pub(super) fn image_files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
-    let mut paths: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| is_image_name(path)).collect();
+    // A pipe of such a name is never opened.
+    let is_wanted = |path: &PathBuf| is_image_name(path) && path.is_file();
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_wanted).collect();
     paths.sort();
     // The unpacked file beside its archive is the same set.
     let plain = paths.clone();

@@ -95,7 +95,7 @@ pub use open::open;
 pub(crate) use output::WholeFile;
 pub use output::write_whole;
 pub use overwriting::{OutputError, Outputs, ending};
-pub use passed_over::{Group, PassedOver, Reason};
+pub use passed_over::{PassedOver, PassedOverGroup, PassedOverReason};
 pub use sheet::Sheet;
 pub use spec::{DataSpec, OnError, Split};
 pub use spread::spread;

@@ -12,7 +12,7 @@ const MAX_NAMES: usize = 3;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Reason {
+pub enum PassedOverReason {
     /// It does not look like a picture, by its ending or, without one, by its first bytes.
     NoPicture,
     /// Its name begins with a dot, or it is among what a Mac adds to its archives.
@@ -27,7 +27,7 @@ pub enum Reason {
     Unreadable,
 }
 
-impl Reason {
+impl PassedOverReason {
     fn of(self, n: usize) -> &'static str {
         match (self, n) {
             (Self::NoPicture, 1) => "is no picture",
@@ -46,9 +46,9 @@ impl Reason {
     }
 }
 
-/// Those of one kind.
+/// The files and folders that are passed over for one reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Group {
+pub struct PassedOverGroup {
     /// How many there are.
     pub n: usize,
     /// What the first of them are called.
@@ -58,11 +58,11 @@ pub struct Group {
 /// The files and folders of a source that are no part of the set, counted by reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PassedOver {
-    groups: BTreeMap<Reason, Group>,
+    groups: BTreeMap<PassedOverReason, PassedOverGroup>,
 }
 
 impl PassedOver {
-    pub(super) fn add(&mut self, reason: Reason, name: impl Into<String>) {
+    pub(super) fn add(&mut self, reason: PassedOverReason, name: impl Into<String>) {
         let group = self.groups.entry(reason).or_default();
         group.n += 1;
         if group.first.len() < MAX_NAMES {
@@ -85,7 +85,7 @@ impl PassedOver {
     }
 
     /// Each kind that there is.
-    pub fn groups(&self) -> impl Iterator<Item = (Reason, &Group)> {
+    pub fn groups(&self) -> impl Iterator<Item = (PassedOverReason, &PassedOverGroup)> {
         self.groups.iter().map(|(&reason, group)| (reason, group))
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::DataError;
 use super::decode::{START_LEN, has_picture_suffix, is_picture_start};
 use super::label_index;
-use super::passed_over::{PassedOver, Reason, is_hidden};
+use super::passed_over::{PassedOver, PassedOverReason, is_hidden};
 use crate::file;
 
 /// As many as an archive may hold.
@@ -62,13 +62,15 @@ impl Walk {
         let name = folder.display().to_string();
         let found = fs::canonicalize(&path).and_then(|real| Ok((real, sorted_entries(&path)?)));
         match found {
-            Ok((real, _)) if self.way.contains(&real) => self.passed_over.add(Reason::CircularLink, name),
+            Ok((real, _)) if self.way.contains(&real) => {
+                self.passed_over.add(PassedOverReason::CircularLink, name)
+            }
             Ok((real, entries)) => {
                 self.way.push(real);
                 self.list(root, folder, entries)?;
                 self.way.pop();
             }
-            Err(_) => self.passed_over.add(Reason::Unreadable, name),
+            Err(_) => self.passed_over.add(PassedOverReason::Unreadable, name),
         }
         Ok(())
     }
@@ -85,37 +87,37 @@ enum Entry {
     Picture,
     Index,
     Folder,
-    None(Reason),
+    None(PassedOverReason),
 }
 
 impl Entry {
     fn find(path: &Path, name: &str) -> Self {
         if is_hidden(name) {
-            return Self::None(Reason::Hidden);
+            return Self::None(PassedOverReason::Hidden);
         }
         let kind = match fs::metadata(path) {
             Ok(metadata) => metadata.file_type(),
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                return Self::None(Reason::Unreadable);
+                return Self::None(PassedOverReason::Unreadable);
             }
             // What was listed and is not there is a link, or was removed this moment.
-            Err(_) => return Self::None(Reason::BrokenLink),
+            Err(_) => return Self::None(PassedOverReason::BrokenLink),
         };
         if kind.is_dir() {
             Self::Folder
         } else if !kind.is_file() {
-            Self::None(Reason::NoFile)
+            Self::None(PassedOverReason::NoFile)
         } else if name == label_index::FILE_NAME {
             Self::Index
         } else if has_picture_suffix(name) {
             Self::Picture
         } else if name.contains('.') {
-            Self::None(Reason::NoPicture)
+            Self::None(PassedOverReason::NoPicture)
         } else {
             match start_of(path) {
                 Ok(start) if is_picture_start(&start) => Self::Picture,
-                Ok(_) => Self::None(Reason::NoPicture),
-                Err(_) => Self::None(Reason::Unreadable),
+                Ok(_) => Self::None(PassedOverReason::NoPicture),
+                Err(_) => Self::None(PassedOverReason::Unreadable),
             }
         }
     }

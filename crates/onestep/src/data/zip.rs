@@ -8,7 +8,7 @@ use super::decode::{MAX_ENCODED, START_LEN, has_picture_suffix, is_picture_start
 use super::fingerprint::Fingerprint;
 use super::image_set::{PictureReader, Pictures};
 use super::label_index::{self, MAX_INDEX};
-use super::passed_over::{PassedOver, Reason, is_hidden};
+use super::passed_over::{PassedOver, PassedOverReason, is_hidden};
 use super::tree::Tree;
 use super::{DataError, DataSpec, Pixels};
 
@@ -22,13 +22,13 @@ pub(super) fn open(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> 
     for entry in entries {
         let name = entry.name.rsplit('/').next().unwrap_or_default();
         if entry.name.split('/').any(is_hidden) {
-            passed_over.add(Reason::Hidden, entry.name);
+            passed_over.add(PassedOverReason::Hidden, entry.name);
         } else if name == label_index::FILE_NAME {
             indexes.push(entry);
         } else if has_picture_suffix(name) || (!name.contains('.') && begins_like_picture(&archive, &entry)) {
             pictures.push(entry);
         } else {
-            passed_over.add(Reason::NoPicture, entry.name);
+            passed_over.add(PassedOverReason::NoPicture, entry.name);
         }
     }
     if pictures.is_empty() {
