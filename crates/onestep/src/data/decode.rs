@@ -33,6 +33,10 @@ pub(super) fn has_picture_suffix(name: &str) -> bool {
 
 /// Whether a file begins like a picture of a kind that is read here.
 pub(super) fn is_picture_start(start: &[u8]) -> bool {
+    #[cfg(feature = "formats")]
+    if jpeg::is_jpeg(start) {
+        return true;
+    }
     ::image::guess_format(start).is_ok_and(|format| format.reading_enabled())
 }
 
