@@ -23,7 +23,7 @@ use crate::objective::Distance;
 use crate::sample::SamplingProfile;
 
 pub use network::NetworkTable;
-use settings::{apply_setting, parse_error};
+use settings::{apply_setting, parse_error, set_to_nonsense, takes_away};
 
 /// A complete description of a training run.
 ///
@@ -94,11 +94,28 @@ impl Draft {
         for setting in settings {
             apply_setting(&mut table, setting)?;
         }
+        for setting in settings.iter().filter(|setting| takes_away(setting)) {
+            Self::refuse_unknown(&table, setting)?;
+        }
         if settings.is_empty() {
             // The text itself keeps line numbers for the message.
             toml::from_str(text).map_err(parse_error)
         } else {
             table.try_into().map_err(parse_error)
+        }
+    }
+
+    /// Refuses to take away a key that no recipe has: a misspelt one would be no mistake otherwise. Such a key is unknown
+    /// whatever its value.
+    fn refuse_unknown(table: &toml::Table, setting: &str) -> Result<(), RecipeError> {
+        let mut probe = table.clone();
+        set_to_nonsense(&mut probe, setting)?;
+        let read = probe.try_into::<Self>().map_err(parse_error).and_then(|draft| draft.as_it_stands());
+        match read {
+            Err(RecipeError::Parse { message }) if message.contains("unknown field") => {
+                Err(RecipeError::Setting { setting: setting.into(), reason: message })
+            }
+            _ => Ok(()),
         }
     }
 

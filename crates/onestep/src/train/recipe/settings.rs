@@ -9,6 +9,17 @@ pub(super) fn parse_error(error: toml::de::Error) -> RecipeError {
 /// What takes a key away instead of giving it a value.
 const NOTHING: &str = "null";
 
+/// Whether a setting takes its key away.
+pub(super) fn takes_away(setting: &str) -> bool {
+    setting.split_once('=').is_some_and(|(_, value)| value.trim() == NOTHING)
+}
+
+/// Gives the key of a setting a value that no key has: a date.
+pub(super) fn set_to_nonsense(table: &mut toml::Table, setting: &str) -> Result<(), RecipeError> {
+    let (key, _) = setting.split_once('=').unwrap_or((setting, ""));
+    apply_setting(table, &format!("{key} = 1979-05-27"))
+}
+
 /// Puts one `key.path=value` into the table; the value is TOML, or else a string, and `null` takes the key away.
 pub(super) fn apply_setting(table: &mut toml::Table, setting: &str) -> Result<(), RecipeError> {
     let fail = |reason: String| RecipeError::Setting { setting: setting.into(), reason };

@@ -10,7 +10,8 @@ use onestep::objective::{Distance, Weighting};
 use onestep::perceptual::{Pooling, Trunk};
 use onestep::train::method::{consistency, tuning};
 use onestep::train::{
-    Draft, MemoryForecast, Objective, PathConfig, Recipe, Trainer, builtin_recipe, builtin_recipes,
+    Draft, MemoryForecast, Objective, PathConfig, Recipe, RecipeError, Trainer, builtin_recipe,
+    builtin_recipes,
 };
 
 #[test]
@@ -352,6 +353,11 @@ fn what_a_recipe_does_not_say_of_the_network_is_taken_from_the_data() {
     // Without data, a recipe that leaves them something says what, and why they cannot be asked.
     let error = Recipe::builtin("emoji-ct", &["data.source=no/such/folder"]).unwrap_err();
     assert!(error.to_string().contains("network.image_size and network.n_classes"), "{error}");
+    // A misspelt key cannot be taken away.
+    for misspelt in ["network.n_clases", "train.bacth", "samplng.levels", "objective.gap"] {
+        let error = Recipe::builtin("emoji-ct", &[format!("{misspelt}=null")]).unwrap_err();
+        assert!(matches!(error, RecipeError::Setting { .. }), "{misspelt}: {error}");
+    }
     // A key that is taken away without being there is no mistake, and neither is its table.
     assert!(Recipe::builtin("toy2d-edm", &["sampling.levels=null", "train.clip_gradient=null"]).is_ok());
 }
