@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::args::{DataArgs, DataCommand};
 use crate::failure::{Failure, Outcome, code};
 use crate::lists::Classes;
-use crate::print::answer;
+use crate::print::{answer, say};
 use crate::progress::bar;
 
 /// Runs the command.
@@ -93,6 +93,11 @@ fn picture_of(args: &DataArgs, set: &dyn Dataset) -> Outcome {
         // Those that cannot be had are what `check` is for.
         values.extend(set.sample(index).map(|sample| sample.values).unwrap_or_default());
     }
+    if values.is_empty() {
+        say!("no picture is written: none of these images can be had");
+        return Ok(());
+    }
+    let n = values.len() / set.shape().n_values();
     let made_of = json!({ "tool": onestep::TOOL, "data": args.source, "images": n }).to_string();
     Sheet::AUTO.write(path, &values, set.shape(), Some(&made_of))?;
     if !args.json {

@@ -19,6 +19,8 @@ use crate::{device, features, memory, model};
 
 /// Runs the command.
 pub fn run(args: TrainArgs, quiet: bool) -> Outcome<ExitCode> {
+    // Until the first step there is nothing to save, and a signal ends the process at once.
+    let stop = StopFlag::listen()?;
     let asked = resolve(&args)?;
     if args.dry_run {
         return dry_run(&args, asked);
@@ -26,8 +28,6 @@ pub fn run(args: TrainArgs, quiet: bool) -> Outcome<ExitCode> {
     let out = args.out.as_deref().ok_or_else(|| Failure::usage("give the run a folder: --out runs/NAME"))?;
     let builder = builder(&args, asked)?;
     let mut run = if args.resume { builder.resume(out)? } else { builder.create(out)? };
-    // From here on there is something to save; until then a signal ends the process at once.
-    let stop = StopFlag::listen()?;
     model::warn_of_damaged(run.damaged());
     warn_of_short_disk(&run.disk());
     let train = run.recipe().train.clone();

@@ -82,8 +82,10 @@ fn statistics_are_kept_and_are_references() {
     let home = TempDir::new().unwrap();
     let home = home.path();
     let keep = |file: &str| {
-        let output =
-            onestep(home, &["eval", "builtin:emoji", "-n", "70", "-m", "fd,kid", "--stats-out", file]);
+        let output = onestep(
+            home,
+            &["eval", "builtin:emoji", "--images", "0-69", "-m", "fd,kid", "--stats-out", file],
+        );
         expect(&output, 0);
         assert_eq!(stdout(&output).trim(), file);
     };

@@ -26,8 +26,19 @@ fn onestep(folder: &Path, arguments: &[&str]) -> Output {
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onestep"));
+    if hangups_are_ignored() {
+        // Tests may be run by `nohup`, which they hand on; the command is to begin as it does in a terminal.
+        command = Command::new("env");
+        command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_onestep")]);
+    }
     command.args(arguments).current_dir(folder).stdin(Stdio::null());
     command
+}
+
+fn hangups_are_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 fn stdout(output: &Output) -> String {

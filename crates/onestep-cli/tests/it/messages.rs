@@ -156,17 +156,29 @@ fn a_hangup_saves_unless_it_is_to_be_ignored() {
     }
 }
 
+/// Half a million images in numbers of 64 bits, all zero, which a file has without its blocks.
+fn slow_to_open(path: &Path) {
+    let mut header = String::from("{'descr': '<f8', 'fortran_order': False, 'shape': (524288, 32, 32, 1), }");
+    while (10 + header.len() + 1) % 64 != 0 {
+        header.push(' ');
+    }
+    header.push('\n');
+    let start = [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes()].concat();
+    std::fs::write(path, &start).unwrap();
+    File::options().write(true).open(path).unwrap().set_len(start.len() as u64 + (8 << 29)).unwrap();
+}
+
 /// Before anything is begun there is nothing to wait for; and a second signal does not wait, but says what it cost.
 #[test]
 fn signals_are_answered_at_once() {
     let home = TempDir::new().unwrap();
     let home = home.path();
     tiny_run(home, "emoji-ct", "run");
-    // A file that never comes, in the place of data that take long to open.
-    Command::new("mkfifo").arg("from.json").current_dir(home).status().unwrap();
+    // Data that take long to open: four gigabytes of numbers, of a file that takes no room.
+    slow_to_open(&home.join("slow.npy"));
     for name in ["TERM", "INT", "HUP"] {
-        let mut child =
-            command(home, &["sample", "run", "--from", "from.json"]).stderr(Stdio::piped()).spawn().unwrap();
+        let train = ["train", "emoji-ct", "--out", "never", "--set", "data.source=slow.npy"];
+        let mut child = command(home, &train).stderr(Stdio::piped()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(300));
         signal(&child, name);
         let heard = child.stderr.take().unwrap();

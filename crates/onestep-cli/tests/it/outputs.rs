@@ -76,7 +76,7 @@ fn nothing_of_others_is_written_over() {
     let sample = |out: &'static str| vec!["sample", "run", "--seeds", "0-3", "--out", out];
     // A json of the user's beside a picture that is not there yet.
     std::fs::write(home.join("keep.json"), "{}").unwrap();
-    refused(home, &sample("keep.png"), &["keep.json", "--overwrite"]);
+    refused(home, &sample("keep.png"), &["onestep did not make", "keep.json"]);
     refused(
         home,
         &[&sample("keep.png")[..], &["--overwrite"]].concat(),
@@ -199,7 +199,7 @@ fn a_stopped_draw_goes_on_where_it_stopped() {
     let home = home.path();
     tiny_run(home, "emoji-ct", "run");
     let draw = |out: &str, batch: &str| {
-        let seeds = ["sample", "run", "--seeds", "0-799", "--steps", "2", "--out"];
+        let seeds = ["sample", "run", "--seeds", "0-799", "--steps", "10", "--out"];
         [&seeds[..], &[out, "--batch", batch]].concat().into_iter().map(String::from).collect::<Vec<_>>()
     };
     let arguments = |draw: &[String]| draw.iter().map(String::as_str).collect::<Vec<_>>().join(" ");

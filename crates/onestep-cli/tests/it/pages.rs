@@ -51,6 +51,7 @@ fn commands_of_pages_run() {
             // Of the models of the other methods there are none here, and placeholders are no paths.
             _ if words.iter().any(|word| word.starts_with("runs/") && !home.join(word).exists()) => continue,
             _ if words.iter().any(|word| word.chars().all(|c| c.is_ascii_uppercase())) => continue,
+            ["new", ..] => " --hours 0.001",
             ["sample" | "edit" | "data" | "recipe" | "info", ..] => "",
             ["eval", "distance", a, ..] if a.starts_with("docs/") && !line.contains("lpips-alex") => "",
             _ => continue,
@@ -80,14 +81,7 @@ fn commands_of_pages_run() {
 
 /// Runs of the names that pages use.
 fn models(home: &Path) {
-    let settings = [
-        "train.steps=2",
-        "train.batch=2",
-        "train.preview_every=0",
-        "network.model_channels=16",
-        "network.channel_mult=[1]",
-        "network.attention_resolutions=[]",
-    ];
+    let settings = ["train.steps=2", "train.batch=2", "train.preview_every=0"];
     for (recipe, more) in [("emoji-edm", &[][..]), ("emoji-cd", &["--teacher", "runs/emoji-edm"])] {
         let out = format!("runs/{recipe}");
         let mut arguments = vec!["train", recipe, "--out", &out, "-q"];

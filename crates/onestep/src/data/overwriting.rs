@@ -16,13 +16,13 @@ const PICTURES: [&str; 7] = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "ppm"];
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutputError {
-    /// It is there already, and nobody said that it may be replaced.
+    /// It is there already, made by onestep, and nobody said that it may be replaced.
     #[error("there is a file of that name already: `{}`", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
-    /// It is there, and was made by somebody else, so that it is not replaced whatever was said.
+    /// It is there, and was made by somebody else, so that it is not replaced whatever is said.
     #[error("there is a file of that name that onestep did not make, and leaves alone: `{}`", path.display())]
     Foreign {
         /// The file.
@@ -72,8 +72,10 @@ pub enum OutputError {
 /// let notes = folder.join("notes.json");
 /// assert_eq!(Outputs::default().check(&notes), Ok(()));
 /// std::fs::write(&notes, "{}")?;
+/// assert_eq!(Outputs::default().overwrite(true).check(&notes), Err(OutputError::Foreign { path: notes.clone() }));
+/// std::fs::write(&notes, r#"{ "tool": "onestep 0.1.0" }"#)?;
 /// assert_eq!(Outputs::default().check(&notes), Err(OutputError::Exists { path: notes.clone() }));
-/// assert_eq!(Outputs::default().overwrite(true).check(&notes), Err(OutputError::Foreign { path: notes }));
+/// assert_eq!(Outputs::default().overwrite(true).check(&notes), Ok(()));
 /// # std::fs::remove_dir_all(folder)?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -123,9 +125,9 @@ impl Outputs {
             // That a folder stands in the way is met, and told, by whoever writes.
             _ => return Ok(()),
         }
-        match (self.overwrite, made_here(path)) {
-            (false, _) => Err(OutputError::Exists { path: path.to_path_buf() }),
-            (true, false) => Err(OutputError::Foreign { path: path.to_path_buf() }),
+        match (made_here(path), self.overwrite) {
+            (false, _) => Err(OutputError::Foreign { path: path.to_path_buf() }),
+            (true, false) => Err(OutputError::Exists { path: path.to_path_buf() }),
             (true, true) => Ok(()),
         }
     }
@@ -301,12 +303,12 @@ mod tests {
             ("plain.safetensors", false),
         ] {
             let path = path(name);
-            assert_eq!(
-                Outputs::default().check(&path),
-                Err(OutputError::Exists { path: path.clone() }),
-                "{name}"
-            );
-            let expected = if allowed { Ok(()) } else { Err(OutputError::Foreign { path: path.clone() }) };
+            let exists = OutputError::Exists { path: path.clone() };
+            let foreign = OutputError::Foreign { path: path.clone() };
+            // That --overwrite would help is said of files only that it would replace.
+            let told = if allowed { exists } else { foreign.clone() };
+            assert_eq!(Outputs::default().check(&path), Err(told), "{name}");
+            let expected = if allowed { Ok(()) } else { Err(foreign) };
             assert_eq!(over.check(&path), expected, "{name}");
         }
         assert_eq!(over.check(&path("new.png")), Ok(()));

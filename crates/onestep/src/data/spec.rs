@@ -33,7 +33,7 @@ pub struct DataSpec {
     /// How images of another shape are brought to `image_size`: `"crop"` takes the middle, `"pad"` adds black borders,
     /// `"stretch"` distorts.
     // Left out where it is the usual one: recipes of runs that are older than this setting keep their digests.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub fit: Fit,
     /// One channel instead of three.
     #[serde(default)]
@@ -49,12 +49,11 @@ pub struct DataSpec {
     /// unless a part is asked for, all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
-    /// Only so many images, a fixed choice over the whole set; see [`spread`](super::spread()). Of points, which are alike, the
-    /// first.
+    /// Only so many images, a fixed choice spread over the whole set. Of points, which are alike, the first.
     #[serde(default)]
     pub limit: Option<usize>,
     /// What a training run does about an image that cannot be had: `"stop"`, or `"skip"` to take the next good one and count it.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub on_error: OnError,
 }
 
@@ -151,8 +150,4 @@ impl DataSpec {
             }
         }
     }
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }

@@ -151,6 +151,7 @@ const CHOICES: &[(&str, &str, &str)] = &[
     ("Solver", "solver.rs", "`solver` of the path `teacher`"),
     ("Preconditioning", "model/precondition.rs", "`objective.preconditioning`"),
     ("Split", "data/spec.rs", "`data.split`"),
+    ("Fit", "data/fit.rs", "`data.fit`"),
     ("OnError", "data/spec.rs", "`data.on_error`"),
     ("NoiseEmbedding", "model/network/edm/song.rs", "`network.embedding`"),
     ("Encoder", "model/network/edm/plan.rs", "`network.encoder`"),
@@ -239,6 +240,7 @@ fn in_words(kind: &str) -> String {
         "bool" => "true or false".into(),
         "String" | "PathBuf" => "text".into(),
         "ImageSize" => "number or [height, width]".into(),
+        "Labels" => "true, false or \"file-name\"".into(),
         "Precision" => "\"f32\" or \"bf16\"".into(),
         "N" | "Objective" | "DataSpec" | "Noise" | "Train" | "Sampling" | "OptimizerConfig"
         | "LearningRate" | "Augmentation" | "WeightFiles" => "table".into(),
