@@ -10,7 +10,8 @@ use crate::args::Cli;
 pub const COMMIT: &str = env!("ONESTEP_COMMIT");
 
 /// Cargo features that are off by default.
-const FEATURES: [(&str, bool); 5] = [
+const FEATURES: [(&str, bool); 6] = [
+    ("avif", cfg!(feature = "avif")),
     ("vulkan", cfg!(feature = "vulkan")),
     ("metal", cfg!(feature = "metal")),
     ("webgpu", cfg!(feature = "webgpu")),

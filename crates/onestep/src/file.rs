@@ -50,6 +50,11 @@ pub(crate) fn start(path: &Path) -> io::Result<Vec<u8>> {
     Ok(start)
 }
 
+/// Whether bytes begin like an AVIF picture, still or moving.
+pub(crate) fn is_avif(start: &[u8]) -> bool {
+    matches!(start.get(4..12), Some(b"ftypavif" | b"ftypavis"))
+}
+
 /// What a file of a kind that is read nowhere is, and what to do about it, by its first bytes.
 pub(crate) fn foreign(start: &[u8]) -> Option<&'static str> {
     let begins = |words: &[&str]| {
@@ -61,17 +66,21 @@ pub(crate) fn foreign(start: &[u8]) -> Option<&'static str> {
     if begins(&["<!doctype html", "<html", "<head"]) {
         return Some("this is a web page in the place of a file; download the file itself");
     }
+    if is_avif(start) {
+        return (!cfg!(feature = "avif")).then_some(AVIF_UNREAD);
+    }
     FOREIGN.iter().find(|(at, magic, _)| start.get(*at..).is_some_and(|s| s.starts_with(magic))).map(|f| f.2)
 }
 
 /// What a file is, by its first bytes: of any kind that is known.
 pub(crate) fn describe(start: &[u8]) -> Option<&'static str> {
+    let avif = || is_avif(start).then_some("this is an AVIF picture");
     let known = || KNOWN.iter().find(|(magic, _)| start.starts_with(magic)).map(|known| known.1);
-    foreign(start).or_else(known)
+    foreign(start).or_else(avif).or_else(known)
 }
 
 /// Where a kind of file has its mark, the mark, and what to say.
-const FOREIGN: [(usize, &[u8], &str); 20] = [
+const FOREIGN: [(usize, &[u8], &str); 18] = [
     (
         0,
         b"version https://git-lfs",
@@ -82,8 +91,6 @@ const FOREIGN: [(usize, &[u8], &str); 20] = [
     (0, b"\xfd7zXZ\0", "this is packed by xz; unpack it first"),
     (0, b"\x28\xb5\x2f\xfd", "this is packed by zstd; unpack it first"),
     (0, b"BZh", "this is packed by bzip2; unpack it first"),
-    (4, b"ftypavif", AVIF),
-    (4, b"ftypavis", AVIF),
     (4, b"ftyphei", HEIC),
     (4, b"ftyphev", HEIC),
     (4, b"ftypmif1", HEIC),
@@ -98,7 +105,8 @@ const FOREIGN: [(usize, &[u8], &str); 20] = [
     (0, b"\x80\x02\x8a\x0al\xfc\x9cF\xf9", "this is a file of `torch.save`"),
 ];
 
-const AVIF: &str = "this is an AVIF picture, which is not read; `magick a.avif a.png` or `avifdec a.avif a.png` makes a PNG of it";
+const AVIF_UNREAD: &str = "this is an AVIF picture, which this build does not read; `cargo build --release --features avif` makes \
+     one that does, and `magick a.avif a.png` or `avifdec a.avif a.png` a PNG of it";
 const HEIC: &str = "this is a HEIC picture, which is not read; `magick a.heic a.png` or `heif-convert a.heic a.png` makes a PNG of it";
 const JPEG_XL: &str = "this is a JPEG XL picture, which is not read; `djxl a.jxl a.png` makes a PNG of it";
 

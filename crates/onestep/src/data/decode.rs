@@ -6,6 +6,8 @@ use std::path::Path;
 use ::image::metadata::Orientation;
 use ::image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
+#[cfg(feature = "avif")]
+use super::avif;
 use super::image::{MAX_SIDE, Pixels};
 #[cfg(feature = "formats")]
 use super::jpeg;
@@ -18,9 +20,11 @@ const MAX_ALLOC: u64 = 256 << 20;
 /// The largest encoded picture that is read.
 pub(super) const MAX_ENCODED: u64 = 256 << 20;
 
-/// File-name endings of the pictures that are read.
-pub(super) const SUFFIXES: [&str; 14] =
-    ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "gif", "pnm", "ppm", "pgm", "pbm", "tif", "tiff"];
+/// File-name endings of the pictures that are read, in this build or another.
+pub(super) const SUFFIXES: [&str; 15] = [
+    "png", "jpg", "jpeg", "jpe", "jfif", "webp", "avif", "bmp", "gif", "pnm", "ppm", "pgm", "pbm", "tif",
+    "tiff",
+];
 
 /// As many bytes as tell a picture from other files.
 pub(super) const START_LEN: u64 = 32;
@@ -37,11 +41,13 @@ pub(super) fn is_picture_start(start: &[u8]) -> bool {
     if jpeg::is_jpeg(start) {
         return true;
     }
-    ::image::guess_format(start).is_ok_and(|format| format.reading_enabled())
+    // In every build, so that one that does not read them says which does.
+    file::is_avif(start) || ::image::guess_format(start).is_ok_and(|format| format.reading_enabled())
 }
 
 impl Pixels {
-    /// Decodes a PNG, JPEG, WebP, BMP, GIF (first frame), TIFF (first page) or PNM picture.
+    /// Decodes a PNG, JPEG, WebP, BMP, GIF (first frame), TIFF (first page) or PNM picture, and with the
+    /// feature `avif` an AVIF.
     ///
     /// The kind is found from the contents, not from the name. Grey stays grey and all else
     /// becomes RGB, 8 bits a channel, 16 bits divided by 257 and rounded; transparency is laid on white; a picture that says it was taken
@@ -120,6 +126,10 @@ fn header(mut encoded: impl BufRead + Seek, name: &str) -> Result<([u32; 2], Ori
     if jpeg::is_jpeg(start) {
         return jpeg::header(encoded, name);
     }
+    #[cfg(feature = "avif")]
+    if file::is_avif(start) {
+        return avif::header(encoded, name);
+    }
     let mut decoder = decoder(encoded, name)?;
     Ok((decoder.dimensions().into(), orientation(&mut decoder)))
 }
@@ -135,6 +145,10 @@ fn decode_as_stored(encoded: &[u8], name: &str) -> Result<(DynamicImage, Orienta
     #[cfg(feature = "formats")]
     if jpeg::is_jpeg(encoded) {
         return jpeg::decode(encoded, name);
+    }
+    #[cfg(feature = "avif")]
+    if file::is_avif(encoded) {
+        return avif::decode(encoded, name);
     }
     let mut decoder = decoder(Cursor::new(encoded), name)?;
     check_size(decoder.dimensions().into(), decoder.color_type().bytes_per_pixel().into(), name)?;

@@ -17,6 +17,8 @@
 mod animation;
 #[cfg(feature = "formats")]
 mod archive;
+#[cfg(feature = "avif")]
+mod avif;
 mod builtin;
 mod check;
 #[cfg(feature = "formats")]

@@ -1,6 +1,8 @@
 //! Data: every container read back from files the test made, and every hostile one refused.
 
 mod arrays;
+#[cfg(feature = "avif")]
+mod avif;
 mod bundled;
 mod containers;
 mod damage;

@@ -37,8 +37,7 @@ fn a_picture_of_another_kind_is_named_for_what_it_is() {
     for (start, part) in [
         (LFS, "git lfs pull"),
         (HTML, "web page"),
-        (&b"\0\0\0\x1cftypavif\0\0\0\0avifmif1"[..], "AVIF"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (&b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"[..], "HEIC"),
         (b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>", "SVG"),
     ] {
         let error = Pixels::decode(start, "a.png").unwrap_err();
@@ -50,6 +49,29 @@ fn a_picture_of_another_kind_is_named_for_what_it_is() {
     put(folder.path().join("b.png"), LFS);
     let report = check(&*open_path(folder.path()), |_| {});
     assert!(report.bad.len() == 1 && story(&report.bad[0].error).contains("git lfs pull"));
+}
+
+#[cfg(not(feature = "avif"))]
+#[test]
+fn a_build_that_does_not_read_avif_says_which_does() {
+    const STILL: &[u8] = b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf";
+    const MOVING: &[u8] = b"\0\0\0\x1cftypavis\0\0\0\0avismif1miaf";
+    let said = |story: String| {
+        assert!(
+            story.contains("AVIF") && story.contains("`cargo build --release --features avif`"),
+            "{story}"
+        );
+    };
+    for start in [STILL, MOVING] {
+        said(story(&Pixels::decode(start, "a.png").unwrap_err()));
+        for name in ["a.avif", "a.png", "without-ending"] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = put(folder.path().join(name), start);
+            said(refusal(&spec(&path)).1);
+            said(refusal(&spec(folder.path())).1);
+            said(story(&onestep::edit::Picture::open(&path).unwrap_err()));
+        }
+    }
 }
 
 #[test]
