@@ -13,7 +13,7 @@ use onestep::train::{MemoryForecast, Recipe, Suggestion, Trainer};
 use crate::args::NewArgs;
 use crate::failure::{Failure, Outcome, code, io_failure};
 use crate::print::{answer, say};
-use crate::progress::human_seconds;
+use crate::progress::{counted, human_seconds};
 use crate::{device, memory};
 
 /// How long training steps are timed for, after the first.
@@ -33,7 +33,7 @@ pub fn run(args: &NewArgs, quiet: bool) -> Outcome<ExitCode> {
     }
     let device = device::open(args.device)?;
     let (spec, data) = look(args)?;
-    if data.shape().height * data.shape().width == 1 {
+    if data.shape().channels == 2 {
         let failure = Failure::usage("these are points, not images");
         return Err(failure.hint("a built-in recipe fits them: onestep recipe show toy2d-ct"));
     }
@@ -44,7 +44,12 @@ pub fn run(args: &NewArgs, quiet: bool) -> Outcome<ExitCode> {
         recipe = suggestion.recipe(data.as_ref())?;
     }
     if !quiet {
-        say!("{}: {} images of {}; timing a few training steps", args.source, data.len(), data.shape());
+        say!(
+            "{}: {} of {}; timing a few training steps",
+            args.source,
+            counted(data.len(), "image"),
+            data.shape()
+        );
     }
     let (shape, n_images) = (data.shape(), data.len());
     let seconds = seconds_of_a_step(recipe, data, &device)?;
@@ -90,8 +95,8 @@ fn look(args: &NewArgs) -> Outcome<(DataSpec, Box<dyn Dataset>)> {
         return sized(size);
     }
     match open(&spec(None)) {
-        Ok(data) => match Suggestion::side_for(data.shape()) {
-            Some(side) if data.shape().height * data.shape().width > 1 => sized(side.into()),
+        Ok(data) => match Suggestion::size_for(data.shape()) {
+            Some(size) if data.shape().channels != 2 => sized(size),
             _ => Ok((spec(None), data)),
         },
         Err(DataError::MixedSizes { first_shape, other_shape, .. }) => {

@@ -47,7 +47,7 @@ pub enum DataError {
     /// A source without a single image.
     #[error(
         "no images here (passed over: {passed_over}); \
-         put PNG, JPEG, WebP, TIFF, BMP, GIF or PNM files into it, or into one folder per class: `{path}`"
+         a folder or archive wants PNG, JPEG, WebP, TIFF, BMP, GIF or PNM files, in one folder per class or in none: `{path}`"
     )]
     Empty {
         /// The folder or archive.

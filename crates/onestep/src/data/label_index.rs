@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::DataError;
@@ -30,19 +30,28 @@ pub(super) struct LabelIndex {
 
 #[derive(Deserialize)]
 struct File {
-    labels: Option<Vec<(String, Value)>>,
+    /// None where there is no such key, which is another than one of null.
+    #[serde(default, deserialize_with = "there")]
+    labels: Option<Option<Vec<(String, Value)>>>,
     classes: Option<Vec<String>>,
 }
 
+fn there<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 impl LabelIndex {
-    /// Reads the text of the file called `name`.
-    pub(super) fn parse(text: &[u8], name: &str) -> Result<Self, DataError> {
+    /// Reads the text of the file called `name`; none where it has no key `labels`: other tools keep other things in files of this
+    /// name.
+    pub(super) fn parse(text: &[u8], name: &str) -> Result<Option<Self>, DataError> {
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let file: File = serde_json::from_slice(text).map_err(|error| {
             let reason =
                 format!("expected `{{\"labels\": [[\"file\", class number], ...]}}` or null: {error}");
             DataError::labels(name, reason)
         })?;
-        let Some(labels) = file.labels else { return Ok(Self::default()) };
+        let Some(labels) = file.labels else { return Ok(None) };
+        let Some(labels) = labels else { return Ok(Some(Self::default())) };
         let mut label_of = HashMap::with_capacity(labels.len());
         let mut widths = labels.iter().map(|(_, label)| label.as_array().map(Vec::len));
         let width = widths.next().flatten();
@@ -56,14 +65,18 @@ impl LabelIndex {
             let number = class_number(&label).ok_or_else(|| {
                 DataError::labels(name, format!("the label of `{path}` is {}", described(&label)))
             })?;
-            label_of.insert(path.replace('\\', "/"), number);
+            let path = path.replace('\\', "/");
+            if let Some(other) = label_of.insert(path.clone(), number).filter(|&other| other != number) {
+                let reason = format!("`{path}` has two labels, {other} and {number}");
+                return Err(DataError::labels(name, reason));
+            }
         }
         // Every place of a list is a class, and so is every number below the largest, whichever of the pictures are meant.
         // Numbers that are no classes are refused by whoever meets one.
         let n_classes = width.or(label_of.values().max().map(|&largest| largest + 1)).unwrap_or(0);
         let n_classes = if n_classes > MAX_CLASSES { 0 } else { n_classes };
         let numbered = || (0..n_classes).map(|class| class.to_string()).collect();
-        Ok(Self { label_of: Some(label_of), class_names: file.classes.unwrap_or_else(numbered) })
+        Ok(Some(Self { label_of: Some(label_of), class_names: file.classes.unwrap_or_else(numbered) }))
     }
 
     /// The classes of pictures by their paths from where the file lies; none where the file has no labels.

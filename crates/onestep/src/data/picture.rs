@@ -31,13 +31,18 @@ pub struct Grid {
     pub scale: usize,
 }
 
+/// Pixels between so many pictures and around them: who writes one picture means its pixels, and others will read them.
+fn padding(n: usize) -> usize {
+    if n == 1 { 0 } else { PADDING }
+}
+
 impl Grid {
     /// The columns that bring so many pictures close to a square.
     pub fn square_columns(n: usize) -> usize {
         (n as f64).sqrt().ceil() as usize
     }
 
-    /// Returns the pictures row by row on white, two pixels apart.
+    /// Returns the pictures row by row on white, two pixels apart; of one picture, that picture without anything around it.
     ///
     /// # Errors
     ///
@@ -65,8 +70,9 @@ impl Grid {
         let shape = ImageShape { height: grid_height, width: grid_width, channels };
         let mut bytes = vec![u8::MAX; shape.n_values()];
         for (index, picture) in pictures.iter().enumerate() {
-            let top = PADDING + index / columns * (height * self.scale + PADDING);
-            let left = PADDING + index % columns * (width * self.scale + PADDING);
+            let padding = padding(pictures.len());
+            let top = padding + index / columns * (height * self.scale + padding);
+            let left = padding + index % columns * (width * self.scale + padding);
             self.paste(picture, &mut bytes, shape, top, left);
         }
         Pixels::new(shape, bytes)
@@ -80,8 +86,9 @@ impl Grid {
     pub fn sides(&self, n: usize, shape: ImageShape) -> Result<(usize, usize), DataError> {
         let columns = self.columns.clamp(1, n.max(1));
         let rows = n.div_ceil(columns);
+        let padding = padding(n);
         let side = |n: usize, extent: usize| {
-            extent.checked_mul(self.scale)?.checked_add(PADDING)?.checked_mul(n)?.checked_add(PADDING)
+            extent.checked_mul(self.scale)?.checked_add(padding)?.checked_mul(n)?.checked_add(padding)
         };
         match (side(rows, shape.height), side(columns, shape.width)) {
             (Some(height), Some(width)) if height <= MAX_SIDE && width <= MAX_SIDE => Ok((height, width)),

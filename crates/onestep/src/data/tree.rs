@@ -35,7 +35,7 @@ impl Tree {
         read: impl FnOnce(usize) -> Result<Vec<u8>, DataError>,
         full_name: impl Fn(&str) -> String,
     ) -> Result<Arranged, DataError> {
-        let Part { chosen, home, learned } = self.part(spec.split)?;
+        let Part { chosen, home, learned, depth } = self.part(spec.split)?;
         let paths = self.paths(&chosen);
         let labelled = match spec.labels {
             Labels::None => None,
@@ -43,19 +43,29 @@ impl Tree {
                 let known = self.paths(&learned).into_iter().filter_map(class_of_name).collect();
                 Some(classes_of_names(&paths, &known, full_name)?)
             }
-            Labels::Given => match self.nearest_index(shared_folder(&paths)) {
-                Some((place, home)) => {
-                    let index = LabelIndex::parse(&read(place)?, &full_name(&self.indexes[place]))?;
-                    index.labels(paths.iter().map(|path| &path[home.len()..]), |place| {
-                        full_name(paths[place])
-                    })?
+            Labels::Given => {
+                let index = match self.nearest_index(shared_folder(&paths)) {
+                    Some((place, home)) => {
+                        let index = LabelIndex::parse(&read(place)?, &full_name(&self.indexes[place]))?;
+                        index.map(|index| (index, home))
+                    }
+                    None => None,
+                };
+                match index {
+                    Some((index, home)) => {
+                        let within = paths.iter().map(|path| &path[home.len()..]);
+                        index.labels(within, |place| full_name(paths[place]))?
+                    }
+                    None => {
+                        let learned = self.paths(&learned);
+                        let known = class_folders(&learned, 0, usize::MAX, &BTreeSet::new())
+                            .into_iter()
+                            .flatten()
+                            .collect();
+                        classes_of_folders(&paths, home, depth, &known, &self.name)?
+                    }
                 }
-                None => {
-                    let learned = self.paths(&learned);
-                    let known = class_folders(&learned, 0, &BTreeSet::new()).into_iter().flatten().collect();
-                    classes_of_folders(&paths, home, &known, &self.name)?
-                }
-            },
+            }
         };
         let (labels, class_names) =
             labelled.map_or((None, Vec::new()), |(labels, names)| (Some(labels), names));
@@ -77,7 +87,9 @@ impl Tree {
             parts.collect::<Option<Vec<Split>>>().filter(|parts| is_layout(parts, &paths, start))
         else {
             return match split {
-                None | Some(Split::Train) => Ok(Part { chosen: all, home: 0, learned: Vec::new() }),
+                None | Some(Split::Train) => {
+                    Ok(Part { chosen: all, home: 0, learned: Vec::new(), depth: usize::MAX })
+                }
                 Some(split) => Err(DataError::NoSplit { name: self.name.clone(), split }),
             };
         };
@@ -87,9 +99,13 @@ impl Tree {
         let Some(first) = chosen.first() else {
             return Err(DataError::NoSplit { name: self.name.clone(), split: wanted });
         };
-        let home = start + paths[*first][start..].find('/').map_or(0, |slash| slash + 1);
+        let home_of = |place: usize| start + paths[place][start..].find('/').map_or(0, |slash| slash + 1);
+        let home = home_of(*first);
         let learned = if wanted == Split::Train { Vec::new() } else { of(Split::Train) };
-        Ok(Part { chosen, home, learned })
+        let depth = learned.first().map_or(usize::MAX, |&first| {
+            shared_folder(&self.paths(&learned))[home_of(first)..].matches('/').count()
+        });
+        Ok(Part { chosen, home, learned, depth })
     }
 
     /// The `dataset.json` that lies deepest of those in `folder` or above it, and where it lies.
@@ -106,6 +122,8 @@ struct Part {
     home: usize,
     /// Where another part is meant, the pictures to learn from: their classes have the first numbers.
     learned: Vec<usize>,
+    /// How many folders lie between that part and its classes, which lie as deep in this one.
+    depth: usize,
 }
 
 /// Whether these are the parts of a set: one folder each, one of them to learn from and another.
@@ -133,10 +151,11 @@ fn shared_folder<'a>(paths: &[&'a str]) -> &'a str {
 fn classes_of_folders(
     paths: &[&str],
     home: usize,
+    depth: usize,
     known: &BTreeSet<&str>,
     name: &str,
 ) -> Result<Option<Labelled>, DataError> {
-    let folders = class_folders(paths, home, known);
+    let folders = class_folders(paths, home, depth, known);
     let n_loose = folders.iter().filter(|folder| folder.is_none()).count();
     if n_loose == folders.len() {
         return Ok(None);
@@ -149,10 +168,15 @@ fn classes_of_folders(
     Ok(Some(numbered(&folders.into_iter().flatten().collect::<Vec<_>>(), known)))
 }
 
-/// The folder of each picture among the first that are not shared by all; a shared one counts where it is known as a class, as
-/// of a part that has images of one class alone.
-fn class_folders<'a>(paths: &[&'a str], home: usize, known: &BTreeSet<&str>) -> Vec<Option<&'a str>> {
-    let shared = shared_folder(paths)[home..].split_inclusive('/');
+/// The folder of each picture among the first that are not shared by all. A part may have images of one class alone: a shared folder
+/// counts where it is known as a class, or lies as deep as classes do.
+fn class_folders<'a>(
+    paths: &[&'a str],
+    home: usize,
+    depth: usize,
+    known: &BTreeSet<&str>,
+) -> Vec<Option<&'a str>> {
+    let shared = shared_folder(paths)[home..].split_inclusive('/').take(depth);
     let passed = shared.take_while(|folder| !known.contains(folder.trim_end_matches('/')));
     let start = home + passed.map(str::len).sum::<usize>();
     paths.iter().map(|path| path[start..].split_once('/').map(|(folder, _)| folder)).collect()
@@ -200,7 +224,7 @@ mod tests {
 
     /// The class of each picture by name.
     fn classes(paths: &[&str]) -> Option<Vec<String>> {
-        let (labels, names) = classes_of_folders(paths, 0, &BTreeSet::new(), "set").unwrap()?;
+        let (labels, names) = classes_of_folders(paths, 0, usize::MAX, &BTreeSet::new(), "set").unwrap()?;
         Some(labels.into_iter().map(|label| names[label].clone()).collect())
     }
 
@@ -215,8 +239,9 @@ mod tests {
         for unlabelled in [&["1.png", "2.png"][..], &["a/b/1.png", "a/b/2.png"], &["a/1.png"]] {
             assert_eq!(classes(unlabelled), None);
         }
-        let refused =
-            |paths: &[&str]| classes_of_folders(paths, 0, &BTreeSet::new(), "set").unwrap_err().to_string();
+        let refused = |paths: &[&str]| {
+            classes_of_folders(paths, 0, usize::MAX, &BTreeSet::new(), "set").unwrap_err().to_string()
+        };
         assert!(
             refused(&["a/b/1.png", "a/2.png"])
                 .contains("1 image lies beside the class folders and so has no class")

@@ -6,6 +6,7 @@ use toml::Value;
 
 use super::{Draft, Recipe, RecipeError};
 use crate::data::{DataSpec, Dataset, Fit, ImageShape, Labels};
+use crate::size::ImageSize;
 
 /// Sides that mixed or unsuited pictures are brought to.
 const SIDES: [usize; 3] = [32, 48, 64];
@@ -66,12 +67,23 @@ impl Suggestion {
         Self { name: name.into(), data, shape, n_images, n_classes, batch, steps: STEPS }
     }
 
-    /// The side to bring images of this shape to; none where they are good as they are.
-    pub fn side_for(shape: ImageShape) -> Option<usize> {
-        let shorter = shape.height.min(shape.width);
-        let good = |side: usize| side.is_multiple_of(DIVISOR) && side <= LONGEST;
-        let as_it_is = good(shape.height) && good(shape.width) && shorter >= DIVISOR * SMALLEST;
-        (!as_it_is).then(|| Self::side_within(shorter))
+    /// The size to bring images that all have this shape to; none where they are good as they are.
+    ///
+    /// Their aspect ratio stays, to the next multiple of 4, unless one side is more than three times the other.
+    pub fn size_for(shape: ImageShape) -> Option<ImageSize> {
+        let ImageSize { height, width } = shape.size();
+        let (shorter, longer) = (height.min(width), height.max(width));
+        let good = |side: usize| side.is_multiple_of(DIVISOR) && (2 * DIVISOR..=LONGEST).contains(&side);
+        if good(height) && good(width) {
+            return None;
+        }
+        let side = Self::side_within(shorter);
+        let other = (2 * longer * side / shorter.max(1)).div_ceil(2 * DIVISOR).max(1) * DIVISOR;
+        Some(match (longer > 3 * shorter, height <= width) {
+            (true, _) => side.into(),
+            (false, true) => ImageSize { height: side, width: other.min(LONGEST) },
+            (false, false) => ImageSize { height: other.min(LONGEST), width: side },
+        })
     }
 
     /// The side to bring images to whose shorter side is this at least.

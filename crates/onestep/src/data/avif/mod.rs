@@ -126,7 +126,7 @@ fn unsupported(name: &str, what: &str) -> DataError {
 /// A color before it was multiplied by how opaque it is.
 fn undivided(color: u8, alpha: u8) -> u8 {
     let (color, alpha) = (u32::from(color), u32::from(alpha));
-    if alpha == 0 { 0 } else { ((color * 255 + alpha / 2) / alpha).min(255) as u8 }
+    (color * 255 + alpha / 2).checked_div(alpha).unwrap_or(0).min(255) as u8
 }
 
 /// The clean aperture, which lies about the middle; none where its sides are not at the sides of pixels.

@@ -108,6 +108,7 @@ fn parts_of_a_set_are_found_in_folders_and_archives() {
             &["train/b/1.png", "train/c/1.png", "test/c/1.png", "test/a/1.png"],
             (vec!["b", "c", "a"], vec!["a", "c"]),
         ),
+        (&["train/a/1.png", "train/b/1.png", "test/c/1.png"], (vec!["a", "b", "c"], vec!["c"])),
         (&["train/images/1.png", "test/pictures/1.png"], (vec![], vec!["-"])),
     ] {
         let files: Vec<(&str, &[u8])> = files.iter().map(|name| (*name, p)).collect();
@@ -163,6 +164,16 @@ fn an_index_counts_from_where_it_lies() {
             assert_eq!(set.passed_over().n(), 0);
         }
     }
+    // Other tools keep other things in files of this name, and some editors begin with a mark of the order of bytes.
+    let folders = [("cat/a.png", &*a), ("dog/b.png", &*b)];
+    for (text, expected) in [
+        ("{\"name\": \"pets\"}", ["cat", "dog"]),
+        ("\u{feff}{\"labels\": [[\"cat/a.png\", 1], [\"dog/b.png\", 0]]}", ["1", "0"]),
+    ] {
+        for path in both(home.path(), &[&folders[..], &[("dataset.json", index(text))]].concat()) {
+            assert_eq!(classes(&*open_path(&path)), expected, "{text}");
+        }
+    }
     // Without labels, the folders are still no classes.
     for path in
         both(home.path(), &[("0/a.png", &a), ("1/b.png", &b), ("dataset.json", br#"{"labels": null}"#)])
@@ -177,6 +188,7 @@ fn an_index_counts_from_where_it_lies() {
         (r#"{"labels": [["a.png", []]]}"#, "single one among zeros"),
         (r#"{"labels": [["a.png", [1, 0]], ["b.png", 1]]}"#, "some are lists"),
         (r#"{"labels": [["a.png", [1, 0]], ["b.png", [1]]]}"#, "some are lists"),
+        (r#"{"labels": [["a.png", 1], ["a.png", 7]]}"#, "two labels, 1 and 7"),
         (r#"{"labels": {"a.png": 3}}"#, "expected"),
         ("broken", "expected"),
     ] {

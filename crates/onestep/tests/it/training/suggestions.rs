@@ -1,5 +1,6 @@
 //! Recipes that are made for a data set.
 
+use onestep::ImageSize;
 use onestep::data::{DataError, DataSpec, Dataset, ImageShape, Labels, Sample};
 use onestep::train::{Draft, Suggestion};
 
@@ -77,16 +78,22 @@ fn a_suggestion_looks_at_numbers_and_classes() {
         [true, true, true, true, true, false, false]
     );
     // Sizes that no network halves are brought to one that it does.
-    let side = |[height, width]: [usize; 2]| Suggestion::side_for(ImageShape { height, width, channels: 3 });
+    let brought =
+        |[height, width]: [usize; 2]| Suggestion::size_for(ImageShape { height, width, channels: 3 });
     for (size, brought_to) in [
         ([32, 32], None),
         ([64, 48], None),
         ([128, 128], None),
-        ([33, 33], Some(32)),
-        ([50, 40], Some(32)),
-        ([600, 400], Some(64)),
-        ([16, 16], Some(32)),
+        ([16, 16], None),
+        ([16, 24], None),
+        ([33, 33], Some([32, 32])),
+        ([50, 40], Some([40, 32])),
+        ([400, 600], Some([64, 96])),
+        ([1080, 1920], Some([64, 112])),
+        ([3, 3], Some([32, 32])),
+        ([3000, 10], Some([32, 32])),
     ] {
-        assert_eq!(side(size), brought_to, "{size:?}");
+        let brought_to = brought_to.map(|[height, width]| ImageSize { height, width });
+        assert_eq!(brought(size), brought_to, "{size:?}");
     }
 }
