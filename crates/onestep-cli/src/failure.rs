@@ -125,6 +125,9 @@ impl From<Error> for Failure {
                     _ => code::IO,
                 },
                 match checkpoint {
+                    CheckpointError::NotFound { path } if was_pruned(path) => {
+                        vec!["the run went on, and this checkpoint went with it: train.keep says how many stay".into()]
+                    }
                     CheckpointError::HasRun { .. } => vec![
                         "go on with it: add --resume".into(),
                         "or start another one: choose another --out".into(),
@@ -243,6 +246,11 @@ fn sample_hint(error: &SampleError) -> Vec<String> {
         _ => "leave --sampler out",
     };
     vec![hint.into()]
+}
+
+/// Whether a path names a step of a run that is there, and has other steps by now.
+fn was_pruned(path: &Path) -> bool {
+    path.ancestors().any(|folder| folder.file_name().is_some_and(|name| name == "ckpt") && folder.is_dir())
 }
 
 /// What to do about an output that is not written.

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use onestep::ImageSize;
 use onestep::data::{
     self, CheckReport, DataError, DataSpec, Dataset, Hint, Outputs, PassedOver, Sheet, Split,
 };
+use onestep::train::Suggestion;
 use serde_json::json;
 
 use crate::args::{DataArgs, DataCommand};
@@ -21,7 +23,8 @@ pub fn run(command: &DataCommand, quiet: bool) -> Outcome<ExitCode> {
     }
 }
 
-fn open(args: &DataArgs) -> Outcome<Box<dyn Dataset>> {
+/// The set, and the size it is looked at in where its images have several and none was asked for.
+fn open(args: &DataArgs) -> Outcome<(Box<dyn Dataset>, Option<ImageSize>)> {
     let spec = DataSpec {
         grey: args.grey,
         labels: args.labels,
@@ -29,20 +32,34 @@ fn open(args: &DataArgs) -> Outcome<Box<dyn Dataset>> {
         limit: args.limit,
         ..DataSpec::new(args.source.clone())
     };
-    data::open(&args.size.of(spec)).map_err(|error| {
+    let asked = args.size.of(spec);
+    let (opened, looked_at) = match data::open(&asked) {
+        Err(DataError::MixedSizes { first_shape, other_shape, .. }) => {
+            let shorter = first_shape.size().shorter().min(other_shape.size().shorter());
+            let size = ImageSize::from(Suggestion::side_within(shorter));
+            (data::open(&DataSpec { image_size: Some(size), ..asked }), Some(size))
+        }
+        opened => (opened, None),
+    };
+    let set = opened.map_err(|error| {
         let hint = match &error {
-            DataError::MixedSizes { .. } => {
-                Some("--image-size brings them to one size, for example --image-size 64")
-            }
             DataError::Labels { .. } => Some("--labels false looks at the images alone"),
             _ => None,
         };
         hint.into_iter().fold(Failure::from(error), Failure::hint)
-    })
+    })?;
+    Ok((set, looked_at))
+}
+
+/// That images of several sizes were looked at in one.
+fn print_sizes(looked_at: Option<ImageSize>) {
+    if let Some(size) = looked_at {
+        answer!("sizes        several; looked at in {size}, as --image-size {} does", size.height);
+    }
 }
 
 fn info(args: &DataArgs) -> Outcome<ExitCode> {
-    let set = open(args)?;
+    let (set, looked_at) = open(args)?;
     let classes = set.class_names();
     let (passed_over, hints) = (set.passed_over(), data::hints(set.as_ref(), None));
     if args.json {
@@ -55,6 +72,7 @@ fn info(args: &DataArgs) -> Outcome<ExitCode> {
     } else {
         answer!("source       {}", args.source);
         answer!("images       {} of {}", set.len(), set.shape());
+        print_sizes(looked_at);
         if let Some(read_as) = set.read_as() {
             answer!("read as      {read_as}");
         }
@@ -70,14 +88,14 @@ fn info(args: &DataArgs) -> Outcome<ExitCode> {
 }
 
 fn check(args: &DataArgs, quiet: bool) -> Outcome<ExitCode> {
-    let set = open(args)?;
+    let (set, looked_at) = open(args)?;
     let bar = bar(set.len() as u64, "images", quiet);
     let report = data::check(set.as_ref(), |done| bar.set_position(done as u64));
     bar.finish_and_clear();
     if args.json {
         answer!("{:#}", report_json(&report));
     } else {
-        print_report(&report);
+        print_report(&report, looked_at);
     }
     picture_of(args, set.as_ref())?;
     Ok(if report.bad.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(code::DATA) })
@@ -143,8 +161,9 @@ fn print_notes(passed_over: &PassedOver, hints: &[Hint]) {
     }
 }
 
-fn print_report(report: &CheckReport) {
+fn print_report(report: &CheckReport, looked_at: Option<ImageSize>) {
     answer!("images       {} of {}, {} bad", report.n_samples, report.shape, report.bad.len());
+    print_sizes(looked_at);
     for (name, count) in report.class_names.iter().zip(&report.class_counts) {
         answer!("class        {}: {count}", Classes::typed(std::slice::from_ref(name)));
     }

@@ -68,6 +68,13 @@ pub fn run(args: &NewArgs, quiet: bool) -> Outcome<ExitCode> {
     write_new(&name, &text)?;
     answer!("{}", name.display());
     if !quiet {
+        if let Some(images) = suggestion.too_few_images() {
+            let hours = images as f64 / suggestion.batch() as f64 * seconds / 3600.0;
+            say!(
+                "a run of this length draws little more than noise: shapes come at about {} thousand images, here --hours {hours:.1}",
+                images / 1000
+            );
+        }
         next(&name, &title, shape);
     }
     Ok(ExitCode::SUCCESS)

@@ -26,6 +26,12 @@ const PIXELS: usize = 32 * 32 * 32;
 /// Images of a class below which labels teach nothing.
 const FEW_OF_A_CLASS: usize = 8;
 
+/// Images that small networks have seen when what they draw begins to have shapes.
+const FIRST_SHAPES: u64 = 100_000;
+
+/// How often each image is seen in a run that may learn them by heart.
+const OFTEN: u64 = 100;
+
 /// Updates until somebody says how long the run is.
 const STEPS: u64 = 5000;
 
@@ -110,6 +116,16 @@ impl Suggestion {
         (self.n_images as u64 * epochs).div_ceil(self.batch as u64)
     }
 
+    /// Images of one update.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// How many images a run sees until it draws shapes, where this one sees fewer.
+    pub fn too_few_images(&self) -> Option<u64> {
+        (self.steps * (self.batch as u64) < FIRST_SHAPES).then_some(FIRST_SHAPES)
+    }
+
     /// The complete recipe, for these data.
     ///
     /// # Errors
@@ -157,7 +173,14 @@ impl Suggestion {
                 format!("{n} classes, too few images of each to tell them apart; true to try")
             }
         };
-        let every = (steps / 10).max(1);
+        // Previews and checkpoints take seconds each.
+        let every = (steps / 10).max(100);
+        let epochs = images / (*n_images).max(1) as u64;
+        let seen = match epochs {
+            0 => "not all of them are seen".to_owned(),
+            1 => "each about once".to_owned(),
+            n => format!("each about {n} times"),
+        };
         let mut text = String::new();
         let _ = write!(
             text,
@@ -190,15 +213,15 @@ target = {{ kind = "fixed", rate = 0.0 }}
 network = "song"
 # Width: 64 makes better images, and takes three times as long.
 model_channels = 32
-# {n_levels} levels, each half as large as the one before: the last is {smallest} pixels a side, and attends to itself.
+# {levels_are}
 channel_mult = {levels:?}
 attention_resolutions = [{smallest}]
 num_blocks = 1
 # More where there are few images and the run is long: 0.1 to 0.3.
-dropout = 0.0
+dropout = {dropout}
 
 [train]
-# {images} images in all: each about {epochs} times.
+# {images} images in all: {seen}.
 steps = {steps}
 batch = {batch}
 # What one samples from: an average over the last part of the run.
@@ -222,8 +245,13 @@ decay = "cosine"
             },
             has_labels = Value::try_from(data.labels).expect("a word or a truth"),
             flip = data.flip,
-            n_levels = levels.len(),
-            epochs = images.div_ceil((*n_images).max(1) as u64),
+            levels_are = match levels.len() {
+                1 => format!("One level, of {smallest} pixels on its shorter side, which attends to itself."),
+                n => format!(
+                    "{n} levels, each half as large as the one before: the last has {smallest} pixels on its shorter side, and attends to itself."
+                ),
+            },
+            dropout = if epochs >= OFTEN { "0.1" } else { "0.0" },
             half_life = (images / 25).max(1),
             peak = if shape.height.max(shape.width) > 48 { "5e-4" } else { "1e-3" },
         );

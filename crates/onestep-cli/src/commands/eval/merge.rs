@@ -51,7 +51,7 @@ pub fn run(args: &MergeArgs, quiet: bool) -> Outcome<ExitCode> {
     let described =
         if n == 1 { parts[0].clone() } else { format!("{n} parts, {} to {}", parts[0], parts[n - 1]) };
     let report = Report::new(judge.judge(&collection, &reference)?, described, Some(source));
-    report.show(args.json, args.out.as_deref(), &outputs)
+    report.show(args.json, args.out.as_deref(), &outputs, quiet)
 }
 
 /// The sum of all parts, which must be whole.

@@ -147,7 +147,8 @@ impl Compared {
             return Ok(ExitCode::SUCCESS);
         }
         let comparison = self.judge.judge(&self.collection, &Reference::none(self.judge.rules()))?;
-        Report::new(comparison, self.described, None).show(args.json, args.out.as_deref(), &rule(args))
+        let report = Report::new(comparison, self.described, None);
+        report.show(args.json, args.out.as_deref(), &rule(args), self.work.quiet)
     }
 
     /// Beside a reference, and beside other real images where asked.
@@ -173,7 +174,7 @@ impl Compared {
                 "hint: keep what was seen of the reference: onestep eval {name} --stats-out reference.safetensors"
             );
         }
-        report.show(args.json, args.out.as_deref(), &rule(args))
+        report.show(args.json, args.out.as_deref(), &rule(args), work.quiet)
     }
 }
 

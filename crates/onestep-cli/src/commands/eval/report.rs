@@ -39,7 +39,13 @@ impl Report {
     }
 
     /// Prints it, as a table or as JSON, and writes the file that was asked for.
-    pub fn show(&self, as_json: bool, out: Option<&Path>, outputs: &Outputs) -> Outcome<ExitCode> {
+    pub fn show(
+        &self,
+        as_json: bool,
+        out: Option<&Path>,
+        outputs: &Outputs,
+        quiet: bool,
+    ) -> Outcome<ExitCode> {
         if let Some(path) = out {
             outputs.check(path)?;
             write_whole(path, |file| writeln!(file, "{:#}", self.json()))?;
@@ -49,8 +55,10 @@ impl Report {
         } else {
             answer_text!("{}", self.text());
         }
-        for warning in &self.comparison.warnings {
-            say!("warning: {warning}");
+        if !quiet {
+            for warning in &self.comparison.warnings {
+                say!("warning: {warning}");
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
