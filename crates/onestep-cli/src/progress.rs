@@ -71,6 +71,8 @@ pub struct Watch {
     mean: RunningMean,
     place: Arc<Place>,
     write_error: Option<std::io::Error>,
+    /// How it goes, for people.
+    status: String,
 }
 
 /// How far a run is, and how far it is saved: what a second signal would lose.
@@ -133,6 +135,7 @@ impl Watch {
             mean: RunningMean::default(),
             place: Arc::default(),
             write_error: None,
+            status: String::new(),
         })
     }
 
@@ -190,7 +193,8 @@ impl Watch {
             let seconds = (self.steps - step) as f64 * self.batch as f64 / speed;
             format!(" · {speed:.0} img/s · {} left", human_seconds(seconds))
         });
-        self.bar.set_message(format!("· {:.1} kimg · loss {loss:.4}{left}", images_seen as f64 / 1000.0));
+        self.status = format!("· {:.1} kimg · loss {loss:.4}{left}", images_seen as f64 / 1000.0);
+        self.bar.set_message(self.status.clone());
         if step.is_multiple_of(self.log_every) || step == self.steps {
             let mean = self.mean.take();
             self.log(event, serde_json::json!({ "mean_loss": mean, "images_per_second": speed }));
@@ -222,7 +226,8 @@ impl Observer for Watch {
                     )),
                     Event::Checkpoint { step, folder } => {
                         self.place.saved.store(*step, Ordering::Relaxed);
-                        self.say(&format!("step {step}: saved {}", folder.display()));
+                        // Where there is no bar, these lines are all that tells how it goes.
+                        self.say(&format!("step {step}: saved {} {}", folder.display(), self.status));
                     }
                     Event::End { .. } => self.bar.finish_and_clear(),
                     _ => {}
