@@ -75,7 +75,7 @@ impl Suggestion {
 
     /// The size to bring images that all have this shape to; none where they are good as they are.
     ///
-    /// Their aspect ratio stays, to the next multiple of 4, unless one side is more than three times the other.
+    /// Their aspect ratio stays, to the nearest multiple of 4, unless one side is more than three times the other.
     pub fn size_for(shape: ImageShape) -> Option<ImageSize> {
         let ImageSize { height, width } = shape.size();
         let (shorter, longer) = (height.min(width), height.max(width));
@@ -84,7 +84,7 @@ impl Suggestion {
             return None;
         }
         let side = Self::side_within(shorter);
-        let other = (2 * longer * side / shorter.max(1)).div_ceil(2 * DIVISOR).max(1) * DIVISOR;
+        let other = (longer * side / shorter.max(1) + DIVISOR / 2) / DIVISOR * DIVISOR;
         Some(match (longer > 3 * shorter, height <= width) {
             (true, _) => side.into(),
             (false, true) => ImageSize { height: side, width: other.min(LONGEST) },
