@@ -1,22 +1,24 @@
 //! What can be typed: types only, no logic.
 
+mod data;
 mod edit;
 mod eval;
+mod train;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use onestep::ImageSize;
-use onestep::data::{DataSpec, Fit, Labels};
 use onestep::model::Precision;
 use onestep::sample::Sampler;
 
 use crate::lists::{Classes, Indices, Levels, Seeds};
 
+pub use data::{DataArgs, DataCommand, SizeArgs};
 pub use edit::{CommonArgs, EditArgs, EditCommand, SearchArgs, SearchTask, Subjects};
 pub use eval::{
     CurveArgs, DistanceArgs, EvalArgs, EvalCommand, LikelihoodArgs, MergeArgs, MetricName, NetworkArgs,
 };
+pub use train::{ExtendName, NewArgs, RecipeCommand, TrainArgs};
 
 /// Consistency models: images in one network evaluation.
 ///
@@ -78,80 +80,6 @@ pub enum DeviceName {
     Cuda,
     /// An AMD GPU (needs the cargo feature `rocm`).
     Rocm,
-}
-
-/// Options of `new`.
-#[derive(Debug, Args)]
-pub struct NewArgs {
-    /// A folder of pictures, or any other source of images that `data info` shows.
-    #[arg(value_name = "DATA")]
-    pub source: String,
-    /// The recipe to write; by default the name of the data with .toml. A file that is there is left as it is.
-    #[arg(short, long, value_name = "TOML")]
-    pub out: Option<PathBuf>,
-    /// The size to bring images to; by default what suits them.
-    #[command(flatten)]
-    pub size: SizeArgs,
-    /// One channel instead of three.
-    #[arg(long)]
-    pub grey: bool,
-    /// Where classes come from: true (the source's own labels or class folders), file-name (before the first _), or false.
-    #[arg(long, value_name = "WHERE", default_value = "true", hide_default_value = true)]
-    pub labels: Labels,
-    /// How long training may take on this machine; by default an hour, or less for a few images.
-    #[arg(long, value_name = "H", value_parser = positive)]
-    pub hours: Option<f64>,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value_t)]
-    pub device: DeviceName,
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
-        _ => Err("must be a positive number".into()),
-    }
-}
-
-/// What becomes of schedules that span a run when it gets another length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ExtendName {
-    /// They are stretched over the new length; rate and number of levels jump to where they are on the longer way.
-    Schedule,
-    /// They end where they would have ended, and training goes on at the values of their end.
-    End,
-}
-
-/// Options of `train`.
-#[derive(Debug, Args)]
-pub struct TrainArgs {
-    /// A built-in recipe (see `onestep recipe list`) or a TOML file; with --resume, the run's own if left out.
-    #[arg(value_name = "RECIPE", required_unless_present = "resume")]
-    pub recipe: Option<String>,
-    /// Folder of the run: recipe, checkpoints, previews and events go there.
-    #[arg(short, long, value_name = "FOLDER", required_unless_present = "dry_run")]
-    pub out: Option<PathBuf>,
-    /// The diffusion model to distill from, or to start from: a run folder or a model file.
-    #[arg(long, value_name = "MODEL")]
-    pub teacher: Option<PathBuf>,
-    /// Change the recipe, for example --set train.batch=32; may be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub settings: Vec<String>,
-    /// Arithmetic of the network's products; short for --set train.precision=...
-    #[arg(long, value_enum)]
-    pub precision: Option<PrecisionName>,
-    /// Go on from the run's last checkpoint. What may change with --set is listed in docs/training.md.
-    #[arg(long)]
-    pub resume: bool,
-    /// With --resume and another train.steps: what becomes of a schedule that spans the run.
-    #[arg(long, value_enum, requires = "resume")]
-    pub extend: Option<ExtendName>,
-    /// Open data and teacher, show the complete recipe, the size of the model and the memory it will need, and stop there.
-    #[arg(short = 'n', long)]
-    pub dry_run: bool,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value_t)]
-    pub device: DeviceName,
 }
 
 /// What of a model is used, and how it is computed with.
@@ -271,108 +199,6 @@ pub struct InfoArgs {
     /// List every tensor.
     #[arg(long)]
     pub tensors: bool,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Verbs of `recipe`.
-#[derive(Debug, Subcommand)]
-pub enum RecipeCommand {
-    /// List the built-in recipes.
-    List,
-    /// Print one, or a file, as TOML, ready to redirect into a file and change.
-    Show {
-        /// Name of the recipe, or a TOML file.
-        name: String,
-        /// Change it first, as in `train`.
-        #[arg(long = "set", value_name = "KEY=VALUE")]
-        settings: Vec<String>,
-        /// With every key that it leaves out, at the value it has then; docs/recipe.md tells what each is.
-        #[arg(long)]
-        full: bool,
-    },
-}
-
-/// Verbs of `data`.
-#[derive(Debug, Subcommand)]
-pub enum DataCommand {
-    /// Show what a data set holds, and optionally a picture of it.
-    Info(DataArgs),
-    /// Decode every image and list the bad ones.
-    Check(DataArgs),
-}
-
-/// The size that images of a data set are brought to.
-#[derive(Debug, Clone, Args)]
-pub struct SizeArgs {
-    /// Bring images to this size: pixels a side, or width and height as 64x48.
-    #[arg(long, value_name = "SIZE")]
-    pub image_size: Option<ImageSize>,
-    /// How images of another shape are brought to it.
-    #[arg(long, value_name = "HOW", value_enum, default_value_t, requires = "image_size")]
-    pub fit: SetFit,
-}
-
-impl SizeArgs {
-    /// The same look at a data set, in this size.
-    pub fn of(&self, spec: DataSpec) -> DataSpec {
-        DataSpec { image_size: self.image_size, fit: self.fit.fit(), ..spec }
-    }
-}
-
-/// How images of a data set are brought to a size.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum SetFit {
-    /// The middle, as much as has the size's aspect ratio.
-    #[default]
-    Crop,
-    /// All of it, with black borders.
-    Pad,
-    /// All of it, distorted.
-    Stretch,
-}
-
-impl SetFit {
-    /// What the library calls it.
-    pub fn fit(self) -> Fit {
-        match self {
-            Self::Crop => Fit::Crop,
-            Self::Pad => Fit::Pad,
-            Self::Stretch => Fit::Stretch,
-        }
-    }
-}
-
-/// Options of `data`.
-#[derive(Debug, Args)]
-pub struct DataArgs {
-    /// `builtin:emoji`, a folder, a zip, an npz, IDX files or CIFAR; several separated by commas.
-    pub source: String,
-    /// What size images are brought to.
-    #[command(flatten)]
-    pub size: SizeArgs,
-    /// One channel instead of three.
-    #[arg(long)]
-    pub grey: bool,
-    /// Where classes come from: true (the source's own labels or class folders), file-name (before the first _), or false.
-    #[arg(long, value_name = "WHERE", default_value = "true", hide_default_value = true)]
-    pub labels: Labels,
-    /// Look at the test part of a set that has one.
-    #[arg(long)]
-    pub test: bool,
-    /// Look at the validation part of a set that has one.
-    #[arg(long, conflicts_with = "test")]
-    pub val: bool,
-    /// Only so many images, spread over the whole set.
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
-    /// Write 64 images, spread over the set, as a PNG.
-    #[arg(long, value_name = "PNG")]
-    pub picture: Option<PathBuf>,
-    /// Replace a picture of that name that onestep made.
-    #[arg(long)]
-    pub overwrite: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

@@ -1,0 +1,100 @@
+//! What can be typed behind `train`, `new` and `recipe`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use onestep::data::Labels;
+
+use super::{DeviceName, PrecisionName, SizeArgs};
+
+/// Options of `new`.
+#[derive(Debug, Args)]
+pub struct NewArgs {
+    /// A folder of pictures, or any other source of images that `data info` shows.
+    #[arg(value_name = "DATA")]
+    pub source: String,
+    /// The recipe to write; by default the name of the data with .toml. A file that is there is left as it is.
+    #[arg(short, long, value_name = "TOML")]
+    pub out: Option<PathBuf>,
+    /// The size to bring images to; by default what suits them.
+    #[command(flatten)]
+    pub size: SizeArgs,
+    /// One channel instead of three.
+    #[arg(long)]
+    pub grey: bool,
+    /// Where classes come from: true (the source's own labels or class folders), file-name (before the first _), or false.
+    #[arg(long, value_name = "WHERE", default_value = "true", hide_default_value = true)]
+    pub labels: Labels,
+    /// How long training may take on this machine; by default an hour, or less for a few images.
+    #[arg(long, value_name = "H", value_parser = positive)]
+    pub hours: Option<f64>,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    pub device: DeviceName,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
+        _ => Err("must be a positive number".into()),
+    }
+}
+
+/// What becomes of schedules that span a run when it gets another length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExtendName {
+    /// They are stretched over the new length; rate and number of levels jump to where they are on the longer way.
+    Schedule,
+    /// They end where they would have ended, and training goes on at the values of their end.
+    End,
+}
+
+/// Options of `train`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// A built-in recipe (see `onestep recipe list`) or a TOML file; with --resume, the run's own if left out.
+    #[arg(value_name = "RECIPE", required_unless_present = "resume")]
+    pub recipe: Option<String>,
+    /// Folder of the run: recipe, checkpoints, previews and events go there.
+    #[arg(short, long, value_name = "FOLDER", required_unless_present = "dry_run")]
+    pub out: Option<PathBuf>,
+    /// The diffusion model to distill from, or to start from: a run folder or a model file.
+    #[arg(long, value_name = "MODEL")]
+    pub teacher: Option<PathBuf>,
+    /// Change the recipe, for example --set train.batch=32; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// Arithmetic of the network's products; short for --set train.precision=...
+    #[arg(long, value_enum)]
+    pub precision: Option<PrecisionName>,
+    /// Go on from the run's last checkpoint. What may change with --set is listed in docs/training.md.
+    #[arg(long)]
+    pub resume: bool,
+    /// With --resume and another train.steps: what becomes of a schedule that spans the run.
+    #[arg(long, value_enum, requires = "resume")]
+    pub extend: Option<ExtendName>,
+    /// Open data and teacher, show the complete recipe, the size of the model and the memory it will need, and stop there.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    pub device: DeviceName,
+}
+
+/// Verbs of `recipe`.
+#[derive(Debug, Subcommand)]
+pub enum RecipeCommand {
+    /// List the built-in recipes.
+    List,
+    /// Print one, or a file, as TOML, ready to redirect into a file and change.
+    Show {
+        /// Name of the recipe, or a TOML file.
+        name: String,
+        /// Change it first, as in `train`.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        settings: Vec<String>,
+        /// With every key that it leaves out, at the value it has then; docs/recipe.md tells what each is.
+        #[arg(long)]
+        full: bool,
+    },
+}
