@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use onestep::Model;
-use onestep::data::{Pixels, Rounding, ending, write_whole};
+use onestep::data::{Pixels, Rounding, ending, named_beside, write_whole};
 use onestep::eval::curve::{CurvePoint, CurveReport, CurveSettings, MeasuredPoint};
 use onestep::eval::{Collection, Images, Judge, Reference, Score, Selection, check_images, reference};
 use serde::{Deserialize, Serialize};
@@ -189,14 +189,14 @@ impl Took {
 fn show(args: &CurveArgs, report: &CurveReport, network: &str, protocol: &str) -> Outcome<ExitCode> {
     let CurveReport { points, reference, floor, threads } = report;
     let metric = report.metric();
+    write_whole(&args.out, |file| file.write_all(report.svg().as_bytes()))?;
     let json = json!({
-        "tool": onestep::TOOL, "reference": reference, "network": network, "protocol": protocol, "points": points,
+        "tool": onestep::TOOL, "files": named_beside(&args.out)?, "reference": reference, "network": network, "protocol": protocol, "points": points,
         "floor": floor.as_ref().map(|(value, of)| json!({ "metric": metric, "value": value, "of": of })),
         "threads": threads, "batch": args.batch, "precision": args.with.precision.precision().name(),
     });
     let beside = args.out.with_extension("json");
     write_whole(&beside, |file| file.write_all(format!("{json:#}\n").as_bytes()))?;
-    write_whole(&args.out, |file| file.write_all(report.svg().as_bytes()))?;
     if args.json {
         answer!("{json:#}");
         return Ok(ExitCode::SUCCESS);
