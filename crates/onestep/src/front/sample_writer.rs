@@ -63,10 +63,6 @@ impl SampleWriter {
         // A record without a JSON form is found out now, and not when all samples are drawn.
         record.of_sample(0).line()?;
         create_folder(if kind == SampleFile::Folder { Some(path) } else { path.parent() })?;
-        if kind == SampleFile::Folder {
-            // A lock is something to find there, so what may not be written to is refused before.
-            outputs.check_folder(path, RECORD)?;
-        }
         let lock = OutputLock::acquire(&match kind {
             SampleFile::Folder => path.join(RECORD),
             _ => path.with_extension("json"),
