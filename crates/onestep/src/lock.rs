@@ -27,6 +27,10 @@ impl FileLock {
     /// Locks a file, which is made where there is none.
     pub(crate) fn acquire(path: &Path) -> Result<Self, LockError> {
         let failed = |action| move |reason| LockError::System { action, reason };
+        if path.is_symlink() {
+            let reason = io::Error::new(io::ErrorKind::InvalidInput, "it is a link");
+            return Err(LockError::System { action: "create the lock file", reason });
+        }
         // Not truncated: until the lock is held, the number in it is the owner's.
         let mut file = OpenOptions::new()
             .read(true)

@@ -111,6 +111,8 @@ fn create_scratch(path: &Path) -> io::Result<(PathBuf, File)> {
         let (file, is_new) = match File::create_new(&scratch_path) {
             Ok(file) => (file, true),
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            // Through a link, somebody's file would be written.
+            Err(_) if !fs::symlink_metadata(&scratch_path).is_ok_and(|there| there.is_file()) => continue,
             // Not truncated: it may be somebody's, and even have its final name by the time it is open.
             Err(_) => match OpenOptions::new().write(true).open(&scratch_path) {
                 Ok(file) => (file, false),
@@ -118,7 +120,7 @@ fn create_scratch(path: &Path) -> io::Result<(PathBuf, File)> {
             },
         };
         let is_ours = match file.try_lock() {
-            Ok(()) => is_new || lock::is_at(&file, &scratch_path),
+            Ok(()) => lock::is_at(&file, &scratch_path),
             Err(TryLockError::WouldBlock) => false,
             // Where there are no locks, what was there may be somebody's.
             Err(TryLockError::Error(_)) => is_new,
@@ -159,5 +161,13 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"other");
         drop(WholeFile::create(&path).unwrap());
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+        // A link leads to a file of somebody's.
+        #[cfg(unix)]
+        {
+            let link = home.path().join(".y.csv.0.partial");
+            std::os::unix::fs::symlink(&path, link).unwrap();
+            write_whole(&home.path().join("y.csv"), |file| file.write_all(b"new")).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"other");
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use onestep::Model;
-use onestep::data::{Pixels, Rounding, ending, named_beside, write_whole};
+use onestep::data::{OutputLock, Pixels, Rounding, ending, named_beside, write_whole};
 use onestep::eval::curve::{CurvePoint, CurveReport, CurveSettings, MeasuredPoint};
 use onestep::eval::{Collection, Images, Judge, Reference, Score, Selection, check_images, reference};
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,7 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
     for folder in folders.filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|error| io_failure("create the folder", folder, &error))?;
     }
+    let _lock = OutputLock::acquire(&files[1])?;
     let judge = judge(&args.network, protocol, &[MetricName::Fd], &device);
     let found = reference::open(&args.size.of(spec(source)))?;
     let Some(real) = work.reference(&judge, (source, found), Selection::All)? else {
