@@ -260,7 +260,8 @@ fn output_hint(error: &OutputError) -> &'static str {
         OutputError::AnotherDraw { .. } => {
             "choose another --out; or add --overwrite, which takes the pictures of the other draw away first"
         }
-        OutputError::Pictures { .. } => "choose a folder of their own for new pictures",
+        OutputError::NotEmpty { .. } => "choose a folder of their own for new pictures",
+        OutputError::InUse { .. } => "wait until it is done, or choose another name",
         _ => "choose another name",
     }
 }

@@ -27,6 +27,13 @@ impl Target {
             return Err(Failure::usage(format!("--out {name} writes a file to the terminal"))
                 .hint("redirect it into a file or a program, or name a file"));
         }
+        if is_closed() {
+            return Err(Failure::new(
+                code::IO,
+                format!("--out {name} writes a file to standard output, which is closed"),
+            )
+            .hint("redirect it into a file or a program, or name a file"));
+        }
         let folder = std::env::temp_dir().join(format!("onestep-{}", std::process::id()));
         fs::create_dir(&folder).map_err(|error| {
             let message = format!("cannot create the folder {}: {error}", folder.display());
@@ -51,6 +58,26 @@ impl Target {
         print::write_file(&mut file);
         Ok(())
     }
+}
+
+/// Whether standard output was closed when the program began. What Rust opens in its place is the null device, and unlike one that
+/// somebody writes to on purpose, it can be read from.
+#[cfg(unix)]
+fn is_closed() -> bool {
+    use std::io::Read;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::MetadataExt;
+    let Ok(copy) = io::stdout().as_fd().try_clone_to_owned() else { return true };
+    let mut out = File::from(copy);
+    let device = |metadata: io::Result<fs::Metadata>| metadata.map(|metadata| metadata.rdev()).ok();
+    let null = device(fs::metadata("/dev/null"));
+    null.is_some() && device(out.metadata()) == null && out.read(&mut [0]).is_ok()
+}
+
+/// Whether standard output was closed when the program began; where it cannot be told, it was not.
+#[cfg(not(unix))]
+fn is_closed() -> bool {
+    false
 }
 
 impl Drop for Target {

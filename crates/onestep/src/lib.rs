@@ -76,6 +76,7 @@ pub mod file;
 mod front;
 #[cfg(feature = "formats")]
 pub mod interop;
+mod lock;
 pub mod model;
 pub mod noise;
 #[cfg(feature = "train")]

@@ -80,6 +80,20 @@ fn a_run_outlives_its_terminal() {
             "{line}: {text}"
         );
     }
+    // A file for standard output is lost where that is closed, and not where it is thrown away.
+    for (redirected, code) in [(">&-", 74), (">/dev/null", 0)] {
+        let output = shell(home, &format!("$onestep sample run --seeds 0 --out - {redirected}"));
+        expect(&output, code);
+        assert_eq!(stderr(&output).contains("standard output, which is closed"), code == 74);
+    }
+    // An archive without room is an error in our words alone, and leaves nothing.
+    let output = shell(home, "ulimit -f 8; $onestep sample run --seeds 0-63 --out full.npz");
+    expect(&output, 73);
+    assert!(stderr(&output).starts_with("error: cannot write `full.npz`"), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("ZipWriter"), "{}", stderr(&output));
+    let left =
+        std::fs::read_dir(home).unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    assert_eq!(left.filter(|name| name.contains("full")).collect::<Vec<_>>(), ["full"]);
 }
 
 #[test]

@@ -52,6 +52,16 @@ fn a_folder_holds_one_draw_whole() {
     expect(&onestep(home, &[&other[..], &["--overwrite"]].concat()), 0);
     assert_eq!(names(&home.join("o")).len(), 4);
     assert!(home.join("o/seed-000021-class-01.png").exists());
+    // What is different is said, and more than that: a class, a scale.
+    let class = ["sample", "run", "--seeds", "20-22", "--classes", "1,2,1", "--out", "o"];
+    refused(home, &class, &["image 2 is seed 21 of class 1", "image 2 is seed 21 of class 2"]);
+    refused(home, &[&other[..], &["--scale", "2"]].concat(), &["no scale", "scale 2"]);
+    // A picture that has the name of one to come stays, and so does what there is.
+    photo(home.join("o/seed-000007-class-00.png"), 16, 16);
+    let seven = ["sample", "run", "--seeds", "7", "--classes", "0", "--out", "o", "--overwrite"];
+    refused(home, &seven, &["onestep did not make", "seed-000007-class-00.png"]);
+    assert_eq!(names(&home.join("o")).len(), 5);
+    std::fs::remove_file(home.join("o/seed-000007-class-00.png")).unwrap();
     // A picture that was put in the place of a sample is nobody's to replace.
     photo(home.join("o/seed-000021-class-01.png"), 16, 16);
     refused(home, &other, &["onestep did not make", "seed-000021-class-01.png"]);
@@ -61,9 +71,18 @@ fn a_folder_holds_one_draw_whole() {
     // A folder of one's own pictures stays one.
     std::fs::create_dir(home.join("photos")).unwrap();
     photo(home.join("photos/cat.png"), 16, 16);
-    refused(home, &["sample", "run", "--out", "photos"], &["holds other pictures", "cat.png"]);
+    refused(home, &["sample", "run", "--out", "photos"], &["not empty", "cat.png"]);
     refused(home, &["edit", "vary", "run", "--like", "1", "--out", "photos"], &["cat.png"]);
     assert_eq!(names(&home.join("photos")).len(), 1);
+    // So does a data set, whose pictures lie further down.
+    std::fs::create_dir_all(home.join("set/cats")).unwrap();
+    photo(home.join("set/cats/cat.png"), 16, 16);
+    for out in ["set", "run", "."] {
+        let before = names(&home.join(out));
+        refused(home, &["sample", "run", "--out", out], &["not empty"]);
+        refused(home, &["edit", "vary", "run", "--like", "1", "--out", out, "--overwrite"], &["not empty"]);
+        assert_eq!(names(&home.join(out)), before);
+    }
 }
 
 #[test]
@@ -121,6 +140,29 @@ fn nothing_of_others_is_written_over() {
     refused(home, &["edit", "vary", "run", "p.png", "--out", "varied"], &["varied/edit.json"]);
     expect(&onestep(home, &["edit", "vary", "run", "p.png", "--out", "varied", "--overwrite"]), 0);
     assert_eq!(names(&home.join("varied")), BTreeSet::from(["0000.png", "edit.json"].map(String::from)));
+    photo(home.join("varied/0001.png"), 8, 8);
+    let more = ["edit", "vary", "run", "p.png", "--n", "3", "--out", "varied", "--overwrite"];
+    refused(home, &more, &["onestep did not make", "0001.png"]);
+    assert!(home.join("varied/0000.png").exists());
+    // JSON of a picture says nothing of an npz and a GIF of that name; of those that it names, it does.
+    for (made, mine) in [("data.png", "data.npz"), ("film.png", "film.gif")] {
+        let draw = |out: &'static str| match out.ends_with(".gif") {
+            true => vec!["edit", "vary", "run", "p.png", "--out", out],
+            false => sample(out),
+        };
+        expect(&onestep(home, &sample(made)), 0);
+        std::fs::write(home.join(mine), "numbers of somebody").unwrap();
+        refused(home, &[&draw(mine)[..], &["--overwrite"]].concat(), &["onestep did not make", mine]);
+        assert_eq!(read(mine), b"numbers of somebody");
+        std::fs::remove_file(home.join(mine)).unwrap();
+        for _ in 0..2 {
+            expect(&onestep(home, &[&draw(mine)[..], &["--overwrite"]].concat()), 0);
+        }
+    }
+    // The grid beside the npz of one draw does not make it a stranger.
+    for out in ["data.png", "data.npz"] {
+        expect(&onestep(home, &[&sample(out)[..], &["--overwrite"]].concat()), 0);
+    }
 }
 
 #[test]
@@ -227,6 +269,7 @@ fn a_stopped_draw_goes_on_where_it_stopped() {
         let rest = run(&draw(signal, "64"));
         expect(&rest, 0);
         assert!(stderr(&rest).contains(&format!("{n_there} of 800 were there")), "{}", stderr(&rest));
+        assert!(names(&home.join(signal)).iter().all(|name| !name.starts_with('.')), "leftovers: {signal}");
         let pictures = |folder: &str| {
             let all = names(&home.join(folder)).into_iter().filter(|name| !name.starts_with('.'));
             all.map(|name| std::fs::read(home.join(folder).join(name)).unwrap()).collect::<Vec<_>>()
@@ -243,7 +286,9 @@ fn a_stopped_draw_goes_on_where_it_stopped() {
         assert!(child.try_wait().unwrap().is_none());
         std::thread::sleep(Duration::from_millis(2));
     }
-    std::thread::sleep(Duration::from_millis(200));
+    // What is written together has one record, and one writer.
+    let busy = format!("process {} is writing it", child.id());
+    refused(home, &["sample", "run", "--seeds", "0", "--out", "all.png"], &[&busy, "all.json"]);
     Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     let output = child.wait_with_output().unwrap();
     expect(&output, 75);

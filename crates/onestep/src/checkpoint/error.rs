@@ -132,6 +132,15 @@ pub enum CheckpointError {
         /// Bytes there are, if the system says.
         available: Option<u64>,
     },
+    /// A limit on files that is reached whatever room there is on the disk.
+    #[error("the system allows no more ({reason}); raise the limit (`ulimit -f`, or the quota) or save elsewhere: {}",
+        path.display())]
+    Limited {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: io::Error,
+    },
     /// A place that cannot be written to.
     #[error("cannot create {} ({reason}); check that the folder is writable", path.display())]
     CannotCreate {
@@ -210,6 +219,7 @@ impl CheckpointError {
             | Self::SameLabel { .. } => ErrorClass::BadData,
             Self::NotFinite { .. } => ErrorClass::BadNumbers,
             Self::DiskFull { .. }
+            | Self::Limited { .. }
             | Self::CannotCreate { .. }
             | Self::TakenAway { .. }
             | Self::HasRun { .. } => ErrorClass::CannotCreate,
@@ -225,6 +235,7 @@ impl CheckpointError {
             Self::NotFinite { tensor, index, .. } => Self::NotFinite { path, tensor, index },
             Self::BadJson { what, reason, .. } => Self::BadJson { what, path, reason },
             Self::DiskFull { needed, available, .. } => Self::DiskFull { path, needed, available },
+            Self::Limited { reason, .. } => Self::Limited { path, reason },
             Self::CannotCreate { reason, .. } => Self::CannotCreate { path, reason },
             Self::Io { action, reason, .. } => Self::Io { action, path, reason },
             other => other,
@@ -238,10 +249,9 @@ impl CheckpointError {
         use io::ErrorKind;
         let path = path.to_path_buf();
         match reason.kind() {
-            // A file size limit (`ulimit -f`) is a full disk to whoever writes.
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-                Self::DiskFull { path, needed, available: None }
-            }
+            ErrorKind::StorageFull => Self::DiskFull { path, needed, available: None },
+            // How much room there is says nothing of these.
+            ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Self::Limited { path, reason },
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem if action.starts_with("create") => {
                 Self::CannotCreate { path, reason }
             }

@@ -19,6 +19,7 @@ mod animation;
 mod archive;
 #[cfg(feature = "avif")]
 mod avif;
+mod beside;
 mod builtin;
 mod check;
 #[cfg(feature = "formats")]
@@ -58,6 +59,7 @@ mod npz_writer;
 mod numpy_images;
 mod open;
 mod output;
+mod output_lock;
 mod overwriting;
 mod passed_over;
 #[cfg(feature = "formats")]
@@ -83,6 +85,7 @@ use crate::size::ImageSize;
 
 #[cfg(feature = "formats")]
 pub use animation::write_gif;
+pub use beside::named_beside;
 pub use builtin::builtin_names;
 pub use check::{BadSample, CheckReport, check, check_headers};
 pub(crate) use decode::read_encoded;
@@ -96,6 +99,7 @@ pub(crate) use npz_writer::NpzWriter;
 pub use open::open;
 pub(crate) use output::WholeFile;
 pub use output::write_whole;
+pub use output_lock::OutputLock;
 pub use overwriting::{OutputError, Outputs, ending};
 pub use passed_over::{PassedOver, PassedOverGroup, PassedOverReason};
 pub use sheet::Sheet;

@@ -1,14 +1,15 @@
 //! Files that are there whole or not at all.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::DataError;
+use crate::lock;
 
-/// How many leftovers of killed processes with our number are stepped over.
-const MAX_LEFTOVERS: usize = 100;
+/// How many scratch files of others are stepped over.
+const MAX_ATTEMPTS: usize = 100;
 
 /// Writes a file whole or not at all.
 ///
@@ -96,23 +97,40 @@ impl Drop for WholeFile {
     }
 }
 
+/// A scratch file that is ours alone, locked as long as it is open. One that a killed process left behind is taken over, so that it
+/// goes away when the name is written again.
 fn create_scratch(path: &Path) -> io::Result<(PathBuf, File)> {
     let Some(name) = path.file_name() else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"));
     };
-    let mut attempt = 0;
-    loop {
+    for attempt in 0..MAX_ATTEMPTS {
         let mut scratch_name = OsString::from(".");
         scratch_name.push(name);
-        scratch_name.push(format!(".{}-{attempt}.partial", std::process::id()));
+        scratch_name.push(format!(".{attempt}.partial"));
         let scratch_path = path.with_file_name(scratch_name);
-        match OpenOptions::new().write(true).create_new(true).open(&scratch_path) {
-            Ok(file) => return Ok((scratch_path, file)),
+        let (file, is_new) = match File::create_new(&scratch_path) {
+            Ok(file) => (file, true),
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            Err(error) if attempt == MAX_LEFTOVERS => return Err(error),
-            Err(_) => attempt += 1,
+            // Through a link, somebody's file would be written.
+            Err(_) if !fs::symlink_metadata(&scratch_path).is_ok_and(|there| there.is_file()) => continue,
+            // Not truncated: it may be somebody's, and even have its final name by the time it is open.
+            Err(_) => match OpenOptions::new().write(true).open(&scratch_path) {
+                Ok(file) => (file, false),
+                Err(_) => continue,
+            },
+        };
+        let is_ours = match file.try_lock() {
+            Ok(()) => lock::is_at(&file, &scratch_path),
+            Err(TryLockError::WouldBlock) => false,
+            // Where there are no locks, what was there may be somebody's.
+            Err(TryLockError::Error(_)) => is_new,
+        };
+        if is_ours {
+            file.set_len(0)?;
+            return Ok((scratch_path, file));
         }
     }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "too many scratch files of that name are there"))
 }
 
 /// Makes the rename itself durable where folders can be opened; elsewhere the system sees to it.
@@ -120,5 +138,36 @@ fn sync_folder(path: &Path) {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
         let _ = folder.sync_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scratch_files_of_the_dead_are_taken_over_and_those_of_the_living_are_not() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("x.csv");
+        fs::write(home.path().join(".x.csv.0.partial"), "what a killed process had, longer than the rest")
+            .unwrap();
+        let mut one = WholeFile::create(&path).unwrap();
+        let mut other = WholeFile::create(&path).unwrap();
+        one.write_all(b"one").unwrap();
+        other.write_all(b"other").unwrap();
+        one.finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        other.finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"other");
+        drop(WholeFile::create(&path).unwrap());
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+        // A link leads to a file of somebody's.
+        #[cfg(unix)]
+        {
+            let link = home.path().join(".y.csv.0.partial");
+            std::os::unix::fs::symlink(&path, link).unwrap();
+            write_whole(&home.path().join("y.csv"), |file| file.write_all(b"new")).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"other");
+        }
     }
 }

@@ -1,16 +1,14 @@
 //! The one rule for outputs: never over what this program did not make, never over what it reads, and over nothing at all without
 //! being told.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{DataError, picture};
-
-/// What the names of pictures end with.
-const PICTURES: [&str; 7] = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "ppm"];
+use super::{DataError, beside, picture};
 
 /// Why an output is not written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,13 +44,23 @@ pub enum OutputError {
         /// What is to be drawn.
         asked: String,
     },
-    /// A folder with pictures that no record in it tells anything of.
-    #[error("the folder holds other pictures, {} for one: `{}`", one.display(), folder.display())]
-    Pictures {
+    /// A folder with something in it, but without a record of pictures that were made there.
+    #[error("the folder is not empty, and no record says that it is of pictures made here; it holds {}: `{}`",
+        one.display(), folder.display())]
+    NotEmpty {
         /// The folder.
         folder: PathBuf,
-        /// The name of one of them.
+        /// The name of something in it.
         one: PathBuf,
+    },
+    /// Another process is writing it.
+    #[error("process {} is writing it: `{}`",
+        owner.map_or("(unknown)".to_string(), |pid| pid.to_string()), path.display())]
+    InUse {
+        /// The record of what is written.
+        path: PathBuf,
+        /// The process id, if it can be read.
+        owner: Option<u32>,
     },
 }
 
@@ -60,7 +68,7 @@ pub enum OutputError {
 ///
 /// By default nothing that exists is replaced. Told to overwrite, files that onestep made are: those that say so themselves, in a
 /// PNG's parameters, by the `tool` of a JSON object or in the metadata of a safetensors file, and those that have no place to say it
-/// but lie beside a JSON file of their name that does. What is read is never written over, by whatever name or link.
+/// but lie beside a JSON file of their name that does, and that names them with their SHA-256. What is read is never written over, by whatever name or link.
 ///
 /// # Examples
 ///
@@ -132,24 +140,27 @@ impl Outputs {
         }
     }
 
-    /// Refuses a folder with pictures but without the record that would tell what they are; what is written there would be mixed
-    /// up with them.
+    /// Refuses a folder that holds anything, but not the record of what was made there: what is written would be mixed up with it.
+    /// Hidden files do not count.
     ///
     /// # Errors
     ///
-    /// [`OutputError::Pictures`].
+    /// [`OutputError::NotEmpty`].
     pub fn check_folder(&self, folder: &Path, record: &str) -> Result<(), OutputError> {
         // A folder that cannot be read is met, and told, by whoever writes.
         let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
         if folder.join(record).exists() {
             return Ok(());
         }
-        let names = entries.filter_map(|entry| Some(PathBuf::from(entry.ok()?.file_name())));
-        let is_picture =
-            |name: &PathBuf| ending(name).is_some_and(|ending| PICTURES.contains(&ending.as_str()));
+        let counts = |entry: &fs::DirEntry| {
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            !(is_file && entry.file_name().as_encoded_bytes().starts_with(b"."))
+        };
+        let names =
+            entries.filter_map(Result::ok).filter(counts).map(|entry| PathBuf::from(entry.file_name()));
         // The first by name, so that the message does not depend on the system.
-        match names.filter(is_picture).min() {
-            Some(one) => Err(OutputError::Pictures { folder: folder.to_path_buf(), one }),
+        match names.min() {
+            Some(one) => Err(OutputError::NotEmpty { folder: folder.to_path_buf(), one }),
             None => Ok(()),
         }
     }
@@ -162,7 +173,7 @@ impl Outputs {
     /// - [`DataError::Write`] for one that cannot be.
     pub fn remove(&self, paths: &dyn Fn(usize) -> PathBuf, n: usize) -> crate::Result<()> {
         // Not a list: there may be millions.
-        let made = || (0..n).map(paths).filter(|path| path.exists());
+        let made = || (0..n).map(paths).filter(|path| fs::symlink_metadata(path).is_ok());
         made().try_for_each(|path| self.check(&path))?;
         for path in made() {
             fs::remove_file(&path).map_err(|source| DataError::Write { path, source })?;
@@ -183,7 +194,7 @@ impl Outputs {
     }
 }
 
-/// Whether a file says, itself or by the JSON beside it, that onestep made it.
+/// Whether a file says, or the JSON beside it says of it, that onestep made it.
 fn made_here(path: &Path) -> bool {
     match ending(path).as_deref() {
         Some("png") => {
@@ -191,15 +202,17 @@ fn made_here(path: &Path) -> bool {
             parameters
                 .is_some_and(|text| serde_json::from_str(&text).is_ok_and(|signed: Signed| signed.is_ours()))
         }
-        Some("json") => json_made_here(path),
+        Some("json") => json_made_here(path).is_some(),
         Some("safetensors") => tensors_made_here(path).is_some(),
-        _ => json_made_here(&path.with_extension("json")),
+        // That there is JSON of ours is not enough: it may be of a picture, and this somebody's data of the same name.
+        _ => json_made_here(&path.with_extension("json"))
+            .is_some_and(|signed| beside::is_named(path, &signed.files)),
     }
 }
 
-fn json_made_here(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else { return false };
-    serde_json::from_reader(BufReader::new(file)).is_ok_and(|signed: Signed| signed.is_ours())
+fn json_made_here(path: &Path) -> Option<Signed> {
+    let signed: Signed = serde_json::from_reader(BufReader::new(File::open(path).ok()?)).ok()?;
+    signed.is_ours().then_some(signed)
 }
 
 /// The metadata entry of ours in a safetensors file.
@@ -227,6 +240,9 @@ struct Metadata {
 #[derive(Deserialize)]
 struct Signed {
     tool: String,
+    /// The files beside it that cannot say it themselves.
+    #[serde(default)]
+    files: BTreeMap<String, String>,
 }
 
 impl Signed {
@@ -278,10 +294,18 @@ mod tests {
         picture::write_png(&path("ours.png"), &pixels, Some(record)).unwrap();
         picture::write_png(&path("plain.png"), &pixels, None).unwrap();
         picture::write_png(&path("other.png"), &pixels, Some(r#"{"tool":"gimp"}"#)).unwrap();
-        fs::write(path("ours.json"), record).unwrap();
+        fs::write(path("ours.npz"), "").unwrap();
+        fs::write(path("ours.csv"), "").unwrap();
+        let files = beside::named_beside(&path("ours.npz")).unwrap();
+        let ours = serde_json::json!({ "tool": "onestep 0.1.0", "files": files });
+        fs::write(path("ours.json"), ours.to_string()).unwrap();
+        fs::write(path("changed.npz"), "").unwrap();
+        let files = beside::named_beside(&path("changed.npz")).unwrap();
+        let changed = serde_json::json!({ "tool": "onestep 0.1.0", "files": files });
+        fs::write(path("changed.json"), changed.to_string()).unwrap();
+        fs::write(path("changed.npz"), "by hand").unwrap();
         fs::write(path("plain.json"), "{}").unwrap();
         fs::write(path("list.json"), "[1, 2]").unwrap();
-        fs::write(path("ours.npz"), "").unwrap();
         fs::write(path("plain.npz"), "").unwrap();
         let tensors = |metadata: &str| {
             let header = format!(r#"{{"__metadata__":{{"{metadata}":"{{}}"}}}}"#);
@@ -298,6 +322,9 @@ mod tests {
             ("plain.json", false),
             ("list.json", false),
             ("ours.npz", true),
+            // Beside our JSON, which says nothing of it, or something else.
+            ("ours.csv", false),
+            ("changed.npz", false),
             ("plain.npz", false),
             ("ours.safetensors", true),
             ("plain.safetensors", false),
@@ -341,13 +368,13 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         let over = Outputs::default().overwrite(true);
         assert_eq!(over.check_folder(folder.path(), "samples.json"), Ok(()));
-        fs::write(path("notes.txt"), "").unwrap();
+        fs::write(path(".hidden"), "").unwrap();
         assert_eq!(over.check_folder(folder.path(), "samples.json"), Ok(()));
-        for name in ["b.JPG", "c.png"] {
-            fs::write(path(name), "").unwrap();
-        }
-        let refused = OutputError::Pictures { folder: folder.path().into(), one: "b.JPG".into() };
+        // Classes of a data set, notes, pictures: whatever it is, it is somebody's.
+        fs::create_dir(path("cats")).unwrap();
+        let refused = OutputError::NotEmpty { folder: folder.path().into(), one: "cats".into() };
         assert_eq!(over.check_folder(folder.path(), "samples.json"), Err(refused));
+        fs::write(path("c.png"), "").unwrap();
         fs::write(path("samples.json"), r#"{"tool":"onestep 0.1.0"}"#).unwrap();
         assert_eq!(over.check_folder(folder.path(), "samples.json"), Ok(()));
         // The first is ours and the second is not, so both stay; what is absent is no error.

@@ -1,6 +1,7 @@
 //! Drawing from an open model: seeds in, samples out.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::{DrawRecord, Model, ModelFile};
 use crate::Result;
@@ -232,6 +233,7 @@ impl DefiniteDraw<'_> {
             classes: self.classes.clone(),
             columns: None,
             scale: None,
+            files: BTreeMap::new(),
         })
     }
 

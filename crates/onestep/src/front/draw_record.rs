@@ -1,5 +1,6 @@
 //! What makes samples again.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -60,6 +61,9 @@ pub struct DrawRecord {
     pub columns: Option<usize>,
     /// How many times every pixel is enlarged; without it, 1 or what makes small images visible.
     pub scale: Option<usize>,
+    /// The files beside the record that cannot say whose they are (an npz, a csv), by name, with their SHA-256.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
 }
 
 impl DrawRecord {
@@ -123,11 +127,12 @@ impl DrawRecord {
             classes: None,
             columns: self.columns,
             scale: self.scale,
+            files: BTreeMap::new(),
         }
     }
 
-    /// What was drawn, in a few words for messages.
-    pub(super) fn summary(&self) -> String {
+    /// What was drawn, in a few words for messages, among them all that is different in another draw.
+    pub(super) fn summary(&self, other: &Self) -> String {
         let seeds = match self.seeds.as_slice() {
             [] => "no seeds".to_owned(),
             [seed] => format!("seed {seed}"),
@@ -138,7 +143,35 @@ impl DrawRecord {
         };
         let sha256 = self.model_sha256.get(..8).unwrap_or(&self.model_sha256);
         let (model, sampler) = (self.model.display(), self.sampler.name());
-        format!("{seeds} of {model}, SHA-256 {sha256}..., {sampler} in {} evaluations", self.nfe)
+        let mut words =
+            vec![format!("{seeds} of {model}, SHA-256 {sha256}..., {sampler} in {} evaluations", self.nfe)];
+        let class = |record: &Self, index: usize| {
+            record.classes.as_ref().and_then(|classes| classes.get(index).copied())
+        };
+        let n = self.seeds.len().min(other.seeds.len());
+        let differs = |&index: &usize| {
+            self.seeds[index] != other.seeds[index] || class(self, index) != class(other, index)
+        };
+        if let Some(index) = (0..n).find(differs) {
+            let of_class = class(self, index).map_or_else(String::new, |class| format!(" of class {class}"));
+            words.push(format!("image {} is seed {}{of_class}", index + 1, self.seeds[index]));
+        }
+        if self.weights != other.weights {
+            words.push(format!("weights {}", self.weights));
+        }
+        if self.precision != other.precision {
+            words.push(self.precision.name().to_owned());
+        }
+        if self.levels != other.levels {
+            words.push(format!("levels {:?}", self.levels));
+        }
+        if self.churn != other.churn {
+            words.push(format!("churn {}", self.churn));
+        }
+        if self.scale != other.scale {
+            words.push(self.scale.map_or_else(|| "no scale".to_owned(), |scale| format!("scale {scale}")));
+        }
+        words.join(", ")
     }
 
     /// The record that a JSON file holds, if it holds one.

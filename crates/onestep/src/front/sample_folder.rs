@@ -10,7 +10,7 @@ use crate::data::{DataError, ImageShape, OutputError, Outputs, Sheet};
 use crate::sample::Samples;
 
 /// The record of the draw.
-const RECORD: &str = "samples.json";
+pub(super) const RECORD: &str = "samples.json";
 
 /// The folder.
 pub(super) struct SampleFolder {
@@ -35,9 +35,9 @@ impl SampleFolder {
                     opened.find(record)?;
                     return Ok(opened);
                 }
-                Some(old) if outputs.overwrites() => remove(&old, folder, outputs)?,
+                Some(old) if outputs.overwrites() => opened.make_room(record, &old, outputs)?,
                 Some(old) => {
-                    let (there, asked) = (old.summary(), record.summary());
+                    let (there, asked) = (old.summary(record), record.summary(&old));
                     let folder = folder.to_path_buf();
                     return Err(OutputError::AnotherDraw { folder, there, asked }.into());
                 }
@@ -75,11 +75,28 @@ impl SampleFolder {
         self.folder.join(self.names.name(index, record.seeds[index], class))
     }
 
+    /// Takes away the pictures of another draw, and whatever of ours has the name of one that is to be drawn; nothing, if anything
+    /// of that is not ours.
+    fn make_room(&self, record: &DrawRecord, old: &DrawRecord, outputs: &Outputs) -> Result<()> {
+        let names = SampleNames::of(&old.seeds, old.classes.as_deref());
+        let class = |index: usize| old.classes.as_ref().and_then(|classes| classes.get(index).copied());
+        let n = old.seeds.len();
+        let file = |index: usize| {
+            if index < n {
+                self.folder.join(names.name(index, old.seeds[index], class(index)))
+            } else {
+                self.file(index - n, record)
+            }
+        };
+        outputs.remove(&file, n + record.seeds.len())
+    }
+
     /// Finds the samples that are there, and refuses to take anything else for one.
     fn find(&mut self, record: &DrawRecord) -> Result<()> {
         for index in 0..record.seeds.len() {
             let path = self.file(index, record);
-            if !path.exists() {
+            // A link that leads nowhere is something that is there, too.
+            if std::fs::symlink_metadata(&path).is_err() {
                 continue;
             }
             let inside = read_parameters(&path).ok().flatten();
@@ -96,12 +113,4 @@ impl SampleFolder {
 /// Refuses pictures of a shape that a folder cannot hold, before there are any.
 pub(super) fn check_shape(shape: ImageShape, record: &DrawRecord) -> Result<(), DataError> {
     Sheet { columns: Some(1), scale: record.scale.or(Some(1)) }.check(1, shape)
-}
-
-/// Takes away the pictures of a draw: those that it made, and nothing that is read.
-fn remove(old: &DrawRecord, folder: &Path, outputs: &Outputs) -> Result<()> {
-    let names = SampleNames::of(&old.seeds, old.classes.as_deref());
-    let class = |index: usize| old.classes.as_ref().and_then(|classes| classes.get(index).copied());
-    let file = |index: usize| folder.join(names.name(index, old.seeds[index], class(index)));
-    outputs.remove(&file, old.seeds.len())
 }

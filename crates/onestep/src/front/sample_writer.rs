@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::DrawRecord;
-use super::sample_folder::{SampleFolder, check_shape};
+use super::sample_folder::{RECORD, SampleFolder, check_shape};
 use crate::Result;
 use crate::data::picture::MAX_PARAMETERS;
-use crate::data::{DataError, ImageShape, OutputError, Outputs, Sheet, WholeFile};
+use crate::data::{DataError, ImageShape, OutputError, OutputLock, Outputs, Sheet, WholeFile, named_beside};
 #[cfg(feature = "formats")]
 use crate::sample::SampleNpz;
 use crate::sample::{SampleFile, SampleSink, Samples};
@@ -23,6 +23,7 @@ pub struct SampleWriter {
     outputs: Outputs,
     path: PathBuf,
     place: Place,
+    _lock: OutputLock,
 }
 
 /// Where samples go.
@@ -41,11 +42,12 @@ impl SampleWriter {
     ///
     /// - As [`SampleFile::of`], for what cannot be written to.
     /// - [`OutputError`](crate::data::OutputError) for what would take the place of something else: a file that is there, a folder of
-    ///   another draw or of pictures.
+    ///   another draw or of other files; and for what another process is writing.
     /// - [`DataError::Setting`] for a picture that would be too large, and for a record that has no JSON form or is too long for one.
     /// - [`DataError::Write`] for what cannot be written.
-    pub fn create(record: DrawRecord, shape: ImageShape, path: &Path, outputs: &Outputs) -> Result<Self> {
+    pub fn create(mut record: DrawRecord, shape: ImageShape, path: &Path, outputs: &Outputs) -> Result<Self> {
         let kind = SampleFile::of(path, shape)?;
+        record.files.clear();
         if kind != SampleFile::Folder {
             check(&record, path, outputs)?;
         }
@@ -61,6 +63,10 @@ impl SampleWriter {
         // A record without a JSON form is found out now, and not when all samples are drawn.
         record.of_sample(0).line()?;
         create_folder(if kind == SampleFile::Folder { Some(path) } else { path.parent() })?;
+        let lock = OutputLock::acquire(&match kind {
+            SampleFile::Folder => path.join(RECORD),
+            _ => path.with_extension("json"),
+        })?;
         let place = match kind {
             SampleFile::Grid => Place::Grid(Vec::new()),
             #[cfg(feature = "formats")]
@@ -73,7 +79,7 @@ impl SampleWriter {
             }
             SampleFile::Folder => Place::Folder(SampleFolder::open(&record, path, outputs)?),
         };
-        Ok(Self { record, shape, outputs: outputs.clone(), path: path.to_path_buf(), place })
+        Ok(Self { record, shape, outputs: outputs.clone(), path: path.to_path_buf(), place, _lock: lock })
     }
 
     /// What makes the samples again.
@@ -101,7 +107,7 @@ impl SampleWriter {
     /// - [`OutputError`](crate::data::OutputError) for a file that came to be there meanwhile.
     /// - [`DataError::Write`] for what cannot be written.
     pub fn finish(self) -> Result<()> {
-        let Self { record, shape, outputs, path, place } = self;
+        let Self { mut record, shape, outputs, path, place, _lock } = self;
         let beside = path.with_extension("json");
         if !matches!(place, Place::Folder(_)) {
             check(&record, &path, &outputs)?;
@@ -113,6 +119,12 @@ impl SampleWriter {
             Place::Csv(file) => file.finish()?,
             // Its record was there first.
             Place::Folder(_) => return Ok(()),
+        }
+        if let Some(there) = DrawRecord::read(&beside).filter(|there| is_of(there, &record)) {
+            record.files = there.files;
+        }
+        if SampleFile::of(&path, shape)? != SampleFile::Grid {
+            record.files.extend(named_beside(&path)?);
         }
         Ok(record.write(&beside)?)
     }
@@ -164,10 +176,15 @@ fn check(record: &DrawRecord, path: &Path, outputs: &Outputs) -> Result<(), Outp
     let beside = path.with_extension("json");
     outputs.check(path)?;
     outputs.check_unread(&beside)?;
-    if DrawRecord::read(&beside).is_some_and(|there| there == *record) {
+    if DrawRecord::read(&beside).is_some_and(|there| is_of(&there, record)) {
         return Ok(());
     }
     outputs.check(&beside)
+}
+
+/// Whether a record that is there is this one, whatever files lie beside it.
+fn is_of(there: &DrawRecord, record: &DrawRecord) -> bool {
+    there == &DrawRecord { files: there.files.clone(), ..record.clone() }
 }
 
 fn sheet(record: &DrawRecord) -> Sheet {

@@ -4,6 +4,7 @@ mod output;
 mod parameters;
 mod request;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -38,7 +39,7 @@ pub fn run(args: EditArgs, quiet: bool) -> Outcome<ExitCode> {
             let job = request::job(command)?;
             let inputs = model::files(&opened).chain(teacher.iter().flat_map(model::files));
             let output = output.sparing(inputs.chain(job.files().paths()));
-            output.check()?;
+            let _lock = output.lock()?;
             let edits = opened
                 .edit(job)
                 .teacher(teacher.as_ref())
@@ -57,7 +58,7 @@ pub fn run(args: EditArgs, quiet: bool) -> Outcome<ExitCode> {
             let Parameters { edit, strip, scale, .. } = Parameters::read(from)?;
             let output = EditOutput::of(target.path(), Outputs::default().overwrite(args.overwrite))?;
             let output = output.sparing(edit.job.paths().into_iter().chain([from.clone()]));
-            output.check()?;
+            let _lock = output.lock()?;
             let opened = edit.open(&device)?;
             let presentation = Presentation { strip, scale };
             make(opened.edits(), presentation, &output, &target, &Watched { stop, quiet })
@@ -95,8 +96,9 @@ fn make(
         return Ok(ExitCode::from(code::STOPPED));
     }
     let Presentation { strip, scale } = presentation;
-    let parameters = Parameters { tool: onestep::TOOL.into(), edit: edits.record(), strip, scale };
-    output.write(&edited, &parameters)?;
+    let files = BTreeMap::new();
+    let parameters = Parameters { tool: onestep::TOOL.into(), edit: edits.record(), strip, scale, files };
+    output.write(&edited, parameters)?;
     target.deliver()?;
     if !quiet {
         let n_levels = edits.levels().as_slice().len();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use onestep::Edited;
 use onestep::data::picture::{Grid, write_png};
-use onestep::data::{Outputs, Pixels, ending, write_gif, write_whole};
+use onestep::data::{OutputLock, Outputs, Pixels, ending, named_beside, write_gif, write_whole};
 use onestep::edit::Task;
 
 use super::parameters::Parameters;
@@ -74,28 +74,38 @@ impl EditOutput {
         self.kind == Kind::Animation
     }
 
-    /// Refuses an output that cannot work before anything is computed.
-    pub fn check(&self) -> Outcome {
+    /// Refuses an output that cannot work before anything is computed, and keeps other processes from it.
+    pub fn lock(&self) -> Outcome<OutputLock> {
+        self.check()?;
+        let folder = if self.kind == Kind::Folder { Some(&*self.path) } else { self.path.parent() };
+        folder.filter(|folder| !folder.as_os_str().is_empty()).map_or(Ok(()), create_folder)?;
+        Ok(OutputLock::acquire(&self.beside())?)
+    }
+
+    fn check(&self) -> Outcome {
         self.outputs.check(&self.beside())?;
-        if self.kind == Kind::Folder {
-            self.outputs.check_folder(&self.path, RECORD)?;
-            return create_folder(&self.path);
+        match self.kind {
+            Kind::Folder => self.outputs.check_folder(&self.path, RECORD)?,
+            Kind::Picture | Kind::Animation => self.outputs.check(&self.path)?,
         }
-        self.outputs.check(&self.path)?;
-        self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), create_folder)
+        Ok(())
     }
 
     /// Writes what was made, and its parameters.
-    pub fn write(&self, made: &Edited, parameters: &Parameters) -> Outcome {
-        let one_line = serde_json::to_string(parameters).unwrap_or_default();
+    pub fn write(&self, made: &Edited, mut parameters: Parameters) -> Outcome {
+        let one_line = serde_json::to_string(&parameters).unwrap_or_default();
         self.check()?;
         match self.kind {
-            Kind::Animation => write_gif(&self.path, &frames(made, parameters)?, FRAME_MILLIS)?,
-            Kind::Picture => write_png(&self.path, &sheet(made, parameters)?, Some(&one_line))?,
+            Kind::Animation => {
+                write_gif(&self.path, &frames(made, &parameters)?, FRAME_MILLIS)?;
+                parameters.files = named_beside(&self.path)?;
+            }
+            Kind::Picture => write_png(&self.path, &sheet(made, &parameters)?, Some(&one_line))?,
             Kind::Folder => {
                 let file = |index: usize| self.path.join(format!("{index:04}.png"));
                 if let Ok(earlier) = Parameters::read(&self.beside()) {
-                    self.outputs.remove(&file, earlier.edit.seeds.len())?;
+                    // Those of before, and whatever has the name of a new one.
+                    self.outputs.remove(&file, earlier.edit.seeds.len().max(made.results.len()))?;
                 }
                 for (index, result) in made.results.iter().enumerate() {
                     let alone = Parameters { edit: parameters.edit.of_result(index), ..parameters.clone() };
@@ -105,7 +115,7 @@ impl EditOutput {
                 }
             }
         }
-        let json = serde_json::to_string_pretty(parameters).unwrap_or_default();
+        let json = serde_json::to_string_pretty(&parameters).unwrap_or_default();
         write_whole(&self.beside(), |file| writeln!(file, "{json}"))?;
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What a picture says about how it was made.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use onestep::EditRecord;
@@ -20,6 +21,9 @@ pub struct Parameters {
     pub strip: bool,
     /// How many times every pixel is enlarged.
     pub scale: Option<usize>,
+    /// The animation beside it, which cannot say whose it is, by name, with its SHA-256.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
 }
 
 impl Parameters {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use onestep::Model;
-use onestep::data::{Pixels, Rounding, ending, write_whole};
+use onestep::data::{OutputLock, Pixels, Rounding, ending, named_beside, write_whole};
 use onestep::eval::curve::{CurvePoint, CurveReport, CurveSettings, MeasuredPoint};
 use onestep::eval::{Collection, Images, Judge, Reference, Score, Selection, check_images, reference};
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,7 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
     for folder in folders.filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|error| io_failure("create the folder", folder, &error))?;
     }
+    let _lock = OutputLock::acquire(&files[1])?;
     let judge = judge(&args.network, protocol, &[MetricName::Fd], &device);
     let found = reference::open(&args.size.of(spec(source)))?;
     let Some(real) = work.reference(&judge, (source, found), Selection::All)? else {
@@ -189,14 +190,14 @@ impl Took {
 fn show(args: &CurveArgs, report: &CurveReport, network: &str, protocol: &str) -> Outcome<ExitCode> {
     let CurveReport { points, reference, floor, threads } = report;
     let metric = report.metric();
+    write_whole(&args.out, |file| file.write_all(report.svg().as_bytes()))?;
     let json = json!({
-        "tool": onestep::TOOL, "reference": reference, "network": network, "protocol": protocol, "points": points,
+        "tool": onestep::TOOL, "files": named_beside(&args.out)?, "reference": reference, "network": network, "protocol": protocol, "points": points,
         "floor": floor.as_ref().map(|(value, of)| json!({ "metric": metric, "value": value, "of": of })),
         "threads": threads, "batch": args.batch, "precision": args.with.precision.precision().name(),
     });
     let beside = args.out.with_extension("json");
     write_whole(&beside, |file| file.write_all(format!("{json:#}\n").as_bytes()))?;
-    write_whole(&args.out, |file| file.write_all(report.svg().as_bytes()))?;
     if args.json {
         answer!("{json:#}");
         return Ok(ExitCode::SUCCESS);
