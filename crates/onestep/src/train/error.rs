@@ -192,6 +192,8 @@ pub enum TrainError {
         sigma_high: f64,
         /// How many in a row.
         n: u64,
+        /// The step of the run's newest checkpoint; none where nothing is saved.
+        saved: Option<u64>,
     },
 }
 

@@ -120,7 +120,7 @@ impl RunBuilder {
         RunFolder::refuse_run(path)?;
         let (trainer, damaged) = self.trainer()?;
         let folder = RunFolder::create(path, trainer.recipe().train.keep)?;
-        Self::in_folder(Run { trainer, folder, damaged, resumed: None })
+        Self::in_folder(Run { trainer, folder, damaged, resumed: None, saved: None })
     }
 
     /// The run that lies in `folder`, as its last intact checkpoint left it; a new one where there is none yet.
@@ -138,7 +138,7 @@ impl RunBuilder {
         if RunFolder::refuse_run(path).is_ok() {
             let (trainer, damaged) = self.trainer()?;
             let folder = RunFolder::open(path, trainer.recipe().train.keep)?;
-            return Self::in_folder(Run { trainer, folder, damaged, resumed: None });
+            return Self::in_folder(Run { trainer, folder, damaged, resumed: None, saved: None });
         }
         let folder = RunFolder::open(path, self.recipe.train.keep)?;
         let newest = folder.newest_state()?;
@@ -158,7 +158,7 @@ impl RunBuilder {
         let step = checkpoint.state.step;
         trainer.restore(checkpoint, path)?;
         let resumed = Resumed { step, checkpoint: from, changes };
-        Self::in_folder(Run { trainer, folder, damaged, resumed: Some(resumed) })
+        Self::in_folder(Run { trainer, folder, damaged, resumed: Some(resumed), saved: Some(step) })
     }
 
     /// Settles what the run in the folder goes on with after a checkpoint, and returns what is new in it.
@@ -182,7 +182,7 @@ impl RunBuilder {
         data::write_whole(&run.folder.path().join(RECIPE), |file| file.write_all(text.as_bytes()))?;
         if run.resumed.as_ref().is_some_and(|resumed| !resumed.changes.is_empty()) {
             // What was asked for is part of the run from here on, whenever it is continued again.
-            run.folder.save(&run.trainer.checkpoint())?;
+            run.folder.record(run.trainer.state())?;
         }
         Ok(run)
     }
