@@ -140,6 +140,12 @@ impl From<Error> for Failure {
                     code::USAGE,
                     vec!["leave the recipe out to go on with the run's own, or choose another --out".into()],
                 ),
+                TrainError::InTheWay { .. } => {
+                    (code::CANNOT_CREATE, vec!["give the run a folder of its own: --out runs/NAME".into()])
+                }
+                TrainError::AmongData { .. } => {
+                    (code::USAGE, vec!["choose another --out, outside of the data".into()])
+                }
                 TrainError::FewerSteps { .. } => (code::USAGE, vec![]),
                 TrainError::ScheduleUnclear { .. } => (
                     code::USAGE,

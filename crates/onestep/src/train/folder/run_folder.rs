@@ -11,7 +11,8 @@ use super::step::{read_step, write_step};
 use super::{Checkpoint, RunLock};
 use crate::checkpoint::layout::{self, CHECKPOINTS, LATEST, STATE, TEMPORARY};
 use crate::checkpoint::{
-    CheckpointError, Damaged, Disk, Manifest, Storage, TrainState, Writer, first_intact, read_manifest, render,
+    CheckpointError, Damaged, Disk, Manifest, Storage, TrainState, Writer, first_intact, read_manifest,
+    render,
 };
 use crate::model::ParameterSpec;
 

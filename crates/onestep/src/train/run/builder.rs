@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
-use super::{RECIPE, Resumed, Run, readable};
+use super::{RECIPE, Resumed, Run, place, readable};
 use crate::Result;
 use crate::checkpoint::{Damaged, TrainState};
 use crate::data::{self, Dataset};
@@ -110,6 +110,8 @@ impl RunBuilder {
     ///
     /// - [`CheckpointError::HasRun`](crate::checkpoint::CheckpointError::HasRun): the folder holds a run already; not a byte of it
     ///   is touched.
+    /// - [`TrainError::InTheWay`]: something that no run has made has the name of a file that the run would write.
+    /// - [`TrainError::AmongData`]: the folder lies in the data.
     /// - [`CheckpointError::Locked`](crate::checkpoint::CheckpointError::Locked): another process is training there.
     /// - [`CheckpointError::DiskFull`](crate::checkpoint::CheckpointError::DiskFull): not one checkpoint fits there.
     /// - [`TrainError::Teacher`]: the teacher that the recipe names cannot be opened.
@@ -118,7 +120,9 @@ impl RunBuilder {
     pub fn create(self, folder: impl AsRef<Path>) -> Result<Run> {
         let path = folder.as_ref();
         RunFolder::refuse_run(path)?;
+        place::check(path, &self.recipe)?;
         let (trainer, damaged) = self.trainer()?;
+        place::check_room(path, &trainer)?;
         let folder = RunFolder::create(path, trainer.recipe().train.keep)?;
         Self::in_folder(Run { trainer, folder, damaged, resumed: None, saved: None })
     }
@@ -136,9 +140,7 @@ impl RunBuilder {
     pub fn resume(mut self, folder: impl AsRef<Path>) -> Result<Run> {
         let path = folder.as_ref();
         if RunFolder::refuse_run(path).is_ok() {
-            let (trainer, damaged) = self.trainer()?;
-            let folder = RunFolder::open(path, trainer.recipe().train.keep)?;
-            return Self::in_folder(Run { trainer, folder, damaged, resumed: None, saved: None });
+            return self.create(path);
         }
         let folder = RunFolder::open(path, self.recipe.train.keep)?;
         let newest = folder.newest_state()?;

@@ -2,6 +2,7 @@
 
 mod builder;
 mod disk;
+mod place;
 mod readable;
 mod summary;
 
@@ -20,6 +21,9 @@ use crate::{Error, Result};
 
 /// The recipe in a run's folder.
 const RECIPE: &str = "recipe.toml";
+
+/// The log in a run's folder: one line of JSON for each [`Event`], written by whoever observes the run.
+pub const EVENTS: &str = "events.jsonl";
 
 /// A training run in a folder that this process owns.
 ///
