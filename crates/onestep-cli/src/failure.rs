@@ -143,6 +143,12 @@ impl From<Error> for Failure {
                     code::USAGE,
                     vec!["leave the recipe out to go on with the run's own, or choose another --out".into()],
                 ),
+                TrainError::InTheWay { .. } => {
+                    (code::CANNOT_CREATE, vec!["give the run a folder of its own: --out runs/NAME".into()])
+                }
+                TrainError::AmongData { .. } => {
+                    (code::USAGE, vec!["choose another --out, outside of the data".into()])
+                }
                 TrainError::FewerSteps { .. } => (code::USAGE, vec![]),
                 TrainError::ScheduleUnclear { .. } => (
                     code::USAGE,
@@ -165,10 +171,14 @@ impl From<Error> for Failure {
                           train.activation_checkpointing=true need less"
                         .into()],
                 ),
-                TrainError::NotFinite { .. } => (
-                    code::DATA,
-                    vec!["the last checkpoint is intact: go on with --resume and a lower rate, --set train.learning_rate.peak=..., or --set train.clip_gradient=1.0".into()],
-                ),
+                TrainError::NotFinite { saved, .. } => {
+                    let how = "a lower rate, --set train.learning_rate.peak=..., or --set train.clip_gradient=1.0";
+                    let hint = match saved {
+                        Some(step) => format!("the checkpoint of step {step} is intact: go on with --resume and {how}"),
+                        None => format!("nothing is saved yet: begin again with {how}"),
+                    };
+                    (code::DATA, vec![hint])
+                }
                 TrainError::NoRun { .. } => (
                     code::DATA,
                     vec!["name a recipe to start one: onestep train RECIPE --out FOLDER".into()],

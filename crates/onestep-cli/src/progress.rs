@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use onestep::observer::{Event, Flow, Observer};
+use onestep::train::EVENTS;
 
 use crate::failure::{Outcome, io_failure};
 use crate::print::say;
@@ -116,7 +117,7 @@ impl RunningMean {
 impl Watch {
     /// Appends to `events.jsonl` in the run's folder.
     pub fn new(folder: &Path, steps: u64, quiet: bool, stop: StopFlag) -> Outcome<Self> {
-        let path = folder.join("events.jsonl");
+        let path = folder.join(EVENTS);
         let file = File::options()
             .create(true)
             .append(true)

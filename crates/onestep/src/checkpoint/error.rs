@@ -21,6 +21,12 @@ pub enum CheckpointError {
         /// The place that was asked for.
         path: PathBuf,
     },
+    /// A checkpoint lacks one of its files.
+    #[error("a file of the checkpoint is missing: {}", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
     /// A tensor file that breaks the rules of its format or of this tool.
     #[error("{reason}: {}", path.display())]
     BadFile {
@@ -206,6 +212,7 @@ impl CheckpointError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::NotFound { .. }
+            | Self::Missing { .. }
             | Self::BadFile { .. }
             | Self::BadJson { .. }
             | Self::NewerFormat { .. }
@@ -225,6 +232,14 @@ impl CheckpointError {
             | Self::HasRun { .. } => ErrorClass::CannotCreate,
             Self::Locked { .. } => ErrorClass::Locked,
             Self::Io { .. } => ErrorClass::Io,
+        }
+    }
+
+    /// The same error where the file is one that a step folder must have: what is not there is missing.
+    pub(crate) fn in_step_folder(self) -> Self {
+        match self {
+            Self::NotFound { path } if path.parent().is_some_and(Path::is_dir) => Self::Missing { path },
+            other => other,
         }
     }
 

@@ -167,6 +167,8 @@ fn find<T>(
             let (skipped, (file, value)) =
                 first_intact(path, |folder| read_from_step(folder, which, &read))?.ok_or_else(not_found)?;
             Ok((skipped, file, value))
+        } else if path.file_name().and_then(|name| name.to_str()).and_then(layout::parse_step).is_some() {
+            Err(CheckpointError::Missing { path: path.join(STATE) })
         } else {
             Err(not_found())
         }
@@ -216,6 +218,7 @@ fn is_damage(error: &CheckpointError) -> bool {
             | CheckpointError::WrongDigest { .. }
             | CheckpointError::WrongStep { .. }
             | CheckpointError::NotFound { .. }
+            | CheckpointError::Missing { .. }
             | CheckpointError::Io { .. }
     )
 }
@@ -241,7 +244,7 @@ fn read_from_step<T>(
     match manifest.files.get(&name) {
         Some(digest) if known => {
             let file = folder.join(name);
-            let value = read(&file, Some(digest))?;
+            let value = read(&file, Some(digest)).map_err(CheckpointError::in_step_folder)?;
             Ok((file, value))
         }
         _ => {
@@ -257,7 +260,7 @@ fn read_from_step<T>(
 /// Reads a step folder's `state.json`.
 pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest, CheckpointError> {
     let path = folder.join(STATE);
-    let text = std::fs::read_to_string(&path).map_err(|error| read_failed(&path, error))?;
+    let text = std::fs::read_to_string(&path).map_err(|error| read_failed(&path, error).in_step_folder())?;
     let manifest: Manifest = parse("training state", &path, &text)?;
     let name = folder.file_name().and_then(|name| name.to_str()).and_then(layout::parse_step);
     match name {

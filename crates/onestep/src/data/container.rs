@@ -20,6 +20,12 @@ pub(super) fn in_folder(path: &Path, spec: &DataSpec) -> Result<Option<Pictures>
     Ok(None)
 }
 
+/// Whether a folder holds files of many images, and nothing else in it counts.
+#[cfg(feature = "train")]
+pub(super) fn is_folder_of(path: &Path) -> bool {
+    cifar::find_folder(path).is_some() || !idx::image_files(path).is_empty()
+}
+
 /// The set in one file.
 pub(super) fn open_file(path: &Path, spec: &DataSpec) -> Result<Pictures, DataError> {
     let kind = FileKind::find(path)?;

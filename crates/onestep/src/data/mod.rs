@@ -97,6 +97,8 @@ pub use labels::Labels;
 #[cfg(feature = "formats")]
 pub(crate) use npz_writer::NpzWriter;
 pub use open::open;
+#[cfg(feature = "train")]
+pub(crate) use open::takes_in;
 pub(crate) use output::WholeFile;
 pub use output::write_whole;
 pub use output_lock::OutputLock;

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use super::container::{self, open_file};
 use super::image_set::{ImageSet, Pictures};
 use super::joined::join;
+#[cfg(feature = "train")]
+use super::passed_over::is_hidden;
 use super::spec::DataSpec;
 use super::toy::{Toy, ToySet};
 use super::{DataError, Dataset, builtin, folder};
@@ -101,6 +103,31 @@ fn source_paths(source: &str) -> Result<Vec<PathBuf>, DataError> {
         Some(missing) => Err(DataError::NotFound { path: missing.clone() }),
         None => Ok(paths),
     }
+}
+
+/// Whether pictures that are made in `folder`, which need not be there yet, would become part of a source: it is a folder of
+/// pictures, and they would lie in it where it is looked through.
+#[cfg(feature = "train")]
+pub(crate) fn takes_in(spec: &DataSpec, folder: &Path) -> bool {
+    if spec.source.starts_with(BUILTIN_PREFIX) {
+        return false;
+    }
+    let Some(folder) = resolved(folder) else { return false };
+    let is_looked_through = |source: PathBuf| {
+        let Ok(root) = source.canonicalize() else { return false };
+        let Ok(within) = folder.strip_prefix(&root) else { return false };
+        let is_hidden = within.iter().any(|part| is_hidden(&part.to_string_lossy()));
+        root.is_dir() && !is_hidden && !container::is_folder_of(&root)
+    };
+    source_paths(&spec.source).is_ok_and(|paths| paths.into_iter().any(is_looked_through))
+}
+
+/// Where a path leads that need not be there yet: what is there of it without links, and the rest.
+#[cfg(feature = "train")]
+fn resolved(path: &Path) -> Option<PathBuf> {
+    let whole = std::path::absolute(path).ok()?;
+    let there = whole.ancestors().find(|path| path.exists())?;
+    Some(there.canonicalize().ok()?.join(whole.strip_prefix(there).ok()?))
 }
 
 /// A device or a pipe gives bytes without end, or none and no end: neither is opened.

@@ -83,6 +83,23 @@ pub enum TrainError {
         /// The folder.
         folder: PathBuf,
     },
+    /// A new run would write over what no run has made.
+    #[error("{} is there already, and no run has made it; a run in this folder would write over it", path.display())]
+    InTheWay {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// A new run would lie in its own data.
+    #[error(
+        "the run's folder {} would lie in its data, {source_name}: its previews would become images to train on",
+        folder.display()
+    )]
+    AmongData {
+        /// The run's folder.
+        folder: PathBuf,
+        /// Where the data come from.
+        source_name: String,
+    },
     /// The recipe in the folder of a run cannot be read.
     #[error("cannot read the recipe {}: {reason}", path.display())]
     UnreadableRecipe {
@@ -192,6 +209,8 @@ pub enum TrainError {
         sigma_high: f64,
         /// How many in a row.
         n: u64,
+        /// The step of the run's newest checkpoint; none where nothing is saved.
+        saved: Option<u64>,
     },
 }
 

@@ -42,7 +42,7 @@ pub use method::{LearnedWeighting, MethodState, Objective};
 pub use observer::{Event, Flow, LevelLoss, Observer};
 pub use optimizer::{AdamConfig, Optimizer, OptimizerConfig, OptimizerError, RadamConfig};
 pub use recipe::{Draft, NetworkTable, Recipe, Sampling};
-pub use run::{DiskForecast, Outcome, Resumed, Run, RunBuilder, RunSummary};
+pub use run::{DiskForecast, EVENTS, Outcome, Resumed, Run, RunBuilder, RunSummary};
 pub use suggestion::Suggestion;
 pub use teacher::Teacher;
 pub use trainer::Trainer;

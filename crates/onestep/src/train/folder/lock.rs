@@ -31,6 +31,11 @@ impl RunLock {
         })
     }
 
+    /// Whether a run was ever begun in a folder: its lock file stays.
+    pub(in crate::train) fn was_in(folder: &Path) -> bool {
+        folder.join(FILE).is_file()
+    }
+
     /// Whether the folder `run` is still the one that was locked: not removed, and no other one in its place.
     pub fn is_in_place(&self, run: &Path) -> bool {
         self.0.is_in_place(&run.join(FILE))

@@ -9,9 +9,10 @@ use burn::tensor::Device;
 
 use super::step::{read_step, write_step};
 use super::{Checkpoint, RunLock};
-use crate::checkpoint::layout::{self, CHECKPOINTS, LATEST, TEMPORARY};
+use crate::checkpoint::layout::{self, CHECKPOINTS, LATEST, STATE, TEMPORARY};
 use crate::checkpoint::{
     CheckpointError, Damaged, Disk, Manifest, Storage, TrainState, Writer, first_intact, read_manifest,
+    render,
 };
 use crate::model::ParameterSpec;
 
@@ -165,6 +166,29 @@ impl RunFolder {
         })
     }
 
+    /// Writes down another state for the checkpoint of its step: what the run is now where nothing was trained since. The files
+    /// of its models stay as they are, to the byte, for what was made from them knows them by their digests. Returns the step
+    /// folder.
+    ///
+    /// # Errors
+    ///
+    /// - [`CheckpointError::TakenAway`]: the folder was removed, or another one lies in its place.
+    /// - [`CheckpointError::NotFound`]: that step is not saved.
+    /// - as [`RunFolder::save`] where the system refuses.
+    pub fn record(&self, state: &TrainState) -> Result<PathBuf, CheckpointError> {
+        self.refuse_taken_away()?;
+        self.tidy()?;
+        let name = layout::step_name(state.step);
+        let folder = self.checkpoints().join(&name);
+        let path = folder.join(STATE);
+        let manifest = Manifest { state: state.clone(), ..read_manifest(&folder)? };
+        let text = render("training state", &path, &manifest)?;
+        self.replace(&path, &text, text.len() as u64)?;
+        self.sync(&folder)?;
+        self.point_latest(&name, text.len() as u64)?;
+        Ok(folder)
+    }
+
     fn save_unguarded(&self, checkpoint: &Checkpoint, needed: u64) -> Result<Saved, CheckpointError> {
         self.tidy()?;
         if let Some(available) = self.available_bytes()
@@ -220,16 +244,18 @@ impl RunFolder {
 
     /// Makes `latest` name the folder.
     fn point_latest(&self, name: &str, needed: u64) -> Result<(), CheckpointError> {
+        self.replace(&self.path.join(LATEST), &format!("{name}\n"), needed)?;
+        self.sync(&self.path)
+    }
+
+    /// Puts a file of text in the place of another, in one step.
+    fn replace(&self, path: &Path, text: &str, needed: u64) -> Result<(), CheckpointError> {
         let folder = self.checkpoints();
-        let temporary = format!("{TEMPORARY}{LATEST}");
+        let temporary = format!("{TEMPORARY}{}", path.file_name().unwrap_or_default().to_string_lossy());
         let mut writer =
             Writer { storage: &*self.storage, folder: &folder, needed, digests: BTreeMap::new() };
-        writer.text(&temporary, &format!("{name}\n"))?;
-        let latest = self.path.join(LATEST);
-        self.run("replace the file", &latest, |storage, latest| {
-            storage.rename(&folder.join(&temporary), latest)
-        })?;
-        self.sync(&self.path)
+        writer.text(&temporary, text)?;
+        self.run("replace the file", path, |storage, path| storage.rename(&folder.join(&temporary), path))
     }
 
     /// Removes the oldest checkpoints, never a milestone and never `current`, which `latest` names.

@@ -133,7 +133,9 @@ pub(super) fn read_step(folder: &Path) -> Result<Parts, CheckpointError> {
     let read = |name: &str| {
         let path = folder.join(name);
         match manifest.files.get(name) {
-            Some(digest) => read_arrays(&path, Some(digest)).map(|(metadata, arrays, _)| (metadata, arrays)),
+            Some(digest) => read_arrays(&path, Some(digest))
+                .map(|(metadata, arrays, _)| (metadata, arrays))
+                .map_err(CheckpointError::in_step_folder),
             // state.json promises a file without vouching for it: not something this tool has written.
             None => Err(CheckpointError::WrongDigest { path }),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
-use super::{RECIPE, Resumed, Run, readable};
+use super::{RECIPE, Resumed, Run, place, readable};
 use crate::Result;
 use crate::checkpoint::{Damaged, TrainState};
 use crate::data::{self, Dataset};
@@ -110,6 +110,8 @@ impl RunBuilder {
     ///
     /// - [`CheckpointError::HasRun`](crate::checkpoint::CheckpointError::HasRun): the folder holds a run already; not a byte of it
     ///   is touched.
+    /// - [`TrainError::InTheWay`]: something that no run has made has the name of a file that the run would write.
+    /// - [`TrainError::AmongData`]: the folder lies in the data.
     /// - [`CheckpointError::Locked`](crate::checkpoint::CheckpointError::Locked): another process is training there.
     /// - [`CheckpointError::DiskFull`](crate::checkpoint::CheckpointError::DiskFull): not one checkpoint fits there.
     /// - [`TrainError::Teacher`]: the teacher that the recipe names cannot be opened.
@@ -118,9 +120,11 @@ impl RunBuilder {
     pub fn create(self, folder: impl AsRef<Path>) -> Result<Run> {
         let path = folder.as_ref();
         RunFolder::refuse_run(path)?;
+        place::check(path, &self.recipe)?;
         let (trainer, damaged) = self.trainer()?;
+        place::check_room(path, &trainer)?;
         let folder = RunFolder::create(path, trainer.recipe().train.keep)?;
-        Self::in_folder(Run { trainer, folder, damaged, resumed: None })
+        Self::in_folder(Run { trainer, folder, damaged, resumed: None, saved: None })
     }
 
     /// The run that lies in `folder`, as its last intact checkpoint left it; a new one where there is none yet.
@@ -136,9 +140,7 @@ impl RunBuilder {
     pub fn resume(mut self, folder: impl AsRef<Path>) -> Result<Run> {
         let path = folder.as_ref();
         if RunFolder::refuse_run(path).is_ok() {
-            let (trainer, damaged) = self.trainer()?;
-            let folder = RunFolder::open(path, trainer.recipe().train.keep)?;
-            return Self::in_folder(Run { trainer, folder, damaged, resumed: None });
+            return self.create(path);
         }
         let folder = RunFolder::open(path, self.recipe.train.keep)?;
         let newest = folder.newest_state()?;
@@ -158,7 +160,7 @@ impl RunBuilder {
         let step = checkpoint.state.step;
         trainer.restore(checkpoint, path)?;
         let resumed = Resumed { step, checkpoint: from, changes };
-        Self::in_folder(Run { trainer, folder, damaged, resumed: Some(resumed) })
+        Self::in_folder(Run { trainer, folder, damaged, resumed: Some(resumed), saved: Some(step) })
     }
 
     /// Settles what the run in the folder goes on with after a checkpoint, and returns what is new in it.
@@ -182,7 +184,7 @@ impl RunBuilder {
         data::write_whole(&run.folder.path().join(RECIPE), |file| file.write_all(text.as_bytes()))?;
         if run.resumed.as_ref().is_some_and(|resumed| !resumed.changes.is_empty()) {
             // What was asked for is part of the run from here on, whenever it is continued again.
-            run.folder.save(&run.trainer.checkpoint())?;
+            run.folder.record(run.trainer.state())?;
         }
         Ok(run)
     }

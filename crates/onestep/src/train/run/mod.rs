@@ -2,6 +2,7 @@
 
 mod builder;
 mod disk;
+mod place;
 mod readable;
 mod summary;
 
@@ -20,6 +21,9 @@ use crate::{Error, Result};
 
 /// The recipe in a run's folder.
 const RECIPE: &str = "recipe.toml";
+
+/// The log in a run's folder: one line of JSON for each [`Event`], written by whoever observes the run.
+pub const EVENTS: &str = "events.jsonl";
 
 /// A training run in a folder that this process owns.
 ///
@@ -47,6 +51,8 @@ pub struct Run {
     folder: RunFolder,
     damaged: Vec<Damaged>,
     resumed: Option<Resumed>,
+    /// The step of its newest checkpoint.
+    saved: Option<u64>,
 }
 
 /// Where a run has gone on from.
@@ -149,7 +155,7 @@ impl Run {
     /// As [`Trainer::step`], and whatever saving meets. Before an image that cannot be read ends it, the run is saved as the
     /// last step left it.
     pub fn train(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
-        let Self { trainer, folder, resumed, .. } = self;
+        let Self { trainer, folder, resumed, saved, .. } = self;
         let train = trainer.recipe().train.clone();
         let milestones = trainer.recipe().milestones();
         let start = Event::Start {
@@ -174,10 +180,18 @@ impl Run {
                     let step = trainer.state().step;
                     if step > 0 {
                         trainer.ends_for(index);
-                        let folder = folder.save(&trainer.checkpoint())?.folder;
+                        let folder = match *saved == Some(step) {
+                            true => folder.record(trainer.state())?,
+                            false => folder.save(&trainer.checkpoint())?.folder,
+                        };
+                        *saved = Some(step);
                         asks_to_stop(observer, &Event::Checkpoint { step, folder });
                     }
                     return Err(TrainError::BadImage { n, index, reason }.into());
+                }
+                Err(Error::Train(TrainError::NotFinite { step, sigma_low, sigma_high, n, .. })) => {
+                    let saved = *saved;
+                    return Err(TrainError::NotFinite { step, sigma_low, sigma_high, n, saved }.into());
                 }
                 Err(error) => return Err(error),
             };
@@ -191,8 +205,9 @@ impl Run {
                 stop |= asks_to_stop(observer, &Event::Preview { step, files });
             }
             if last || stop || due(train.checkpoint_every) || milestones.contains(&step) {
-                let saved = folder.save(&trainer.checkpoint())?;
-                stop |= asks_to_stop(observer, &Event::Checkpoint { step, folder: saved.folder });
+                let folder = folder.save(&trainer.checkpoint())?.folder;
+                *saved = Some(step);
+                stop |= asks_to_stop(observer, &Event::Checkpoint { step, folder });
             }
         }
         let step = trainer.state().step;

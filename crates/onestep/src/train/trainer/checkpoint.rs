@@ -78,10 +78,13 @@ impl Trainer {
         Ok(())
     }
 
-    /// Compares the data with those of a checkpoint, and returns the numbers of images that are still known to be bad.
+    /// Compares the data with those of a checkpoint, and returns the numbers of images that are known to be bad, and counted.
     fn known_again(&mut self, state: &TrainState) -> Result<Vec<usize>, TrainError> {
         if state.data_fingerprint == self.state.data_fingerprint {
-            return Ok(state.bad_images.clone());
+            // The image that has ended the run was never passed over. If it is now, it is met again and told then, as one that
+            // nobody knew: what takes its place is the same.
+            let ended = state.good_fingerprint.is_some();
+            return Ok(if ended { Vec::new() } else { state.bad_images.clone() });
         }
         let other = || TrainError::OtherData { source_name: self.recipe.data.source.clone() };
         let good = state.good_fingerprint.as_ref().ok_or_else(other)?;

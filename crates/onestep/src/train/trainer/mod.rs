@@ -208,7 +208,8 @@ impl Trainer {
         let (sigma_low, sigma_high) = (fold(f64::min, f64::INFINITY), fold(f64::max, 0.0));
         let step = self.state.step;
         if self.state.consecutive_bad >= MAX_SKIPPED_IN_A_ROW {
-            return Err(TrainError::NotFinite { step, sigma_low, sigma_high, n: MAX_SKIPPED_IN_A_ROW }.into());
+            let (n, saved) = (MAX_SKIPPED_IN_A_ROW, None);
+            return Err(TrainError::NotFinite { step, sigma_low, sigma_high, n, saved }.into());
         }
         let loss = loss.is_finite().then_some(loss);
         Ok(Event::Skipped { step, loss, sigma_low, sigma_high, skipped: self.state.skipped_updates })

@@ -149,8 +149,10 @@ fn a_damaged_checkpoint_is_passed_over_and_reported() {
         ("changed since it was saved", |folder| flip_last_byte(&folder.join("target.safetensors"))),
         ("changed since it was saved", |folder| flip_last_byte(&folder.join("optim.safetensors"))),
         ("training state cannot be read", |folder| std::fs::write(folder.join("state.json"), "{").unwrap()),
-        ("there is no model here", |folder| std::fs::remove_file(folder.join("state.json")).unwrap()),
-        ("there is no model here", |folder| std::fs::remove_file(folder.join("optim.safetensors")).unwrap()),
+        ("of the checkpoint is missing", |folder| std::fs::remove_file(folder.join("state.json")).unwrap()),
+        ("of the checkpoint is missing", |folder| {
+            std::fs::remove_file(folder.join("optim.safetensors")).unwrap()
+        }),
         ("there is no model here", |folder| std::fs::remove_dir_all(folder).unwrap()),
         ("holds step 10", |folder| {
             std::fs::copy(

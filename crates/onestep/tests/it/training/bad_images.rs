@@ -60,6 +60,32 @@ fn a_bad_image_is_named_after_the_run_is_saved_and_a_repaired_set_goes_on() {
 }
 
 #[test]
+fn an_image_that_has_ended_a_run_is_told_and_counted_where_the_run_goes_on_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let paths: Vec<_> = (0..7).map(|number| picture(&at("data"), number)).collect();
+    let bytes = std::fs::read(&paths[5]).unwrap();
+    std::fs::write(&paths[5], &bytes[..bytes.len() / 2]).unwrap();
+    let recipe = on_pictures("emoji-edm", &at("data"), &["train.batch=1"]);
+    assert!(RunBuilder::new(recipe.clone()).create(at("run")).unwrap().train(&mut ()).is_err());
+    let mut run = resume(&at("run"), &["data.on_error=skip"]).unwrap();
+    let events = train_to(&mut run, 8);
+    let told: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::BadImage { source, count, .. } => Some((source, *count)),
+            _ => None,
+        })
+        .collect();
+    assert!(matches!(&told[..], [(source, 1)] if source.ends_with("05.png")), "{told:?}");
+    assert_eq!(run.trainer().state().bad_images, [5]);
+    // It is the run that has passed over it from its beginning.
+    let skipping = on_pictures("emoji-edm", &at("data"), &["train.batch=1", "data.on_error=skip"]);
+    train_to(&mut RunBuilder::new(skipping).create(at("whole")).unwrap(), 8);
+    assert!(files(&at("whole"), 8) == files(&at("run"), 8));
+}
+
+#[test]
 fn bad_images_are_passed_over_where_asked_and_counted_and_the_run_resumes_exactly() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);

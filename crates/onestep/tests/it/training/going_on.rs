@@ -150,8 +150,18 @@ fn data_that_have_moved_are_the_same_data() {
     train_to(&mut RunBuilder::new(recipe).create(at("parts")).unwrap(), 3);
     std::fs::rename(at("here"), at("there")).unwrap();
     let source = format!("data.source={:?}", at("there").display().to_string());
-    let mut run = resume(&at("parts"), &[&source]).unwrap();
-    assert!(run.resumed().unwrap().changes.is_empty(), "where data lie is no part of a run");
+    assert!(
+        resume(&at("parts"), &[&source]).unwrap().resumed().unwrap().changes.is_empty(),
+        "where data lie is no part of a run"
+    );
+    // A change is written down beside the models. Students and pictures know those by their digests.
+    let models = || -> Vec<_> {
+        files(&at("parts"), 3).into_iter().filter(|(name, _)| name.ends_with(".safetensors")).collect()
+    };
+    let before = models();
+    let mut run = resume(&at("parts"), &[&source, "train.keep=3"]).unwrap();
+    assert_eq!(run.resumed().unwrap().changes.len(), 1);
+    assert!(models() == before, "not a byte of a saved model is touched");
     train_to(&mut run, 8);
     assert_eq!(flat(run.trainer().student().weights()), flat(whole.trainer().student().weights()));
     drop(run);
@@ -159,6 +169,18 @@ fn data_that_have_moved_are_the_same_data() {
     picture(&at("there"), 9);
     let error = refusal(resume(&at("parts"), &[]));
     assert!(matches!(error, Error::Train(TrainError::OtherData { .. })), "{error}");
+}
+
+#[test]
+fn numbers_that_are_not_finite_end_a_run_that_says_what_is_saved() {
+    for (every, expected) in [(100, None), (1, Some(3))] {
+        let folder = tempfile::tempdir().unwrap();
+        let every = format!("train.checkpoint_every={every}");
+        let recipe = points(&["train.steps=9", "train.learning_rate.peak=1e30", &every]);
+        let error = RunBuilder::new(recipe).create(folder.path()).unwrap().train(&mut ()).unwrap_err();
+        let Error::Train(TrainError::NotFinite { step, n, saved, .. }) = error else { panic!("{error}") };
+        assert_eq!((step, n, saved), (4, 3, expected));
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use onestep::train::{
     Event, Extend, Flow, Outcome, Recipe, Run, RunBuilder, TrainError, Trainer, builtin_recipe,
 };
 
+use super::short::{on_pictures, picture};
 use super::{builder, device, files, flat, tiny};
 use crate::checkpoint::files_under;
 
@@ -64,6 +65,52 @@ fn a_new_run_leaves_another_one_as_it_is() {
     let empty = tempfile::tempdir().unwrap();
     let error = refusal(Run::resume(empty.path()));
     assert!(matches!(error, onestep::Error::Train(TrainError::NoRun { .. })), "{error}");
+}
+
+#[test]
+fn a_run_begins_over_nothing_that_no_run_has_made() {
+    let recipe = points("ct", &[]);
+    for (name, text) in
+        [("recipe.toml", "# mine\nname = \"x\"\n"), ("events.jsonl", "{}\n"), ("previews", "no folder")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(name), text).unwrap();
+        let before = files_under(folder.path());
+        for error in [
+            refusal(RunBuilder::new(recipe.clone()).create(folder.path())),
+            refusal(RunBuilder::new(recipe.clone()).resume(folder.path())),
+        ] {
+            let onestep::Error::Train(TrainError::InTheWay { path }) = &error else { panic!("{error}") };
+            assert_eq!(*path, folder.path().join(name));
+        }
+        assert!(files_under(folder.path()) == before, "{name}");
+    }
+    // What a run has left that ended before its first checkpoint is no obstacle, unless somebody wrote in it.
+    let folder = tempfile::tempdir().unwrap();
+    let create = |recipe: &Recipe| RunBuilder::new(recipe.clone()).create(folder.path());
+    drop(create(&recipe).unwrap());
+    drop(create(&points("ct", &["train.seed=7"])).unwrap());
+    let path = folder.path().join("recipe.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("# what I tried\n{text}")).unwrap();
+    assert!(matches!(refusal(create(&recipe)), onestep::Error::Train(TrainError::InTheWay { .. })));
+}
+
+#[test]
+fn a_run_does_not_begin_among_its_own_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    ["a", "b"].iter().for_each(|class| drop(picture(&at("data").join(class), 1)));
+    let before = files_under(folder.path());
+    let recipe = on_pictures("emoji-edm", &at("data"), &[]);
+    for inside in ["data", "data/run", "data/a/new/run", "data/a/../run"] {
+        let error = refusal(RunBuilder::new(recipe.clone()).create(at(inside)));
+        assert!(matches!(error, onestep::Error::Train(TrainError::AmongData { .. })), "{inside}: {error}");
+    }
+    assert!(files_under(folder.path()) == before, "nothing is made");
+    for outside in ["run", "data-run", "data/.runs/one"] {
+        RunBuilder::new(recipe.clone()).create(at(outside)).unwrap();
+    }
 }
 
 #[test]
