@@ -41,7 +41,7 @@ impl SampleWriter {
     /// # Errors
     ///
     /// - As [`SampleFile::of`], for what cannot be written to.
-    /// - [`OutputError`](crate::data::OutputError) for what would take the place of something else: a file that is there, a folder of
+    /// - [`OutputError`] for what would take the place of something else: a file that is there, a folder of
     ///   another draw or of other files; and for what another process is writing.
     /// - [`DataError::Setting`] for a picture that would be too large, and for a record that has no JSON form or is too long for one.
     /// - [`DataError::Write`] for what cannot be written.
@@ -104,7 +104,7 @@ impl SampleWriter {
     ///
     /// # Errors
     ///
-    /// - [`OutputError`](crate::data::OutputError) for a file that came to be there meanwhile.
+    /// - [`OutputError`] for a file that came to be there meanwhile.
     /// - [`DataError::Write`] for what cannot be written.
     pub fn finish(self) -> Result<()> {
         let Self { mut record, shape, outputs, path, place, _lock } = self;
