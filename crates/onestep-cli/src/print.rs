@@ -5,7 +5,7 @@
 //! its files are saved, and then decides the exit code: 74 with a line, or, where the reader of a pipe has left, 141 in silence, as a
 //! program ended by SIGPIPE would give.
 
-use std::fmt::Arguments;
+use std::fmt::{Arguments, Display};
 use std::io::{self, Read, Write};
 use std::sync::{Mutex, MutexGuard};
 
@@ -29,6 +29,18 @@ macro_rules! answer_text {
 }
 
 pub(crate) use {answer, answer_text, say};
+
+/// A path or a source of data as a shell takes it, in a command that people are told to type: in quotes where it needs them.
+pub fn typed(path: impl Display) -> String {
+    let path = path.to_string();
+    // What begins with a dash would be an option.
+    let path = if path.starts_with('-') { format!("./{path}") } else { path };
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_./:,=@%+".contains(letter);
+    match !path.is_empty() && path.chars().all(is_plain) {
+        true => path,
+        false => format!("'{}'", path.replace('\'', r"'\''")),
+    }
+}
 
 /// Writes one line to standard error, whole, or nothing.
 pub fn talk(line: Arguments<'_>) {
@@ -72,5 +84,27 @@ fn write(body: impl FnOnce(&mut io::StdoutLock<'_>) -> io::Result<()>) {
     let mut out = io::stdout().lock();
     if let Err(error) = body(&mut out).and_then(|()| out.flush()) {
         *lost = Some(error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::typed;
+
+    #[test]
+    fn what_is_to_be_typed_is_one_word_of_a_shell() {
+        for (path, word) in [
+            ("runs/mine", "runs/mine"),
+            ("builtin:emoji", "builtin:emoji"),
+            ("Bücher,b", "Bücher,b"),
+            ("my ph'otos", r"'my ph'\''otos'"),
+            ("$HOME", "'$HOME'"),
+            ("a\\b", r"'a\b'"),
+            ("~", "'~'"),
+            ("-r", "./-r"),
+            ("", "''"),
+        ] {
+            assert_eq!(typed(path), word);
+        }
     }
 }

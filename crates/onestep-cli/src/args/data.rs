@@ -31,6 +31,23 @@ impl SizeArgs {
     pub fn of(&self, spec: DataSpec) -> DataSpec {
         DataSpec { image_size: self.image_size, fit: self.fit.fit(), ..spec }
     }
+
+    /// How a data set is looked at.
+    pub fn in_spec(spec: &DataSpec) -> Self {
+        Self { image_size: spec.image_size, fit: SetFit::named(spec.fit) }
+    }
+
+    /// As options to be typed behind something, each with a space in front; none where images stay as they are.
+    pub fn typed(&self) -> String {
+        let Some(size @ ImageSize { height, width }) = self.image_size else { return String::new() };
+        let size = if height == width { height.to_string() } else { size.to_string() };
+        let fit = match self.fit {
+            SetFit::Crop => "",
+            SetFit::Pad => " --fit pad",
+            SetFit::Stretch => " --fit stretch",
+        };
+        format!(" --image-size {size}{fit}")
+    }
 }
 
 /// How images of a data set are brought to a size.
@@ -46,6 +63,15 @@ pub enum SetFit {
 }
 
 impl SetFit {
+    /// What the library calls so.
+    pub fn named(fit: Fit) -> Self {
+        match fit {
+            Fit::Crop => Self::Crop,
+            Fit::Pad => Self::Pad,
+            Fit::Stretch => Self::Stretch,
+        }
+    }
+
     /// What the library calls it.
     pub fn fit(self) -> Fit {
         match self {

@@ -12,7 +12,7 @@ use onestep::train::{MemoryForecast, Recipe, Suggestion, Trainer};
 
 use crate::args::NewArgs;
 use crate::failure::{Failure, Outcome, code, io_failure};
-use crate::print::{answer, say};
+use crate::print::{answer, say, typed};
 use crate::progress::{counted, human_seconds};
 use crate::{device, memory};
 
@@ -83,9 +83,10 @@ pub fn run(args: &NewArgs, quiet: bool) -> Outcome<ExitCode> {
 /// What to type now.
 fn next(name: &Path, title: &str, shape: ImageShape) {
     say!("images of {shape}, one step each. Next:");
-    say!("  onestep train {} --dry-run", name.display());
-    say!("  onestep train {} --out runs/{title}", name.display());
-    say!("  onestep sample runs/{title} --out {title}.png");
+    let (recipe, run) = (typed(name.display()), typed(format_args!("runs/{title}")));
+    say!("  onestep train {recipe} --dry-run");
+    say!("  onestep train {recipe} --out {run}");
+    say!("  onestep sample {run} --out {}", typed(format_args!("{title}.png")));
 }
 
 /// The data, at a size that a network can be made for.

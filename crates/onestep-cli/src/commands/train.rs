@@ -3,16 +3,16 @@
 use std::process::ExitCode;
 
 use onestep::Error;
-use onestep::data::{self, Dataset};
+use onestep::data::{self, DataError, DataSpec, Dataset, Split};
 use onestep::model::n_parameters;
 use onestep::objective::Distance;
 use onestep::train::{self, DiskForecast, Extend, MemoryForecast, Recipe, Resumed, Run, RunBuilder};
 use onestep_bench::human_bytes;
 
 use super::recipe::{human_images, in_recipe, read_draft};
-use crate::args::{DeviceName, ExtendName, TrainArgs};
+use crate::args::{DeviceName, ExtendName, SizeArgs, TrainArgs};
 use crate::failure::{Failure, Outcome, code};
-use crate::print::{answer, answer_text, say};
+use crate::print::{answer, answer_text, say, typed};
 use crate::progress::Watch;
 use crate::signals::StopFlag;
 use crate::{device, features, memory, model};
@@ -109,7 +109,7 @@ fn describe(run: &Run, asked_to_resume: bool) {
 /// What to type now.
 fn say_what_next(run: &Run, ended: train::Outcome) {
     let (folder, step, steps) =
-        (run.folder().display(), run.trainer().state().step, run.recipe().train.steps);
+        (typed(run.folder().display()), run.trainer().state().step, run.recipe().train.steps);
     if ended == train::Outcome::Stopped {
         say!("stopped after step {step} of {steps}; go on with: onestep train --resume --out {folder}");
         return;
@@ -117,9 +117,19 @@ fn say_what_next(run: &Run, ended: train::Outcome) {
     say!("finished; draw from it: onestep sample {folder} --out samples.png");
     let shape = run.trainer().data().shape();
     if shape.height * shape.width > 1 {
-        say!("judge it:             onestep eval {folder} {}", run.recipe().data.source);
+        say!("judge it:             onestep eval {folder} {}", reference(&run.recipe().data));
     }
     say!("train it longer:      onestep train --resume --out {folder} --set train.steps={}", 2 * steps);
+}
+
+/// The data of a run as `eval` is told of them: the part that was held back where that is what it learnt from, in the run's size.
+fn reference(data: &DataSpec) -> String {
+    let part = match data.split {
+        Some(split @ (Split::Val | Split::Test)) => format!(":{split}"),
+        // What models learn from needs no word.
+        Some(Split::Train) | None => String::new(),
+    };
+    typed(format_args!("{}{part}", data.source)) + &SizeArgs::in_spec(data).typed()
 }
 
 /// What was asked for.
@@ -134,7 +144,7 @@ fn resolve(args: &TrainArgs) -> Outcome<Asked> {
         (Some(name), _) => {
             let mut draft = read_draft(name, &args.settings)?;
             apply(args, &mut draft);
-            let data = data::open(&draft.data).inspect_err(|_| {
+            let data = open_data(&draft.data).inspect_err(|_| {
                 // What can be told without data is told all the same.
                 if let (true, Ok(recipe)) = (args.dry_run, draft.as_it_stands()) {
                     let _ = print_forecast(&recipe);
@@ -149,11 +159,27 @@ fn resolve(args: &TrainArgs) -> Outcome<Asked> {
                 error => error.into(),
             })?;
             apply(args, &mut recipe);
-            let data = data::open(&recipe.data)?;
+            let data = open_data(&recipe.data)?;
             Ok(Asked { recipe, data })
         }
         (None, None) => Err(Failure::usage("name a recipe, or the folder of a run to resume")),
     }
+}
+
+/// The data of a recipe, and how to say where they are if they are not where it says.
+fn open_data(spec: &DataSpec) -> Outcome<Box<dyn Dataset>> {
+    data::open(spec).map_err(|error| {
+        let is_elsewhere = matches!(error, DataError::NotFound { .. });
+        let failure = Failure::from(error);
+        match is_elsewhere {
+            true => failure.hint(format!(
+                "the recipe has data.source = {:?}, and looks from the folder that you are in; if the data are elsewhere: \
+                 --set data.source=PATH",
+                spec.source
+            )),
+            false => failure,
+        }
+    })
 }
 
 /// What has options of its own.

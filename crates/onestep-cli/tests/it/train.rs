@@ -256,3 +256,48 @@ fn new_writes_a_recipe_that_trains_and_overwrites_nothing() {
     );
     expect(&onestep(home, &["new", "builtin:two-moons"]), 2);
 }
+
+/// What is printed to be typed can be typed: names in quotes, and the data as they were looked at.
+#[cfg(unix)]
+#[test]
+fn commands_that_are_printed_can_be_typed() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    for part in ["train", "val"] {
+        pictures(&home.join("my ph'otos").join(part), 6, 50, 40);
+    }
+    let mut arguments = vec!["train", "emoji-edm", "--out", "my run"];
+    for setting in [
+        "data.source=my ph'otos",
+        "data.split=val",
+        "data.image_size=[16,32]",
+        "data.fit=pad",
+        "data.labels=false",
+    ] {
+        arguments.extend(["--set", setting]);
+    }
+    arguments.extend(SHORT);
+    let finished = onestep(home, &arguments);
+    expect(&finished, 0);
+    let message = stderr(&finished);
+    for command in [
+        "onestep sample 'my run' --out samples.png",
+        r"onestep eval 'my run' 'my ph'\''otos:val' --image-size 32x16 --fit pad",
+        "onestep train --resume --out 'my run' --set train.steps=4",
+    ] {
+        assert!(message.contains(command), "{message}");
+    }
+    // The shell takes what is printed.
+    let judged = message.lines().find_map(|line| line.strip_prefix("judge it:")).unwrap().trim();
+    let program = env!("CARGO_BIN_EXE_onestep");
+    let command = format!("{} -n 2", judged.replacen("onestep", &format!("'{program}'"), 1));
+    let judged = std::process::Command::new("sh").arg("-c").arg(command).current_dir(home).output().unwrap();
+    expect(&judged, 0);
+    // Data that were moved are named, with the way to say where they are.
+    std::fs::rename(home.join("my ph'otos"), home.join("moved")).unwrap();
+    let resume = ["train", "--resume", "--out", "my run", "--set", "train.keep=3"];
+    let lost = onestep(home, &resume);
+    expect(&lost, 65);
+    assert!(stderr(&lost).contains("--set data.source=PATH"), "{}", stderr(&lost));
+    expect(&onestep(home, &[&resume[..], &["--set", "data.source=moved"]].concat()), 0);
+}

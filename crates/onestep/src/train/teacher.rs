@@ -9,6 +9,7 @@ use super::training::{Renew, Start};
 use super::{Recipe, TrainError};
 use crate::Result;
 use crate::checkpoint::{Damaged, Which, load_model};
+use crate::data::ImageShape;
 use crate::model::{
     Architecture, Network, NoiseRange, ParameterSpec, Preconditioned, Preconditioning, Weights,
 };
@@ -86,8 +87,24 @@ impl Teacher {
     /// Refuses a model that the loss cannot ask.
     fn check_asked(&self, network: &dyn Network) -> Result<(), TrainError> {
         let other = self.model.network();
-        if other.image() != network.image() || other.n_classes() != network.n_classes() {
-            return differs("it makes images of another shape, or knows other classes");
+        if other.image() != network.image() {
+            let shape = |[height, width, channels]: [usize; 3]| ImageShape { height, width, channels };
+            return differs(format!(
+                "it makes images of {}, the student of {}",
+                shape(other.image()),
+                shape(network.image())
+            ));
+        }
+        if other.n_classes() != network.n_classes() {
+            let knows = |n_classes: Option<usize>| match n_classes {
+                Some(1) => "1 class".to_owned(),
+                Some(n) => format!("{n} classes"),
+                None => "no classes".to_owned(),
+            };
+            let (its, own) = (knows(other.n_classes()), knows(network.n_classes()));
+            return differs(format!(
+                "it knows {its}, the student {own}; data.labels says where classes come from"
+            ));
         }
         if self.model.preconditioning() == Preconditioning::Boundary {
             return differs(
@@ -156,31 +173,36 @@ impl Teacher {
         let renewed = |spec: &ParameterSpec| renew.contains(&Renew::ClassEmbedding) && knows_classes(spec);
         let device = teacher.values()[0].device();
         let fresh = specs.iter().any(renewed).then(|| Weights::initialize(specs, seed, &device));
-        let mut values = Vec::with_capacity(specs.len());
-        for (index, spec) in specs.iter().enumerate() {
-            let same = |(other, _): &(&ParameterSpec, _)| {
-                at_size(&other.name, sizes) == spec.name && other.shape == spec.shape
-            };
-            values.push(match (&fresh, teacher.iter().find(same)) {
-                (Some(fresh), _) if renewed(spec) => fresh.values()[index].clone(),
-                (_, Some((_, value))) => value.clone(),
-                _ => {
-                    let (ParameterSpec { name, shape, .. }, remedy) = (spec, remedy(spec));
-                    return differs(format!(
-                        "it has no tensor `{name}` of shape {shape:?} to start from{remedy}"
-                    ));
+        let named =
+            |spec: &ParameterSpec| teacher.iter().find(|(other, _)| at_size(&other.name, sizes) == spec.name);
+        let find = |spec: &ParameterSpec| named(spec).filter(|(other, _)| other.shape == spec.shape);
+        let lacking = specs.iter().filter(|spec| !renewed(spec) && find(spec).is_none());
+        // What knows no classes comes first: where networks differ in that, it does not help to renew what knows them.
+        if let Some(spec) = lacking.min_by_key(|spec| knows_classes(spec)) {
+            let (ParameterSpec { name, shape, .. }, remedy) = (spec, remedy(spec));
+            return differs(match named(spec) {
+                Some((other, _)) => {
+                    format!(
+                        "its tensor `{name}` has shape {:?}, the student's {shape:?}{remedy}",
+                        other.shape
+                    )
                 }
+                None => format!("it has no tensor `{name}` of shape {shape:?} to start from{remedy}"),
             });
         }
+        let values = specs.iter().enumerate().filter_map(|(index, spec)| match &fresh {
+            Some(fresh) if renewed(spec) => Some(fresh.values()[index].clone()),
+            _ => find(spec).map(|(_, value)| value.clone()),
+        });
         let known = |other: &ParameterSpec| {
             renewed(other) || specs.iter().any(|spec| spec.name == at_size(&other.name, sizes))
         };
-        match teacher.specs().iter().find(|other| !known(other)) {
+        match teacher.specs().iter().filter(|other| !known(other)).min_by_key(|spec| knows_classes(spec)) {
             Some(other) => {
                 let remedy = remedy(other);
                 differs(format!("it has a tensor `{}` that the student does not have{remedy}", other.name))
             }
-            None => Ok(Weights::from_values(specs, values)),
+            None => Ok(Weights::from_values(specs, values.collect())),
         }
     }
 }
@@ -193,7 +215,7 @@ fn differs<T>(reason: impl Into<String>) -> Result<T, TrainError> {
 fn remedy(spec: &ParameterSpec) -> &'static str {
     match knows_classes(spec) {
         true => "; train.renew = [\"class-embedding\"] makes what it knows of classes anew",
-        false => "",
+        false => "; student and teacher must be of the same `network`",
     }
 }
 

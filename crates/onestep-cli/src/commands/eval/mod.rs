@@ -17,7 +17,7 @@ use onestep::eval::{Collection, Judge, Metric, Protocol, Reference, Selection, S
 
 use crate::args::{EvalArgs, EvalCommand, MetricName, NetworkArgs};
 use crate::failure::{Failure, Outcome};
-use crate::print::{answer, say};
+use crate::print::{answer, say, typed};
 use crate::{device, features};
 use collecting::{Collecting, Real};
 use report::{Floor, Report};
@@ -171,7 +171,9 @@ impl Compared {
         }
         if !work.quiet && are_images && reference.n.is_some_and(|n| n >= 5000) {
             say!(
-                "hint: keep what was seen of the reference: onestep eval {name} --stats-out reference.safetensors"
+                "hint: keep what was seen of the reference: onestep eval {}{} --stats-out reference.safetensors",
+                typed(name),
+                args.size.typed()
             );
         }
         report.show(args.json, args.out.as_deref(), &rule(args), work.quiet)

@@ -133,6 +133,20 @@ fn a_student_starts_from_a_teacher_of_other_classes_and_sizes() {
     let message = refusal(begin("a", &[])).to_string();
     assert!(message.contains("train.renew = [\"class-embedding\"]"), "{message}");
     let renew = "train.renew=[\"class-embedding\"]";
+    // Of another width, other classes are not what is wrong.
+    let message = refusal(begin("a", &["network.model_channels=16"])).to_string();
+    assert!(message.contains("has shape") && message.contains("of the same `network`"), "{message}");
+    assert!(!message.contains("class-embedding"), "{message}");
+    // A model that is asked has to know what the student knows.
+    let distilled = |settings: &[&str]| {
+        let settings = [&[teacher.as_str()], settings].concat();
+        refusal(RunBuilder::new(on_pictures("emoji-cd", &at("new"), &settings)).create(at("a"))).to_string()
+    };
+    assert!(distilled(&[]).contains("it knows 2 classes, the student 3 classes"), "{}", distilled(&[]));
+    let unlabelled = distilled(&["data.labels=false"]);
+    assert!(unlabelled.contains("it knows 2 classes, the student no classes"), "{unlabelled}");
+    let large = distilled(&["data.image_size=16"]);
+    assert!(large.contains("it makes images of 8x8, the student of 16x16"), "{large}");
     for (out, settings, n_classes) in [
         ("b", &[renew][..], Some(3)),
         ("c", &[renew, "data.labels=false"], None),
