@@ -134,7 +134,8 @@ fn a_student_starts_from_a_teacher_of_other_classes_and_sizes() {
     assert!(message.contains("train.renew = [\"class-embedding\"]"), "{message}");
     let renew = "train.renew=[\"class-embedding\"]";
     // Of another width, other classes are not what is wrong.
-    let message = refusal(begin("a", &["network.model_channels=16"])).to_string();
+    let old = format!("data.source={:?}", at("old").display().to_string());
+    let message = refusal(begin("a", &[old.as_str(), "network.model_channels=16"])).to_string();
     assert!(message.contains("has shape") && message.contains("of the same `network`"), "{message}");
     assert!(!message.contains("class-embedding"), "{message}");
     // A model that is asked has to know what the student knows.
