@@ -242,7 +242,7 @@ fn new_writes_a_recipe_that_trains_and_overwrites_nothing() {
         assert!(stderr(&made).contains(next), "{}", stderr(&made));
     }
     let text = std::fs::read_to_string(home.join("photos.toml")).unwrap();
-    assert!(text.contains("image_size = 32") && text.contains("2 classes"), "{text}");
+    assert!(text.contains("image_size = [32, 40]") && text.contains("2 classes"), "{text}");
     let again = onestep(home, &["new", "photos"]);
     expect(&again, 73);
     assert_eq!(std::fs::read_to_string(home.join("photos.toml")).unwrap(), text);
