@@ -45,7 +45,6 @@ mod image_set;
 mod joined;
 #[cfg(feature = "formats")]
 mod jpeg;
-#[cfg(feature = "formats")]
 mod label_index;
 mod labels;
 mod natural;
