@@ -13,7 +13,7 @@ use onestep::sample::Sampler;
 
 use crate::lists::{Classes, Indices, Levels, Seeds};
 
-pub use data::{DataArgs, DataCommand, SizeArgs};
+pub use data::{DataArgs, DataCommand, SizeArgs, ViewArgs};
 pub use edit::{CommonArgs, EditArgs, EditCommand, SearchArgs, SearchTask, Subjects};
 pub use eval::{
     CurveArgs, DistanceArgs, EvalArgs, EvalCommand, LikelihoodArgs, MergeArgs, MetricName, NetworkArgs,

@@ -82,11 +82,9 @@ impl SetFit {
     }
 }
 
-/// Options of `data`.
+/// How images of a data set are looked at.
 #[derive(Debug, Args)]
-pub struct DataArgs {
-    /// `builtin:emoji`, a folder, a zip, an npz, IDX files or CIFAR; several separated by commas.
-    pub source: String,
+pub struct ViewArgs {
     /// What size images are brought to.
     #[command(flatten)]
     pub size: SizeArgs,
@@ -96,6 +94,23 @@ pub struct DataArgs {
     /// Where classes come from: true (the source's own labels or class folders), file-name (before the first _), or false.
     #[arg(long, value_name = "WHERE", default_value = "true", hide_default_value = true)]
     pub labels: Labels,
+}
+
+impl ViewArgs {
+    /// The same look at a data set.
+    pub fn of(&self, spec: DataSpec) -> DataSpec {
+        self.size.of(DataSpec { grey: self.grey, labels: self.labels, ..spec })
+    }
+}
+
+/// Options of `data`.
+#[derive(Debug, Args)]
+pub struct DataArgs {
+    /// `builtin:emoji`, a folder, a zip, an npz, IDX files or CIFAR; several separated by commas.
+    pub source: String,
+    /// How its images are looked at.
+    #[command(flatten)]
+    pub view: ViewArgs,
     /// Look at the test part of a set that has one.
     #[arg(long)]
     pub test: bool,

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use onestep::data::Labels;
 
-use super::{DeviceName, PrecisionName, SizeArgs};
+use super::{DeviceName, PrecisionName, ViewArgs};
 
 /// Options of `new`.
 #[derive(Debug, Args)]
@@ -16,15 +15,9 @@ pub struct NewArgs {
     /// The recipe to write; by default the name of the data with .toml. A file that is there is left as it is.
     #[arg(short, long, value_name = "TOML")]
     pub out: Option<PathBuf>,
-    /// The size to bring images to; by default what suits them.
+    /// How its images are looked at; their size is by default what suits them.
     #[command(flatten)]
-    pub size: SizeArgs,
-    /// One channel instead of three.
-    #[arg(long)]
-    pub grey: bool,
-    /// Where classes come from: true (the source's own labels or class folders), file-name (before the first _), or false.
-    #[arg(long, value_name = "WHERE", default_value = "true", hide_default_value = true)]
-    pub labels: Labels,
+    pub view: ViewArgs,
     /// How long training may take on this machine; by default an hour, or less for a few images.
     #[arg(long, value_name = "H", value_parser = positive)]
     pub hours: Option<f64>,

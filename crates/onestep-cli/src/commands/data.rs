@@ -26,17 +26,14 @@ pub fn run(command: &DataCommand, quiet: bool) -> Outcome<ExitCode> {
 /// The set, and the size it is looked at in where its images have several and none was asked for.
 fn open(args: &DataArgs) -> Outcome<(Box<dyn Dataset>, Option<ImageSize>)> {
     let spec = DataSpec {
-        grey: args.grey,
-        labels: args.labels,
         split: args.test.then_some(Split::Test).or(args.val.then_some(Split::Val)),
         limit: args.limit,
         ..DataSpec::new(args.source.clone())
     };
-    let asked = args.size.of(spec);
+    let asked = args.view.of(spec);
     let (opened, looked_at) = match data::open(&asked) {
         Err(DataError::MixedSizes { first_shape, other_shape, .. }) => {
-            let shorter = first_shape.size().shorter().min(other_shape.size().shorter());
-            let size = ImageSize::from(Suggestion::side_within(shorter));
+            let size = Suggestion::size_for_mixed([first_shape, other_shape]);
             (data::open(&DataSpec { image_size: Some(size), ..asked }), Some(size))
         }
         opened => (opened, None),

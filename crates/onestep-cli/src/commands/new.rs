@@ -91,15 +91,9 @@ fn next(name: &Path, title: &str, shape: ImageShape) {
 
 /// The data, at a size that a network can be made for.
 fn look(args: &NewArgs) -> Outcome<(DataSpec, Box<dyn Dataset>)> {
-    let spec = |image_size| DataSpec {
-        image_size,
-        fit: args.size.fit.fit(),
-        grey: args.grey,
-        labels: args.labels,
-        ..DataSpec::named(&args.source)
-    };
+    let spec = |image_size| DataSpec { image_size, ..args.view.of(DataSpec::named(&args.source)) };
     let sized = |size| -> Outcome<_> { Ok((spec(Some(size)), open(&spec(Some(size)))?)) };
-    if let Some(size) = args.size.image_size {
+    if let Some(size) = args.view.size.image_size {
         return sized(size);
     }
     match open(&spec(None)) {
@@ -108,9 +102,7 @@ fn look(args: &NewArgs) -> Outcome<(DataSpec, Box<dyn Dataset>)> {
             _ => Ok((spec(None), data)),
         },
         Err(DataError::MixedSizes { first_shape, other_shape, .. }) => {
-            let side = |shape: ImageShape| shape.height.min(shape.width);
-            let shorter = side(first_shape).min(side(other_shape));
-            sized(Suggestion::side_within(shorter).into())
+            sized(Suggestion::size_for_mixed([first_shape, other_shape]))
         }
         Err(error) => Err(error.into()),
     }

@@ -8,17 +8,12 @@ use ::image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 #[cfg(feature = "avif")]
 use super::avif;
-use super::image::{MAX_SIDE, Pixels};
+use super::image::Pixels;
 #[cfg(feature = "formats")]
 use super::jpeg;
+use super::picture_header::{MAX_ALLOC, MAX_ENCODED, check_size, exif_orientation};
 use super::{DataError, ImageShape};
 use crate::file;
-
-/// The most memory one picture may ask its decoder for.
-const MAX_ALLOC: u64 = 256 << 20;
-
-/// The largest encoded picture that is read.
-pub(super) const MAX_ENCODED: u64 = 256 << 20;
 
 /// File-name endings of the pictures that are read, in this build or another.
 pub(super) const SUFFIXES: [&str; 15] = [
@@ -50,8 +45,8 @@ impl Pixels {
     /// feature `avif` an AVIF.
     ///
     /// The kind is found from the contents, not from the name. Grey stays grey and all else
-    /// becomes RGB, 8 bits a channel, 16 bits divided by 257 and rounded; transparency is laid on white; a picture that says it was taken
-    /// with the camera turned is turned upright.
+    /// becomes RGB, 8 bits a channel, 16 bits divided by 257 and rounded; transparency is laid on white; a picture that says it
+    /// was taken with the camera turned is turned upright.
     ///
     /// # Errors
     ///
@@ -59,7 +54,8 @@ impl Pixels {
     ///
     /// - [`DataError::Image`] if the picture is of another kind or damaged: cut short, or with a part that makes no sense.
     ///   What decoders fill in there is not returned.
-    /// - [`DataError::Unsupported`] if its 16 bits hold but 12, which would be black, if it is wider or higher than 16,384 pixels, or would take more than 256 MiB to decode.
+    /// - [`DataError::Unsupported`] if its 16 bits hold but 12, which would be black, if it is wider or higher than 16,384
+    ///   pixels, or would take more than 256 MiB to decode.
     pub fn decode(encoded: &[u8], name: &str) -> Result<Self, DataError> {
         decode_upright(encoded, name).map(flatten)
     }
@@ -175,26 +171,6 @@ fn decoder<'a>(encoded: impl BufRead + Seek + 'a, name: &str) -> Result<impl Ima
     reader.into_decoder().map_err(image_error)
 }
 
-/// Refuses a picture that is too large: not every decoder counts the picture itself against its limit.
-pub(super) fn check_size(
-    [width, height]: [u32; 2],
-    bytes_per_pixel: usize,
-    name: &str,
-) -> Result<(), DataError> {
-    let n_bytes = u64::from(width) * u64::from(height) * bytes_per_pixel as u64;
-    let too_large = if width.max(height) as usize > MAX_SIDE {
-        format!("over {MAX_SIDE} a side")
-    } else if n_bytes > MAX_ALLOC {
-        format!("which take {} MiB of memory, over {}", n_bytes >> 20, MAX_ALLOC >> 20)
-    } else {
-        return Ok(());
-    };
-    Err(DataError::unsupported(
-        name,
-        format!("this picture has {width}x{height} pixels, {too_large}; shrink it"),
-    ))
-}
-
 /// Refuses a file that is no picture, or one of a kind that is not read, and says what it is.
 fn refuse_foreign(start: &[u8], name: &str) -> Result<(), DataError> {
     file::foreign(start).map_or(Ok(()), |what| Err(DataError::unsupported(name, what)))
@@ -223,15 +199,6 @@ fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
     }
     // What is said about a picture may be damaged without the picture being so.
     exif_orientation(decoder.exif_metadata().ok().flatten().as_deref())
-}
-
-/// How the camera was turned, by the Exif data of a picture.
-pub(super) fn exif_orientation(exif: Option<&[u8]>) -> Orientation {
-    let oriented = exif.and_then(|exif| {
-        // The prefix belongs to JPEG's segments; some programs write it into WebP's chunks too.
-        Orientation::from_exif_chunk(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif))
-    });
-    oriented.unwrap_or(Orientation::NoTransforms)
 }
 
 /// Brings any kind of picture to grey or RGB bytes, on white.

@@ -64,6 +64,7 @@ mod passed_over;
 #[cfg(feature = "formats")]
 mod pickle;
 pub mod picture;
+mod picture_header;
 #[cfg(feature = "formats")]
 mod pixel_array;
 mod sheet;

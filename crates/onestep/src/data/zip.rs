@@ -4,11 +4,12 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 
 use super::archive::{Archive, Entry};
-use super::decode::{MAX_ENCODED, START_LEN, has_picture_suffix, is_picture_start, upright_size};
+use super::decode::{START_LEN, has_picture_suffix, is_picture_start, upright_size};
 use super::fingerprint::Fingerprint;
 use super::image_set::{PictureReader, Pictures};
 use super::label_index::{self, MAX_INDEX};
 use super::passed_over::{PassedOver, PassedOverReason, is_hidden};
+use super::picture_header::MAX_ENCODED;
 use super::tree::Tree;
 use super::{DataError, DataSpec, Pixels};
 

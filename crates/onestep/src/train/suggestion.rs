@@ -92,8 +92,14 @@ impl Suggestion {
         })
     }
 
-    /// The side to bring images to whose shorter side is this at least.
-    pub fn side_within(shorter: usize) -> usize {
+    /// The size to bring images to of which two have these shapes: a square, since they share no aspect ratio.
+    pub fn size_for_mixed(shapes: [ImageShape; 2]) -> ImageSize {
+        let [first, other] = shapes.map(|shape| shape.size().shorter());
+        Self::side_within(first.min(other)).into()
+    }
+
+    /// The longest of the usual sides that is no longer than this, or the shortest of them.
+    fn side_within(shorter: usize) -> usize {
         SIDES.into_iter().rev().find(|&side| side <= shorter).unwrap_or(SIDES[0])
     }
 

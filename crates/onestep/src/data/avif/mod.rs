@@ -11,7 +11,7 @@ use zenavif_parse::{AvifParser, CleanAperture, ColorInformation};
 use frame::{Coding, Frame};
 
 use super::DataError;
-use super::decode::{MAX_ENCODED, check_size};
+use super::picture_header::{MAX_ENCODED, check_size};
 
 /// Returns width, height and how the picture is to be turned; nothing is decoded.
 pub(super) fn header(encoded: impl BufRead, name: &str) -> Result<([u32; 2], Orientation), DataError> {

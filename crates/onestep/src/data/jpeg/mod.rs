@@ -12,7 +12,7 @@ use jpeg_decoder::{Decoder, ImageInfo, PixelFormat};
 use damage::find_damage;
 
 use super::DataError;
-use super::decode::{check_size, exif_orientation};
+use super::picture_header::{check_size, exif_orientation};
 
 /// Whether bytes begin like a JPEG.
 pub(super) fn is_jpeg(start: &[u8]) -> bool {

@@ -1,6 +1,7 @@
 //! Whole runs: exact resume, stages, guards, recipes, and learning what is known in closed form.
 
 mod bad_images;
+mod described;
 mod going_on;
 mod losses;
 mod recipes;

@@ -1,8 +1,9 @@
 //! Recipes: the published numbers, what they may not say, and what may be changed.
 
+use super::described::Described;
 use super::{device, teacher, tiny};
 use onestep::checkpoint::AverageConfig;
-use onestep::data::{DataError, Dataset, ImageShape, Sample, open};
+use onestep::data::open;
 use onestep::model::Architecture;
 use onestep::model::network::SongConfig;
 use onestep::noise::{AdaptiveExponent, Curriculum, Gap, Proposal, TargetRate};
@@ -276,40 +277,6 @@ fn settings_change_a_recipe_and_misspelt_ones_are_refused() {
     ] {
         let message = parse(bad).expect_err(bad).to_string();
         assert!(message.contains(part), "{bad}: {message}");
-    }
-}
-
-/// A set of images that says what it is and holds nothing else.
-struct Described {
-    shape: ImageShape,
-    names: Vec<String>,
-}
-
-impl Described {
-    fn new([height, width, channels]: [usize; 3], n_classes: usize) -> Self {
-        let names = (0..n_classes).map(|class| format!("class {class}")).collect();
-        Self { shape: ImageShape { height, width, channels }, names }
-    }
-}
-
-impl Dataset for Described {
-    fn len(&self) -> usize {
-        1
-    }
-    fn shape(&self) -> ImageShape {
-        self.shape
-    }
-    fn class_names(&self) -> &[String] {
-        &self.names
-    }
-    fn sample(&self, _: usize) -> Result<Sample, DataError> {
-        unreachable!("nothing is trained")
-    }
-    fn source(&self, index: usize) -> String {
-        format!("image {index}")
-    }
-    fn fingerprint(&self) -> String {
-        String::new()
     }
 }
 

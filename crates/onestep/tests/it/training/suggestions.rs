@@ -1,35 +1,13 @@
 //! Recipes that are made for a data set.
 
 use onestep::ImageSize;
-use onestep::data::{DataError, DataSpec, Dataset, ImageShape, Labels, Sample};
+use onestep::data::{DataSpec, ImageShape, Labels};
 use onestep::train::{Draft, Suggestion};
 
-/// Images of one size in so many classes.
-struct Images(ImageShape, usize, Vec<String>);
+use super::described::Described;
 
-impl Dataset for Images {
-    fn len(&self) -> usize {
-        self.1
-    }
-    fn shape(&self) -> ImageShape {
-        self.0
-    }
-    fn class_names(&self) -> &[String] {
-        &self.2
-    }
-    fn sample(&self, _: usize) -> Result<Sample, DataError> {
-        unreachable!("nothing is trained")
-    }
-    fn source(&self, index: usize) -> String {
-        format!("image {index}")
-    }
-    fn fingerprint(&self) -> String {
-        String::new()
-    }
-}
-
-fn images([height, width, channels]: [usize; 3], n: usize, n_classes: usize) -> Images {
-    Images(ImageShape { height, width, channels }, n, (0..n_classes).map(|class| class.to_string()).collect())
+fn images(image: [usize; 3], n: usize, n_classes: usize) -> Described {
+    Described::new(image, n_classes).of(n)
 }
 
 #[test]
@@ -59,9 +37,9 @@ fn a_suggestion_fits_data_of_every_size() {
 
 #[test]
 fn a_suggestion_looks_at_numbers_and_classes() {
-    let made = |data: &Images| Suggestion::new("mine", DataSpec::new("photos"), data);
+    let made = |data: &Described| Suggestion::new("mine", DataSpec::new("photos"), data);
     // A batch is no larger than the set, and smaller where images are large.
-    let batch = |data: Images| made(&data).recipe(&data).unwrap().train.batch;
+    let batch = |data: Described| made(&data).recipe(&data).unwrap().train.batch;
     assert_eq!(batch(images([32, 32, 3], 1000, 0)), 32);
     assert_eq!(batch(images([32, 32, 3], 5, 0)), 5);
     assert_eq!(batch(images([64, 64, 3], 1000, 0)), 8);
