@@ -28,7 +28,7 @@ impl Kernels {
     pub(crate) fn of(level: Level) -> Self {
         match level {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512Bf16 => avx512_bf16::KERNELS,
+            Level::Amx | Level::Avx512Bf16 => avx512_bf16::KERNELS,
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => avx512::KERNELS,
             #[cfg(target_arch = "x86_64")]

@@ -1,20 +1,35 @@
 //! Numbers of type bf16: the first 16 bits of an f32.
 
+use super::level::Level;
+
 /// The arithmetic of large products.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// Everything in f32.
     #[default]
     F32,
-    /// Both factors of a product are rounded to bf16, which has the range of f32 and 8 bits of precision, and the products
-    /// are added up in f32. Tensors stay f32, and so do norms, softmax, sums and the gradients of weights.
+    /// Both factors of a product may be rounded to bf16, which has the range of f32 and 8 bits of precision, and the products
+    /// are added up in f32.
     ///
-    /// Faster on CPUs that multiply bf16 (AVX512-BF16), slower elsewhere. On devices without hand-written bodies it has no
-    /// effect.
+    /// It is done where it is faster: on CPUs with tiles of bf16 (AMX) and on AMD's with AVX512-BF16. Everywhere else, and on devices
+    /// without hand-written bodies, it has no effect; [`Precision::here`] tells.
     Bf16,
 }
 
 impl Precision {
+    /// The faster of both on this machine, by the instruction set that is used: see [`instructions`](crate::instructions).
+    pub fn fastest() -> Self {
+        if Level::best().gains_by_bf16() { Self::Bf16 } else { Self::F32 }
+    }
+
+    /// What products are computed in on the CPU of this machine where this precision is asked for.
+    pub fn here(self) -> Self {
+        match self {
+            Self::F32 => Self::F32,
+            Self::Bf16 => Self::fastest(),
+        }
+    }
+
     /// As it is typed and written: `f32` or `bf16`.
     pub fn name(self) -> &'static str {
         match self {

@@ -4,6 +4,8 @@
 mod arrays;
 mod bf16;
 mod level;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 mod vector;
 mod vectorised;
 #[cfg(target_arch = "x86_64")]
@@ -16,6 +18,8 @@ pub use bf16::Precision;
 pub(crate) use bf16::narrow;
 pub(crate) use level::Level;
 pub use level::instructions;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use tiles::HeldTiles;
 pub(crate) use vector::Simd;
 pub(crate) use vectorised::vectorised;
 #[cfg(target_arch = "x86_64")]

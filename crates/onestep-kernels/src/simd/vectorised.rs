@@ -29,7 +29,9 @@ macro_rules! vectorised {
             match $crate::simd::Level::best() {
                 // SAFETY: `Level::best` names a set only after the machine has said that it has it.
                 #[cfg(target_arch = "x86_64")]
-                $crate::simd::Level::Avx512Bf16 | $crate::simd::Level::Avx512 => unsafe { avx512($($argument),*) },
+                $crate::simd::Level::Amx | $crate::simd::Level::Avx512Bf16 | $crate::simd::Level::Avx512 => unsafe {
+                    avx512($($argument),*)
+                },
                 // SAFETY: `Level::best` names a set only after the machine has said that it has it.
                 #[cfg(target_arch = "x86_64")]
                 $crate::simd::Level::Avx2 => unsafe { avx2($($argument),*) },
