@@ -136,7 +136,7 @@ impl Single {
             Self::Attention { size, channels, heads } => {
                 let qkv = numbers([batch, size * size, 3 * channels]);
                 Box::new(move || {
-                    black_box(attention(qkv.clone(), heads).sum().backward());
+                    black_box(attention(qkv.clone(), heads, precision).sum().backward());
                 })
             }
         }

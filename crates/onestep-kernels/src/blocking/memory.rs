@@ -6,20 +6,21 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use super::threads::each;
+use crate::simd::Line;
 
 /// A pointer that tasks on several threads write through, each to its own elements.
 #[derive(Clone, Copy)]
-pub(crate) struct Shared(*mut f32);
+pub(crate) struct Shared<T = f32>(*mut T);
 
-// SAFETY: numbers belong to no thread, and the pointer is only handed out by `slice` and `pointer`, whose callers promise that
+// SAFETY: numbers and lines belong to no thread, and the pointer is only handed out by `slice` and `pointer`, whose callers promise that
 // what they touch is theirs alone.
-unsafe impl Send for Shared {}
+unsafe impl<T: Copy> Send for Shared<T> {}
 // SAFETY: a shared reference gives no more than a copy does.
-unsafe impl Sync for Shared {}
+unsafe impl<T: Copy> Sync for Shared<T> {}
 
-impl Shared {
+impl<T: Copy> Shared<T> {
     /// Shares a buffer among the tasks that run until it is used otherwise.
-    pub(crate) fn new(values: &mut [f32]) -> Self {
+    pub(crate) fn new(values: &mut [T]) -> Self {
         Self(values.as_mut_ptr())
     }
 
@@ -29,7 +30,7 @@ impl Shared {
     ///
     /// Within the buffer, and no other task touches these elements meanwhile.
     #[allow(clippy::mut_from_ref, reason = "the caller promises that no two slices overlap")]
-    pub(crate) unsafe fn slice(&self, start: usize, length: usize) -> &mut [f32] {
+    pub(crate) unsafe fn slice(&self, start: usize, length: usize) -> &mut [T] {
         unsafe { std::slice::from_raw_parts_mut(self.0.add(start), length) }
     }
 
@@ -38,7 +39,7 @@ impl Shared {
     /// # Safety
     ///
     /// Within the buffer; what is written through it belongs to the caller alone.
-    pub(crate) unsafe fn pointer(&self, start: usize) -> *mut f32 {
+    pub(crate) unsafe fn pointer(&self, start: usize) -> *mut T {
         unsafe { self.0.add(start) }
     }
 }
@@ -51,7 +52,11 @@ pub(crate) const SMALL: usize = 32 * 1024;
 /// # Safety
 ///
 /// The tasks write every element between them, none twice at a time, and read none before it is written.
-pub(crate) unsafe fn filled(length: usize, tasks: usize, task: impl Fn(usize, Shared) + Sync) -> Vec<f32> {
+pub(crate) unsafe fn filled<T: Copy>(
+    length: usize,
+    tasks: usize,
+    task: impl Fn(usize, Shared<T>) + Sync,
+) -> Vec<T> {
     // SAFETY: the tasks are the caller's, who promises the same of them.
     let [values] = unsafe { filled_each([length], tasks, |index, [shared]| task(index, shared)) };
     values
@@ -62,12 +67,12 @@ pub(crate) unsafe fn filled(length: usize, tasks: usize, task: impl Fn(usize, Sh
 /// # Safety
 ///
 /// The tasks write every element of every vector between them, none twice at a time, and read none before it is written.
-pub(crate) unsafe fn filled_each<const N: usize>(
+pub(crate) unsafe fn filled_each<T: Copy, const N: usize>(
     lengths: [usize; N],
     tasks: usize,
-    task: impl Fn(usize, [Shared; N]) + Sync,
-) -> [Vec<f32>; N] {
-    let mut vectors = lengths.map(Vec::<f32>::with_capacity);
+    task: impl Fn(usize, [Shared<T>; N]) + Sync,
+) -> [Vec<T>; N] {
+    let mut vectors = lengths.map(Vec::<T>::with_capacity);
     let shared = vectors.each_mut().map(|values| Shared(values.as_mut_ptr()));
     each(tasks, |index| task(index, shared));
     for (values, length) in vectors.iter_mut().zip(lengths) {
@@ -109,6 +114,21 @@ pub(crate) fn with_scratch<R>(length: usize, body: impl FnOnce(&mut [f32]) -> R)
     }
     let result = body(&mut buffer[..length]);
     SCRATCH.with_borrow_mut(|buffers| buffers.push(buffer));
+    result
+}
+
+thread_local! {
+    static LINES: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lends lines of this thread, of unspecified content; loans may be nested.
+pub(crate) fn with_lines<R>(count: usize, body: impl FnOnce(&mut [Line]) -> R) -> R {
+    let mut buffer = LINES.with_borrow_mut(Vec::pop).unwrap_or_default();
+    if buffer.len() < count {
+        buffer.resize(count, Line([0; 16]));
+    }
+    let result = body(&mut buffer[..count]);
+    LINES.with_borrow_mut(|buffers| buffers.push(buffer));
     result
 }
 

@@ -9,10 +9,14 @@ mod memory;
 mod outer;
 mod panels;
 mod threads;
+mod tile_matrix;
 
 pub(crate) use epilogue::Epilogue;
 pub(crate) use gathered::{RowTable, gathered, product};
-pub(crate) use memory::{SMALL, Shared, filled, filled_chunks, filled_each, spread, with_scratch};
+pub(crate) use memory::{
+    SMALL, Shared, filled, filled_chunks, filled_each, spread, with_lines, with_scratch,
+};
 pub(crate) use outer::{OuterTable, Strip, column_sums, outer_rows, outer_sum};
 pub(crate) use panels::{PairPanels, Panels};
 pub(crate) use threads::{each, threads};
+pub(crate) use tile_matrix::TileMatrix;

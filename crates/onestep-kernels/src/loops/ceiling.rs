@@ -33,14 +33,14 @@ pub fn multiply_adds(precision: Precision, rounds: usize) -> usize {
 mod x86 {
     use std::arch::asm;
 
-    use crate::simd::{Avx2, Avx512, Avx512Bf16, HeldTiles};
+    use crate::simd::{Amx, Avx2, Avx512, Avx512Bf16, Lines};
 
     /// Products of tiles, four chains of them, as two tiles by two are multiplied.
     pub(super) unsafe fn tiles(rounds: usize) -> usize {
         // 16 rows times 16 columns, each a sum of 16 products of pairs.
         const PRODUCTS: usize = 16 * 16 * 32;
-        // SAFETY: the machine has tiles, by the caller's promise, and this thread holds none: it multiplies nothing else.
-        let held = unsafe { HeldTiles::take() };
+        // SAFETY: the machine has tiles, by the caller's promise.
+        unsafe { Amx::configure() };
         for _ in 0..rounds {
             // SAFETY: the tiles are configured; they are zero, which is as fast to multiply as anything.
             unsafe {
@@ -55,7 +55,8 @@ mod x86 {
                 );
             }
         }
-        drop(held);
+        // SAFETY: as above.
+        unsafe { Amx::release() };
         rounds * 4 * PRODUCTS
     }
 

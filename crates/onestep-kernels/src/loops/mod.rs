@@ -2,6 +2,7 @@
 //! set; [`Kernels`] is the table of them for each.
 
 mod activation;
+mod amx;
 mod ceiling;
 mod exponential;
 mod gather;
@@ -15,6 +16,10 @@ mod winograd;
 
 pub(crate) use activation::cut_off;
 pub use activation::{Activation, Rectifier};
+pub(crate) use amx::{
+    COPIES, FinishJob, HeldTiles, Numbers, OuterProduct, PairJob, PixelJob, Results, RunningMoments, TileJob,
+    TileLoops, TileProduct, UnpackJob,
+};
 pub use ceiling::multiply_adds;
 pub(crate) use exponential::{exp, silu, silu_slope};
 pub(crate) use gather::{Gather, OUTSIDE, index};

@@ -28,14 +28,16 @@ impl Kernels {
     pub(crate) fn of(level: Level) -> Self {
         match level {
             #[cfg(target_arch = "x86_64")]
-            Level::Amx | Level::Avx512Bf16 => avx512_bf16::KERNELS,
+            Level::Amx => Self { tiles: Some(super::amx::AMX), ..avx512_bf16::KERNELS },
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Bf16 => avx512_bf16::KERNELS,
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => avx512::KERNELS,
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => avx2::KERNELS,
             Level::Portable => portable::KERNELS,
             #[cfg(test)]
-            Level::Wide => wide::KERNELS,
+            Level::Wide => Self { tiles: Some(super::amx::TWIN), ..wide::KERNELS },
         }
     }
 }
@@ -172,6 +174,7 @@ macro_rules! kernels {
                     along,
                     tangent: [tangent_of::<false>, tangent_of::<true>],
                 },
+                tiles: None,
             };
         }
     };

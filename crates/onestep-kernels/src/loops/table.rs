@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, reason = "calls functions that need instructions which the machine has been asked for")]
 
+use super::amx::TileLoops;
 use super::gather::Gather;
 use super::norm::NormLoops;
 use super::outer::Outer;
@@ -35,6 +36,8 @@ pub(crate) struct Kernels {
     pub(super) winograd: [WinogradLoops; 2],
     pub(super) round: unsafe fn(&[f32], &mut [u32]),
     pub norm: NormLoops,
+    /// Where products of bf16 run in tiles.
+    pub tiles: Option<TileLoops>,
 }
 
 impl Kernels {

@@ -7,9 +7,10 @@
 
 use std::sync::OnceLock;
 
+use super::amx;
 use crate::blocking::{Panels, RowTable, Shared, Strip, each, filled, outer_rows, product, with_scratch};
 use crate::loops::{Kernels, exp};
-use crate::simd::vectorised;
+use crate::simd::{Precision, vectorised};
 
 /// AttentionSizes of a call.
 #[derive(Debug, Clone, Copy)]
@@ -29,16 +30,16 @@ impl AttentionSizes {
         Self { batch, tokens, heads, width: all / (3 * heads) }
     }
 
-    fn channels(&self) -> usize {
+    pub(super) fn channels(&self) -> usize {
         self.heads * self.width
     }
 
-    fn scale(&self) -> f32 {
+    pub(super) fn scale(&self) -> f32 {
         1.0 / (self.width as f32).sqrt()
     }
 
     /// Copies some tokens of one head together: of the queries (0), the keys (1) or the values (2).
-    fn copy_part(&self, qkv: &[f32], [part, head]: [usize; 2], first: usize, target: &mut [f32]) {
+    pub(super) fn copy_part(&self, qkv: &[f32], [part, head]: [usize; 2], first: usize, target: &mut [f32]) {
         let (sample, head) = (head / self.heads, head % self.heads);
         let start = (sample * self.tokens + first) * 3 * self.channels() + part * self.channels();
         copy_rows(&qkv[start + head * self.width..], 3 * self.channels(), target, self.width);
@@ -60,7 +61,15 @@ fn copy_rows(source: &[f32], stride: usize, target: &mut [f32], width: usize) {
 }
 
 /// The result, `[batch, tokens, heads · width]`.
-pub(crate) fn forward(kernels: &Kernels, sizes: &AttentionSizes, qkv: &[f32]) -> Vec<f32> {
+pub(crate) fn forward(
+    kernels: &Kernels,
+    sizes: &AttentionSizes,
+    qkv: &[f32],
+    precision: Precision,
+) -> Vec<f32> {
+    if let Some(loops) = kernels.tiles.filter(|_| precision == Precision::Bf16) {
+        return amx::attention(&loops, sizes, qkv);
+    }
     let AttentionSizes { batch, tokens, heads, width } = *sizes;
     assert_eq!(qkv.len(), batch * tokens * 3 * sizes.channels());
     let packed: Vec<OnceLock<[Panels; 2]>> = (0..batch * heads).map(|_| OnceLock::new()).collect();
@@ -169,7 +178,7 @@ const LANES: usize = 16;
 
 vectorised! {
     /// Replaces scores by the softmax of `scale` times them.
-    fn softmax(row: &mut [f32], scale: f32) {
+    pub(super) fn softmax(row: &mut [f32], scale: f32) {
         let mut largest = [f32::NEG_INFINITY; LANES];
         for values in row.chunks(LANES) {
             for (largest, value) in largest.iter_mut().zip(values) {

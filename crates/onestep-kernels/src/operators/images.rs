@@ -1,5 +1,7 @@
 //! Images as the operators read them.
 
+use crate::loops::Numbers;
+
 /// Images of equal size; the rows of a matrix are the pixels of one image.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Images<'a> {
@@ -22,4 +24,40 @@ impl<'a> Images<'a> {
     pub(crate) fn rows(values: &'a [f32], [rows, channels]: [usize; 2]) -> Self {
         Self::new(values, [1, rows, 1, channels])
     }
+}
+
+/// Numbers in the type that they are stored in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Values<'a> {
+    /// f32.
+    Full(&'a [f32]),
+    /// The bits of bf16.
+    Half(&'a [u16]),
+}
+
+impl Values<'_> {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Full(values) => values.len(),
+            Self::Half(values) => values.len(),
+        }
+    }
+
+    /// Where those from `index` on are read.
+    pub(crate) fn at(&self, index: usize) -> Numbers {
+        match self {
+            Self::Full(values) => Numbers::Full(values[index..].as_ptr()),
+            Self::Half(values) => Numbers::Half(values[index..].as_ptr()),
+        }
+    }
+}
+
+/// What an operator made, in the type that it is stored in.
+#[derive(Debug)]
+pub(crate) enum Stored {
+    /// f32.
+    Full(Vec<f32>),
+    /// The bits of bf16.
+    Half(Vec<u16>),
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::winograd::{Factors, Tiling};
-use crate::blocking::{PairPanels, Panels};
+use crate::blocking::{PairPanels, Panels, TileMatrix};
 use crate::simd::Precision;
 
 /// A place where the operators keep what they make of one weight, for as long as the weight is used.
@@ -17,6 +17,7 @@ pub struct Layouts(Arc<Kept>);
 struct Kept {
     panels: OnceLock<Panels>,
     pair_panels: OnceLock<PairPanels>,
+    tiles: OnceLock<TileMatrix>,
     /// In f32 and in bf16, for tiles of two and of four: images of different sizes meet one weight.
     factors: [[OnceLock<Factors>; 2]; 2],
 }
@@ -30,6 +31,11 @@ impl Layouts {
     /// The rounded panels made by `make`, now or before.
     pub(crate) fn pair_panels(&self, make: impl FnOnce() -> PairPanels) -> &PairPanels {
         self.0.pair_panels.get_or_init(make)
+    }
+
+    /// The tiles made by `make`, now or before.
+    pub(crate) fn tiles(&self, make: impl FnOnce() -> TileMatrix) -> &TileMatrix {
+        self.0.tiles.get_or_init(make)
     }
 
     /// The factors made by `make`, now or before.

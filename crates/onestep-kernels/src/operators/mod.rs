@@ -1,5 +1,6 @@
 //! Fourth floor: the operators and their gradients on slices of f32, and the values that describe them.
 
+mod amx;
 pub(crate) mod attention;
 pub(crate) mod concat;
 pub(crate) mod convolution;
@@ -21,10 +22,10 @@ pub(crate) use depthwise::Depthwise;
 pub use depthwise::DepthwiseOptions;
 pub use geometry::Conv2dOptions;
 pub(crate) use geometry::Geometry;
-pub(crate) use images::Images;
+pub(crate) use images::{Images, Stored, Values};
 pub use layouts::Layouts;
 pub(crate) use norm::{Affine, NormGradients, Source};
-pub use norm::{Norm, NormActOptions};
+pub use norm::{Moments, Norm, NormActOptions};
 pub use pool::{Pool, PoolOptions};
 pub(crate) use resample::LinearMap;
 pub use update::{AdamCoefficients, RootDenominator};

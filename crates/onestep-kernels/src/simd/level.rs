@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 #[cfg(target_arch = "x86_64")]
-use super::tiles;
+use super::amx;
 
 /// The environment variable that forces an instruction set, for tests and comparisons.
 const VARIABLE: &str = "ONESTEP_INSTRUCTIONS";
@@ -100,7 +100,7 @@ impl Level {
         {
             let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
             if avx2 && is_x86_feature_detected!("avx512f") {
-                if tiles::available() {
+                if amx::available() {
                     levels.push(Self::Amx);
                 }
                 if is_x86_feature_detected!("avx512bf16") {

@@ -1,16 +1,19 @@
 //! First floor: instruction sets. Vectors of f32 for each kind of CPU behind one trait, the choice between them at run time,
 //! and the numbers of half the length that some of them multiply.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod arrays;
 mod bf16;
 mod level;
-#[cfg(target_arch = "x86_64")]
-mod tiles;
+mod lines;
 mod vector;
 mod vectorised;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use amx::Amx;
 #[cfg(test)]
 pub(crate) use arrays::Arrays;
 pub(crate) use arrays::Portable;
@@ -18,8 +21,7 @@ pub use bf16::Precision;
 pub(crate) use bf16::narrow;
 pub(crate) use level::Level;
 pub use level::instructions;
-#[cfg(target_arch = "x86_64")]
-pub(crate) use tiles::HeldTiles;
+pub(crate) use lines::{Line, Lines};
 pub(crate) use vector::Simd;
 pub(crate) use vectorised::vectorised;
 #[cfg(target_arch = "x86_64")]

@@ -82,6 +82,44 @@ macro_rules! avx512 {
     };
 }
 
+pub(super) use avx512;
+
+/// The methods of pairs where there is a product of them.
+macro_rules! pairs_of_avx512_bf16 {
+    () => {
+        type Pairs = __m512i;
+
+        #[inline(always)]
+        unsafe fn splat_pair(pair: *const u32) -> __m512i {
+            unsafe { _mm512_set1_epi32(pair.cast::<i32>().read_unaligned()) }
+        }
+
+        #[inline(always)]
+        unsafe fn load_pairs(source: *const u32) -> __m512i {
+            unsafe { _mm512_loadu_si512(source.cast()) }
+        }
+
+        #[inline(always)]
+        unsafe fn store_rounded(target: *mut u16, vector: __m512) {
+            // SAFETY: the caller's promise, as the trait has it. Both types are 256 bits, of which every pattern is a value.
+            unsafe {
+                let rounded = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(vector));
+                _mm256_storeu_si256(target.cast(), rounded);
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn dot(a: __m512i, b: __m512i, sum: __m512) -> __m512 {
+            // SAFETY: the caller's promise, as the trait has it. Both types are 512 bits, of which every pattern is a value.
+            unsafe {
+                let [a, b] = [a, b].map(|pairs| std::mem::transmute::<__m512i, __m512bh>(pairs));
+                _mm512_dpbf16_ps(sum, a, b)
+            }
+        }
+    };
+}
+pub(super) use pairs_of_avx512_bf16;
+
 /// AVX-512, whose product of pairs is made of two multiply-adds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Avx512;
@@ -138,35 +176,7 @@ pub(crate) struct Avx512Bf16;
 impl Simd for Avx512Bf16 {
     avx512!();
 
-    type Pairs = __m512i;
-
-    #[inline(always)]
-    unsafe fn splat_pair(pair: *const u32) -> __m512i {
-        unsafe { _mm512_set1_epi32(pair.cast::<i32>().read_unaligned()) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_pairs(source: *const u32) -> __m512i {
-        unsafe { _mm512_loadu_si512(source.cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_rounded(target: *mut u16, vector: __m512) {
-        // SAFETY: the caller's promise, as the trait has it. Both types are 256 bits, of which every pattern is a value.
-        unsafe {
-            let rounded = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(vector));
-            _mm256_storeu_si256(target.cast(), rounded);
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn dot(a: __m512i, b: __m512i, sum: __m512) -> __m512 {
-        // SAFETY: the caller's promise, as the trait has it. Both types are 512 bits, of which every pattern is a value.
-        unsafe {
-            let [a, b] = [a, b].map(|pairs| std::mem::transmute::<__m512i, __m512bh>(pairs));
-            _mm512_dpbf16_ps(sum, a, b)
-        }
-    }
+    pairs_of_avx512_bf16!();
 }
 
 /// AVX2 with fused multiply-adds.

@@ -4,10 +4,12 @@ use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
 use super::extension::KernelOps;
+use crate::simd::Precision;
 
 /// Lets every token of a sample attend to all: softmax(q kᵀ / √width) v for every head.
 ///
-/// The softmax is taken in f32 also where the tensors are half precision. No matrix of tokens by tokens is kept.
+/// `precision` is that of the two products; on CPUs with tiles alone it makes a difference. The softmax is taken in f32 also where the
+/// tensors are half precision. No matrix of tokens by tokens is kept.
 ///
 /// # Shapes
 ///
@@ -21,12 +23,12 @@ use super::extension::KernelOps;
 /// # Source
 ///
 /// Vaswani et al. 2017 (arXiv:1706.03762), eq. 1.
-pub fn attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
+pub fn attention(qkv: Tensor<3>, heads: usize, precision: Precision) -> Tensor<3> {
     let width = qkv.dims()[2];
     assert!(
         heads > 0 && width.is_multiple_of(3 * heads),
         "attention: the last of {:?} is not three times {heads} heads",
         qkv.dims()
     );
-    Tensor::from_dispatch(<Dispatch as KernelOps>::attention(qkv.into_dispatch(), heads))
+    Tensor::from_dispatch(<Dispatch as KernelOps>::attention(qkv.into_dispatch(), heads, precision.here()))
 }

@@ -84,7 +84,9 @@ impl Convolution {
         if let Some(norm) = norm {
             norm.check(input.dims());
         }
-        let tensors = self.unified(Tensor::into_dispatch, Tensor::into_dispatch, Tensor::into_dispatch);
+        // What is rounded is decided here, once for the result and its gradients.
+        let this = Self { precision: self.precision.here(), ..self };
+        let tensors = this.unified(Tensor::into_dispatch, Tensor::into_dispatch, Tensor::into_dispatch);
         let ([input, weight], others, rest) = tensors.into_parts();
         let [bias, residual, gain, offset, scale, shift] = others.map(Optional::from);
         Tensor::from_dispatch(<Dispatch as KernelOps>::conv2d(

@@ -7,6 +7,7 @@ use super::composed;
 use crate::operators::{
     AdamCoefficients, Convolution, DepthwiseOptions, Layouts, LinearMap, Norm, NormActOptions, PoolOptions,
 };
+use crate::simd::Precision;
 
 /// A tensor that an operator can do without.
 #[derive(Debug, Clone, ExtensionType)]
@@ -130,7 +131,8 @@ pub(crate) trait KernelOps: Backend {
     }
 
     /// See [`attention()`](crate::attention()).
-    fn attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
+    fn attention(qkv: FloatTensor<Self>, heads: usize, precision: Precision) -> FloatTensor<Self> {
+        let _ = precision;
         composed::attention::<Self>(qkv, heads)
     }
 

@@ -14,6 +14,7 @@ use crate::operators::{
     AdamCoefficients, Convolution, Depthwise, DepthwiseOptions, Layouts, LinearMap, Norm, NormActOptions,
     PoolOptions, concat, elementwise, linear, pool, resample, update,
 };
+use crate::simd::Precision;
 
 impl KernelOps for Flex {
     fn conv2d(
@@ -133,13 +134,14 @@ impl KernelOps for Flex {
         })
     }
 
-    fn attention(qkv: FlexTensor, heads: usize) -> FlexTensor {
+    fn attention(qkv: FlexTensor, heads: usize, precision: Precision) -> FlexTensor {
         if !is_f32([&qkv]) {
             return composed::attention::<Self>(qkv, heads);
         }
         let sizes = AttentionSizes::new(dims(&qkv), heads);
         let _timed = profile::start(|| Operation::attention("forward", 2, &sizes));
-        let output = attention::forward(&Kernels::best(), &sizes, Contiguous::new(&qkv).as_slice());
+        let values = Contiguous::new(&qkv);
+        let output = attention::forward(&Kernels::best(), &sizes, values.as_slice(), precision);
         tensor(output, [sizes.batch, sizes.tokens, heads * sizes.width])
     }
 

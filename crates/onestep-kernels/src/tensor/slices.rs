@@ -53,6 +53,11 @@ impl Convolution<FlexTensor> {
             return body(Slices { geometry, convolution, source: Source::plain(images) }, None);
         };
         let affine = known.unwrap_or_else(|| {
+            if let Some(moments) = &convolution.input_moments
+                && let Some(moments) = moments.known(geometry.input_shape())
+            {
+                return Arc::new(norm.affine_by(geometry.batch, &moments));
+            }
             let _timed = profile::start(|| Operation::map("norm_act statistics", &self.input.shape()));
             Arc::new(norm.affine(&images))
         });

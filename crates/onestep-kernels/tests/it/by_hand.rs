@@ -1,6 +1,7 @@
 //! The hand-written f32 bodies and gradients on the CPU against the composed ones in f64.
 
 use burn::tensor::{DType, Device, Tensor};
+use onestep_kernels::Precision;
 use onestep_kernels::*;
 
 use crate::support::{assert_close, numbers, values};
@@ -195,7 +196,7 @@ fn attention_equals_its_composed_body() {
         let shape = [batch, tokens, 3 * heads * width];
         check(&format!("attention {shape:?}"), &[shape.iter().product()], |tensors| {
             // Spread the scores, so that the softmax is not flat.
-            attention(tensors[0].clone().reshape(shape) * 2.0, heads)
+            attention(tensors[0].clone().reshape(shape) * 2.0, heads, Precision::F32)
         });
     }
 }
@@ -227,7 +228,7 @@ fn half_precision_runs_the_composed_bodies() {
         let y = conv2d(image, weight, Some(b.clone()), Conv2dOptions::same(3));
         let y = upsample_nearest(norm_act(y, 4, 1e-5, b.clone(), b, None, Activation::Silu));
         let tokens = y.reshape([2, 256, 16]);
-        silu(attention(Tensor::cat(vec![tokens.clone(), tokens.clone(), tokens], 2), 1))
+        silu(attention(Tensor::cat(vec![tokens.clone(), tokens.clone(), tokens], 2), 1, Precision::F32))
     };
     let output = body(x.clone(), w.clone(), b.clone());
     assert_eq!(output.dtype(), DType::BF16);

@@ -1,6 +1,7 @@
 //! Gradients in f64, where the bodies are composed of burn's operations, against central differences.
 
 use burn::tensor::{DType, Device, Tensor};
+use onestep_kernels::Precision;
 use onestep_kernels::*;
 
 use crate::support::{assert_close, numbers, tensor, values};
@@ -73,7 +74,9 @@ fn norm_act_gradients() {
 
 #[test]
 fn attention_gradients() {
-    check("attention", &[5 * 3 * 2 * 4], |inputs| attention(inputs[0].clone().reshape([1, 5, 24]), 2));
+    check("attention", &[5 * 3 * 2 * 4], |inputs| {
+        attention(inputs[0].clone().reshape([1, 5, 24]), 2, Precision::F32)
+    });
 }
 
 #[test]

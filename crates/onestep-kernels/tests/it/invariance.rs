@@ -1,6 +1,7 @@
 //! Results that must not change by a bit: a sample alone or in a batch, and anything for any number of threads.
 
 use burn::tensor::{DType, Device, Tensor};
+use onestep_kernels::Precision;
 use onestep_kernels::*;
 
 use crate::support::tensor;
@@ -54,7 +55,7 @@ fn everything(batch: usize) -> Vec<(String, Vec<u32>)> {
     record("norm_act", output.flatten(0, 3), &[&x, &scale, &shift, &gain, &offset]);
 
     let qkv = input(&[batch, 100, 3 * 2 * 24]);
-    let output = attention(qkv.clone().reshape([batch, 100, 3 * 2 * 24]), 2);
+    let output = attention(qkv.clone().reshape([batch, 100, 3 * 2 * 24]), 2, Precision::F32);
     record("attention", output.flatten(0, 2), &[&qkv]);
 
     let (x, w, b) = (input(&[batch, 200]), input(&[200, 300]), input(&[300]));
@@ -137,7 +138,9 @@ fn no_bit_of_a_sample_depends_on_its_batch() {
         let input = image(batch, [20, 20, 48]);
         bits(&norm_act(input, 12, 1e-5, gain.clone(), offset.clone(), None, Activation::Silu))
     });
-    check("attention", &|batch| bits(&attention(image(batch, [1, 77, 3 * 2 * 16]).squeeze_dim(1), 2)));
+    check("attention", &|batch| {
+        bits(&attention(image(batch, [1, 77, 3 * 2 * 16]).squeeze_dim(1), 2, Precision::F32))
+    });
     let weight = tensor([300, 130], 5, DType::F32, &device);
     check("linear", &|batch| {
         bits(&linear(image(batch, [1, 1, 300]).reshape([batch, 300]), weight.clone(), None))

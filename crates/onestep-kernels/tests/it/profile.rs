@@ -1,6 +1,7 @@
 //! What a recording holds: every operator once, in each direction, with its nominal operations.
 
 use burn::tensor::{DType, Device, Tensor};
+use onestep_kernels::Precision;
 use onestep_kernels::profile::{self, Entry};
 use onestep_kernels::*;
 
@@ -60,7 +61,7 @@ fn every_operator_is_recorded_in_each_direction() {
     assert_eq!(found, [("norm_act forward".to_string(), 0.0), ("norm_act gradient".to_string(), 0.0)]);
 
     let found = recorded(|| {
-        attention(leaf([BATCH, pixels, 3 * 2 * 12]), 2).sum().backward();
+        attention(leaf([BATCH, pixels, 3 * 2 * 12]), 2, Precision::F32).sum().backward();
     });
     let product = 2.0 * (BATCH * 2 * pixels * pixels * 12) as f64;
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use super::super::geometry::Conv2dOptions;
 use super::super::layouts::Layouts;
-use super::super::norm::Norm;
+use super::super::norm::{Moments, Norm};
 use crate::loops::Rectifier;
 use crate::simd::Precision;
 
@@ -30,6 +30,10 @@ pub struct Convolution<Images, Channels = Images, Samples = Images> {
     pub precision: Precision,
     /// Where layouts of this weight are kept between calls.
     pub layouts: Option<Layouts>,
+    /// Moments of the input, for the norm in front.
+    pub input_moments: Option<Moments>,
+    /// Where the moments of the output are left.
+    pub output_moments: Option<Moments>,
 }
 
 /// The numbers that a convolution may do without: bias, residual, gain, offset, scale and shift.
@@ -49,6 +53,8 @@ impl<I, C, S> Convolution<I, C, S> {
             options,
             precision: Precision::F32,
             layouts: None,
+            input_moments: None,
+            output_moments: None,
         }
     }
 
@@ -59,8 +65,9 @@ impl<I, C, S> Convolution<I, C, S> {
         of_channels: impl Fn(C) -> T,
         of_samples: impl Fn(S) -> T,
     ) -> Convolution<T> {
-        let Self { input, norm, weight, bias, residual, factor, rectifier, options, precision, layouts } =
-            self;
+        let Self {
+            input, norm, weight, bias, residual, factor, rectifier, options, precision, layouts, ..
+        } = self;
         Convolution {
             input: of_images(input),
             norm: norm.map(|norm| norm.unified(of_channels, &of_samples)),
@@ -72,6 +79,8 @@ impl<I, C, S> Convolution<I, C, S> {
             options,
             precision,
             layouts,
+            input_moments: self.input_moments,
+            output_moments: self.output_moments,
         }
     }
 }
@@ -90,13 +99,27 @@ impl<T> Convolution<T> {
     pub(crate) fn from_parts([input, weight]: [T; 2], others: Others<T>, rest: Convolution<()>) -> Self {
         let [bias, residual, gain, offset, scale, shift] = others;
         let Convolution { norm, factor, rectifier, options, precision, layouts, .. } = rest;
+        let Convolution { input_moments, output_moments, .. } = rest;
         let norm = gain.zip(offset).zip(norm).map(|((gain, offset), norm)| Norm {
             gain,
             offset,
             scale_shift: scale.zip(shift),
             options: norm.options,
         });
-        Self { input, norm, weight, bias, residual, factor, rectifier, options, precision, layouts }
+        Self {
+            input,
+            norm,
+            weight,
+            bias,
+            residual,
+            factor,
+            rectifier,
+            options,
+            precision,
+            layouts,
+            input_moments,
+            output_moments,
+        }
     }
 
     /// All of its numbers.
@@ -118,6 +141,8 @@ impl<T> Convolution<T> {
             options: self.options,
             precision: self.precision,
             layouts: self.layouts.clone(),
+            input_moments: self.input_moments.clone(),
+            output_moments: self.output_moments.clone(),
         }
     }
 }

@@ -1,11 +1,15 @@
 //! The gradients of a convolution.
 
+use super::super::amx::{self, TileEpilogue, TileSource};
 use super::super::dense::{Matrix, dense};
 use super::super::geometry::Geometry;
-use super::super::images::Images;
+use super::super::images::{Images, Stored, Values};
 use super::super::norm::Source;
 use super::super::winograd::{self, Factors, Tiling};
-use crate::blocking::{Epilogue, OuterTable, PairPanels, Panels, RowTable, column_sums, gathered, outer_sum};
+use super::forward::tiles_for;
+use crate::blocking::{
+    Epilogue, OuterTable, PairPanels, Panels, RowTable, TileMatrix, column_sums, gathered, outer_sum,
+};
 use crate::loops::{Kernels, index};
 use crate::simd::Precision;
 
@@ -19,6 +23,16 @@ pub(crate) fn input_gradient(
 ) -> Vec<f32> {
     let ([height, width], stride) = (geometry.size, geometry.options.stride);
     let turned = geometry.turned();
+    if let Some(turned) = turned
+        && let Some(loops) = tiles_for(kernels, &turned, precision)
+    {
+        let tiles = TileMatrix::turned(&loops, weight, [turned.taps(), turned.inputs, turned.outputs]);
+        let source = TileSource::new(Values::Full(gradient), None);
+        return match amx::forward(&loops, &turned, &source, &tiles, &TileEpilogue::NONE).0 {
+            Stored::Full(values) => values,
+            Stored::Half(_) => unreachable!("stored as asked"),
+        };
+    }
     if let Some((turned, tiling)) =
         turned.and_then(|turned| Some((turned, Tiling::choose_for_batch(&turned, precision)?)))
     {
@@ -55,13 +69,20 @@ pub(crate) fn input_gradient(
     gathered(kernels, gradient, geometry.batch, &table, &panels, &Epilogue::NONE)
 }
 
-/// The gradient of the weights, `[kernel_h, kernel_w, inputs, outputs]`.
+/// The gradient of the weights, `[kernel_h, kernel_w, inputs, outputs]`: in f32, but for what is multiplied in tiles.
 pub(crate) fn weight_gradient(
     kernels: &Kernels,
     geometry: &Geometry,
     source: &Source,
     gradient: &[f32],
+    precision: Precision,
 ) -> Vec<f32> {
+    if let Some(loops) = tiles_for(kernels, geometry, precision)
+        && amx::suits_gradient(geometry)
+    {
+        let source = TileSource::new(Values::Full(source.images.values), source.prologue.as_ref());
+        return amx::weight_gradient(&loops, geometry, &source, gradient);
+    }
     if let Some(tiling) = Tiling::choose_for_batch(geometry, Precision::F32) {
         return winograd::weight_gradient(kernels, geometry, &tiling, source, gradient);
     }

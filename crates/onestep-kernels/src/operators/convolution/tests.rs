@@ -107,7 +107,7 @@ fn equals_the_formula_at_every_instruction_set() {
                 &what("input gradient"),
             );
             assert_close(
-                &weight_gradient(&kernels, &geometry, &plain(&geometry, &x), &g),
+                &weight_gradient(&kernels, &geometry, &plain(&geometry, &x), &g, Precision::F32),
                 &dw,
                 1e-5,
                 &what("weight gradient"),
@@ -125,7 +125,8 @@ fn bf16_is_near_and_rounds_alike_at_every_instruction_set() {
             let kernels = Kernels::of(level);
             let convolution = Convolution { precision, ..Convolution::new(&x[..], &w[..], geometry.options) };
             let y = convolution.forward(&kernels, &geometry, &plain(&geometry, &x));
-            [y, input_gradient(&kernels, &geometry, &w, &g, precision)]
+            let dw = weight_gradient(&kernels, &geometry, &plain(&geometry, &x), &g, precision);
+            [y, input_gradient(&kernels, &geometry, &w, &g, precision), dw]
         };
         let exact = run(Level::Portable, Precision::F32);
         let rounded = run(Level::Portable, Precision::Bf16);
@@ -151,5 +152,8 @@ fn an_empty_batch_has_no_output_and_zero_gradients() {
     let convolution = Convolution::new(&[][..], &weight[..], geometry.options);
     assert!(convolution.forward(&kernels, &geometry, &plain(&geometry, &[])).is_empty());
     assert!(input_gradient(&kernels, &geometry, &weight, &[], Precision::F32).is_empty());
-    assert_eq!(weight_gradient(&kernels, &geometry, &plain(&geometry, &[]), &[]), vec![0.0; weight.len()]);
+    assert_eq!(
+        weight_gradient(&kernels, &geometry, &plain(&geometry, &[]), &[], Precision::F32),
+        vec![0.0; weight.len()]
+    );
 }

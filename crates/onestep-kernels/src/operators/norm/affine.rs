@@ -2,8 +2,11 @@
 
 #![allow(unsafe_code, reason = "the loops write what they are given whole")]
 
+use std::ops::Range;
+
 use super::super::images::Images;
 use super::arguments::Norm;
+use super::moments::KnownMoments;
 use crate::loops::Kernels;
 
 /// For each image and channel, what maps an input to the argument of the activation.
@@ -36,17 +39,34 @@ impl Norm<&[f32]> {
         let moments = unsafe {
             images.per_run(|_, range, moments| Kernels::best().norm.moments(&images.values[range], moments))
         };
-        let [mean, inverse, factor, term] = [0; 4].map(|_| vec![0.0; images.batch * channels]);
-        let mut affine = Affine { mean, inverse, factor, term };
-        for image in 0..images.batch {
-            for members in self.groups() {
-                let mut total = Moments::default();
-                for (run, row) in images.rows_of(image, &moments).enumerate() {
-                    let count = images.run().min(images.pixels - run * images.run()) as f64;
-                    for channel in members.clone() {
-                        total.merge(count, row[channel].into(), row[channels + channel].into());
-                    }
+        self.affine_of([images.batch, channels], |image, members| {
+            let mut total = Merged::default();
+            for (run, row) in images.rows_of(image, &moments).enumerate() {
+                let count = images.run().min(images.pixels - run * images.run()) as f64;
+                for channel in members.clone() {
+                    total.merge(count, row[channel].into(), row[channels + channel].into());
                 }
+            }
+            total
+        })
+    }
+
+    /// The statistics of images whose moments are known.
+    pub(crate) fn affine_by(&self, batch: usize, moments: &KnownMoments) -> Affine {
+        self.affine_of([batch, self.gain.len()], |image, members| moments.of(image, members))
+    }
+
+    /// The affine map by the moments of groups of channels of an image.
+    fn affine_of(
+        &self,
+        [batch, channels]: [usize; 2],
+        moments: impl Fn(usize, Range<usize>) -> Merged,
+    ) -> Affine {
+        let [mean, inverse, factor, term] = [0; 4].map(|_| vec![0.0; batch * channels]);
+        let mut affine = Affine { mean, inverse, factor, term };
+        for image in 0..batch {
+            for members in self.groups() {
+                let total = moments(image, members.clone());
                 let inverse = 1.0 / (total.squares / total.count.max(1.0) + self.options.epsilon).sqrt();
                 for channel in members {
                     let at = image * channels + channel;
@@ -65,14 +85,14 @@ impl Norm<&[f32]> {
 
 /// Count, mean and sum of squares around the mean, merged pairwise (Chan et al. 1979).
 #[derive(Default)]
-struct Moments {
+pub(super) struct Merged {
     count: f64,
     mean: f64,
     squares: f64,
 }
 
-impl Moments {
-    fn merge(&mut self, count: f64, mean: f64, squares: f64) {
+impl Merged {
+    pub(super) fn merge(&mut self, count: f64, mean: f64, squares: f64) {
         let total = self.count + count;
         let difference = mean - self.mean;
         self.squares += squares + difference * difference * self.count * count / total;

@@ -7,6 +7,7 @@
 mod affine;
 mod arguments;
 mod gradient;
+mod moments;
 mod prologue;
 mod runs;
 mod tangent;
@@ -14,4 +15,6 @@ mod tangent;
 pub(crate) use affine::Affine;
 pub use arguments::{Norm, NormActOptions};
 pub(crate) use gradient::NormGradients;
-pub(crate) use prologue::Source;
+pub use moments::Moments;
+pub(crate) use moments::{TakenMoments, unit_rows};
+pub(crate) use prologue::{Prologue, Source};

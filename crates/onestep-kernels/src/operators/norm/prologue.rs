@@ -18,6 +18,27 @@ pub(crate) struct Prologue<'a> {
 }
 
 impl Prologue<'_> {
+    /// Whether the activation is SiLU.
+    pub(crate) fn is_silu(&self) -> bool {
+        self.activation == Activation::Silu
+    }
+
+    /// What maps x to the argument of the activation as x · factor + term: for each image the factors of its channels, then the
+    /// terms, each padded with zeros to a multiple of `multiple`.
+    pub(crate) fn factors_and_terms(&self, multiple: usize) -> Vec<f32> {
+        let Affine { mean, factor, term, .. } = self.affine;
+        let padded = self.channels.next_multiple_of(multiple);
+        let mut all = vec![0.0; mean.len() / self.channels * 2 * padded];
+        for (image, both) in all.chunks_exact_mut(2 * padded).enumerate() {
+            let (factors, terms) = both.split_at_mut(padded);
+            for (channel, at) in (image * self.channels..(image + 1) * self.channels).enumerate() {
+                factors[channel] = factor[at];
+                terms[channel] = term[at] - mean[at] * factor[at];
+            }
+        }
+        all
+    }
+
     /// Applies it to some pixels of an image.
     pub(crate) fn apply(&self, image: usize, input: &[f32], output: &mut [f32]) {
         let of_image = image * self.channels..(image + 1) * self.channels;

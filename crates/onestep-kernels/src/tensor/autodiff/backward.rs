@@ -49,7 +49,7 @@ impl Backward<Flex, 8> for ConvolutionBackward {
         convolution.with(statistics, |Slices { geometry, convolution, source }, statistics| {
             if let Some(node) = weight_node {
                 let _timed = profile::start(|| Operation::conv2d("weight gradient", &geometry));
-                let values = weight_gradient(&kernels, &geometry, &source, gradient);
+                let values = weight_gradient(&kernels, &geometry, &source, gradient, convolution.precision);
                 gradients.register::<Flex>(node.id, tensor(values, geometry.weight_shape()));
             }
             if input_node.is_none() && norm_nodes.iter().all(Option::is_none) {

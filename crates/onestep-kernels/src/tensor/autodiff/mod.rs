@@ -16,6 +16,7 @@ use super::profile::{self, Operation};
 use super::storage::{dims, is_f32, tensor};
 use crate::loops::Rectifier;
 use crate::operators::{AdamCoefficients, Convolution, Layouts, LinearMap, Norm, NormActOptions};
+use crate::simd::Precision;
 use backward::{
     AttentionBackward, ConvolutionBackward, LinearBackward, NormActBackward, ResampleBackward, SiluBackward,
 };
@@ -112,12 +113,12 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         }
     }
 
-    fn attention(qkv: Tracked<C>, heads: usize) -> Tracked<C> {
+    fn attention(qkv: Tracked<C>, heads: usize, precision: Precision) -> Tracked<C> {
         if !is_f32([qkv.primitive()]) {
             return composed::attention::<Self>(qkv, heads);
         }
         let (qkv, node) = qkv.into_parts();
-        let output = Flex::attention(qkv.clone(), heads);
+        let output = Flex::attention(qkv.clone(), heads, precision);
         match AttentionBackward.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish((qkv, heads), output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),

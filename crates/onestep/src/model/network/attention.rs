@@ -69,8 +69,8 @@ impl SelfAttention {
             .tangent
             .map(|tangent| attention_tangent(qkv.value.clone().inner(), tangent, self.heads))
             .map(|tangent| tangent.reshape([batch, height, width, channels]));
-        let value =
-            onestep_kernels::attention(qkv.value, self.heads).reshape([batch, height, width, channels]);
+        let value = onestep_kernels::attention(qkv.value, self.heads, weights.precision())
+            .reshape([batch, height, width, channels]);
         let projection = self.projection.on(Dual { value, tangent });
         ConvolutionOn { residual: Some(input), factor: self.residual_scale, ..projection }.forward(weights)
     }

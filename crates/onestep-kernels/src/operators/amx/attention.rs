@@ -1,0 +1,139 @@
+//! Attention by tiles.
+//!
+//! Keys and values of a head are packed once as matrices; a run of queries meets all keys, its scores are turned into
+//! probabilities in f32, and the probabilities, packed again, meet the values.
+
+#![allow(
+    unsafe_code,
+    reason = "builds the jobs of the inner loops from checked slices, in buffers of its own"
+)]
+
+use std::sync::OnceLock;
+
+use super::super::attention::{AttentionSizes, softmax};
+use crate::blocking::{Shared, TileMatrix, each, filled, with_lines, with_scratch};
+use crate::loops::{COPIES, FinishJob, Numbers, PixelJob, Rectifier, Results, TileLoops, TileProduct};
+use crate::simd::Line;
+
+/// Queries of a run.
+const RUN: usize = 64;
+/// Lines from 32 numbers of all rows of a run to the next.
+const PLANE: usize = RUN + 1;
+
+/// The result, `[batch, tokens, heads · width]`.
+pub(crate) fn attention(loops: &TileLoops, sizes: &AttentionSizes, qkv: &[f32]) -> Vec<f32> {
+    let AttentionSizes { batch, tokens, heads, width } = *sizes;
+    assert_eq!(qkv.len(), batch * tokens * 3 * sizes.channels());
+    let packed: Vec<OnceLock<[TileMatrix; 2]>> = (0..batch * heads).map(|_| OnceLock::new()).collect();
+    let pack = |head: usize| {
+        packed[head].get_or_init(|| {
+            with_scratch(tokens * width, |rows| {
+                sizes.copy_part(qkv, [1, head], 0, rows);
+                let keys = TileMatrix::turned(loops, rows, [1, width, tokens]);
+                sizes.copy_part(qkv, [2, head], 0, rows);
+                [keys, TileMatrix::from_rows(loops, rows, [1, tokens, width])]
+            })
+        })
+    };
+    each(batch * heads, |head| {
+        pack(head);
+    });
+    let runs = tokens.div_ceil(RUN);
+    let task = |task: usize, shared: Shared| {
+        let (head, first) = (task / runs, task % runs * RUN);
+        let count = RUN.min(tokens - first);
+        let [keys, values] = pack(head);
+        let blocks = width.max(tokens).div_ceil(32);
+        with_lines(64 + blocks * PLANE, |lines| {
+            with_scratch(count * (tokens + width), |scratch| {
+                let (scores, query) = scratch.split_at_mut(count * tokens);
+                sizes.copy_part(qkv, [0, head], first, query);
+                let mut rows = Rows { loops, count, lines };
+                rows.pack(query, width);
+                // SAFETY: the scores are `count` rows of tokens.
+                unsafe { rows.multiply(keys, scores.as_mut_ptr(), tokens) };
+                scores.chunks_exact_mut(tokens).for_each(|row| softmax(row, sizes.scale()));
+                rows.pack(scores, tokens);
+                let start = (head / heads * tokens + first) * sizes.channels() + head % heads * width;
+                // SAFETY: a task has a run of tokens of one head, whose numbers are no other task's.
+                unsafe { rows.multiply(values, shared.pointer(start), sizes.channels()) };
+            });
+        });
+    };
+    // SAFETY: the tasks are all runs of tokens of all heads, and heads times their width are the channels.
+    unsafe { filled(batch * tokens * sizes.channels(), batch * heads * runs, task) }
+}
+
+/// Rows packed as the left side of products, behind the sums of two tiles by two.
+struct Rows<'a> {
+    loops: &'a TileLoops,
+    count: usize,
+    lines: &'a mut [Line],
+}
+
+impl Rows<'_> {
+    /// Packs rows of `depth` numbers.
+    fn pack(&mut self, rows: &[f32], depth: usize) {
+        assert!(rows.len() == self.count * depth && self.lines.len() >= 64 + depth.div_ceil(32) * PLANE);
+        let first = self.lines[64..].as_mut_ptr();
+        let job = PixelJob {
+            source: Numbers::Full(rows.as_ptr()),
+            pixels: self.count,
+            channels: depth,
+            affine: std::ptr::null(),
+            silu: false,
+            plane: PLANE,
+            targets: [first, std::ptr::null_mut(), std::ptr::null_mut()],
+            spans: [[0, self.count], [0; 2], [0; 2]],
+        };
+        const { assert!(COPIES == 3) };
+        // SAFETY: the rows are as many, and there are lines for all of their blocks, as was checked.
+        unsafe { (self.loops.pack_pixels)(&job) };
+    }
+
+    /// Multiplies the packed rows with a matrix of their depth.
+    ///
+    /// # Safety
+    ///
+    /// The target is good for all columns of `count` rows, `stride` apart, and no other task's.
+    unsafe fn multiply(&mut self, matrix: &TileMatrix, target: *mut f32, stride: usize) {
+        assert!(self.lines.len() >= 64 + matrix.blocks() * PLANE);
+        let offsets: Vec<usize> =
+            (0..matrix.blocks()).map(|block| block * PLANE * size_of::<Line>()).collect();
+        let (sums, rows) = self.lines.split_at_mut(64);
+        let sums = sums.as_mut_ptr().cast::<f32>();
+        let held = self.loops.hold();
+        for group in 0..matrix.wide() {
+            let channels = (matrix.columns - group * 32).min(32);
+            for row in (0..self.count).step_by(32) {
+                let count = (self.count - row).min(32);
+                // SAFETY: rows that were packed, or lines of the buffer behind them whose products are dropped; the matrix has two
+                // tiles a step, the sums have room for two by two, and the target is the caller's promise.
+                unsafe {
+                    (self.loops.multiply)(&TileProduct {
+                        left: [row, row + 16].map(|row| rows[row..].as_ptr()),
+                        offsets: offsets.as_ptr(),
+                        right: matrix.group(group).as_ptr(),
+                        steps: matrix.steps(),
+                        sums,
+                        tall: count > 16,
+                        wide: channels > 16,
+                    });
+                    (self.loops.finish)(&FinishJob {
+                        sums,
+                        pixels: count,
+                        channels,
+                        bias: std::ptr::null(),
+                        residual: None,
+                        results: Results::Full(target.add(row * stride + group * 32)),
+                        stride,
+                        factor: 1.0,
+                        bounds: Rectifier::None.bounds(),
+                        moments: std::ptr::null_mut(),
+                    });
+                }
+            }
+        }
+        drop(held);
+    }
+}

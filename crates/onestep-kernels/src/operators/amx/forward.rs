@@ -1,0 +1,287 @@
+//! A convolution by tiles.
+//!
+//! A task packs the pixels that some rows of output see, once for all taps and outputs, and multiplies them with 32 outputs at a
+//! time over the whole depth: sums never leave the tiles, and each is one chain in an order that depends on nothing but the shape
+//! of the weights.
+
+#![allow(
+    unsafe_code,
+    reason = "builds the jobs of the inner loops from checked slices, in buffers of its own"
+)]
+
+use std::ops::Range;
+
+use super::super::geometry::Geometry;
+use super::super::images::{Stored, Values};
+use super::super::norm::{TakenMoments, unit_rows};
+use super::packing::{Packing, TileSource};
+use crate::blocking::{Shared, TileMatrix, filled, threads, with_lines};
+use crate::loops::{FinishJob, Rectifier, Results, RunningMoments, TileLoops, TileProduct};
+use crate::simd::{Line, Precision};
+
+/// What is done to the sums of a convolution: factor · (sum + bias + residual), cut off at two bounds.
+pub(crate) struct TileEpilogue<'a> {
+    /// `[outputs]` or `[batch, outputs]`
+    pub bias: Option<&'a [f32]>,
+    /// Like the result.
+    pub residual: Option<Values<'a>>,
+    pub factor: f32,
+    pub bounds: [f32; 2],
+    /// In which the result is stored.
+    pub store: Precision,
+    /// Whether the moments of the result are taken.
+    pub moments: bool,
+}
+
+impl TileEpilogue<'_> {
+    /// The sums as they are.
+    pub(crate) const NONE: Self = Self {
+        bias: None,
+        residual: None,
+        factor: 1.0,
+        bounds: Rectifier::None.bounds(),
+        store: Precision::F32,
+        moments: false,
+    };
+}
+
+/// Whether a convolution can be computed in tiles, and gains by it.
+pub(crate) fn suits(geometry: &Geometry) -> bool {
+    // Fewer inputs would leave most of a tile's depth empty.
+    const INPUTS: usize = 16;
+    geometry.options.stride == 1
+        && geometry.inputs >= INPUTS
+        && geometry.outputs > 0
+        && geometry.batch > 0
+        && geometry.kernel.iter().all(|&kernel| kernel <= 3)
+}
+
+/// How a batch is cut into tasks; no bit of the result depends on it.
+struct Cut {
+    /// Rows of output of a piece, and pieces of an image.
+    rows: usize,
+    strips: usize,
+    /// Pieces of a task, and tasks but for the outputs.
+    pieces: usize,
+    groups: usize,
+    /// Parts of the outputs, and groups of 32 outputs of each.
+    parts: usize,
+    wide: usize,
+}
+
+impl Cut {
+    fn new(geometry: &Geometry, weights: &TileMatrix) -> Self {
+        // Packed pixels stay in the second-level cache beside the weights of 32 outputs.
+        const PACKED: usize = 640 * 1024;
+        let [height, width] = geometry.output_size();
+        let pixels = height * width;
+        let copies = if width.is_multiple_of(16) { 1 } else { geometry.kernel[1] };
+        let most = (PACKED / (copies * weights.blocks() * size_of::<Line>())).clamp(128, 512);
+        let per_task = most.min((geometry.batch * pixels).div_ceil(2 * threads())).max(128);
+        let unit = unit_rows([height, width]);
+        let (rows, pieces) = if pixels <= per_task {
+            (height, (per_task / pixels.max(1)).max(1))
+        } else {
+            (height.div_ceil(pixels.div_ceil(per_task)).next_multiple_of(unit).min(height), 1)
+        };
+        let strips = height.div_ceil(rows);
+        let groups = (geometry.batch * strips).div_ceil(pieces);
+        let all = weights.wide();
+        let parts = if groups < threads() { threads().div_ceil(groups).min(all) } else { 1 };
+        let wide = all.div_ceil(parts);
+        Self { rows, strips, pieces, groups, parts: all.div_ceil(wide), wide }
+    }
+}
+
+/// 16 output pixels one after the other.
+#[derive(Clone, Copy)]
+struct Tile {
+    /// Its first line among those of the task.
+    line: usize,
+    /// Its first pixel, counted through the batch, and how many there are.
+    pixel: usize,
+    valid: usize,
+    image: usize,
+    /// The unit of moments that it belongs to, counted through the batch, and whether it is its last tile.
+    unit: usize,
+    last: bool,
+}
+
+/// The result, `[batch, height, width, outputs]`, and its moments if they were asked for.
+pub(crate) fn forward(
+    loops: &TileLoops,
+    geometry: &Geometry,
+    source: &TileSource,
+    weights: &TileMatrix,
+    epilogue: &TileEpilogue,
+) -> (Stored, Option<TakenMoments>) {
+    let length: usize = geometry.output_shape().iter().product();
+    assert_eq!(
+        [weights.taps, weights.depth, weights.columns],
+        [geometry.taps(), geometry.inputs, geometry.outputs]
+    );
+    assert!(epilogue.residual.is_none_or(|residual| residual.len() == length), "residual");
+    let per_image = |bias: &[f32]| [1, geometry.batch].contains(&(bias.len() / geometry.outputs));
+    assert!(
+        epilogue.bias.is_none_or(|bias| bias.len().is_multiple_of(geometry.outputs) && per_image(bias)),
+        "bias"
+    );
+    let [height, width] = geometry.output_size();
+    let mut moments =
+        epilogue.moments.then(|| TakenMoments::new(geometry.batch, [height, width], geometry.outputs));
+    let shared = moments.as_mut().map(|moments| Shared::new(&mut moments.values));
+    let call = Call { loops, geometry, source, weights, epilogue, moments: shared };
+    let stored = match epilogue.store {
+        Precision::F32 => Stored::Full(call.run(length, Results::Full)),
+        Precision::Bf16 => Stored::Half(call.run(length, Results::Half)),
+    };
+    (stored, moments)
+}
+
+/// One convolution.
+struct Call<'a> {
+    loops: &'a TileLoops,
+    geometry: &'a Geometry,
+    source: &'a TileSource<'a>,
+    weights: &'a TileMatrix,
+    epilogue: &'a TileEpilogue<'a>,
+    moments: Option<Shared>,
+}
+
+impl Call<'_> {
+    fn run<T: Copy>(&self, length: usize, results: impl Fn(*mut T) -> Results + Sync) -> Vec<T> {
+        let cut = Cut::new(self.geometry, self.weights);
+        let packing = Packing::new(self.geometry, cut.rows);
+        let offsets = packing.offsets();
+        let all = self.geometry.batch * cut.strips;
+        let task = |task: usize, shared: Shared<T>| {
+            let (group, part) = (task / cut.parts, task % cut.parts);
+            let pieces = group * cut.pieces..((group + 1) * cut.pieces).min(all);
+            let wide = part * cut.wide..((part + 1) * cut.wide).min(self.weights.wide());
+            // The sums of two tiles by two, then the packed pieces.
+            with_lines(64 + pieces.len() * packing.lines(), |lines| {
+                let (sums, packed) = lines.split_at_mut(64);
+                let tiles = self.pack(&packing, &cut, pieces, packed);
+                let sums = sums.as_mut_ptr().cast();
+                // SAFETY: no two tasks have both a piece and an output in common.
+                let target = |at: usize| results(unsafe { shared.pointer(at) });
+                self.multiply(&tiles, packed, &offsets, wide, sums, target);
+            });
+        };
+        // SAFETY: the tasks are all pieces of all images times all outputs, and each writes its own.
+        unsafe { filled(length, cut.groups * cut.parts, task) }
+    }
+
+    /// Packs some pieces and lists their tiles.
+    fn pack(&self, packing: &Packing, cut: &Cut, pieces: Range<usize>, packed: &mut [Line]) -> Vec<Tile> {
+        let [height, width] = self.geometry.output_size();
+        let (unit, units) = (unit_rows([height, width]), height.div_ceil(unit_rows([height, width])));
+        let mut tiles = Vec::with_capacity(64);
+        for ((index, piece), packed) in pieces.enumerate().zip(packed.chunks_exact_mut(packing.lines())) {
+            let (image, first) = (piece / cut.strips, piece % cut.strips * cut.rows);
+            let rows = cut.rows.min(height - first);
+            packing.pack(self.loops, self.source, image, [first, rows], packed);
+            for row in (0..rows).step_by(unit) {
+                let unit_rows = unit.min(rows - row);
+                let mut push = |line: usize, pixel: usize, valid: usize| {
+                    tiles.push(Tile {
+                        line: index * packing.lines() + line,
+                        pixel: (image * height + first + row) * width + pixel,
+                        valid,
+                        image,
+                        unit: image * units + (first + row) / unit,
+                        last: false,
+                    });
+                };
+                if packing.bordered {
+                    for y in 0..unit_rows {
+                        for x in (0..width).step_by(16) {
+                            push((row + y) * packing.row + x, y * width + x, 16);
+                        }
+                    }
+                } else {
+                    let count = unit_rows * width;
+                    for pixel in (0..count).step_by(16) {
+                        push(row * width + pixel, pixel, 16.min(count - pixel));
+                    }
+                }
+                if let Some(tile) = tiles.last_mut() {
+                    tile.last = true;
+                }
+            }
+        }
+        tiles
+    }
+
+    /// Multiplies tiles with some groups of 32 outputs and writes what becomes of the sums.
+    fn multiply(
+        &self,
+        tiles: &[Tile],
+        packed: &[Line],
+        offsets: &[usize],
+        wide: Range<usize>,
+        sums: *mut f32,
+        target: impl Fn(usize) -> Results,
+    ) {
+        let (outputs, steps) = (self.geometry.outputs, self.weights.steps());
+        assert_eq!(offsets.len(), steps);
+        let held = self.loops.hold();
+        for group in wide {
+            let column = group * 32;
+            let channels = (outputs - column).min(32);
+            let mut moments = RunningMoments::NONE;
+            for pair in tiles.chunks(2) {
+                let left = [pair[0].line, pair[pair.len() - 1].line].map(|line| packed[line..].as_ptr());
+                // SAFETY: the lines of a tile, and those that the offsets lead to, were packed, or are lines of the buffer behind what
+                // was packed, whose products are dropped; the weights have two tiles a step, and the sums room for two by two.
+                unsafe {
+                    (self.loops.multiply)(&TileProduct {
+                        left,
+                        offsets: offsets.as_ptr(),
+                        right: self.weights.group(group).as_ptr(),
+                        steps,
+                        sums,
+                        tall: pair.len() == 2,
+                        wide: channels > 16,
+                    });
+                }
+                for (index, tile) in pair.iter().enumerate() {
+                    let at = tile.pixel * outputs + column;
+                    let job = FinishJob {
+                        sums: sums.wrapping_add(index * 512),
+                        pixels: tile.valid,
+                        channels,
+                        bias: self.bias(tile.image, column),
+                        residual: self.epilogue.residual.map(|residual| residual.at(at)),
+                        results: target(at),
+                        stride: outputs,
+                        factor: self.epilogue.factor,
+                        bounds: self.epilogue.bounds,
+                        moments: if self.moments.is_some() { &raw mut moments } else { std::ptr::null_mut() },
+                    };
+                    // SAFETY: the pixels are those of this task, and so are the channels; bias and residual were checked to be as
+                    // long as they must.
+                    unsafe { (self.loops.finish)(&job) };
+                    if let Some(shared) = self.moments.as_ref().filter(|_| tile.last) {
+                        let at = tile.unit * 2 * outputs + column;
+                        // SAFETY: a unit is one task's, for its outputs.
+                        let found =
+                            unsafe { [shared.slice(at, channels), shared.slice(at + outputs, channels)] };
+                        moments.finish(found);
+                        moments = RunningMoments::NONE;
+                    }
+                }
+            }
+        }
+        drop(held);
+    }
+
+    /// The bias of an image from a column on, or null.
+    fn bias(&self, image: usize, column: usize) -> *const f32 {
+        let outputs = self.geometry.outputs;
+        self.epilogue.bias.map_or(std::ptr::null(), |bias| {
+            let first = if bias.len() == outputs { column } else { image * outputs + column };
+            bias[first..].as_ptr()
+        })
+    }
+}

@@ -1,0 +1,247 @@
+//! The weight gradient of a convolution by tiles: sums over pixels of outer products of inputs and output gradients.
+//!
+//! Pixels are the depth here. The gradients are packed with their channels as lines, 32 pixels each; the inputs as pairs of
+//! neighbouring pixels, with one copy for each column of the kernel so that pairs begin at even pixels, while rows of the kernel are
+//! offsets. A task sums 32 outputs by 32 inputs for all taps, over as many images at a time as stay in the second-level cache.
+
+#![allow(
+    unsafe_code,
+    reason = "builds the jobs of the inner loops from checked slices, in buffers of its own"
+)]
+
+use super::super::geometry::Geometry;
+use super::forward::suits;
+use super::packing::{Packing, TileSource};
+use crate::blocking::{Shared, each, filled, with_lines};
+use crate::loops::{OuterProduct, PairJob, TileJob, TileLoops, UnpackJob};
+use crate::simd::Line;
+
+/// Pixels of a step.
+const STEP: usize = 32;
+/// Lines of a tile.
+const TILE: usize = 16;
+/// Lines of the sums of two tiles by two.
+const SUMS: usize = 64;
+
+/// Whether the weight gradient can be summed in tiles: pairs of pixels must not cross rows.
+pub(crate) fn suits_gradient(geometry: &Geometry) -> bool {
+    suits(geometry) && geometry.output_size()[1].is_multiple_of(2)
+}
+
+/// Where the lines of some images lie in one buffer: inputs, `[copy][block][half][image]`, then gradients, `[half block][image][step]`,
+/// then sums, `[tap][output block][input block]`.
+struct Places {
+    images: usize,
+    copies: usize,
+    blocks: [usize; 2],
+    /// Lines of one image's inputs of one half of a block, an odd number.
+    plane: usize,
+    steps: usize,
+}
+
+impl Places {
+    fn new(geometry: &Geometry) -> Self {
+        let ([height, width], [kernel_h, kernel_w]) = (geometry.output_size(), geometry.kernel);
+        let mut places = Self {
+            images: 1,
+            copies: kernel_w,
+            blocks: [geometry.inputs, geometry.outputs].map(|channels| channels.div_ceil(32)),
+            plane: ((height + kernel_h - 1) * width / 2 + TILE) | 1,
+            steps: (height * width).div_ceil(STEP),
+        };
+        const BUFFER: usize = 12 * 1024 * 1024;
+        places.images = (BUFFER / (places.sums() * size_of::<Line>())).clamp(1, geometry.batch);
+        places
+    }
+
+    fn input(&self, copy: usize, block: usize, half: usize, image: usize) -> usize {
+        (((copy * self.blocks[0] + block) * 2 + half) * self.images + image) * self.plane
+    }
+
+    fn gradient(&self, half_block: usize, image: usize, step: usize) -> usize {
+        self.input(self.copies, 0, 0, 0) + ((half_block * self.images + image) * self.steps + step) * TILE
+    }
+
+    /// Where the sums begin.
+    fn sums(&self) -> usize {
+        self.gradient(2 * self.blocks[1], 0, 0)
+    }
+
+    fn sum(&self, tap: usize, output: usize, input: usize) -> usize {
+        self.sums() + ((tap * self.blocks[1] + output) * self.blocks[0] + input) * SUMS
+    }
+
+    fn lines(&self, taps: usize) -> usize {
+        self.sum(taps, 0, 0)
+    }
+}
+
+/// The gradient of the weights, `[kernel_h, kernel_w, inputs, outputs]`, from that of the output.
+pub(crate) fn weight_gradient(
+    loops: &TileLoops,
+    geometry: &Geometry,
+    source: &TileSource,
+    gradient: &[f32],
+) -> Vec<f32> {
+    assert_eq!(source.values.len(), geometry.input_shape().iter().product::<usize>());
+    assert_eq!(gradient.len(), geometry.output_shape().iter().product::<usize>());
+    let places = Places::new(geometry);
+    with_lines(places.lines(geometry.taps()), |lines| {
+        let lines = Shared::new(lines);
+        let call = Call { loops, geometry, source, gradient, places: &places, lines };
+        for first in (0..geometry.batch).step_by(places.images) {
+            let count = places.images.min(geometry.batch - first);
+            call.pack(first, count);
+            call.sum(count, first > 0);
+        }
+        call.unpack()
+    })
+}
+
+struct Call<'a> {
+    loops: &'a TileLoops,
+    geometry: &'a Geometry,
+    source: &'a TileSource<'a>,
+    gradient: &'a [f32],
+    places: &'a Places,
+    lines: Shared<Line>,
+}
+
+impl Call<'_> {
+    /// Packs inputs and gradients of `count` images.
+    fn pack(&self, first: usize, count: usize) {
+        // Rows of inputs, and steps of gradients, of a task.
+        const ROWS: usize = 8;
+        const STEPS: usize = 4;
+        let rows = self.geometry.output_size()[0] + self.geometry.kernel[0] - 1;
+        let (row_tasks, step_tasks) = (rows.div_ceil(ROWS), self.places.steps.div_ceil(STEPS));
+        each(count * (row_tasks + step_tasks), |task| {
+            let (image, part) = (task / (row_tasks + step_tasks), task % (row_tasks + step_tasks));
+            match part.checked_sub(row_tasks) {
+                None => self.pack_inputs(first, image, part * ROWS..((part + 1) * ROWS).min(rows)),
+                Some(part) => {
+                    for step in part * STEPS..((part + 1) * STEPS).min(self.places.steps) {
+                        self.pack_gradient(first, image, step);
+                    }
+                }
+            }
+        });
+    }
+
+    fn pack_gradient(&self, first: usize, image: usize, step: usize) {
+        let ([height, width], outputs) = (self.geometry.output_size(), self.geometry.outputs);
+        let pixel = (first + image) * height * width + step * STEP;
+        for half in 0..2 * self.places.blocks[1] {
+            let columns = outputs.saturating_sub(half * 16).min(16);
+            let job = TileJob {
+                source: self.gradient[pixel * outputs + (half * 16).min(outputs - 1)..].as_ptr(),
+                stride: outputs,
+                rows: STEP.min(height * width - step * STEP),
+                columns,
+                // SAFETY: a tile of this task's.
+                target: unsafe { self.lines.pointer(self.places.gradient(half, image, step)) },
+            };
+            // SAFETY: rows and columns are those that exist, and the target is a tile.
+            unsafe { (self.loops.pack_as_lines)(&job) };
+        }
+    }
+
+    /// Packs the inputs that rows of taps of an image see, counted from the first row of the first tap.
+    fn pack_inputs(&self, first: usize, image: usize, rows: std::ops::Range<usize>) {
+        let ([height, width], [kernel_h, kernel_w]) = (self.geometry.output_size(), self.geometry.kernel);
+        let blocks = self.places.blocks[0];
+        // One row at a time, as that of an output one row high.
+        let row_of_pixels = Geometry { kernel: [1, kernel_w], ..*self.geometry };
+        let packing = Packing::row(&row_of_pixels);
+        with_lines(packing.lines(), |packed| {
+            for y in rows.clone() {
+                packing.pack(self.loops, self.source, first + image, [y, 1], packed);
+                for block in 0..blocks {
+                    for copy in 0..kernel_w {
+                        let targets = [0, 1].map(|half| {
+                            let at = self.places.input(copy, block, half, image) + y * width / 2;
+                            // SAFETY: a row of this task's.
+                            unsafe { self.lines.pointer(at) }
+                        });
+                        let source = packed[packing.line(block, copy)..][..width].as_ptr();
+                        // SAFETY: the source has a row of lines, and so have the targets, of pairs.
+                        unsafe { (self.loops.pair_pixels)(&PairJob { source, pairs: width / 2, targets }) };
+                    }
+                }
+            }
+        });
+        if rows.end == height + kernel_h - 1 {
+            // What the last step reads behind the last row is multiplied by zeros, and must be numbers.
+            let used = rows.end * width / 2;
+            for plane in 0..2 * blocks * kernel_w {
+                let at = self.places.input(0, 0, plane, 0) + image * self.places.plane + used;
+                // SAFETY: the end of a plane whose last rows are this task's.
+                unsafe { self.lines.slice(at, self.places.plane - used) }.fill(Line([0; 16]));
+            }
+        }
+    }
+
+    /// Sums the outer products of `count` images, on top of what is there or not.
+    fn sum(&self, count: usize, accumulate: bool) {
+        // The images of an inner loop: their lines are read once for each tap.
+        const NEAR: usize = 768 * 1024;
+        let places = self.places;
+        let per_image = places.copies * 2 * places.plane + 2 * places.steps * TILE;
+        let near = (NEAR / (per_image * size_of::<Line>())).clamp(1, count);
+        let offsets: Vec<usize> = (0..near)
+            .flat_map(|image| (0..places.steps).map(move |step| image * places.plane + step * TILE))
+            .map(|line| line * size_of::<Line>())
+            .collect();
+        let ([inputs, outputs], width) = (places.blocks, self.geometry.output_size()[1]);
+        each(inputs * outputs, |task| {
+            let (output, input) = (task / inputs, task % inputs);
+            let held = self.loops.hold();
+            for start in (0..count).step_by(near) {
+                let images = near.min(count - start);
+                for tap in 0..self.geometry.taps() {
+                    let (y, copy) = (tap / self.geometry.kernel[1], tap % self.geometry.kernel[1]);
+                    // SAFETY: lines of the buffer that were packed, or are zero behind what was packed; and sums of this task's.
+                    unsafe {
+                        (self.loops.multiply_outer)(&OuterProduct {
+                            left: [0, 1].map(|half| {
+                                self.lines.pointer(places.gradient(output * 2 + half, start, 0)).cast_const()
+                            }),
+                            right: [0, 1].map(|half| {
+                                let at = places.input(copy, input, half, start) + y * width / 2;
+                                self.lines.pointer(at).cast_const()
+                            }),
+                            offsets: offsets.as_ptr(),
+                            steps: images * places.steps,
+                            sums: self.lines.pointer(places.sum(tap, output, input)).cast(),
+                            accumulate: accumulate || start > 0,
+                        });
+                    }
+                }
+            }
+            drop(held);
+        });
+    }
+
+    fn unpack(&self) -> Vec<f32> {
+        let Geometry { inputs, outputs, .. } = *self.geometry;
+        let (taps, blocks) = (self.geometry.taps(), self.places.blocks);
+        let task = |task: usize, shared: Shared| {
+            let (tap, block) = (task / blocks[0], task % blocks[0]);
+            for output in 0..blocks[1] {
+                let at = (tap * inputs + block * 32) * outputs + output * 32;
+                // SAFETY: sums that were written; inputs and outputs that exist, and a task has some inputs of a tap of its own.
+                unsafe {
+                    (self.loops.unpack_sums)(&UnpackJob {
+                        sums: self.lines.pointer(self.places.sum(tap, output, block)).cast(),
+                        target: shared.pointer(at),
+                        stride: outputs,
+                        inputs: (inputs - block * 32).min(32),
+                        outputs: (outputs - output * 32).min(32),
+                    });
+                }
+            }
+        };
+        // SAFETY: the tasks are all taps and blocks of inputs, and each writes all outputs of its own.
+        unsafe { filled(taps * inputs * outputs, taps * blocks[0], task) }
+    }
+}
