@@ -30,7 +30,7 @@ mod tensor;
 pub use blocks::Blocks;
 pub use loops::{Activation, Rectifier, multiply_adds};
 pub use operators::{
-    AdamCoefficients, Conv2dOptions, DepthwiseOptions, Layouts, NormActOptions, Pool, PoolOptions,
+    AdamCoefficients, Conv2dOptions, DepthwiseOptions, Layouts, Moments, NormActOptions, Pool, PoolOptions,
     RootDenominator,
 };
 pub use simd::{Precision, instructions};

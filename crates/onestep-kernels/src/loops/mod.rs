@@ -17,14 +17,14 @@ mod winograd;
 pub(crate) use activation::cut_off;
 pub use activation::{Activation, Rectifier};
 pub(crate) use amx::{
-    COPIES, FinishJob, HeldTiles, Numbers, OuterProduct, PairJob, PixelJob, Results, RunningMoments, TileJob,
-    TileLoops, TileProduct, UnpackJob,
+    COPIES, FinishJob, Numbers, OuterProduct, PairJob, PixelJob, Results, RunningMoments, TileJob, TileLoops,
+    TileProduct, UnpackJob,
 };
 pub use ceiling::multiply_adds;
 pub(crate) use exponential::{exp, silu, silu_slope};
 pub(crate) use gather::{Gather, OUTSIDE, index};
 pub(crate) use outer::Outer;
-pub(crate) use pairs::pair_panel;
+pub(crate) use pairs::{pair_panel, round, widen};
 pub(crate) use product::{PairProduct, Product};
 pub(crate) use table::Kernels;
 pub(crate) use winograd::{GradientJob, InputJob, OutputJob, TapsJob, WeightJob};

@@ -31,6 +31,24 @@ vectorised! {
     }
 }
 
+vectorised! {
+    /// Numbers of type bf16 in full.
+    pub(crate) fn widen(source: &[u16], target: &mut [f32]) {
+        for (target, source) in target.iter_mut().zip(source) {
+            *target = f32::from_bits(u32::from(*source) << 16);
+        }
+    }
+}
+
+vectorised! {
+    /// Numbers rounded to bf16.
+    pub(crate) fn round(source: &[f32], target: &mut [u16]) {
+        for (target, source) in target.iter_mut().zip(source) {
+            *target = narrow(*source) as u16;
+        }
+    }
+}
+
 /// A panel `[depth, width]` as pairs of rows, `[⌈depth / 2⌉, width]`; an odd last row is paired with zeros.
 pub(crate) fn pair_panel(panel: &[f32], width: usize, pairs: &mut [u32]) {
     let zeros = [0.0; 64];

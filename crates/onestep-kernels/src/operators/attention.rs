@@ -8,8 +8,9 @@
 use std::sync::OnceLock;
 
 use super::amx;
+use super::images::{Stored, Values};
 use crate::blocking::{Panels, RowTable, Shared, Strip, each, filled, outer_rows, product, with_scratch};
-use crate::loops::{Kernels, exp};
+use crate::loops::{Kernels, exp, widen};
 use crate::simd::{Precision, vectorised};
 
 /// AttentionSizes of a call.
@@ -39,10 +40,18 @@ impl AttentionSizes {
     }
 
     /// Copies some tokens of one head together: of the queries (0), the keys (1) or the values (2).
-    pub(super) fn copy_part(&self, qkv: &[f32], [part, head]: [usize; 2], first: usize, target: &mut [f32]) {
+    pub(super) fn copy_part(&self, qkv: Values, [part, head]: [usize; 2], first: usize, target: &mut [f32]) {
         let (sample, head) = (head / self.heads, head % self.heads);
         let start = (sample * self.tokens + first) * 3 * self.channels() + part * self.channels();
-        copy_rows(&qkv[start + head * self.width..], 3 * self.channels(), target, self.width);
+        let (start, stride) = (start + head * self.width, 3 * self.channels());
+        match qkv {
+            Values::Full(qkv) => copy_rows(&qkv[start..], stride, target, self.width),
+            Values::Half(qkv) => {
+                for (row, target) in target.chunks_exact_mut(self.width).enumerate() {
+                    widen(&qkv[start + row * stride..][..self.width], target);
+                }
+            }
+        }
     }
 
     /// Copies some tokens of one head of a tensor like the result together.
@@ -68,7 +77,7 @@ pub(crate) fn forward(
     precision: Precision,
 ) -> Vec<f32> {
     if let Some(loops) = kernels.tiles.filter(|_| precision == Precision::Bf16) {
-        return amx::attention(&loops, sizes, qkv);
+        return amx::attention(&loops, sizes, Values::Full(qkv)).into_full();
     }
     let AttentionSizes { batch, tokens, heads, width } = *sizes;
     assert_eq!(qkv.len(), batch * tokens * 3 * sizes.channels());
@@ -76,9 +85,9 @@ pub(crate) fn forward(
     let pack = |head: usize| {
         packed[head].get_or_init(|| {
             with_scratch(tokens * width, |rows| {
-                sizes.copy_part(qkv, [1, head], 0, rows);
+                sizes.copy_part(Values::Full(qkv), [1, head], 0, rows);
                 let keys = Panels::from_columns(kernels, rows, 1, width, tokens);
-                sizes.copy_part(qkv, [2, head], 0, rows);
+                sizes.copy_part(Values::Full(qkv), [2, head], 0, rows);
                 [keys, Panels::from_rows(kernels, rows, tokens, width)]
             })
         })
@@ -94,7 +103,7 @@ pub(crate) fn forward(
         with_scratch(count * (tokens + 2 * width), |scratch| {
             let (scores, rest) = scratch.split_at_mut(count * tokens);
             let (query, output) = rest.split_at_mut(count * width);
-            sizes.copy_part(qkv, [0, head], first, query);
+            sizes.copy_part(Values::Full(qkv), [0, head], first, query);
             product(kernels, query, &RowTable::dense(kernels, count, width), keys, scores);
             scores.chunks_exact_mut(tokens).for_each(|row| softmax(row, sizes.scale()));
             product(kernels, scores, &RowTable::dense(kernels, count, tokens), values, output);
@@ -109,6 +118,11 @@ pub(crate) fn forward(
     unsafe { filled(batch * tokens * sizes.channels(), batch * heads * runs, task) }
 }
 
+/// The result of queries, keys and values of type bf16, of the same type, where products run in tiles.
+pub(crate) fn forward_half(kernels: &Kernels, sizes: &AttentionSizes, qkv: &[u16]) -> Option<Stored> {
+    kernels.tiles.map(|loops| amx::attention(&loops, sizes, Values::Half(qkv)))
+}
+
 /// The gradient with respect to queries, keys and values, from that of the result.
 pub(crate) fn backward(kernels: &Kernels, sizes: &AttentionSizes, qkv: &[f32], gradient: &[f32]) -> Vec<f32> {
     let AttentionSizes { batch, tokens, heads, width } = *sizes;
@@ -121,9 +135,9 @@ pub(crate) fn backward(kernels: &Kernels, sizes: &AttentionSizes, qkv: &[f32], g
             let (query, rest) = inputs.split_at_mut(length);
             let (key, rest) = rest.split_at_mut(length);
             let (value, gradient_rows) = rest.split_at_mut(length);
-            sizes.copy_part(qkv, [0, head], 0, query);
-            sizes.copy_part(qkv, [1, head], 0, key);
-            sizes.copy_part(qkv, [2, head], 0, value);
+            sizes.copy_part(Values::Full(qkv), [0, head], 0, query);
+            sizes.copy_part(Values::Full(qkv), [1, head], 0, key);
+            sizes.copy_part(Values::Full(qkv), [2, head], 0, value);
             sizes.copy_result(gradient, head, 0, gradient_rows);
             head_gradients(kernels, sizes, [query, key, value, gradient_rows], results);
             for (part, result) in results.chunks_exact(length.max(1)).enumerate() {

@@ -5,11 +5,11 @@
 use crate::blocking::{SMALL, Shared, filled};
 
 /// Joins `rows` rows of matrices, each with the length of its rows.
-pub(crate) fn concat(parts: &[(&[f32], usize)], rows: usize) -> Vec<f32> {
+pub(crate) fn concat<T: Copy + Sync>(parts: &[(&[T], usize)], rows: usize) -> Vec<T> {
     assert!(parts.iter().all(|(part, length)| part.len() == rows * length));
     let width: usize = parts.iter().map(|(_, length)| length).sum();
     let run = (SMALL / width.max(1)).max(1);
-    let task = |task: usize, shared: Shared| {
+    let task = |task: usize, shared: Shared<T>| {
         let rows = task * run..((task + 1) * run).min(rows);
         // SAFETY: runs of rows do not overlap, and each is one task's.
         let output = unsafe { shared.slice(rows.start * width, rows.len() * width) };

@@ -1,6 +1,8 @@
 //! Images as the operators read them.
 
-use crate::loops::Numbers;
+use std::borrow::Cow;
+
+use crate::loops::{Numbers, widen};
 
 /// Images of equal size; the rows of a matrix are the pixels of one image.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +37,27 @@ pub(crate) enum Values<'a> {
     Half(&'a [u16]),
 }
 
-impl Values<'_> {
+impl<'a> Values<'a> {
+    /// Numbers that are stored in f32.
+    pub(crate) fn full(self) -> &'a [f32] {
+        match self {
+            Self::Full(values) => values,
+            Self::Half(_) => unreachable!("parameters are stored in f32"),
+        }
+    }
+
+    /// All of them in f32.
+    pub(crate) fn widened(self) -> Cow<'a, [f32]> {
+        match self {
+            Self::Full(values) => Cow::Borrowed(values),
+            Self::Half(values) => {
+                let mut wide = vec![0.0; values.len()];
+                widen(values, &mut wide);
+                Cow::Owned(wide)
+            }
+        }
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         match self {
@@ -60,4 +82,14 @@ pub(crate) enum Stored {
     Full(Vec<f32>),
     /// The bits of bf16.
     Half(Vec<u16>),
+}
+
+impl Stored {
+    /// What is stored in f32, or is made so.
+    pub(crate) fn into_full(self) -> Vec<f32> {
+        match self {
+            Self::Full(values) => values,
+            Self::Half(values) => Values::Half(&values).widened().into_owned(),
+        }
+    }
 }

@@ -24,7 +24,7 @@ pub use geometry::Conv2dOptions;
 pub(crate) use geometry::Geometry;
 pub(crate) use images::{Images, Stored, Values};
 pub use layouts::Layouts;
-pub(crate) use norm::{Affine, NormGradients, Source};
+pub(crate) use norm::{Affine, NormGradients, Prologue, Source};
 pub use norm::{Moments, Norm, NormActOptions};
 pub use pool::{Pool, PoolOptions};
 pub(crate) use resample::LinearMap;

@@ -5,7 +5,8 @@
 
 #![allow(unsafe_code, reason = "tasks write disjoint rows of the output")]
 
-use crate::blocking::{Shared, filled};
+use crate::blocking::{Shared, filled, with_scratch};
+use crate::loops::{round, widen};
 use crate::simd::vectorised;
 
 /// A sparse matrix from the positions of an input axis to those of an output axis.
@@ -140,6 +141,37 @@ pub(crate) fn resample(input: &[f32], channels: usize, rows: &LinearMap, columns
         map_row(&input[sample * image..][..image], in_row, channels, &row_taps[row], &column_taps, output);
     };
     // SAFETY: the tasks are all rows of all images, and every pixel of a row begins with zero.
+    unsafe { filled(batch * row_taps.len() * out_row, batch * row_taps.len(), task) }
+}
+
+/// As [`resample`], of numbers of type bf16: computed in f32, and rounded once.
+pub(crate) fn resample_half(
+    input: &[u16],
+    channels: usize,
+    rows: &LinearMap,
+    columns: &LinearMap,
+) -> Vec<u16> {
+    let (in_row, out_row) = (columns.inputs * channels, columns.outputs() * channels);
+    let image = rows.inputs * in_row;
+    let batch = input.len().checked_div(image).unwrap_or(0);
+    let reach = |map: &LinearMap| map.taps.iter().flatten().all(|tap| tap.0 < map.inputs);
+    assert!(input.len() == batch * image && reach(rows) && reach(columns));
+    let (row_taps, column_taps) = (taps(rows), taps(columns));
+    let task = |task: usize, shared: Shared<u16>| {
+        let (sample, taps) = (task / row_taps.len(), &row_taps[task % row_taps.len()]);
+        with_scratch(taps.len() * in_row + out_row, |scratch| {
+            let (seen, mapped) = scratch.split_at_mut(taps.len() * in_row);
+            for (&(row, _), seen) in taps.iter().zip(seen.chunks_exact_mut(in_row)) {
+                widen(&input[sample * image + row * in_row..][..in_row], seen);
+            }
+            // The rows that are seen, counted from the first of them.
+            let taps: Vec<(usize, f32)> = taps.iter().enumerate().map(|(row, tap)| (row, tap.1)).collect();
+            map_row(seen, in_row, channels, &taps, &column_taps, mapped);
+            // SAFETY: rows do not overlap, and each is one task's.
+            round(mapped, unsafe { shared.slice(task * out_row, out_row) });
+        });
+    };
+    // SAFETY: the tasks are all rows of all images, each of which is written whole.
     unsafe { filled(batch * row_taps.len() * out_row, batch * row_taps.len(), task) }
 }
 

@@ -1,13 +1,13 @@
 //! The extension for Flex: f32 goes to the hand-written bodies, other types to the composed ones.
 
-use burn::backend::Flex;
-use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Flex, FloatDType, TensorMetadata};
 
 use super::composed;
 use super::extension::{KernelOps, Optional};
 use super::profile::{self, Operation};
-use super::storage::{Contiguous, dims, is_f32, like, tensor};
+use super::storage::{Contiguous, dims, half_tensor, is_f32, is_half, like, stored_tensor, tensor};
 use crate::loops::Kernels;
 use crate::operators::attention::{self, AttentionSizes};
 use crate::operators::{
@@ -30,7 +30,10 @@ impl KernelOps for Flex {
     ) -> FlexTensor {
         let others = [bias, residual, gain, offset, scale, shift].map(Optional::into_option);
         let convolution = Convolution::from_parts([input, weight], others, rest);
-        if is_f32(convolution.all()) {
+        let in_f32 = is_f32(convolution.all());
+        if convolution.is_between_halves() || in_f32 && convolution.store == Precision::Bf16 {
+            convolution.forward_in_halves()
+        } else if in_f32 {
             convolution.forward().0
         } else {
             composed::convolution::<Self>(convolution)
@@ -65,7 +68,8 @@ impl KernelOps for Flex {
     ) -> FlexTensor {
         let others = [third, fourth, fifth, sixth].into_iter().filter_map(Optional::into_option);
         let parts: Vec<FlexTensor> = [first, second].into_iter().chain(others).collect();
-        if !is_f32(&parts) {
+        let halves = parts.iter().all(is_half);
+        if !halves && !is_f32(&parts) {
             return composed::concat::<Self>(parts);
         }
         let channels: Vec<usize> = parts.iter().map(|part| dims::<4>(part)[3]).collect();
@@ -73,6 +77,11 @@ impl KernelOps for Flex {
         let shape = [batch, height, width, channels.iter().sum()];
         let _timed = profile::start(|| Operation::map("concat", &shape));
         let parts: Vec<Contiguous> = parts.iter().map(Contiguous::new).collect();
+        if halves {
+            let parts: Vec<(&[u16], usize)> =
+                parts.iter().zip(channels).map(|(part, channels)| (part.bits(), channels)).collect();
+            return half_tensor(concat::concat(&parts, batch * height * width), shape);
+        }
         let parts: Vec<(&[f32], usize)> =
             parts.iter().zip(channels).map(|(part, channels)| (part.as_slice(), channels)).collect();
         tensor(concat::concat(&parts, batch * height * width), shape)
@@ -97,6 +106,13 @@ impl KernelOps for Flex {
     ) -> FlexTensor {
         let scale_shift = scale.into_option().zip(shift.into_option());
         let norm = Norm { gain, offset, scale_shift, options };
+        if is_half(&input) && is_f32(norm.all()) {
+            let full = Flex::float_cast(input, FloatDType::F32);
+            let Norm { gain, offset, scale_shift, options } = norm;
+            let (scale, shift) = scale_shift.unzip();
+            let output = Self::norm_act(full, gain, offset, scale.into(), shift.into(), options);
+            return Flex::float_cast(output, FloatDType::BF16);
+        }
         if !is_f32(norm.all().chain([&input])) {
             return composed::norm_act::<Self>(input, norm);
         }
@@ -135,11 +151,18 @@ impl KernelOps for Flex {
     }
 
     fn attention(qkv: FlexTensor, heads: usize, precision: Precision) -> FlexTensor {
+        let sizes = AttentionSizes::new(dims(&qkv), heads);
+        let timed = profile::start(|| Operation::attention("forward", 2, &sizes));
+        if is_half(&qkv)
+            && let Some(stored) =
+                attention::forward_half(&Kernels::best(), &sizes, Contiguous::new(&qkv).bits())
+        {
+            return stored_tensor(stored, [sizes.batch, sizes.tokens, heads * sizes.width]);
+        }
         if !is_f32([&qkv]) {
+            drop(timed);
             return composed::attention::<Self>(qkv, heads);
         }
-        let sizes = AttentionSizes::new(dims(&qkv), heads);
-        let _timed = profile::start(|| Operation::attention("forward", 2, &sizes));
         let values = Contiguous::new(&qkv);
         let output = attention::forward(&Kernels::best(), &sizes, values.as_slice(), precision);
         tensor(output, [sizes.batch, sizes.tokens, heads * sizes.width])
@@ -175,11 +198,15 @@ impl KernelOps for Flex {
     }
 
     fn resample(input: FlexTensor, rows: LinearMap, columns: LinearMap) -> FlexTensor {
-        if !is_f32([&input]) {
+        if !is_f32([&input]) && !is_half(&input) {
             return composed::resample::<Self>(input, &rows, &columns);
         }
         let _timed = profile::start(|| Operation::map("resample", &dims::<4>(&input)));
         let [batch, _, _, channels] = dims(&input);
+        if is_half(&input) {
+            let bits = resample::resample_half(Contiguous::new(&input).bits(), channels, &rows, &columns);
+            return half_tensor(bits, [batch, rows.outputs(), columns.outputs(), channels]);
+        }
         let values = resample::resample(Contiguous::new(&input).as_slice(), channels, &rows, &columns);
         tensor(values, [batch, rows.outputs(), columns.outputs(), channels])
     }

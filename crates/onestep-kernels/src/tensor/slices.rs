@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Flex, FloatDType, TensorMetadata};
 
 use super::profile::{self, Operation};
-use super::storage::{Contiguous, dims, tensor};
+use super::storage::{Contiguous, dims, is_f32, is_half, stored_tensor, tensor};
 use crate::loops::Kernels;
-use crate::operators::{Affine, Convolution, Geometry, Images, Norm, Source};
+use crate::operators::convolution::tiles_for;
+use crate::operators::{Affine, Convolution, Geometry, Images, Norm, Prologue, Source};
+use crate::simd::Precision;
 
 impl Norm<FlexTensor> {
     /// Lends it and the input as slices.
@@ -33,6 +36,44 @@ impl Convolution<FlexTensor> {
     /// Its sizes.
     pub(super) fn geometry(&self) -> Geometry {
         Geometry::new(dims(&self.input), dims(&self.weight), self.options)
+    }
+
+    /// Whether input or residual are of type bf16 and all parameters of f32: what the layers of a network in bf16 have between them.
+    pub(super) fn is_between_halves(&self) -> bool {
+        let images = || [&self.input].into_iter().chain(&self.residual);
+        let norm = self.norm.iter().flat_map(Norm::all);
+        let parameters = [&self.weight].into_iter().chain(&self.bias).chain(norm);
+        images().any(is_half) && images().all(|image| is_half(image) || is_f32([image])) && is_f32(parameters)
+    }
+
+    /// The output where something is or is to be stored in bf16.
+    pub(super) fn forward_in_halves(&self) -> FlexTensor {
+        let (kernels, geometry) = (Kernels::best(), self.geometry());
+        let Some(loops) = tiles_for(&kernels, &geometry, self.precision) else {
+            let full = |image: &FlexTensor| {
+                if is_half(image) { Flex::float_cast(image.clone(), FloatDType::F32) } else { image.clone() }
+            };
+            let residual = self.residual.as_ref().map(full);
+            let output = Self { input: full(&self.input), residual, ..self.clone() }.forward().0;
+            // Without tiles nothing reads bf16 faster.
+            let narrow = self.store == Precision::Bf16 && kernels.tiles.is_some();
+            return if narrow { Flex::float_cast(output, FloatDType::BF16) } else { output };
+        };
+        let (tensors, shape) = (self.map(Contiguous::new), geometry.input_shape());
+        let convolution = tensors.map(Contiguous::values);
+        let affine = convolution.norm.as_ref().map(|norm| {
+            let norm = norm.map(|values| values.full());
+            let known = convolution.input_moments.as_ref().and_then(|moments| moments.known(shape));
+            if let Some(moments) = known {
+                return (norm.options, norm.affine_by(geometry.batch, &moments));
+            }
+            let _timed = profile::start(|| Operation::map("norm_act statistics", &self.input.shape()));
+            (norm.options, norm.affine(&Images::new(&convolution.input.widened(), shape)))
+        });
+        let prologue =
+            affine.as_ref().map(|(options, affine)| Prologue::new(affine, *options, geometry.inputs));
+        let _timed = profile::start(|| Operation::conv2d("forward", &geometry));
+        stored_tensor(convolution.by_tiles(&loops, &geometry, prologue.as_ref()), geometry.output_shape())
     }
 
     /// Output and statistics.

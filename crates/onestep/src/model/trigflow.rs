@@ -84,7 +84,7 @@ impl Preconditioned {
             values: at.iter().map(|at| at.code).collect(),
             tangents: direction.is_some().then(|| at.iter().map(|at| at.code_slope).collect()),
         };
-        let input = Dual { value: noisy * scale, tangent };
+        let input = Dual::with(noisy * scale, tangent);
         let output = self.network().evaluate(self.weights(), input, &code, condition)?;
         Ok(output.linear(|tensor| tensor * output_scale.clone()))
     }
@@ -109,7 +109,7 @@ impl TrigFlow for Preconditioned {
         angle: &[f64],
         condition: &Condition,
     ) -> Result<Velocity, ModelError> {
-        let Dual { value, tangent } = self.flow(noisy, Some(direction.inner()), angle, condition)?;
+        let Dual { value, tangent, .. } = self.flow(noisy, Some(direction.inner()), angle, condition)?;
         let tangent = tangent.unwrap_or_else(|| value.clone().inner().zeros_like());
         Ok(Velocity { value, tangent })
     }

@@ -104,6 +104,11 @@ impl Weights {
         self.precision
     }
 
+    /// In which type layers store what other layers read: in bf16 where they multiply so and nothing is going to be differentiated.
+    pub(super) fn storage(&self) -> Precision {
+        if self.layouts.is_some() { self.precision } else { Precision::F32 }
+    }
+
     /// Builds weights from named arrays, as read from a file.
     ///
     /// # Errors

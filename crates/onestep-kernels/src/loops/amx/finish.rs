@@ -5,7 +5,7 @@
     reason = "the inner loops work on raw pointers; every caller states what it guarantees"
 )]
 
-use super::pixels::{Numbers, load_half};
+use super::pixels::{Numbers, load_full, load_half};
 use crate::simd::Lines;
 
 /// Where results are written.
@@ -101,10 +101,8 @@ unsafe fn half_of<S: Lines, const MOMENTS: bool, const RESIDUAL: bool>(
     // SAFETY: the caller's promise; a half has 16 channels, of which `valid` exist.
     unsafe {
         let first = half * 16;
-        let load = |numbers: *const f32| {
-            if valid == 16 { S::load(numbers) } else { S::load_first(numbers, valid) }
-        };
-        let bias = if job.bias.is_null() { S::splat(0.0) } else { load(job.bias.add(first)) };
+        let bias =
+            if job.bias.is_null() { S::splat(0.0) } else { load_full::<S>(job.bias.add(first), valid) };
         let factor = S::splat(job.factor);
         let [low, high] = job.bounds.map(|bound| S::splat(bound));
         let [mut pivot, mut sums, mut squares] = [S::splat(0.0); 3];
@@ -121,7 +119,7 @@ unsafe fn half_of<S: Lines, const MOMENTS: bool, const RESIDUAL: bool>(
                 value = S::add(
                     value,
                     match job.residual {
-                        Some(Numbers::Full(residual)) => load(residual.add(at)),
+                        Some(Numbers::Full(residual)) => load_full::<S>(residual.add(at), valid),
                         Some(Numbers::Half(residual)) => load_half::<S>(residual.add(at), valid),
                         None => S::splat(0.0),
                     },

@@ -5,6 +5,7 @@
     reason = "the inner loops work on raw pointers; every caller states what it guarantees"
 )]
 
+use super::pixels::load_full;
 use crate::simd::{Line, Lines};
 
 /// A part of a matrix to be packed as one tile: 16 lines, each of pairs of 16 columns of two neighbouring rows.
@@ -20,6 +21,18 @@ pub(crate) struct TileJob {
     pub target: *mut Line,
 }
 
+/// 16 columns of a row, from `first` on; zeros for those that do not exist.
+#[inline(always)]
+unsafe fn row<S: Lines>(job: &TileJob, row: usize, first: usize) -> S::Vector {
+    // SAFETY: the caller's promise: what exists is read and no more.
+    unsafe {
+        if row >= job.rows || first >= job.columns {
+            return S::splat(0.0);
+        }
+        load_full::<S>(job.source.add(row * job.stride + first), (job.columns - first).min(16))
+    }
+}
+
 /// Packs a tile of a matrix.
 ///
 /// # Safety
@@ -30,17 +43,9 @@ pub(crate) struct TileJob {
 pub(super) unsafe fn pack_rows<S: Lines>(job: &TileJob) {
     // SAFETY: the caller's promise.
     unsafe {
-        let row = |row: usize| {
-            if row >= job.rows || job.columns == 0 {
-                S::splat(0.0)
-            } else if job.columns >= 16 {
-                S::load(job.source.add(row * job.stride))
-            } else {
-                S::load_first(job.source.add(row * job.stride), job.columns)
-            }
-        };
         for pair in 0..16 {
-            S::store_line(job.target.add(pair), S::paired(row(2 * pair), row(2 * pair + 1)));
+            let line = S::paired(row::<S>(job, 2 * pair, 0), row::<S>(job, 2 * pair + 1, 0));
+            S::store_line(job.target.add(pair), line);
         }
     }
 }
@@ -54,18 +59,12 @@ pub(super) unsafe fn pack_rows<S: Lines>(job: &TileJob) {
 pub(super) unsafe fn pack_columns<S: Lines>(job: &TileJob) {
     // SAFETY: the caller's promise.
     unsafe {
-        let half = |row: usize, first: usize| {
-            let valid = job.columns.saturating_sub(first).min(16);
-            if row >= job.rows || valid == 0 {
-                S::splat(0.0)
-            } else if valid == 16 {
-                S::load(job.source.add(row * job.stride + first))
-            } else {
-                S::load_first(job.source.add(row * job.stride + first), valid)
-            }
-        };
-        let lines = std::array::from_fn(|row| S::joined(half(row, 0), half(row, 16)));
-        for (pair, line) in S::transposed(lines).into_iter().enumerate() {
+        let mut lines = [S::line_of(S::splat(0.0)); 16];
+        for (index, line) in lines.iter_mut().enumerate() {
+            *line = S::joined(row::<S>(job, index, 0), row::<S>(job, index, 16));
+        }
+        let lines = S::transposed(lines);
+        for (pair, line) in lines.into_iter().enumerate() {
             S::store_line(job.target.add(pair), line);
         }
     }
@@ -80,17 +79,12 @@ pub(super) unsafe fn pack_columns<S: Lines>(job: &TileJob) {
 pub(super) unsafe fn pack_as_lines<S: Lines>(job: &TileJob) {
     // SAFETY: the caller's promise.
     unsafe {
-        let row = |row: usize| {
-            if row >= job.rows || job.columns == 0 {
-                S::splat(0.0)
-            } else if job.columns >= 16 {
-                S::load(job.source.add(row * job.stride))
-            } else {
-                S::load_first(job.source.add(row * job.stride), job.columns)
-            }
-        };
-        let lines = std::array::from_fn(|pair| S::paired(row(2 * pair), row(2 * pair + 1)));
-        for (column, line) in S::transposed(lines).into_iter().enumerate() {
+        let mut lines = [S::line_of(S::splat(0.0)); 16];
+        for (pair, line) in lines.iter_mut().enumerate() {
+            *line = S::paired(row::<S>(job, 2 * pair, 0), row::<S>(job, 2 * pair + 1, 0));
+        }
+        let lines = S::transposed(lines);
+        for (column, line) in lines.into_iter().enumerate() {
             S::store_line(job.target.add(column), line);
         }
     }
@@ -115,11 +109,11 @@ pub(super) unsafe fn pair_pixels<S: Lines>(job: &PairJob) {
     for pair in 0..job.pairs {
         // SAFETY: the caller's promise.
         unsafe {
-            let [first, second] = [0, 1].map(|pixel| S::load_line(job.source.add(2 * pair + pixel)));
-            let lines = S::interleaved(first, second);
-            for (target, line) in job.targets.into_iter().zip(lines) {
-                S::store_line(target.add(pair), line);
-            }
+            let first = S::load_line(job.source.add(2 * pair));
+            let second = S::load_line(job.source.add(2 * pair + 1));
+            let [first, second] = S::interleaved(first, second);
+            S::store_line(job.targets[0].add(pair), first);
+            S::store_line(job.targets[1].add(pair), second);
         }
     }
 }
@@ -153,10 +147,12 @@ pub(super) unsafe fn unpack_sums<S: Lines>(job: &UnpackJob) {
             let valid = (job.outputs - part * 16).min(16);
             // SAFETY: the caller's promise.
             unsafe {
-                let rows = std::array::from_fn(|row| {
-                    S::line_of(S::load(job.sums.add((part * 16 + row) * 32 + tile * 16)))
-                });
-                for (column, line) in S::transposed(rows).into_iter().enumerate() {
+                let mut rows = [S::line_of(S::splat(0.0)); 16];
+                for (row, line) in rows.iter_mut().enumerate() {
+                    *line = S::line_of(S::load(job.sums.add((part * 16 + row) * 32 + tile * 16)));
+                }
+                let columns = S::transposed(rows);
+                for (column, line) in columns.into_iter().enumerate() {
                     let input = channel(tile, column);
                     if input < job.inputs {
                         let target = job.target.add(input * job.stride + part * 16);

@@ -18,4 +18,4 @@ pub(crate) use product::{OuterProduct, TileProduct};
 pub(super) use table::AMX;
 #[cfg(test)]
 pub(super) use table::TWIN;
-pub(crate) use table::{HeldTiles, TileLoops};
+pub(crate) use table::TileLoops;

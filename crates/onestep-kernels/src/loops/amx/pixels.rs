@@ -50,31 +50,55 @@ pub(crate) struct PixelJob {
 pub(super) unsafe fn pack_pixels<S: Lines>(job: &PixelJob) {
     // SAFETY: the caller's promise.
     unsafe {
-        match (job.affine.is_null(), job.silu) {
-            (true, _) => from_numbers::<S, false, false>(job),
-            (false, false) => from_numbers::<S, true, false>(job),
-            (false, true) => from_numbers::<S, true, true>(job),
+        match (job.source, job.affine.is_null(), job.silu) {
+            (Numbers::Full(source), true, _) => run::<S, Full, false, false>(job, source),
+            (Numbers::Full(source), false, false) => run::<S, Full, true, false>(job, source),
+            (Numbers::Full(source), false, true) => run::<S, Full, true, true>(job, source),
+            (Numbers::Half(source), true, _) => run::<S, Half, false, false>(job, source),
+            (Numbers::Half(source), false, false) => run::<S, Half, true, false>(job, source),
+            (Numbers::Half(source), false, true) => run::<S, Half, true, true>(job, source),
         }
     }
 }
 
+/// How numbers are read. The loops are functions of this, not of closures: what a closure does with vectors is compiled without
+/// the instructions of the function that it stands in.
+trait Read {
+    type Number;
+    /// The first `valid` of 16 numbers, the rest zero.
+    unsafe fn load<S: Lines>(source: *const Self::Number, valid: usize) -> S::Vector;
+}
+
+struct Full;
+
+impl Read for Full {
+    type Number = f32;
+
+    #[inline(always)]
+    unsafe fn load<S: Lines>(source: *const f32, valid: usize) -> S::Vector {
+        unsafe { load_full::<S>(source, valid) }
+    }
+}
+
+struct Half;
+
+impl Read for Half {
+    type Number = u16;
+
+    #[inline(always)]
+    unsafe fn load<S: Lines>(source: *const u16, valid: usize) -> S::Vector {
+        unsafe { load_half::<S>(source, valid) }
+    }
+}
+
+/// The first `valid` of 16 numbers, the rest zero.
 #[inline(always)]
-unsafe fn from_numbers<S: Lines, const NORM: bool, const SILU: bool>(job: &PixelJob) {
-    // SAFETY: the caller's promise.
+pub(super) unsafe fn load_full<S: Lines>(source: *const f32, valid: usize) -> S::Vector {
     unsafe {
-        match job.source {
-            Numbers::Full(source) => {
-                run::<S, NORM, SILU>(job, |at, valid| {
-                    if valid == S::LANES {
-                        S::load(source.add(at))
-                    } else {
-                        S::load_first(source.add(at), valid)
-                    }
-                });
-            }
-            Numbers::Half(source) => {
-                run::<S, NORM, SILU>(job, |at, valid| load_half::<S>(source.add(at), valid));
-            }
+        match valid {
+            16 => S::load(source),
+            0 => S::splat(0.0),
+            _ => S::load_first(source, valid),
         }
     }
 }
@@ -84,7 +108,7 @@ unsafe fn from_numbers<S: Lines, const NORM: bool, const SILU: bool>(job: &Pixel
 pub(super) unsafe fn load_half<S: Lines>(source: *const u16, valid: usize) -> S::Vector {
     // SAFETY: the caller's promise; what is copied is no longer than what it is copied to.
     unsafe {
-        if valid == S::LANES {
+        if valid == 16 {
             return S::widen(source);
         }
         let mut words = [0u16; 16];
@@ -94,9 +118,9 @@ pub(super) unsafe fn load_half<S: Lines>(source: *const u16, valid: usize) -> S:
 }
 
 #[inline(always)]
-unsafe fn run<S: Lines, const NORM: bool, const SILU: bool>(
+unsafe fn run<S: Lines, R: Read, const NORM: bool, const SILU: bool>(
     job: &PixelJob,
-    load: impl Fn(usize, usize) -> S::Vector,
+    source: *const R::Number,
 ) {
     let blocks = job.channels.div_ceil(32);
     let alone = job.spans[1..].iter().all(|[first, end]| first == end) && job.spans[0] == [0, job.pixels];
@@ -105,27 +129,29 @@ unsafe fn run<S: Lines, const NORM: bool, const SILU: bool>(
             // SAFETY: channels below the last are read of pixels below the last, coefficients are there for whole lines, and
             // lines are written where a copy has the pixel.
             unsafe {
-                let vector = |half: usize| {
-                    let channel = block * 32 + half * 16;
-                    let valid = job.channels.saturating_sub(channel).min(16);
-                    if valid == 0 {
-                        return S::splat(0.0);
-                    }
-                    let mut value = load(x * job.channels + channel, valid);
-                    if NORM {
-                        let factor = S::load(job.affine.add(channel));
-                        let term = S::load(job.affine.add(blocks * 32 + channel));
-                        value = S::mul_add(value, factor, term);
-                    }
-                    if SILU { S::silu(value) } else { value }
-                };
-                let line = S::joined(vector(0), vector(1));
+                let channel = block * 32;
+                let left = job.channels - channel;
+                let [low, high] = [left.min(16), left.saturating_sub(16).min(16)];
+                let pixel = source.add(x * job.channels + channel);
+                let mut low = R::load::<S>(pixel, low);
+                let mut high = if high > 0 { R::load::<S>(pixel.add(16), high) } else { S::splat(0.0) };
+                if NORM {
+                    let factors = job.affine.add(channel);
+                    let terms = factors.add(blocks * 32);
+                    low = S::mul_add(low, S::load(factors), S::load(terms));
+                    high = S::mul_add(high, S::load(factors.add(16)), S::load(terms.add(16)));
+                }
+                if SILU {
+                    low = S::silu(low);
+                    high = S::silu(high);
+                }
+                let line = S::joined(low, high);
                 if alone {
                     S::store_line(job.targets[0].add(block * job.plane + x), line);
                     continue;
                 }
                 for (target, [first, end]) in job.targets.into_iter().zip(job.spans) {
-                    if (first..end).contains(&x) {
+                    if first <= x && x < end {
                         S::store_line(target.wrapping_add(block * job.plane + x), line);
                     }
                 }

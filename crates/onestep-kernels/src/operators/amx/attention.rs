@@ -11,6 +11,7 @@
 use std::sync::OnceLock;
 
 use super::super::attention::{AttentionSizes, softmax};
+use super::super::images::{Stored, Values};
 use crate::blocking::{Shared, TileMatrix, each, filled, with_lines, with_scratch};
 use crate::loops::{COPIES, FinishJob, Numbers, PixelJob, Rectifier, Results, TileLoops, TileProduct};
 use crate::simd::Line;
@@ -20,8 +21,20 @@ const RUN: usize = 64;
 /// Lines from 32 numbers of all rows of a run to the next.
 const PLANE: usize = RUN + 1;
 
-/// The result, `[batch, tokens, heads · width]`.
-pub(crate) fn attention(loops: &TileLoops, sizes: &AttentionSizes, qkv: &[f32]) -> Vec<f32> {
+/// The result, `[batch, tokens, heads · width]`, stored as queries, keys and values are.
+pub(crate) fn attention(loops: &TileLoops, sizes: &AttentionSizes, qkv: Values) -> Stored {
+    match qkv {
+        Values::Full(_) => Stored::Full(run(loops, sizes, qkv, Results::Full)),
+        Values::Half(_) => Stored::Half(run(loops, sizes, qkv, Results::Half)),
+    }
+}
+
+fn run<T: Copy>(
+    loops: &TileLoops,
+    sizes: &AttentionSizes,
+    qkv: Values,
+    results: impl Fn(*mut T) -> Results + Sync,
+) -> Vec<T> {
     let AttentionSizes { batch, tokens, heads, width } = *sizes;
     assert_eq!(qkv.len(), batch * tokens * 3 * sizes.channels());
     let packed: Vec<OnceLock<[TileMatrix; 2]>> = (0..batch * heads).map(|_| OnceLock::new()).collect();
@@ -39,7 +52,7 @@ pub(crate) fn attention(loops: &TileLoops, sizes: &AttentionSizes, qkv: &[f32]) 
         pack(head);
     });
     let runs = tokens.div_ceil(RUN);
-    let task = |task: usize, shared: Shared| {
+    let task = |task: usize, shared: Shared<T>| {
         let (head, first) = (task / runs, task % runs * RUN);
         let count = RUN.min(tokens - first);
         let [keys, values] = pack(head);
@@ -50,13 +63,14 @@ pub(crate) fn attention(loops: &TileLoops, sizes: &AttentionSizes, qkv: &[f32]) 
                 sizes.copy_part(qkv, [0, head], first, query);
                 let mut rows = Rows { loops, count, lines };
                 rows.pack(query, width);
+                let target = scores.as_mut_ptr();
                 // SAFETY: the scores are `count` rows of tokens.
-                unsafe { rows.multiply(keys, scores.as_mut_ptr(), tokens) };
+                unsafe { rows.multiply(keys, |at| Results::Full(target.wrapping_add(at)), tokens) };
                 scores.chunks_exact_mut(tokens).for_each(|row| softmax(row, sizes.scale()));
                 rows.pack(scores, tokens);
                 let start = (head / heads * tokens + first) * sizes.channels() + head % heads * width;
                 // SAFETY: a task has a run of tokens of one head, whose numbers are no other task's.
-                unsafe { rows.multiply(values, shared.pointer(start), sizes.channels()) };
+                unsafe { rows.multiply(values, |at| results(shared.pointer(start + at)), sizes.channels()) };
             });
         });
     };
@@ -95,8 +109,8 @@ impl Rows<'_> {
     ///
     /// # Safety
     ///
-    /// The target is good for all columns of `count` rows, `stride` apart, and no other task's.
-    unsafe fn multiply(&mut self, matrix: &TileMatrix, target: *mut f32, stride: usize) {
+    /// The target is good for all columns of `count` rows, `stride` numbers apart, and no other task's.
+    unsafe fn multiply(&mut self, matrix: &TileMatrix, target: impl Fn(usize) -> Results, stride: usize) {
         assert!(self.lines.len() >= 64 + matrix.blocks() * PLANE);
         let offsets: Vec<usize> =
             (0..matrix.blocks()).map(|block| block * PLANE * size_of::<Line>()).collect();
@@ -125,7 +139,7 @@ impl Rows<'_> {
                         channels,
                         bias: std::ptr::null(),
                         residual: None,
-                        results: Results::Full(target.add(row * stride + group * 32)),
+                        results: target(row * stride + group * 32),
                         stride,
                         factor: 1.0,
                         bounds: Rectifier::None.bounds(),

@@ -34,6 +34,8 @@ pub struct Convolution<Images, Channels = Images, Samples = Images> {
     pub input_moments: Option<Moments>,
     /// Where the moments of the output are left.
     pub output_moments: Option<Moments>,
+    /// The type that the result is stored in; bf16 is a permission, which is used where it is faster and no gradient is asked for.
+    pub store: Precision,
 }
 
 /// The numbers that a convolution may do without: bias, residual, gain, offset, scale and shift.
@@ -55,6 +57,7 @@ impl<I, C, S> Convolution<I, C, S> {
             layouts: None,
             input_moments: None,
             output_moments: None,
+            store: Precision::F32,
         }
     }
 
@@ -81,6 +84,7 @@ impl<I, C, S> Convolution<I, C, S> {
             layouts,
             input_moments: self.input_moments,
             output_moments: self.output_moments,
+            store: self.store,
         }
     }
 }
@@ -99,7 +103,7 @@ impl<T> Convolution<T> {
     pub(crate) fn from_parts([input, weight]: [T; 2], others: Others<T>, rest: Convolution<()>) -> Self {
         let [bias, residual, gain, offset, scale, shift] = others;
         let Convolution { norm, factor, rectifier, options, precision, layouts, .. } = rest;
-        let Convolution { input_moments, output_moments, .. } = rest;
+        let Convolution { input_moments, output_moments, store, .. } = rest;
         let norm = gain.zip(offset).zip(norm).map(|((gain, offset), norm)| Norm {
             gain,
             offset,
@@ -119,6 +123,7 @@ impl<T> Convolution<T> {
             layouts,
             input_moments,
             output_moments,
+            store,
         }
     }
 
@@ -143,6 +148,7 @@ impl<T> Convolution<T> {
             layouts: self.layouts.clone(),
             input_moments: self.input_moments.clone(),
             output_moments: self.output_moments.clone(),
+            store: self.store,
         }
     }
 }

@@ -5,7 +5,7 @@ use super::super::dense::{Matrix, dense};
 use super::super::geometry::Geometry;
 use super::super::images::{Stored, Values};
 use super::super::layouts::Layouts;
-use super::super::norm::Source;
+use super::super::norm::{Prologue, Source};
 use super::super::winograd::{self, Factors, Tiling};
 use super::arguments::Convolution;
 use crate::blocking::{Epilogue, PairPanels, Panels, RowTable, TileMatrix, gathered};
@@ -19,41 +19,42 @@ fn pays_to_keep(geometry: &Geometry) -> bool {
 }
 
 /// The loops that compute a convolution, or its data gradient, by tiles, where it is to be.
-pub(super) fn tiles_for(kernels: &Kernels, geometry: &Geometry, precision: Precision) -> Option<TileLoops> {
+pub(crate) fn tiles_for(kernels: &Kernels, geometry: &Geometry, precision: Precision) -> Option<TileLoops> {
     kernels.tiles.filter(|_| precision == Precision::Bf16 && amx::suits(geometry))
 }
 
-impl Convolution<&[f32]> {
-    /// The output by tiles, stored as asked.
-    fn by_tiles(
+impl Convolution<Values<'_>> {
+    /// The output by tiles, stored as asked; `prologue` is the norm in front of the input.
+    pub(crate) fn by_tiles(
         &self,
         loops: &TileLoops,
         geometry: &Geometry,
-        source: &TileSource,
-        residual: Option<Values>,
-        store: Precision,
+        prologue: Option<&Prologue>,
     ) -> Stored {
         let passing = Layouts::default();
         // Tiles are half as large as the weights: they are kept whatever the size of the call.
         let tiles = self.layouts.as_ref().unwrap_or(&passing).tiles(|| {
             let sizes = [geometry.taps(), geometry.inputs, geometry.outputs];
-            TileMatrix::from_rows(loops, self.weight, sizes)
+            TileMatrix::from_rows(loops, self.weight.full(), sizes)
         });
         let epilogue = TileEpilogue {
-            bias: self.bias,
-            residual,
+            bias: self.bias.map(Values::full),
+            residual: self.residual,
             factor: self.factor as f32,
             bounds: self.rectifier.bounds(),
-            store,
+            store: self.store,
             moments: self.output_moments.is_some(),
         };
-        let (stored, moments) = amx::forward(loops, geometry, source, tiles, &epilogue);
+        let source = TileSource::new(self.input, prologue);
+        let (stored, moments) = amx::forward(loops, geometry, &source, tiles, &epilogue);
         if let Some((place, moments)) = self.output_moments.as_ref().zip(moments) {
             place.set(moments);
         }
         stored
     }
+}
 
+impl Convolution<&[f32]> {
     fn epilogue(&self) -> Epilogue<'_> {
         Epilogue {
             bias: self.bias,
@@ -67,12 +68,8 @@ impl Convolution<&[f32]> {
     pub(crate) fn forward(&self, kernels: &Kernels, geometry: &Geometry, source: &Source) -> Vec<f32> {
         let (precision, epilogue, passing) = (self.precision, self.epilogue(), Layouts::default());
         if let Some(tiles) = tiles_for(kernels, geometry, precision) {
-            let source = TileSource::new(Values::Full(source.images.values), source.prologue.as_ref());
-            let residual = self.residual.map(Values::Full);
-            return match self.by_tiles(&tiles, geometry, &source, residual, Precision::F32) {
-                Stored::Full(values) => values,
-                Stored::Half(_) => unreachable!("stored as asked"),
-            };
+            let values = Convolution { store: Precision::F32, ..self.map(|values| Values::Full(values)) };
+            return values.by_tiles(&tiles, geometry, source.prologue.as_ref()).into_full();
         }
         let layouts = self.layouts.as_ref().filter(|_| pays_to_keep(geometry)).unwrap_or(&passing);
         let sizes = [geometry.inputs, geometry.outputs];

@@ -3,7 +3,7 @@
 use super::super::amx::{self, TileEpilogue, TileSource};
 use super::super::dense::{Matrix, dense};
 use super::super::geometry::Geometry;
-use super::super::images::{Images, Stored, Values};
+use super::super::images::{Images, Values};
 use super::super::norm::Source;
 use super::super::winograd::{self, Factors, Tiling};
 use super::forward::tiles_for;
@@ -28,10 +28,7 @@ pub(crate) fn input_gradient(
     {
         let tiles = TileMatrix::turned(&loops, weight, [turned.taps(), turned.inputs, turned.outputs]);
         let source = TileSource::new(Values::Full(gradient), None);
-        return match amx::forward(&loops, &turned, &source, &tiles, &TileEpilogue::NONE).0 {
-            Stored::Full(values) => values,
-            Stored::Half(_) => unreachable!("stored as asked"),
-        };
+        return amx::forward(&loops, &turned, &source, &tiles, &TileEpilogue::NONE).0.into_full();
     }
     if let Some((turned, tiling)) =
         turned.and_then(|turned| Some((turned, Tiling::choose_for_batch(&turned, precision)?)))

@@ -13,4 +13,5 @@ mod gradients;
 mod tests;
 
 pub use arguments::Convolution;
+pub(crate) use forward::tiles_for;
 pub(crate) use gradients::{bias_gradient, input_gradient, weight_gradient};

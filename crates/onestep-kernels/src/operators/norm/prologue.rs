@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use super::super::images::Images;
 use super::affine::Affine;
-use super::arguments::Norm;
+use super::arguments::{Norm, NormActOptions};
 use crate::loops::{Activation, Kernels};
 
 /// A normalisation whose statistics are known.
@@ -17,7 +17,12 @@ pub(crate) struct Prologue<'a> {
     channels: usize,
 }
 
-impl Prologue<'_> {
+impl<'a> Prologue<'a> {
+    /// A normalisation of `channels` channels by its statistics.
+    pub(crate) fn new(affine: &'a Affine, options: NormActOptions, channels: usize) -> Self {
+        Self { affine, activation: options.activation, channels }
+    }
+
     /// Whether the activation is SiLU.
     pub(crate) fn is_silu(&self) -> bool {
         self.activation == Activation::Silu
@@ -84,8 +89,7 @@ impl<'a> Source<'a> {
 impl Norm<&[f32]> {
     /// Images with this normalisation by statistics that are known.
     pub(crate) fn source<'a>(&self, images: Images<'a>, affine: &'a Affine) -> Source<'a> {
-        let (activation, channels) = (self.options.activation, images.channels);
-        Source { images, prologue: Some(Prologue { affine, activation, channels }) }
+        Source { images, prologue: Some(Prologue::new(affine, self.options, images.channels)) }
     }
 
     /// The normalised images.

@@ -53,7 +53,7 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         if rest.rectifier != Rectifier::None {
             // An operation of its own, which knows its own gradient.
             let rectifier = rest.rectifier;
-            let rest = Convolution { rectifier: Rectifier::None, ..rest };
+            let rest = Convolution { rectifier: Rectifier::None, output_moments: None, ..rest };
             let sum = Self::conv2d(input, weight, bias, residual, gain, offset, scale, shift, rest);
             return composed::rectify::<Self>(sum, rectifier);
         }

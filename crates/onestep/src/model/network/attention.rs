@@ -63,7 +63,7 @@ impl SelfAttention {
     pub fn forward(&self, weights: &Weights, input: Dual<4>) -> Dual<4> {
         let [batch, height, width, channels] = input.dims();
         let norm = Some(self.norm.with(None, Activation::None));
-        let qkv = ConvolutionOn { norm, ..self.qkv.on(input.clone()) }.forward(weights);
+        let qkv = ConvolutionOn { norm, inner: true, ..self.qkv.on(input.clone()) }.forward(weights);
         let qkv = qkv.linear(|tensor| tensor.reshape([batch, height * width, 3 * channels]));
         let tangent = qkv
             .tangent
@@ -71,8 +71,9 @@ impl SelfAttention {
             .map(|tangent| tangent.reshape([batch, height, width, channels]));
         let value = onestep_kernels::attention(qkv.value, self.heads, weights.precision())
             .reshape([batch, height, width, channels]);
-        let projection = self.projection.on(Dual { value, tangent });
-        ConvolutionOn { residual: Some(input), factor: self.residual_scale, ..projection }.forward(weights)
+        let projection = self.projection.on(Dual::with(value, tangent));
+        ConvolutionOn { residual: Some(input), factor: self.residual_scale, inner: true, ..projection }
+            .forward(weights)
     }
 }
 

@@ -144,11 +144,12 @@ impl ResidualBlock {
         let mut first = match self.resampling {
             Resampling::Keep => ConvolutionOn {
                 norm: Some(self.norm0.with(None, Activation::Silu)),
+                inner: true,
                 ..self.conv0.on(input.clone())
             },
             Resampling::Up | Resampling::Down => {
                 let hidden = self.norm0.forward(weights, input.clone(), None, Activation::Silu);
-                self.conv0.on(self.resampling.apply(hidden, &self.filter))
+                ConvolutionOn { inner: true, ..self.conv0.on(self.resampling.apply(hidden, &self.filter)) }
             }
         };
         let mut modulation = Some(self.embedding.forward(weights, embedding.clone()));
@@ -172,9 +173,10 @@ impl ResidualBlock {
         };
         let skip = self.resampling.apply(input, &self.filter);
         let skip = match &self.skip {
-            Some(conv) => conv.forward(weights, skip),
+            Some(conv) => conv.inner(weights, skip),
             None => skip,
         };
-        ConvolutionOn { residual: Some(skip), factor: self.residual_scale, ..second }.forward(weights)
+        ConvolutionOn { residual: Some(skip), factor: self.residual_scale, inner: true, ..second }
+            .forward(weights)
     }
 }

@@ -9,6 +9,7 @@
 use std::ops::{Add, Mul};
 
 use burn::tensor::{DType, Device, Tensor, TensorData, activation::sigmoid};
+use onestep_kernels::{Moments, concat};
 
 /// A value and, where one is carried along, its tangent.
 #[derive(Debug, Clone)]
@@ -17,19 +18,26 @@ pub struct Dual<const D: usize> {
     pub value: Tensor<D>,
     /// The derivative along the direction in question, of the same shape, without a graph.
     pub tangent: Option<Tensor<D>>,
+    /// What the operator that made the value knows of it, for a norm that reads it; of this value and no other.
+    pub(super) moments: Option<Moments>,
 }
 
 impl<const D: usize> From<Tensor<D>> for Dual<D> {
     /// A value alone: in a pass without tangents, or one that does not change along the direction.
     fn from(value: Tensor<D>) -> Self {
-        Self { value, tangent: None }
+        Self::with(value, None)
     }
 }
 
 impl<const D: usize> Dual<D> {
     /// A value with its tangent, which loses its graph.
     pub fn new(value: Tensor<D>, tangent: Tensor<D>) -> Self {
-        Self { value, tangent: Some(tangent.inner()) }
+        Self::with(value, Some(tangent.inner()))
+    }
+
+    /// A value with a tangent that has no graph, if it has one.
+    pub fn with(value: Tensor<D>, tangent: Option<Tensor<D>>) -> Self {
+        Self { value, tangent, moments: None }
     }
 
     /// Extents of both.
@@ -49,7 +57,8 @@ impl<const D: usize> Dual<D> {
 
     /// The image under a linear map, which maps value and tangent alike.
     pub fn linear<const E: usize>(self, map: impl Fn(Tensor<D>) -> Tensor<E>) -> Dual<E> {
-        Dual { tangent: self.tangent.map(&map), value: map(self.value) }
+        let tangent = self.tangent.map(&map);
+        Dual::with(map(self.value), tangent)
     }
 
     /// Joins along an axis.
@@ -58,18 +67,39 @@ impl<const D: usize> Dual<D> {
             let tangents = parts.iter().map(|part| part.tangent.clone().unwrap_or_else(|| part.zeros()));
             Tensor::cat(tangents.collect(), axis)
         });
-        Self { value: Tensor::cat(parts.into_iter().map(|part| part.value).collect(), axis), tangent }
-    }
-
-    /// x · sigmoid(x).
-    pub fn silu(self) -> Self {
-        let tangent = self.tangent.map(|tangent| tangent * silu_slope(self.value.clone().inner()));
-        Self { value: onestep_kernels::silu(self.value), tangent }
+        Self::with(Tensor::cat(parts.into_iter().map(|part| part.value).collect(), axis), tangent)
     }
 
     /// The tangent of something that does not change.
     pub(super) fn zeros(&self) -> Tensor<D> {
         self.value.clone().inner().zeros_like()
+    }
+
+    /// x · sigmoid(x).
+    pub fn silu(self) -> Self {
+        let tangent = self.tangent.map(|tangent| tangent * silu_slope(self.value.clone().inner()));
+        Self::with(onestep_kernels::silu(self.value), tangent)
+    }
+}
+
+impl Dual<4> {
+    /// In f32 what a layer stored in bf16.
+    pub(super) fn in_full(self) -> Self {
+        if self.dtype() == DType::BF16 { self.linear(|tensor| tensor.cast(DType::F32)) } else { self }
+    }
+
+    /// Joins feature maps channel after channel.
+    pub(super) fn joined(mut parts: Vec<Self>) -> Self {
+        if parts.len() == 1 {
+            return parts.remove(0);
+        }
+        let moments: Option<Vec<Moments>> = parts.iter().map(|part| part.moments.clone()).collect();
+        let tangent = parts.iter().any(|part| part.tangent.is_some()).then(|| {
+            let tangents = parts.iter().map(|part| part.tangent.clone().unwrap_or_else(|| part.zeros()));
+            concat(tangents.collect())
+        });
+        let value = concat(parts.into_iter().map(|part| part.value).collect());
+        Self { value, tangent, moments: moments.map(Moments::joined) }
     }
 }
 
@@ -81,7 +111,7 @@ impl<const D: usize> Add for Dual<D> {
             (Some(a), Some(b)) => Some(a + b),
             (a, b) => a.or(b),
         };
-        Self { value: self.value + other.value, tangent }
+        Self::with(self.value + other.value, tangent)
     }
 }
 
@@ -124,7 +154,7 @@ impl NoiseCode {
         let column = |values: &Vec<f64>| {
             Tensor::from_data(TensorData::new(values.clone(), [values.len(), 1]), (device, dtype))
         };
-        Dual { value: column(&self.values), tangent: self.tangents.as_ref().map(column) }
+        Dual::with(column(&self.values), self.tangents.as_ref().map(column))
     }
 
     /// The code times a constant.

@@ -155,7 +155,7 @@ pub trait Network: std::fmt::Debug + Send + Sync {
         check_batch("tangents of noise codes", code_tangent.len(), noise_code.len())?;
         let input = Dual::new(input, input_tangent);
         let code = NoiseCode { values: noise_code.to_vec(), tangents: Some(code_tangent.to_vec()) };
-        let Dual { value, tangent } = self.evaluate(weights, input, &code, condition)?;
+        let Dual { value, tangent, .. } = self.evaluate(weights, input, &code, condition)?;
         let tangent = tangent.unwrap_or_else(|| value.clone().inner().zeros_like());
         Ok((value, tangent))
     }

@@ -73,7 +73,7 @@ impl<P: Part> Recomputable<P> {
         condition: &Condition,
     ) -> Dual<4> {
         if !weights.recomputes() {
-            return self.part.forward(weights, joined(inputs), embedding, condition);
+            return self.part.forward(weights, Dual::joined(inputs), embedding, condition);
         }
         let (part, condition) = (self.part.clone(), condition.clone());
         let call = Call {
@@ -94,10 +94,6 @@ impl<P: Part> Recomputable<P> {
         };
         call.record(operands, Tangents { images: tangents, embedding: embedding.tangent.clone() })
     }
-}
-
-fn joined(mut inputs: Vec<Dual<4>>) -> Dual<4> {
-    if inputs.len() == 1 { inputs.remove(0) } else { Dual::cat(inputs, 3) }
 }
 
 /// The tangents of what a part computes with, which come without a graph.
@@ -150,9 +146,9 @@ impl Call {
         let weights = Weights::part(&self.specs, self.first, operands.parameters, self.precision);
         let tangent_of = tangents.images.into_iter().chain(std::iter::repeat(None));
         let images = operands.images.into_iter().zip(tangent_of);
-        let images = images.map(|(value, tangent)| Dual { value, tangent }).collect();
-        let embedding = Dual { value: operands.embedding, tangent: tangents.embedding };
-        (self.body)(&weights, joined(images), &embedding)
+        let images = images.map(|(value, tangent)| Dual::with(value, tangent)).collect();
+        let embedding = Dual::with(operands.embedding, tangents.embedding);
+        (self.body)(&weights, Dual::joined(images), &embedding)
     }
 
     /// Evaluates without a graph and records the whole as one operation.
@@ -174,7 +170,7 @@ impl Call {
             DispatchTensorKind::Cube(_) => record::<burn::backend::Cube>(self, operands, tangents),
             DispatchTensorKind::Autodiff(_) => unreachable!("autodiff is never nested"),
         };
-        Dual { value: Tensor::from_dispatch(output), tangent }
+        Dual::with(Tensor::from_dispatch(output), tangent)
     }
 
     fn operands<B: Backend>(&self, primitives: Vec<FloatTensor<B>>) -> Operands

@@ -78,7 +78,7 @@ impl ConvDownsample {
             .tangent
             .map(|tangent| onestep_kernels::conv2d(tangent, weight.clone().inner(), None, options));
         let bias = Some(self.conv.bias(weights));
-        Dual { value: onestep_kernels::conv2d(input.value, weight, bias, options), tangent }
+        Dual::with(onestep_kernels::conv2d(input.value, weight, bias, options), tangent)
     }
 
     /// The matrix from the pixels of the 3x3 kernel to those of the combined one.

@@ -67,7 +67,7 @@ pub fn sinusoidal(
             [speed * cos, -speed * sin]
         })
     });
-    Dual { value, tangent }
+    Dual::with(value, tangent)
 }
 
 /// Sinusoids of given frequencies, [sin ‖ cos] of 2π·frequency·code: the Fourier embedding of NCSN++.
@@ -94,5 +94,5 @@ pub fn fourier(code: &NoiseCode, frequencies: Tensor<1>) -> Dual<2> {
         let speed = angles(tangents).inner();
         Tensor::cat(vec![speed.clone() * cos.clone().inner(), speed.neg() * sin.clone().inner()], 1)
     });
-    Dual { value: Tensor::cat(vec![sin, cos], 1), tangent }
+    Dual::with(Tensor::cat(vec![sin, cos], 1), tangent)
 }

@@ -219,7 +219,7 @@ impl Network for Linearly {
         let column = |values: &[f64]| {
             Tensor::<2>::from_data(TensorData::new(values.to_vec(), [n, 1]), (&input.device(), input.dtype()))
         };
-        let codes = Dual { value: column(&code.values), tangent: code.tangents.as_deref().map(column) };
+        let codes = Dual::with(column(&code.values), code.tangents.as_deref().map(column));
         let points = input.linear(|points| points.reshape([n, 2]));
         let mixed = self.mix.forward(weights, Dual::cat(vec![points, codes], 1));
         Ok(mixed.linear(|points| points.reshape([n, 1, 1, 2])))

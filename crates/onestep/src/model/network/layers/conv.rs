@@ -1,7 +1,7 @@
 //! Convolutions, with what stands before and after them.
 
 use burn::tensor::Tensor;
-use onestep_kernels::{Conv2dOptions, Convolution};
+use onestep_kernels::{Conv2dOptions, Convolution, Moments, Precision};
 
 use super::{NormWith, Start};
 use crate::model::network::dual::Dual;
@@ -47,9 +47,22 @@ impl Conv2d {
         self.on(input).forward(weights)
     }
 
+    /// [`Self::forward`] for a result that layers of this network alone read.
+    pub(in crate::model::network) fn inner(&self, weights: &Weights, input: Dual<4>) -> Dual<4> {
+        ConvolutionOn { inner: true, ..self.on(input) }.forward(weights)
+    }
+
     /// The convolution to be computed, for callers that add what stands before and after it.
     pub(in crate::model::network) fn on(&self, input: Dual<4>) -> ConvolutionOn<'_> {
-        ConvolutionOn { conv: self, input, norm: None, shift: None, residual: None, factor: 1.0 }
+        ConvolutionOn {
+            conv: self,
+            input,
+            norm: None,
+            shift: None,
+            residual: None,
+            factor: 1.0,
+            inner: false,
+        }
     }
 
     pub(in crate::model::network) fn weight(&self, weights: &Weights) -> Tensor<4> {
@@ -76,12 +89,14 @@ pub(in crate::model::network) struct ConvolutionOn<'a> {
     pub residual: Option<Dual<4>>,
     /// Multiplies the sum.
     pub factor: f64,
+    /// Whether the result is read by layers of this network alone: it may then be stored in bf16, where the network multiplies so.
+    pub inner: bool,
 }
 
 impl ConvolutionOn<'_> {
     /// Computes the convolution: the value in one operator, the tangent as the same convolution of the tangent of what it convolves.
     pub fn forward(self, weights: &Weights) -> Dual<4> {
-        let Self { conv, input, norm, shift, residual, factor } = self;
+        let Self { conv, input, norm, shift, residual, factor, inner } = self;
         let weight = conv.weight(weights);
         let shift_tangent = shift.as_ref().and_then(|shift| shift.tangent.clone());
         let residual_tangent = residual.as_ref().and_then(|residual| residual.tangent.clone());
@@ -102,6 +117,7 @@ impl ConvolutionOn<'_> {
             .forward()
         });
         let bias = conv.bias(weights).unsqueeze_dim(0);
+        let moments = Moments::new();
         let value = Convolution {
             norm: norm.map(|norm| norm.operator(weights)),
             // What is added to a whole channel is part of the bias.
@@ -113,8 +129,11 @@ impl ConvolutionOn<'_> {
             factor,
             precision: weights.precision(),
             layouts: weights.layouts(conv.weight),
+            input_moments: input.moments,
+            output_moments: Some(moments.clone()),
+            store: if inner && !carries { weights.storage() } else { Precision::F32 },
             ..Convolution::new(input.value, weight, conv.options)
         };
-        Dual { value: value.forward(), tangent }
+        Dual { value: value.forward(), tangent, moments: Some(moments) }
     }
 }

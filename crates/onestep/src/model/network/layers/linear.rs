@@ -32,6 +32,6 @@ impl Linear {
         let tangent = input.tangent.map(|tangent| {
             onestep_kernels::linear_with(tangent, weight.clone().inner(), None, layouts.clone())
         });
-        Dual { value: onestep_kernels::linear_with(input.value, weight, bias, layouts), tangent }
+        Dual::with(onestep_kernels::linear_with(input.value, weight, bias, layouts), tangent)
     }
 }

@@ -59,7 +59,7 @@ impl GroupNorm {
         let NormActOptions { groups, epsilon, activation } = options;
         let value =
             onestep_kernels::norm_act(input.value, groups, epsilon, gain, offset, scale_shift, activation);
-        Dual { value, tangent }
+        Dual::with(value, tangent)
     }
 
     /// What a convolution that follows does first.

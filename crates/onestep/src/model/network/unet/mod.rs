@@ -91,7 +91,7 @@ impl Stages {
         for stage in &self.encoder {
             let joined = match stage {
                 EncoderStage::Convolution(conv) => {
-                    hidden = conv.forward(weights, hidden);
+                    hidden = conv.inner(weights, hidden);
                     false
                 }
                 EncoderStage::Block(block) => {
@@ -100,11 +100,12 @@ impl Stages {
                 }
                 EncoderStage::Skip(conv) => {
                     side = Resampling::Down.apply(side, &self.filter);
-                    hidden = hidden + conv.forward(weights, side.clone());
+                    hidden = hidden.in_full() + conv.forward(weights, side.clone());
                     true
                 }
                 EncoderStage::Residual(conv) => {
-                    hidden = scaled(hidden + conv.forward(weights, side), std::f64::consts::FRAC_1_SQRT_2);
+                    let hidden_and_side = hidden.in_full() + conv.forward(weights, side);
+                    hidden = scaled(hidden_and_side, std::f64::consts::FRAC_1_SQRT_2);
                     side = hidden.clone();
                     true
                 }

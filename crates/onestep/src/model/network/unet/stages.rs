@@ -95,7 +95,7 @@ impl Layer {
         match self {
             Self::Residual(block) => block.forward(weights, input, embedding, condition),
             Self::Attention(attention) => attention.forward(weights, input),
-            Self::Convolution(conv) => conv.forward(weights, input),
+            Self::Convolution(conv) => conv.inner(weights, input),
             Self::Resample(resampling) => resampling.apply(input, &BOX_FILTER),
         }
     }
