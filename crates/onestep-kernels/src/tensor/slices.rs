@@ -63,11 +63,11 @@ impl Convolution<FlexTensor> {
         let convolution = tensors.map(Contiguous::values);
         let affine = convolution.norm.as_ref().map(|norm| {
             let norm = norm.map(|values| values.full());
+            let _timed = profile::start(|| Operation::map("norm_act statistics", &self.input.shape()));
             let known = convolution.input_moments.as_ref().and_then(|moments| moments.known(shape));
             if let Some(moments) = known {
                 return (norm.options, norm.affine_by(geometry.batch, &moments));
             }
-            let _timed = profile::start(|| Operation::map("norm_act statistics", &self.input.shape()));
             (norm.options, norm.affine(&Images::new(&convolution.input.widened(), shape)))
         });
         let prologue =
@@ -94,12 +94,12 @@ impl Convolution<FlexTensor> {
             return body(Slices { geometry, convolution, source: Source::plain(images) }, None);
         };
         let affine = known.unwrap_or_else(|| {
+            let _timed = profile::start(|| Operation::map("norm_act statistics", &self.input.shape()));
             if let Some(moments) = &convolution.input_moments
                 && let Some(moments) = moments.known(geometry.input_shape())
             {
                 return Arc::new(norm.affine_by(geometry.batch, &moments));
             }
-            let _timed = profile::start(|| Operation::map("norm_act statistics", &self.input.shape()));
             Arc::new(norm.affine(&images))
         });
         let source = norm.source(images, &affine);

@@ -24,6 +24,9 @@ pub(crate) struct TileProduct {
     pub tall: bool,
     /// Whether there are two tiles of columns.
     pub wide: bool,
+    /// Whether the tiles of columns come from the second-level cache: they are used many times, and need not take the place of the
+    /// rows' in the first.
+    pub passing: bool,
 }
 
 /// Sums of outer products over pixels, 32 at a step: two tiles of rows, by whose lines pixels stand, times two tiles of columns
@@ -119,6 +122,29 @@ tile_product!(
 );
 #[cfg(target_arch = "x86_64")]
 tile_product!(
+    two_by_two_passing,
+    ["tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3"],
+    [
+        "tileloaddt1 tmm6, [{right} + {line}*1]",
+        "tileloadd tmm4, [{first} + {line}*1]",
+        "tileloaddt1 tmm7, [{right} + {line}*1 + 1024]",
+        "tileloadd tmm5, [{second} + {line}*1]"
+    ],
+    [
+        "tdpbf16ps tmm0, tmm4, tmm6",
+        "tdpbf16ps tmm1, tmm4, tmm7",
+        "tdpbf16ps tmm2, tmm5, tmm6",
+        "tdpbf16ps tmm3, tmm5, tmm7"
+    ],
+    [
+        "tilestored [{sums} + {row}*1], tmm0",
+        "tilestored [{sums} + {row}*1 + 64], tmm1",
+        "tilestored [{sums} + {row}*1 + 2048], tmm2",
+        "tilestored [{sums} + {row}*1 + 2112], tmm3"
+    ]
+);
+#[cfg(target_arch = "x86_64")]
+tile_product!(
     one_by_two,
     ["tilezero tmm0", "tilezero tmm1"],
     [
@@ -156,6 +182,7 @@ impl Tiles for Amx {
         // SAFETY: the caller's promise.
         unsafe {
             match (job.tall, job.wide) {
+                (true, true) if job.passing => two_by_two_passing(job),
                 (true, true) => two_by_two(job),
                 (true, false) => two_by_one(job),
                 (false, true) => one_by_two(job),

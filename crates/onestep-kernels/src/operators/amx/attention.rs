@@ -132,6 +132,7 @@ impl Rows<'_> {
                         sums,
                         tall: count > 16,
                         wide: channels > 16,
+                        passing: false,
                     });
                     (self.loops.finish)(&FinishJob {
                         sums,

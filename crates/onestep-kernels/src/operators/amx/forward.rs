@@ -243,6 +243,7 @@ impl Call<'_> {
                         sums,
                         tall: pair.len() == 2,
                         wide: channels > 16,
+                        passing: tiles.len() >= 16,
                     });
                 }
                 for (index, tile) in pair.iter().enumerate() {

@@ -86,9 +86,9 @@ impl Norm<&[f32]> {
 /// Count, mean and sum of squares around the mean, merged pairwise (Chan et al. 1979).
 #[derive(Default)]
 pub(super) struct Merged {
-    count: f64,
-    mean: f64,
-    squares: f64,
+    pub count: f64,
+    pub mean: f64,
+    pub squares: f64,
 }
 
 impl Merged {

@@ -1,5 +1,6 @@
 //! Moments of images that were taken while they were written, for the norm that reads them.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use super::affine::Merged;
@@ -30,14 +31,15 @@ impl TakenMoments {
         self.size[0].div_ceil(unit_rows(self.size))
     }
 
-    /// Those of one channel of an image, merged into others.
-    fn merge_into(&self, total: &mut Merged, image: usize, channel: usize) {
-        let unit = unit_rows(self.size);
-        for index in 0..self.units() {
-            let pixels = unit.min(self.size[0] - index * unit) * self.size[1];
-            let at = (image * self.units() + index) * 2 * self.channels + channel;
-            total.merge(pixels as f64, self.values[at].into(), self.values[at + self.channels].into());
-        }
+    /// For each unit of an image its pixels, and the means and the sums of squares of some channels.
+    fn units_of(&self, image: usize, channels: Range<usize>) -> impl Iterator<Item = (f64, [&[f32]; 2])> {
+        let (unit, [height, width]) = (unit_rows(self.size), self.size);
+        (0..self.units()).map(move |index| {
+            let pixels = unit.min(height - index * unit) * width;
+            let row = &self.values[(image * self.units() + index) * 2 * self.channels..][..2 * self.channels];
+            let (means, squares) = row.split_at(self.channels);
+            (pixels as f64, [&means[channels.clone()], &squares[channels.clone()]])
+        })
     }
 }
 
@@ -93,16 +95,35 @@ pub(crate) struct KnownMoments<'a> {
 
 impl KnownMoments<'_> {
     /// The mean and the sum of squares of some channels of an image together.
-    pub(super) fn of(&self, image: usize, channels: std::ops::Range<usize>) -> Merged {
-        let mut total = Merged::default();
-        let mut first = 0;
-        for part in &self.parts {
-            let end = first + part.channels;
-            for channel in channels.start.max(first)..channels.end.min(end) {
-                part.merge_into(&mut total, image, channel - first);
+    pub(super) fn of(&self, image: usize, channels: Range<usize>) -> Merged {
+        // First the mean of all, then the squares around it: no division for each of many thousands of numbers.
+        let (mut count, mut sum) = (0.0, 0.0);
+        for (part, channels) in self.shares(channels.clone()) {
+            for (pixels, [means, _]) in part.units_of(image, channels) {
+                count += pixels * means.len() as f64;
+                sum += pixels * means.iter().map(|&mean| f64::from(mean)).sum::<f64>();
             }
-            first = end;
         }
-        total
+        let mean = sum / f64::max(count, 1.0);
+        let mut total = 0.0;
+        for (part, channels) in self.shares(channels) {
+            for (pixels, [means, squares]) in part.units_of(image, channels) {
+                total += squares.iter().map(|&squares| f64::from(squares)).sum::<f64>();
+                total +=
+                    pixels * means.iter().map(|&of_unit| (f64::from(of_unit) - mean).powi(2)).sum::<f64>();
+            }
+        }
+        Merged { count, mean, squares: total }
+    }
+
+    /// The parts that some channels fall into, and which of their channels those are.
+    fn shares(&self, channels: Range<usize>) -> impl Iterator<Item = (&TakenMoments, Range<usize>)> {
+        let mut first = 0;
+        self.parts.iter().filter_map(move |part| {
+            let start = first;
+            first += part.channels;
+            let shared = channels.start.max(start)..channels.end.min(first);
+            (!shared.is_empty()).then(|| (*part, shared.start - start..shared.end - start))
+        })
     }
 }
