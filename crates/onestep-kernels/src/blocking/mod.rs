@@ -8,6 +8,7 @@ mod gathered;
 mod memory;
 mod outer;
 mod panels;
+mod sums;
 mod threads;
 mod tile_matrix;
 
@@ -16,7 +17,8 @@ pub(crate) use gathered::{RowTable, gathered, product};
 pub(crate) use memory::{
     SMALL, Shared, filled, filled_chunks, filled_each, spread, with_lines, with_scratch,
 };
-pub(crate) use outer::{OuterTable, Strip, column_sums, outer_rows, outer_sum};
+pub(crate) use outer::{OuterTable, Strip, outer_rows, outer_sum};
 pub(crate) use panels::{PairPanels, Panels};
+pub(crate) use sums::{column_sums, scaled_column_sums};
 pub(crate) use threads::{each, threads};
 pub(crate) use tile_matrix::TileMatrix;

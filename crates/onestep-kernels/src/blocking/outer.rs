@@ -224,17 +224,3 @@ fn fold(sums: &[f32], length: usize) -> Vec<f32> {
         })
     }
 }
-
-/// The sum of each column of `rows` rows, over fixed runs of rows.
-pub(crate) fn column_sums(values: &[f32], columns: usize) -> Vec<f32> {
-    let mut totals = vec![0.0f64; columns];
-    let mut sums = vec![0.0f32; columns];
-    for run in values.chunks(256 * columns.max(1)) {
-        sums.fill(0.0);
-        for row in run.chunks_exact(columns) {
-            sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-        }
-        totals.iter_mut().zip(&sums).for_each(|(total, sum)| *total += f64::from(*sum));
-    }
-    totals.into_iter().map(|total| total as f32).collect()
-}

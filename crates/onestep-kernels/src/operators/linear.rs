@@ -51,7 +51,7 @@ pub(crate) fn weight_gradient(
 
 /// The gradient of the bias, `[outputs]`.
 pub(crate) fn bias_gradient(outputs: usize, gradient: &[f32]) -> Vec<f32> {
-    column_sums(gradient, outputs)
+    column_sums(gradient, outputs, gradient.len() / outputs.max(1))
 }
 
 #[cfg(test)]

@@ -24,12 +24,14 @@ pub(crate) const COPIES: usize = 3;
 /// A pixel becomes a line for each 32 of its channels: activation(x · factor + term), rounded, with zeros for channels beyond the
 /// last.
 pub(crate) struct PixelJob {
-    /// `[pixels][channels]`
+    /// The first channel of the first pixel.
     pub source: Numbers,
     pub pixels: usize,
+    /// Channels of a pixel that are packed, and numbers from one pixel to the next.
     pub channels: usize,
-    /// Factors, then terms, for the channels rounded up to whole lines, zero beyond the last; or null.
-    pub affine: *const f32,
+    pub stride: usize,
+    /// Factors and terms of the channels, rounded up to whole lines, zero beyond the last; or null.
+    pub affine: [*const f32; 2],
     /// Whether the activation is SiLU. Only with factors and terms.
     pub silu: bool,
     /// Lines from 32 channels to the next.
@@ -50,7 +52,7 @@ pub(crate) struct PixelJob {
 pub(super) unsafe fn pack_pixels<S: Lines>(job: &PixelJob) {
     // SAFETY: the caller's promise.
     unsafe {
-        match (job.source, job.affine.is_null(), job.silu) {
+        match (job.source, job.affine[0].is_null(), job.silu) {
             (Numbers::Full(source), true, _) => run::<S, Full, false, false>(job, source),
             (Numbers::Full(source), false, false) => run::<S, Full, true, false>(job, source),
             (Numbers::Full(source), false, true) => run::<S, Full, true, true>(job, source),
@@ -132,12 +134,11 @@ unsafe fn run<S: Lines, R: Read, const NORM: bool, const SILU: bool>(
                 let channel = block * 32;
                 let left = job.channels - channel;
                 let [low, high] = [left.min(16), left.saturating_sub(16).min(16)];
-                let pixel = source.add(x * job.channels + channel);
+                let pixel = source.add(x * job.stride + channel);
                 let mut low = R::load::<S>(pixel, low);
                 let mut high = if high > 0 { R::load::<S>(pixel.add(16), high) } else { S::splat(0.0) };
                 if NORM {
-                    let factors = job.affine.add(channel);
-                    let terms = factors.add(blocks * 32);
+                    let [factors, terms] = [job.affine[0].add(channel), job.affine[1].add(channel)];
                     low = S::mul_add(low, S::load(factors), S::load(terms));
                     high = S::mul_add(high, S::load(factors.add(16)), S::load(terms.add(16)));
                 }

@@ -15,7 +15,7 @@ use super::super::geometry::Geometry;
 use super::super::images::{Stored, Values};
 use super::super::norm::{TakenMoments, unit_rows};
 use super::packing::{Packing, TileSource};
-use crate::blocking::{Shared, TileMatrix, filled, threads, with_lines};
+use crate::blocking::{Shared, TileMatrix, each, filled, threads, with_lines};
 use crate::loops::{FinishJob, Rectifier, Results, RunningMoments, TileLoops, TileProduct};
 use crate::simd::{Line, Precision};
 
@@ -45,6 +45,9 @@ impl TileEpilogue<'_> {
     };
 }
 
+/// Lines of the sums of two tiles by two.
+const SUMS: usize = 64;
+
 /// Whether a convolution can be computed in tiles, and gains by it.
 pub(crate) fn suits(geometry: &Geometry) -> bool {
     // Fewer inputs would leave most of a tile's depth empty.
@@ -61,12 +64,9 @@ struct Cut {
     /// Rows of output of a piece, and pieces of an image.
     rows: usize,
     strips: usize,
-    /// Pieces of a task, and tasks but for the outputs.
+    /// Pieces of a task, and tasks.
     pieces: usize,
-    groups: usize,
-    /// Parts of the outputs, and groups of 32 outputs of each.
-    parts: usize,
-    wide: usize,
+    tasks: usize,
 }
 
 impl Cut {
@@ -78,18 +78,14 @@ impl Cut {
         let copies = if width.is_multiple_of(16) { 1 } else { geometry.kernel[1] };
         let most = (PACKED / (copies * weights.blocks() * size_of::<Line>())).clamp(128, 512);
         let per_task = most.min((geometry.batch * pixels).div_ceil(2 * threads())).max(128);
-        let unit = unit_rows([height, width]);
         let (rows, pieces) = if pixels <= per_task {
             (height, (per_task / pixels.max(1)).max(1))
         } else {
+            let unit = unit_rows([height, width]);
             (height.div_ceil(pixels.div_ceil(per_task)).next_multiple_of(unit).min(height), 1)
         };
         let strips = height.div_ceil(rows);
-        let groups = (geometry.batch * strips).div_ceil(pieces);
-        let all = weights.wide();
-        let parts = if groups < threads() { threads().div_ceil(groups).min(all) } else { 1 };
-        let wide = all.div_ceil(parts);
-        Self { rows, strips, pieces, groups, parts: all.div_ceil(wide), wide }
+        Self { rows, strips, pieces, tasks: (geometry.batch * strips).div_ceil(pieces) }
     }
 }
 
@@ -150,67 +146,131 @@ struct Call<'a> {
 
 impl Call<'_> {
     fn run<T: Copy>(&self, length: usize, results: impl Fn(*mut T) -> Results + Sync) -> Vec<T> {
-        let cut = Cut::new(self.geometry, self.weights);
-        let packing = Packing::new(self.geometry, cut.rows);
-        let offsets = packing.offsets();
-        let all = self.geometry.batch * cut.strips;
-        let task = |task: usize, shared: Shared<T>| {
-            let (group, part) = (task / cut.parts, task % cut.parts);
-            let pieces = group * cut.pieces..((group + 1) * cut.pieces).min(all);
-            let wide = part * cut.wide..((part + 1) * cut.wide).min(self.weights.wide());
-            // The sums of two tiles by two, then the packed pieces.
-            with_lines(64 + pieces.len() * packing.lines(), |lines| {
-                let (sums, packed) = lines.split_at_mut(64);
-                let tiles = self.pack(&packing, &cut, pieces, packed);
-                let sums = sums.as_mut_ptr().cast();
-                // SAFETY: no two tasks have both a piece and an output in common.
-                let target = |at: usize| results(unsafe { shared.pointer(at) });
-                self.multiply(&tiles, packed, &offsets, wide, sums, target);
-            });
-        };
-        // SAFETY: the tasks are all pieces of all images times all outputs, and each writes its own.
-        unsafe { filled(length, cut.groups * cut.parts, task) }
+        // Few pixels are packed once for all tasks, and every tile of the weights is read by one thread alone.
+        const FEW: usize = 1536 * 1024;
+        let whole = Packing::new(self.geometry, self.geometry.output_size()[0]);
+        if self.geometry.batch * whole.lines() * size_of::<Line>() <= FEW {
+            self.by_outputs(&whole, length, results)
+        } else {
+            self.by_pixels(length, results)
+        }
     }
 
-    /// Packs some pieces and lists their tiles.
-    fn pack(&self, packing: &Packing, cut: &Cut, pieces: Range<usize>, packed: &mut [Line]) -> Vec<Tile> {
+    /// Every task has some pixels, which it packs, and all outputs.
+    fn by_pixels<T: Copy>(&self, length: usize, results: impl Fn(*mut T) -> Results + Sync) -> Vec<T> {
+        let cut = Cut::new(self.geometry, self.weights);
+        let packing = Packing::new(self.geometry, cut.rows);
+        let (height, offsets) = (self.geometry.output_size()[0], packing.offsets());
+        let all = self.geometry.batch * cut.strips;
+        let task = |task: usize, shared: Shared<T>| {
+            let pieces = task * cut.pieces..((task + 1) * cut.pieces).min(all);
+            // The sums of two tiles by two, then the packed pieces.
+            with_lines(SUMS + pieces.len() * packing.lines(), |lines| {
+                let (sums, packed) = lines.split_at_mut(SUMS);
+                let mut tiles = Vec::with_capacity(64);
+                for ((index, piece), packed) in
+                    pieces.enumerate().zip(packed.chunks_exact_mut(packing.lines()))
+                {
+                    let (image, first) = (piece / cut.strips, piece % cut.strips * cut.rows);
+                    let rows = cut.rows.min(height - first);
+                    let (blocks, target) = (0..packing.blocks(), packed.as_mut_ptr());
+                    // SAFETY: the buffer is this task's and as long as a piece.
+                    unsafe { packing.pack(self.loops, self.source, image, [first, rows], blocks, target) };
+                    self.list(&packing, image, [first, rows], index * packing.lines(), &mut tiles);
+                }
+                // SAFETY: no two tasks have a pixel in common.
+                let target = |at: usize| results(unsafe { shared.pointer(at) });
+                self.multiply(&tiles, packed, &offsets, 0..self.weights.wide(), sums, target);
+            });
+        };
+        // SAFETY: the tasks are all pieces of all images, and each writes all outputs of its own.
+        unsafe { filled(length, cut.tasks, task) }
+    }
+
+    /// All pixels are packed first; then every task has some outputs, and all pixels or a part of them.
+    fn by_outputs<T: Copy>(
+        &self,
+        packing: &Packing,
+        length: usize,
+        results: impl Fn(*mut T) -> Results + Sync,
+    ) -> Vec<T> {
+        let (batch, [height, _]) = (self.geometry.batch, self.geometry.output_size());
+        with_lines(batch * packing.lines(), |packed| {
+            let lines = Shared::new(packed);
+            let blocks = packing.blocks();
+            each(batch * blocks, |task| {
+                let (image, block) = (task / blocks, task % blocks);
+                // SAFETY: a task has a block of an image, whose lines are no other task's.
+                unsafe {
+                    let target = lines.pointer(image * packing.lines());
+                    packing.pack(self.loops, self.source, image, [0, height], block..block + 1, target);
+                }
+            });
+            let mut tiles = Vec::with_capacity(64);
+            for image in 0..batch {
+                self.list(packing, image, [0, height], image * packing.lines(), &mut tiles);
+            }
+            let (offsets, wide) = (packing.offsets(), self.weights.wide());
+            // Enough tasks for every thread to be busy to the end; parts of the pixels are whole units of moments.
+            let units = tiles.iter().filter(|tile| tile.last).count();
+            let parts = (4 * threads()).div_ceil(wide).min(units).max(1);
+            let ends: Vec<usize> = (1..=parts)
+                .map(|part| tiles.partition_point(|tile| tile.unit < part * units / parts))
+                .collect();
+            let packed = &*packed;
+            let task = |task: usize, shared: Shared<T>| {
+                let (group, part) = (task / parts, task % parts);
+                let tiles = &tiles[part.checked_sub(1).map_or(0, |before| ends[before])..ends[part]];
+                with_lines(SUMS, |sums| {
+                    // SAFETY: no two tasks have both a pixel and an output in common.
+                    let target = |at: usize| results(unsafe { shared.pointer(at) });
+                    self.multiply(tiles, packed, &offsets, group..group + 1, sums, target);
+                });
+            };
+            // SAFETY: the tasks are all outputs times all pixels, and each writes its own.
+            unsafe { filled(length, wide * parts, task) }
+        })
+    }
+
+    /// Lists the tiles of some rows of an image whose packed lines begin at `start`.
+    fn list(
+        &self,
+        packing: &Packing,
+        image: usize,
+        [first, rows]: [usize; 2],
+        start: usize,
+        tiles: &mut Vec<Tile>,
+    ) {
         let [height, width] = self.geometry.output_size();
-        let (unit, units) = (unit_rows([height, width]), height.div_ceil(unit_rows([height, width])));
-        let mut tiles = Vec::with_capacity(64);
-        for ((index, piece), packed) in pieces.enumerate().zip(packed.chunks_exact_mut(packing.lines())) {
-            let (image, first) = (piece / cut.strips, piece % cut.strips * cut.rows);
-            let rows = cut.rows.min(height - first);
-            packing.pack(self.loops, self.source, image, [first, rows], packed);
-            for row in (0..rows).step_by(unit) {
-                let unit_rows = unit.min(rows - row);
-                let mut push = |line: usize, pixel: usize, valid: usize| {
-                    tiles.push(Tile {
-                        line: index * packing.lines() + line,
-                        pixel: (image * height + first + row) * width + pixel,
-                        valid,
-                        image,
-                        unit: image * units + (first + row) / unit,
-                        last: false,
-                    });
-                };
-                if packing.bordered {
-                    for y in 0..unit_rows {
-                        for x in (0..width).step_by(16) {
-                            push((row + y) * packing.row + x, y * width + x, 16);
-                        }
-                    }
-                } else {
-                    let count = unit_rows * width;
-                    for pixel in (0..count).step_by(16) {
-                        push(row * width + pixel, pixel, 16.min(count - pixel));
+        let unit = unit_rows([height, width]);
+        for row in (0..rows).step_by(unit) {
+            let unit_rows = unit.min(rows - row);
+            let mut push = |line: usize, pixel: usize, valid: usize| {
+                tiles.push(Tile {
+                    line: start + line,
+                    pixel: (image * height + first + row) * width + pixel,
+                    valid,
+                    image,
+                    unit: image * height.div_ceil(unit) + (first + row) / unit,
+                    last: false,
+                });
+            };
+            if packing.bordered {
+                for y in 0..unit_rows {
+                    for x in (0..width).step_by(16) {
+                        push((row + y) * packing.row + x, y * width + x, 16);
                     }
                 }
-                if let Some(tile) = tiles.last_mut() {
-                    tile.last = true;
+            } else {
+                let count = unit_rows * width;
+                for pixel in (0..count).step_by(16) {
+                    push(row * width + pixel, pixel, 16.min(count - pixel));
                 }
             }
+            if let Some(tile) = tiles.last_mut() {
+                tile.last = true;
+            }
         }
-        tiles
     }
 
     /// Multiplies tiles with some groups of 32 outputs and writes what becomes of the sums.
@@ -220,11 +280,12 @@ impl Call<'_> {
         packed: &[Line],
         offsets: &[usize],
         wide: Range<usize>,
-        sums: *mut f32,
+        sums: &mut [Line],
         target: impl Fn(usize) -> Results,
     ) {
         let (outputs, steps) = (self.geometry.outputs, self.weights.steps());
-        assert_eq!(offsets.len(), steps);
+        assert!(offsets.len() == steps && sums.len() == SUMS);
+        let sums = sums.as_mut_ptr().cast::<f32>();
         let held = self.loops.hold();
         for group in wide {
             let column = group * 32;

@@ -3,6 +3,8 @@
 mod attention;
 mod forward;
 mod packing;
+#[cfg(test)]
+mod tests;
 mod weight_gradient;
 
 pub(crate) use attention::attention;

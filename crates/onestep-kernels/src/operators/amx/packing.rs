@@ -2,6 +2,8 @@
 
 #![allow(unsafe_code, reason = "packs into buffers whose length was checked")]
 
+use std::ops::Range;
+
 use super::super::geometry::Geometry;
 use super::super::images::Values;
 use super::super::norm::Prologue;
@@ -69,7 +71,7 @@ impl<'a> Packing<'a> {
         block * self.plane + pixel
     }
 
-    fn blocks(&self) -> usize {
+    pub(super) fn blocks(&self) -> usize {
         self.geometry.inputs.div_ceil(LINE)
     }
 
@@ -93,61 +95,66 @@ impl<'a> Packing<'a> {
         offsets
     }
 
-    /// Packs the pixels that `count` rows of the output of an image see, from `first` on.
-    pub(super) fn pack(
+    /// Packs some blocks of channels of the pixels that `count` rows of the output of an image see, from `first` on.
+    ///
+    /// # Safety
+    ///
+    /// The target is good for [`Self::lines`] lines, and nobody else touches those of these blocks.
+    pub(super) unsafe fn pack(
         &self,
         loops: &TileLoops,
         source: &TileSource,
         image: usize,
         [first, count]: [usize; 2],
-        target: &mut [Line],
+        blocks: Range<usize>,
+        target: *mut Line,
     ) {
         let ([height, width], channels) = (self.geometry.size, self.geometry.inputs);
         let [top, _, left, _] = self.geometry.options.padding;
-        assert!(count <= self.rows && target.len() == self.lines());
+        assert!(count <= self.rows && blocks.end <= self.blocks());
         assert_eq!(source.values.len(), self.geometry.batch * height * width * channels);
-        let per_image = 2 * self.blocks() * LINE;
-        let affine = source.affine.as_ref().map(|affine| &affine[image * per_image..][..per_image]);
-        let job = PixelJob {
-            source: source.values.at(0),
-            pixels: width,
-            channels,
-            affine: affine.map_or(std::ptr::null(), <[f32]>::as_ptr),
-            silu: source.silu,
-            plane: self.plane,
-            targets: [std::ptr::null_mut(); COPIES],
-            spans: [[0; 2]; COPIES],
-        };
+        let (padded, channel) = (self.blocks() * LINE, blocks.start * LINE);
+        let affine = source.affine.as_ref().map_or([std::ptr::null(); 2], |affine| {
+            [0, padded].map(|part| affine[image * 2 * padded + part + channel..].as_ptr())
+        });
         for y in 0..count + self.geometry.kernel[0] - 1 {
             let seen = (first + y).checked_sub(top).filter(|&y| y < height);
-            for copy in 0..self.copies {
-                let [from, to] = if seen.is_some() { self.covered(copy, left, width) } else { [0; 2] };
-                for block in 0..self.blocks() {
-                    let row = &mut target[block * self.plane + copy * self.copy + y * self.row..][..self.row];
-                    row[..from].fill(Line([0; 16]));
-                    row[to..].fill(Line([0; 16]));
-                }
-            }
-            let Some(seen) = seen else { continue };
-            let base = target.as_mut_ptr().wrapping_add(y * self.row);
-            let mut job =
-                PixelJob { source: source.values.at((image * height + seen) * width * channels), ..job };
+            let mut job = PixelJob {
+                source: source.values.at(0),
+                pixels: width,
+                channels: (blocks.end * LINE).min(channels) - channel,
+                stride: channels,
+                affine,
+                silu: source.silu,
+                plane: self.plane,
+                targets: [std::ptr::null_mut(); COPIES],
+                spans: [[0; 2]; COPIES],
+            };
             for copy in 0..self.copies {
                 let shift = if self.bordered { 0 } else { copy };
-                let [from, to] = self.covered(copy, left, width);
-                job.targets[copy] =
-                    base.wrapping_add(copy * self.copy).wrapping_add(left).wrapping_sub(shift);
-                job.spans[copy] = [from + shift - left.min(from + shift), to + shift - left.min(to + shift)];
+                let [from, to] = if seen.is_some() { self.covered(shift, left, width) } else { [0; 2] };
+                let row = target.wrapping_add(blocks.start * self.plane + copy * self.copy + y * self.row);
+                for block in 0..blocks.len() {
+                    // SAFETY: a row of a copy of one of these blocks, of which the lines that no pixel falls into are cleared.
+                    unsafe {
+                        let row = row.add(block * self.plane);
+                        row.write_bytes(0, from);
+                        row.add(to).write_bytes(0, self.row - to);
+                    }
+                }
+                job.targets[copy] = row.wrapping_add(left).wrapping_sub(shift);
+                job.spans[copy] = [from, to].map(|line| (line + shift).saturating_sub(left));
             }
+            let Some(seen) = seen else { continue };
+            job.source = source.values.at((image * height + seen) * width * channels + channel);
             // SAFETY: the source has a row of pixels; spans are those that fall into the row of a copy, which the target holds for
             // every block.
             unsafe { (loops.pack_pixels)(&job) };
         }
     }
 
-    /// The lines of a row of a copy that pixels fall into, not the border: the first, and the first behind them.
-    fn covered(&self, copy: usize, left: usize, width: usize) -> [usize; 2] {
-        let shift = if self.bordered { 0 } else { copy };
+    /// The lines of a row of a copy, `shift` pixels on, that pixels fall into, not the border: the first, and the first behind them.
+    fn covered(&self, shift: usize, left: usize, width: usize) -> [usize; 2] {
         [0, width].map(|pixel| (pixel + left).saturating_sub(shift).min(self.row))
     }
 }

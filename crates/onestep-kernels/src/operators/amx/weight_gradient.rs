@@ -40,7 +40,8 @@ struct Places {
 }
 
 impl Places {
-    fn new(geometry: &Geometry) -> Self {
+    /// As many images as `buffer` bytes have room for.
+    fn new(geometry: &Geometry, buffer: usize) -> Self {
         let ([height, width], [kernel_h, kernel_w]) = (geometry.output_size(), geometry.kernel);
         let mut places = Self {
             images: 1,
@@ -49,8 +50,7 @@ impl Places {
             plane: ((height + kernel_h - 1) * width / 2 + TILE) | 1,
             steps: (height * width).div_ceil(STEP),
         };
-        const BUFFER: usize = 12 * 1024 * 1024;
-        places.images = (BUFFER / (places.sums() * size_of::<Line>())).clamp(1, geometry.batch);
+        places.images = (buffer / (places.sums() * size_of::<Line>())).clamp(1, geometry.batch);
         places
     }
 
@@ -83,16 +83,27 @@ pub(crate) fn weight_gradient(
     source: &TileSource,
     gradient: &[f32],
 ) -> Vec<f32> {
+    within(loops, geometry, source, gradient, [12 * 1024 * 1024, 768 * 1024])
+}
+
+/// [`weight_gradient`] by so many bytes of packed images at a time, and so many in an inner loop.
+pub(super) fn within(
+    loops: &TileLoops,
+    geometry: &Geometry,
+    source: &TileSource,
+    gradient: &[f32],
+    [buffer, near]: [usize; 2],
+) -> Vec<f32> {
     assert_eq!(source.values.len(), geometry.input_shape().iter().product::<usize>());
     assert_eq!(gradient.len(), geometry.output_shape().iter().product::<usize>());
-    let places = Places::new(geometry);
+    let places = Places::new(geometry, buffer);
     with_lines(places.lines(geometry.taps()), |lines| {
         let lines = Shared::new(lines);
         let call = Call { loops, geometry, source, gradient, places: &places, lines };
         for first in (0..geometry.batch).step_by(places.images) {
             let count = places.images.min(geometry.batch - first);
             call.pack(first, count);
-            call.sum(count, first > 0);
+            call.sum(count, near, first > 0);
         }
         call.unpack()
     })
@@ -155,7 +166,11 @@ impl Call<'_> {
         let packing = Packing::row(&row_of_pixels);
         with_lines(packing.lines(), |packed| {
             for y in rows.clone() {
-                packing.pack(self.loops, self.source, first + image, [y, 1], packed);
+                // SAFETY: the buffer is this task's and as long as a row.
+                unsafe {
+                    let target = packed.as_mut_ptr();
+                    packing.pack(self.loops, self.source, first + image, [y, 1], 0..blocks, target);
+                }
                 for block in 0..blocks {
                     for copy in 0..kernel_w {
                         let targets = [0, 1].map(|half| {
@@ -182,12 +197,11 @@ impl Call<'_> {
     }
 
     /// Sums the outer products of `count` images, on top of what is there or not.
-    fn sum(&self, count: usize, accumulate: bool) {
-        // The images of an inner loop: their lines are read once for each tap.
-        const NEAR: usize = 768 * 1024;
+    fn sum(&self, count: usize, near: usize, accumulate: bool) {
         let places = self.places;
         let per_image = places.copies * 2 * places.plane + 2 * places.steps * TILE;
-        let near = (NEAR / (per_image * size_of::<Line>())).clamp(1, count);
+        // The images of an inner loop: their lines are read once for each tap.
+        let near = (near / (per_image * size_of::<Line>())).clamp(1, count);
         let offsets: Vec<usize> = (0..near)
             .flat_map(|image| (0..places.steps).map(move |step| image * places.plane + step * TILE))
             .map(|line| line * size_of::<Line>())

@@ -9,6 +9,7 @@ use super::super::winograd::{self, Factors, Tiling};
 use super::forward::tiles_for;
 use crate::blocking::{
     Epilogue, OuterTable, PairPanels, Panels, RowTable, TileMatrix, column_sums, gathered, outer_sum,
+    scaled_column_sums,
 };
 use crate::loops::{Kernels, index};
 use crate::simd::Precision;
@@ -94,9 +95,21 @@ pub(crate) fn weight_gradient(
 
 /// The gradient of a bias `[outputs]`, or of one a sample, `[batch, outputs]`.
 pub(crate) fn bias_gradient(geometry: &Geometry, gradient: &[f32], per_sample: bool) -> Vec<f32> {
-    if !per_sample {
-        return column_sums(gradient, geometry.outputs);
-    }
-    let image = gradient.len() / geometry.batch.max(1);
-    gradient.chunks_exact(image.max(1)).flat_map(|image| column_sums(image, geometry.outputs)).collect()
+    column_sums(gradient, geometry.outputs, rows_of_bias(geometry, per_sample))
+}
+
+/// A gradient times a factor, and the gradient of a bias by it.
+pub(crate) fn scaled_with_bias_gradient(
+    geometry: &Geometry,
+    gradient: &[f32],
+    factor: f64,
+    per_sample: bool,
+) -> [Vec<f32>; 2] {
+    scaled_column_sums(gradient, geometry.outputs, rows_of_bias(geometry, per_sample), factor as f32)
+}
+
+/// Output pixels that share a bias.
+fn rows_of_bias(geometry: &Geometry, per_sample: bool) -> usize {
+    let [batch, height, width, _] = geometry.output_shape();
+    if per_sample { height * width } else { batch * height * width }
 }

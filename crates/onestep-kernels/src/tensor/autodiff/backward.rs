@@ -15,7 +15,9 @@ use super::super::slices::{Slices, Statistics};
 use super::super::storage::{Contiguous, dims, like, tensor};
 use crate::loops::Kernels;
 use crate::operators::attention::{self, AttentionSizes};
-use crate::operators::convolution::{bias_gradient, input_gradient, weight_gradient};
+use crate::operators::convolution::{
+    bias_gradient, input_gradient, scaled_with_bias_gradient, weight_gradient,
+};
 use crate::operators::{Affine, Convolution, LinearMap, Norm, NormGradients, elementwise, linear};
 
 /// The gradients of a convolution with what stands before and after it; of input and weight, bias and residual, gain, offset,
@@ -31,17 +33,29 @@ impl Backward<Flex, 8> for ConvolutionBackward {
         let (convolution, statistics) = ops.state;
         let mut gradient = gradients.consume::<Flex>(&ops.node);
         let factor = convolution.factor;
+        let mut bias_wanted = bias_node.zip(convolution.bias.as_ref().map(dims::<2>));
         if factor != 1.0 {
             let _timed = profile::start(|| Operation::map("scale gradient", &gradient.shape()));
-            gradient = like(elementwise::scaled(Contiguous::new(&gradient).as_slice(), factor), &gradient);
+            let values = Contiguous::new(&gradient);
+            let scaled = match bias_wanted.take() {
+                // Both in one pass over memory.
+                Some((node, shape)) => {
+                    let (geometry, values) = (convolution.geometry(), values.as_slice());
+                    let [scaled, bias] = scaled_with_bias_gradient(&geometry, values, factor, shape[0] != 1);
+                    gradients.register::<Flex>(node.id, tensor(bias, shape));
+                    scaled
+                }
+                None => elementwise::scaled(values.as_slice(), factor),
+            };
+            gradient = like(scaled, &gradient);
         }
         if let Some(node) = residual_node {
             gradients.register::<Flex>(node.id, gradient.clone());
         }
         let gradient = Contiguous::new(&gradient);
         let (kernels, gradient) = (Kernels::best(), gradient.as_slice());
-        if let (Some(node), Some(bias)) = (bias_node, &convolution.bias) {
-            let (shape, geometry) = (dims::<2>(bias), convolution.geometry());
+        if let Some((node, shape)) = bias_wanted {
+            let geometry = convolution.geometry();
             let _timed = profile::start(|| Operation::map("conv2d bias gradient", &geometry.output_shape()));
             let values = bias_gradient(&geometry, gradient, shape[0] != 1);
             gradients.register::<Flex>(node.id, tensor(values, shape));
