@@ -14,7 +14,7 @@ from onestep import environment
 from problem import Problem
 
 WORKER = Path(__file__).with_name("worker.py")
-# A contestant whose fastest pass is this many times slower than the fastest contestant is timed in the first round alone.
+# Whose fastest pass takes this many times as long as the fastest contestant is timed in the first round alone.
 HOPELESS = 10.0
 
 
@@ -145,7 +145,7 @@ class Contest:
 
     def prepare(self, peer):
         result = self.results[peer.name]
-        self.say(f"  preparing {peer.title}")
+        self.say(f"  preparing {peer.title}{', which compiles for minutes' if peer.compiled else ''}")
         try:
             job = self.job(
                 task="contest",

@@ -34,7 +34,8 @@ PEERS = [
     Peer(
         "compile-bf16-weights", "torch.compile bf16 weights", TORCH, ("bf16",), FORWARD, bf16_weights=True, compiled=True
     ),
-    # In a forward pass the compiler chooses the layout by itself.
+    # It computes in channels-last either way; what differs is how weights and their gradients lie, so without gradients,
+    # where weights are frozen, nothing does.
     Peer("compile-default", "torch.compile default layout", TORCH, BOTH, TRAINING, channels_last=False, compiled=True),
     Peer("onnxruntime", "ONNX Runtime", ("onnxruntime", "torch", "onnx", "onnxscript"), ("f32",), FORWARD, "onnx"),
     Peer("openvino", "OpenVINO", ("openvino", "torch"), BOTH, FORWARD, "xml"),

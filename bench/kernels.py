@@ -4,6 +4,7 @@ A bf16 row on a processor with tiles means something else where the tiles were n
 """
 
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -16,7 +17,7 @@ def require_compiler():
     """torch.compile writes C++ on CPUs; without a compiler it fails, late and at length."""
     usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
     name = os.environ.get("CXX") or usual
-    if not shutil.which(name):
+    if not shutil.which(shlex.split(name)[0]):
         raise Problem(f"needs a C++ compiler, and there is no `{name}` here")
 
 

@@ -6,8 +6,10 @@ is timed. Then all take turns, round by round, so that a machine that slows down
 """
 
 import argparse
+import dataclasses
 import importlib.util
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -71,18 +73,29 @@ def require_packages(peers):
         raise Problem(f"the Python package `{package}`, which the peer `{name}` needs, is not installed", hint)
 
 
-def introduce(onestep, peers, precisions):
-    """What is compared, and where."""
-    processor, build = Processor.here(), onestep.build()
+def circumstances(onestep, peers):
+    """Where and of which versions everything is, as plain data."""
+    packages = ["torch", "onnxruntime", "openvino"]
+    used = [package for package in packages if any(package in peer.packages for peer in peers)]
+    return {
+        "processor": dataclasses.asdict(Processor.here()),
+        "cpus": os.cpu_count(),
+        "onestep": onestep.build(),
+        "packages": {package: metadata.version(package) for package in used},
+        "limits": limits(),
+    }
+
+
+def introduce(told, precisions):
+    """The same in a few lines for people."""
+    processor, build, packages = Processor(**told["processor"]), told["onestep"], told["packages"]
     yield processor.about()
     commit, loops = (build.get(key, "unknown") for key in ("commit", "instructions"))
     yield f"onestep {build['version']} (commit {commit}), loops for {loops}"
-    packages = ["torch", "onnxruntime", "openvino"]
-    used = [package for package in packages if any(package in peer.packages for peer in peers)]
-    if used:
-        yield ", ".join(f"{package} {metadata.version(package)}" for package in used)
-    if limits():
-        yield f"Held back by the environment: {' '.join(limits())}"
+    if packages:
+        yield ", ".join(f"{package} {version}" for package, version in packages.items())
+    if told["limits"]:
+        yield f"Held back by the environment: {' '.join(told['limits'])}"
     if "bf16" in precisions and processor.bf16 == ():
         yield "This CPU has no bf16 instructions: in bf16 the contestants emulate them, or compute in f32."
 
@@ -116,14 +129,15 @@ def main():
     def say(line):
         print(line, file=sys.stderr, flush=True)
 
-    print("\n".join(introduce(onestep, peers, options.precision)) + "\n", flush=True)
+    told = circumstances(onestep, peers)
+    print("\n".join(introduce(told, options.precision)) + "\n", flush=True)
     if options.keep:
         contests = compare(options, onestep, peers, options.keep, say)
     else:
         with tempfile.TemporaryDirectory(prefix="onestep-peers-") as folder:
             contests = compare(options, onestep, peers, Path(folder), say)
     if options.json:
-        records = [report.record(contest, options.network, options.threads) for contest in contests]
+        records = [{**report.record(contest, options.network, options.threads), **told} for contest in contests]
         try:
             options.json.write_text(json.dumps(records, indent=1) + "\n")
         except OSError as error:
