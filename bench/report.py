@@ -31,6 +31,12 @@ def difference(value):
 HEADINGS = ["", "ms", "ratio", "by rounds", "GFLOP/s", "ceiling", "MiB", "max diff", "rms diff"]
 
 
+def by_rounds(found, words=""):
+    """The median of the ratios within rounds, and their range where there are several."""
+    spread = f" ({found.least:.2f} to {found.largest:.2f})" if found.rounds > 1 else ""
+    return f"{found.of_rounds:.2f}{words}{spread}"
+
+
 def row(result, contest):
     gflops = contest.about["flop"] / result.median_ms / 1e6
     found = comparison(result, contest)
@@ -39,7 +45,7 @@ def row(result, contest):
         result.title,
         millis(result.median_ms),
         "" if found is None else f"{found.of_medians:.2f}{'?' if found.verdict == UNDECIDED else ' '}",
-        "" if found is None else f"{found.of_rounds:.2f} ({found.least:.2f} to {found.largest:.2f})",
+        "" if found is None else by_rounds(found),
         f"{gflops:.1f}",
         f"{100.0 * gflops / contest.watch.ceiling():.0f} %",
         f"{result.peak_memory_bytes / 2**20:,.0f}",
@@ -66,11 +72,9 @@ def verdict(contest, timed):
     if not peers:
         return
     best, own = peers[0], found[peers[0].name]
-    rounds = "in the only round" if own.rounds == 1 else f"{own.of_rounds:.2f} round by round"
-    if own.rounds > 1:
-        rounds += f" ({own.least:.2f} to {own.largest:.2f})"
-    times = f"{own.of_medians:.2f} times as long"
-    times += f" {rounds}" if own.rounds == 1 else f" by the medians, {rounds}"
+    times = f"{own.of_medians:.2f} times as long by the medians, {by_rounds(own, ' round by round')}"
+    if own.rounds == 1:
+        times = f"{own.of_rounds:.2f} times as long in its only round"
     if own.verdict == UNDECIDED:
         yield f"Undecided: the fastest peer, {best.title}, takes {times}."
     else:

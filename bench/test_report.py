@@ -8,7 +8,7 @@ from contest import Result
 from contestants import NAMES, PEERS, chosen, takes_part
 from kernels import by_kernels, convolutions
 from machine import Processor, Ticks, Watch, limits
-from problem import Problem
+from problem import Problem, gist
 from verdict import FASTER, SLOWER, UNDECIDED, compare
 
 
@@ -118,6 +118,11 @@ class Table(unittest.TestCase):
         self.assertEqual(len(marked), 1)
         self.assertFalse([line for line in text if "1.50?" in line or "0.90?" in line])
 
+    def test_a_single_round_has_no_range(self):
+        text = lines(contest(onestep=[100.0], eager=[150.0], openvino=[900.0]), rounds=1)
+        self.assertIn("  Undecided: the fastest peer, PyTorch, takes 1.50 times as long in its only round.", text)
+        self.assertFalse([line for line in text if "(9.00" in line])
+
     def test_no_line_is_wider_than_120_columns(self):
         rounds = {peer.name.replace("-", "_"): [12345.6, 23456.7, 9876.5] for peer in PEERS}
         made = contest("bf16", onestep=[12345.6, 13456.7, 11111.1], **rounds)
@@ -195,6 +200,14 @@ onednn_verbose,v1,primitive,exec,cpu,convolution,jit:avx10_1_512_amx,backward_da
         self.assertEqual(by_kernels(found), "convolutions by AMX tiles (75 %), AVX-512 (25 %)")
         self.assertEqual(by_kernels({"brgconv_avx512_amx_bf16": 9}), "convolutions by AMX tiles")
         self.assertEqual(by_kernels({}), "no convolutions of oneDNN")
+
+
+class Failures(unittest.TestCase):
+    def test_of_a_compiler_s_many_lines_those_are_shown_that_say_something(self):
+        message = "C++ compile error\n\nCommand:\ng++ -O3 a.cpp\n\nOutput:\na.cpp:1:10: fatal error: Python.h: gone\n"
+        self.assertEqual(gist(message), "C++ compile error: a.cpp:1:10: fatal error: Python.h: gone")
+        self.assertEqual(gist("one\ntwo"), "one")
+        self.assertEqual(gist(" "), "without a message")
 
 
 class Contestants(unittest.TestCase):

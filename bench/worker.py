@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from problem import Problem
+from problem import Problem, gist
 
 
 def peak_memory():
@@ -87,8 +87,7 @@ def main():
         traceback.print_exc()
         # torch.compile wraps what has happened to it.
         cause = getattr(error, "inner_exception", None) or error
-        lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-        answer({"error": f"{type(cause).__name__}: {lines[0] if lines else 'without a message'}"})
+        answer({"error": f"{type(cause).__name__}: {gist(str(cause))}"})
     out.flush()
     # Some libraries crash while they are torn down; everything has been said by now.
     os._exit(0)
