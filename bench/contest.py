@@ -41,7 +41,7 @@ class Result:
 class Worker:
     """A process of `worker.py` with a job."""
 
-    def __init__(self, job, threads, log):
+    def __init__(self, job, threads, log, variables=None):
         self.log = Path(log)
         with open(self.log, "w") as stderr:
             command = [sys.executable, str(WORKER), json.dumps(job)]
@@ -51,7 +51,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
-                env=environment(threads),
+                env={**environment(threads), **(variables or {})},
             )
 
     def answer(self):
@@ -154,7 +154,9 @@ class Contest:
                 training=self.training,
                 export=self.export(peer),
             )
-            worker = self.workers[peer.name] = Worker(job, self.onestep.threads, self.log(peer.name))
+            worker = self.workers[peer.name] = Worker(
+                job, self.onestep.threads, self.log(peer.name), peer.environment
+            )
             told = worker.answer()
         except Problem as problem:
             self.drop(peer.name, str(problem))

@@ -1,6 +1,6 @@
 """Who takes part: names, titles and what each can do. Imports nothing heavy, so that the clock's owner stays small."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from problem import Problem
 
@@ -22,13 +22,23 @@ class Peer:
     channels_last: bool = True
     bf16_weights: bool = False
     compiled: bool = False
+    # Variables of its process, beside those that count threads.
+    environment: dict = field(default_factory=dict)
 
 
+# What PyTorch's own allocator and glibc's need to be told to keep large tensors, in huge pages, as onestep does unasked.
+HUGE_PAGES = {
+    "THP_MEM_ALLOC_ENABLE": "1",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=2147483648"
+    ":glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=67108864",
+}
 TORCH = ("torch",)
 FORWARD, TRAINING = ("forward",), ("training",)
 PEERS = [
     Peer("eager", "PyTorch", TORCH, channels_last=False),
     Peer("channels-last", "PyTorch channels-last", TORCH),
+    Peer("eager-pages", "PyTorch huge pages", TORCH, channels_last=False, environment=HUGE_PAGES),
+    Peer("channels-last-pages", "PyTorch channels-last huge pages", TORCH, environment=HUGE_PAGES),
     Peer("bf16-weights", "PyTorch bf16 weights", TORCH, ("bf16",), FORWARD, bf16_weights=True),
     Peer("compile", "torch.compile", TORCH, compiled=True),
     Peer(
