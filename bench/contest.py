@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contestants import TOLERANCE
-from machine import busy_cpus
+from machine import Watch
 from onestep import environment
 from problem import Problem
 
 WORKER = Path(__file__).with_name("worker.py")
-# A contestant this many times slower than the fastest is timed in the first round alone.
+# Whose fastest pass takes this many times as long as the fastest contestant is timed in the first round alone.
 HOPELESS = 10.0
 
 
@@ -25,10 +25,11 @@ class Result:
     name: str
     title: str
     rounds_ms: list = field(default_factory=list)
+    fastest_ms: float = float("inf")
     largest: float = 0.0
     rms: float = 0.0
     peak_memory_bytes: int = 0
-    note: str = ""
+    notes: list = field(default_factory=list)
     # Why there are no times.
     failure: str = ""
 
@@ -40,7 +41,7 @@ class Result:
 class Worker:
     """A process of `worker.py` with a job."""
 
-    def __init__(self, job, threads, log):
+    def __init__(self, job, threads, log, variables=None):
         self.log = Path(log)
         with open(self.log, "w") as stderr:
             command = [sys.executable, str(WORKER), json.dumps(job)]
@@ -50,7 +51,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
-                env=environment(threads),
+                env={**environment(threads), **(variables or {})},
             )
 
     def answer(self):
@@ -104,7 +105,7 @@ class Contest:
         self.results = {"onestep": Result("onestep", "onestep")}
         self.results |= {peer.name: Result(peer.name, peer.title) for peer in peers}
         self.workers = {}
-        self.ceilings, self.busy = [], []
+        self.watch = Watch()
 
     def job(self, **job):
         return {"case": str(self.folder), "threads": self.onestep.threads, "seconds": self.seconds, **job}
@@ -140,11 +141,11 @@ class Contest:
 
     def learn(self, told):
         self.about = {key: told[key] for key in ("flop", "parameters")}
-        self.ceilings.append(told["ceiling_gflops"])
+        self.watch.ceilings.append(told["ceiling_gflops"])
 
     def prepare(self, peer):
         result = self.results[peer.name]
-        self.say(f"  preparing {peer.title}")
+        self.say(f"  preparing {peer.title}{', which compiles for minutes' if peer.compiled else ''}")
         try:
             job = self.job(
                 task="contest",
@@ -153,12 +154,14 @@ class Contest:
                 training=self.training,
                 export=self.export(peer),
             )
-            worker = self.workers[peer.name] = Worker(job, self.onestep.threads, self.log(peer.name))
+            worker = self.workers[peer.name] = Worker(
+                job, self.onestep.threads, self.log(peer.name), peer.environment
+            )
             told = worker.answer()
         except Problem as problem:
             self.drop(peer.name, str(problem))
             return
-        result.note = told["note"]
+        result.notes = told["notes"]
         self.judge(result, told)
         if result.failure:
             self.drop(peer.name, result.failure)
@@ -174,7 +177,11 @@ class Contest:
             self.workers.pop(name).end()
 
     def round(self, index):
-        for name, result in self.results.items():
+        # Whoever begins finds the machine rested; that is somebody else in every round.
+        names = list(self.results)
+        first = index % len(names)
+        for name in names[first:] + names[:first]:
+            result = self.results[name]
             if result.failure or (index and name not in self.workers and name != "onestep"):
                 continue
             try:
@@ -188,16 +195,18 @@ class Contest:
                     raise
                 self.drop(name, str(problem))
                 continue
+            self.watch.turn()
             result.rounds_ms.append(statistics.median(told["times_ms"]))
+            result.fastest_ms = min(result.fastest_ms, *told["times_ms"])
             result.peak_memory_bytes = max(result.peak_memory_bytes, told["peak_memory_bytes"])
 
     def retire_the_hopeless(self):
         timed = [result for result in self.results.values() if result.rounds_ms and not result.failure]
         fastest = min((result.median_ms for result in timed), default=0.0)
         for result in timed:
-            if result.median_ms > HOPELESS * fastest and result.name in self.workers:
+            if result.fastest_ms > HOPELESS * fastest and result.name in self.workers:
                 self.workers.pop(result.name).end()
-                result.note = "; ".join(filter(None, [result.note, "timed in the first round only"]))
+                result.notes.append("timed in the first round only")
 
     def run(self, rounds):
         try:
@@ -206,13 +215,11 @@ class Contest:
                 self.prepare(peer)
             for index in range(rounds):
                 self.say(f"  round {index + 1} of {rounds}")
-                # All contestants are idle now: who is not belongs to somebody else.
-                self.busy.append(busy_cpus())
+                self.watch.pause()
                 self.round(index)
                 if index == 0 and rounds > 1:
                     self.retire_the_hopeless()
         finally:
             for worker in self.workers.values():
                 worker.end()
-        self.about["ceiling_gflops"] = statistics.median(self.ceilings) if self.ceilings else float("nan")
         return self

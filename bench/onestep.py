@@ -39,6 +39,18 @@ class Onestep:
             raise Problem(f"`{' '.join(command[1:])}` failed:\n  " + said.replace("\n", "\n  "))
         return done.stdout
 
+    def build(self):
+        """Which build it is and what it uses here, as `onestep --version` says: version, `commit`, `instructions`."""
+        try:
+            done = subprocess.run([self.path, "--version"], capture_output=True, text=True)
+        except OSError as error:
+            raise Problem(f"`{self.path}` cannot be started: {error.strerror}") from error
+        lines = done.stdout.splitlines()
+        if done.returncode != 0 or not lines:
+            raise Problem(f"`{self.path} --version` said nothing")
+        told = dict(line.split(maxsplit=1) for line in lines[1:] if len(line.split()) > 1)
+        return {"version": lines[0].removeprefix("onestep "), **told}
+
     @staticmethod
     def reason(problem):
         """The line of a Problem that says what onestep refused."""

@@ -6,10 +6,10 @@ is timed. Then all take turns, round by round, so that a machine that slows down
 """
 
 import argparse
+import dataclasses
 import importlib.util
 import json
 import os
-import platform
 import shutil
 import sys
 import tempfile
@@ -19,7 +19,7 @@ from pathlib import Path
 import report
 from contest import Contest
 from contestants import NAMES, chosen, takes_part
-from machine import processor
+from machine import Processor, limits
 from onestep import Onestep
 from problem import Problem
 
@@ -49,6 +49,7 @@ def arguments():
     add("--precision", nargs="+", choices=["f32", "bf16"], default=["f32"], help="arithmetic [f32]")
     add("--training", action="store_true", help="time a whole training step instead of the forward pass")
     add("--peers", nargs="+", default=NAMES, metavar="PEER", help=f"only these [{' '.join(NAMES)}]")
+    add("--without", nargs="+", default=[], metavar="PEER", help="all but these")
     add("--rounds", type=positive, default=5, metavar="N", help="turns of each contestant [%(default)s]")
     add("--seconds", type=duration, default=2.0, help="length of a turn, at least three passes [%(default)s]")
     add("--threads", type=positive, default=2, metavar="N", help="threads of each contestant [%(default)s]")
@@ -72,14 +73,30 @@ def require_packages(peers):
         raise Problem(f"the Python package `{package}`, which the peer `{name}` needs, is not installed", hint)
 
 
-def introduce(peers, precisions):
-    """What was compared, and where."""
-    name, bf16 = processor()
-    yield f"{name}, {os.cpu_count()} CPUs, {platform.system()}"
+def circumstances(onestep, peers):
+    """Where and of which versions everything is, as plain data."""
     packages = ["torch", "onnxruntime", "openvino"]
     used = [package for package in packages if any(package in peer.packages for peer in peers)]
-    yield ", ".join(f"{package} {metadata.version(package)}" for package in used)
-    if "bf16" in precisions and bf16 is False:
+    return {
+        "processor": dataclasses.asdict(Processor.here()),
+        "cpus": os.cpu_count(),
+        "onestep": onestep.build(),
+        "packages": {package: metadata.version(package) for package in used},
+        "limits": limits(),
+    }
+
+
+def introduce(told, precisions):
+    """The same in a few lines for people."""
+    processor, build, packages = Processor(**told["processor"]), told["onestep"], told["packages"]
+    yield processor.about()
+    commit, loops = (build.get(key, "unknown") for key in ("commit", "instructions"))
+    yield f"onestep {build['version']} (commit {commit}), loops for {loops}"
+    if packages:
+        yield ", ".join(f"{package} {version}" for package, version in packages.items())
+    if told["limits"]:
+        yield f"Held back by the environment: {' '.join(told['limits'])}"
+    if "bf16" in precisions and processor.bf16 == ():
         yield "This CPU has no bf16 instructions: in bf16 the contestants emulate them, or compute in f32."
 
 
@@ -105,21 +122,22 @@ def compare(options, onestep, peers, folder, say):
 
 def main():
     options = arguments()
-    peers = chosen(options.peers)
+    peers = chosen(options.peers, options.without)
     require_packages(peers)
     onestep = Onestep(options.onestep, options.network, options.threads)
 
     def say(line):
         print(line, file=sys.stderr, flush=True)
 
-    print("\n".join(introduce(peers, options.precision)) + "\n", flush=True)
+    told = circumstances(onestep, peers)
+    print("\n".join(introduce(told, options.precision)) + "\n", flush=True)
     if options.keep:
         contests = compare(options, onestep, peers, options.keep, say)
     else:
         with tempfile.TemporaryDirectory(prefix="onestep-peers-") as folder:
             contests = compare(options, onestep, peers, Path(folder), say)
     if options.json:
-        records = [report.record(contest, options.network, options.threads) for contest in contests]
+        records = [{**report.record(contest, options.network, options.threads), **told} for contest in contests]
         try:
             options.json.write_text(json.dumps(records, indent=1) + "\n")
         except OSError as error:

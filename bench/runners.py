@@ -1,9 +1,11 @@
 """How each peer runs a network: the code inside of a contestant's own process."""
 
+import time
 import warnings
 
 import numpy as np
 
+from kernels import by_kernels, openvino_kernels, require_compiler, torch_kernels
 from model import Case, Coefficients, ModelFile, features
 from problem import Problem
 
@@ -25,22 +27,24 @@ class TorchForward:
     def __init__(self, peer, precision, case, export, threads):
         import torch
 
-        self.torch = torch
+        self.torch, self.peer, self.precision = torch, peer, precision
         torch.set_num_threads(threads)
-        self.channels_last = peer != "eager"
-        self.autocast = precision == "bf16" and peer != "bf16-weights"
-        self.compiled = peer == "compile"
-        self.model, self.network = network_of(case, self.channels_last)
-        self.kind = torch.bfloat16 if peer == "bf16-weights" else torch.float32
-        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        if peer.compiled:
+            require_compiler()
+        self.autocast = precision == "bf16" and not peer.bf16_weights
+        self.model, self.network = network_of(case, peer.channels_last)
+        self.kind = torch.bfloat16 if peer.bf16_weights else torch.float32
+        layout = torch.channels_last if peer.channels_last else torch.contiguous_format
         self.network.eval().to(self.kind)
         self.case = Case(case, self.model)
         images, told, labels = self.case.inputs()
         images = torch.from_numpy(images).to(dtype=self.kind, memory_format=layout)
         labels = None if labels is None else torch.from_numpy(labels)
         self.arguments = (images, torch.from_numpy(told).to(self.kind), labels)
-        if self.compiled:
+        if peer.compiled:
             self.network = self.compile()
+        # How long the passes took that compile something.
+        self.compile_s = 0.0
 
     def compile(self):
         return self.torch.compile(self.network, options={"freezing": True})
@@ -53,11 +57,21 @@ class TorchForward:
         with self.torch.no_grad(), self.scope():
             return self.network(*self.arguments)
 
-    def check(self):
-        return self.case.difference(self().float().numpy())
+    def first(self):
+        """The first pass of its kind, which is when torch.compile compiles."""
+        start = time.perf_counter()
+        output = self()
+        self.compile_s += time.perf_counter() - start
+        return output
 
-    def note(self):
-        return ""
+    def check(self):
+        return self.case.difference(self.first().float().numpy())
+
+    def notes(self):
+        notes = [f"compiled in {self.compile_s:.0f} s, which is not timed"] if self.peer.compiled else []
+        if self.precision == "bf16":
+            notes.append(by_kernels(torch_kernels(self.torch, self)))
+        return notes
 
 
 class TorchTraining(TorchForward):
@@ -76,7 +90,7 @@ class TorchTraining(TorchForward):
         images, _, self.labels = self.arguments
         self.clean = torch.rand_like(images).mul_(2.0).sub_(1.0)
         self.loss = None
-        self()
+        self.first()
         if not np.isfinite(self.loss):
             raise Problem(f"the loss of the first step is {self.loss}")
         return difference
@@ -125,8 +139,8 @@ class OnnxRuntime:
     def check(self):
         return self.case.difference(self())
 
-    def note(self):
-        return ""
+    def notes(self):
+        return []
 
 
 class OpenVino:
@@ -153,16 +167,19 @@ class OpenVino:
     def check(self):
         return self.case.difference(np.array(self()))
 
-    def note(self):
+    def notes(self):
         took = self.compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         took = {"bfloat16": "bf16", "float": "f32"}.get(took, took)
-        return "" if took in ("", self.precision) else f"asked for {self.precision}, runs in {took}"
+        notes = [] if took in ("", self.precision) else [f"asked for {self.precision}, runs in {took}"]
+        if self.precision == "bf16":
+            notes.append(by_kernels(openvino_kernels(self.compiled)))
+        return notes
 
 
 def runner(peer, training):
-    if peer == "onnxruntime":
+    if peer.name == "onnxruntime":
         return OnnxRuntime
-    if peer == "openvino":
+    if peer.name == "openvino":
         return OpenVino
     return TorchTraining if training else TorchForward
 

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from problem import Problem
+from problem import Problem, gist
 
 
 def peak_memory():
@@ -38,13 +38,13 @@ def passes(call, seconds):
 
 
 def contest(job, answer):
+    from contestants import chosen
     from runners import runner
 
-    run = runner(job["peer"], job["training"])(
-        job["peer"], job["precision"], job["case"], job["export"], job["threads"]
-    )
+    (peer,) = chosen([job["peer"]])
+    run = runner(peer, job["training"])(peer, job["precision"], job["case"], job["export"], job["threads"])
     largest, rms = run.check()
-    answer({"largest": largest, "rms": rms, "note": run.note()})
+    answer({"largest": largest, "rms": rms, "notes": run.notes()})
     for line in sys.stdin:
         if line.strip() == "stop":
             break
@@ -85,8 +85,9 @@ def main():
         import traceback
 
         traceback.print_exc()
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        answer({"error": f"{type(error).__name__}: {lines[0] if lines else 'without a message'}"})
+        # torch.compile wraps what has happened to it.
+        cause = getattr(error, "inner_exception", None) or error
+        answer({"error": f"{type(cause).__name__}: {gist(str(cause))}"})
     out.flush()
     # Some libraries crash while they are torn down; everything has been said by now.
     os._exit(0)
