@@ -17,8 +17,8 @@ mod winograd;
 pub(crate) use activation::cut_off;
 pub use activation::{Activation, Rectifier};
 pub(crate) use amx::{
-    COPIES, FinishJob, Numbers, OuterProduct, PairJob, PixelJob, Results, RunningMoments, TileJob, TileLoops,
-    TileProduct, UnpackJob,
+    COPIES, FinishJob, Numbers, OuterProduct, PairJob, PixelJob, Results, RunningMoments, SoftmaxJob,
+    TileJob, TileLoops, TileProduct, UnpackJob,
 };
 pub use ceiling::multiply_adds;
 pub(crate) use exponential::{exp, silu, silu_slope};

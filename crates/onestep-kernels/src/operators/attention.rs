@@ -192,7 +192,7 @@ const LANES: usize = 16;
 
 vectorised! {
     /// Replaces scores by the softmax of `scale` times them.
-    pub(super) fn softmax(row: &mut [f32], scale: f32) {
+    fn softmax(row: &mut [f32], scale: f32) {
         let mut largest = [f32::NEG_INFINITY; LANES];
         for values in row.chunks(LANES) {
             for (largest, value) in largest.iter_mut().zip(values) {

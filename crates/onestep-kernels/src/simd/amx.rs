@@ -203,15 +203,21 @@ impl Lines for Amx {
     }
 
     #[inline(always)]
-    unsafe fn silu(z: __m512) -> __m512 {
+    unsafe fn exp2(x: __m512) -> __m512 {
         unsafe {
-            let exponent = _mm512_mul_ps(z, _mm512_set1_ps(-std::f32::consts::LOG2_E));
-            // 2ᶠ of what is left of the exponent's whole part, between 0 and 1, within 1e-4.
-            let f = _mm512_reduce_ps::<1>(exponent);
+            // 2ᶠ of what is left of x without its whole part, between 0 and 1.
+            let f = _mm512_reduce_ps::<1>(x);
             let p = _mm512_fmadd_ps(f, _mm512_set1_ps(0.078_023_54), _mm512_set1_ps(0.226_066_61));
             let p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.695_834_79));
             let p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.999_924_98));
-            let e = _mm512_scalef_ps(p, exponent);
+            _mm512_scalef_ps(p, x)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn silu(z: __m512) -> __m512 {
+        unsafe {
+            let e = Self::exp2(_mm512_mul_ps(z, _mm512_set1_ps(-std::f32::consts::LOG2_E)));
             _mm512_mul_ps(z, _mm512_rcp14_ps(_mm512_add_ps(e, _mm512_set1_ps(1.0))))
         }
     }

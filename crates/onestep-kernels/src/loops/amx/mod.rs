@@ -8,12 +8,14 @@ mod finish;
 mod matrix;
 mod pixels;
 mod product;
+mod softmax;
 mod table;
 
 pub(crate) use finish::{FinishJob, Results, RunningMoments};
 pub(crate) use matrix::{PairJob, TileJob, UnpackJob};
 pub(crate) use pixels::{COPIES, Numbers, PixelJob};
 pub(crate) use product::{OuterProduct, TileProduct};
+pub(crate) use softmax::SoftmaxJob;
 #[cfg(target_arch = "x86_64")]
 pub(super) use table::AMX;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::matrix::{
 };
 use super::pixels::{PixelJob, pack_pixels};
 use super::product::{OuterProduct, TileProduct, Tiles};
+use super::softmax::{SoftmaxJob, softmax_lines};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::Amx;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub(crate) struct TileLoops {
     pub pair_pixels: unsafe fn(&PairJob),
     pub unpack_sums: unsafe fn(&UnpackJob),
     pub finish: unsafe fn(&FinishJob),
+    pub softmax_lines: unsafe fn(&SoftmaxJob),
 }
 
 /// The tiles of this thread, for as long as it lives.
@@ -84,6 +86,7 @@ macro_rules! tile_loops {
                 pair_pixels_of: PairJob => pair_pixels,
                 unpack_sums_of: UnpackJob => unpack_sums,
                 finish_of: FinishJob => finish,
+                softmax_lines_of: SoftmaxJob => softmax_lines,
             );
 
             pub(super) const LOOPS: TileLoops = TileLoops {
@@ -98,6 +101,7 @@ macro_rules! tile_loops {
                 pair_pixels: pair_pixels_of,
                 unpack_sums: unpack_sums_of,
                 finish: finish_of,
+                softmax_lines: softmax_lines_of,
             };
         }
     };

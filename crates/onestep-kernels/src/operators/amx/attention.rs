@@ -1,7 +1,8 @@
 //! Attention by tiles.
 //!
 //! Keys and values of a head are packed once as matrices; a run of queries meets all keys, its scores are turned into
-//! probabilities in f32, and the probabilities, packed again, meet the values.
+//! powers in f32, and the powers, packed again,
+//! meet the values. What makes them probabilities, a factor for each query, is applied to the result.
 
 #![allow(
     unsafe_code,
@@ -10,10 +11,12 @@
 
 use std::sync::OnceLock;
 
-use super::super::attention::{AttentionSizes, softmax};
+use super::super::attention::AttentionSizes;
 use super::super::images::{Stored, Values};
-use crate::blocking::{Shared, TileMatrix, each, filled, with_lines, with_scratch};
-use crate::loops::{COPIES, FinishJob, Numbers, PixelJob, Rectifier, Results, TileLoops, TileProduct};
+use crate::blocking::{Shared, TileMatrix, each, filled, spread, with_lines, with_scratch};
+use crate::loops::{
+    COPIES, FinishJob, Numbers, PixelJob, Rectifier, Results, SoftmaxJob, TileLoops, TileProduct,
+};
 use crate::simd::Line;
 
 /// Queries of a run.
@@ -58,19 +61,27 @@ fn run<T: Copy>(
         let [keys, values] = pack(head);
         let blocks = width.max(tokens).div_ceil(32);
         with_lines(64 + blocks * PLANE, |lines| {
-            with_scratch(count * (tokens + width), |scratch| {
-                let (scores, query) = scratch.split_at_mut(count * tokens);
+            // A power of two apart, rows of scores would fall into the same few sets of a cache.
+            let stride = spread(tokens);
+            with_scratch(count * (stride + width), |scratch| {
+                let (scores, query) = scratch.split_at_mut(count * stride);
                 sizes.copy_part(qkv, [0, head], first, query);
                 let mut rows = Rows { loops, count, lines };
                 rows.pack(query, width);
                 let target = scores.as_mut_ptr();
                 // SAFETY: the scores are `count` rows of tokens.
-                unsafe { rows.multiply(keys, |at| Results::Full(target.wrapping_add(at)), tokens) };
-                scores.chunks_exact_mut(tokens).for_each(|row| softmax(row, sizes.scale()));
-                rows.pack(scores, tokens);
+                unsafe { rows.multiply(keys, None, |at| Results::Full(target.wrapping_add(at)), stride) };
+                let inverse = rows.pack_probabilities(scores, [tokens, stride], sizes.scale());
                 let start = (head / heads * tokens + first) * sizes.channels() + head % heads * width;
                 // SAFETY: a task has a run of tokens of one head, whose numbers are no other task's.
-                unsafe { rows.multiply(values, |at| results(shared.pointer(start + at)), sizes.channels()) };
+                unsafe {
+                    rows.multiply(
+                        values,
+                        Some(&inverse),
+                        |at| results(shared.pointer(start + at)),
+                        sizes.channels(),
+                    )
+                };
             });
         });
     };
@@ -106,12 +117,42 @@ impl Rows<'_> {
         unsafe { (self.loops.pack_pixels)(&job) };
     }
 
-    /// Multiplies the packed rows with a matrix of their depth.
+    /// Packs rows of scores as powers, and returns what makes each row's probabilities of them.
+    fn pack_probabilities(&mut self, scores: &[f32], [tokens, stride]: [usize; 2], scale: f32) -> [f32; RUN] {
+        let lines = 64 + tokens.div_ceil(32) * PLANE;
+        assert!(
+            scores.len() == self.count * stride
+                && (1..=stride).contains(&tokens)
+                && self.lines.len() >= lines
+        );
+        let mut inverse = [0.0; RUN];
+        let job = SoftmaxJob {
+            scores: scores.as_ptr(),
+            stride,
+            rows: self.count,
+            tokens,
+            scale,
+            target: self.lines[64..].as_mut_ptr(),
+            plane: PLANE,
+            inverse: inverse.as_mut_ptr(),
+        };
+        // SAFETY: the rows are as many, at most as many as a run has, and there are lines for all of their blocks.
+        unsafe { (self.loops.softmax_lines)(&job) };
+        inverse
+    }
+
+    /// Multiplies the packed rows with a matrix of their depth, and each row of the result with its factor.
     ///
     /// # Safety
     ///
     /// The target is good for all columns of `count` rows, `stride` numbers apart, and no other task's.
-    unsafe fn multiply(&mut self, matrix: &TileMatrix, target: impl Fn(usize) -> Results, stride: usize) {
+    unsafe fn multiply(
+        &mut self,
+        matrix: &TileMatrix,
+        factors: Option<&[f32; RUN]>,
+        target: impl Fn(usize) -> Results,
+        stride: usize,
+    ) {
         assert!(self.lines.len() >= 64 + matrix.blocks() * PLANE);
         let offsets: Vec<usize> =
             (0..matrix.blocks()).map(|block| block * PLANE * size_of::<Line>()).collect();
@@ -135,6 +176,12 @@ impl Rows<'_> {
                         wide: channels > 16,
                         passing: false,
                     });
+                    if let Some(factors) = factors {
+                        let sums = std::slice::from_raw_parts_mut(sums, count * 32);
+                        for (sums, factor) in sums.chunks_exact_mut(32).zip(&factors[row..]) {
+                            sums.iter_mut().for_each(|sum| *sum *= factor);
+                        }
+                    }
                     (self.loops.finish)(&FinishJob {
                         sums,
                         pixels: count,

@@ -7,7 +7,7 @@ use super::super::images::{Images, Stored, Values};
 use super::super::norm::{Moments, Norm, NormActOptions, Source};
 use super::forward::suits;
 use super::packing::TileSource;
-use super::weight_gradient::within;
+use super::weight_gradient::{Cut, cut_as};
 use crate::loops::{Activation, Kernels, TileLoops, round, widen};
 use crate::plain::{assert_close, numbers};
 use crate::simd::{Level, Precision};
@@ -223,10 +223,13 @@ fn weight_gradients_are_summed_over_pieces_of_a_batch() {
     let gradient = numbers(geometry.output_shape().iter().product(), 9);
     for (level, _, loops) in tiled() {
         let source = TileSource::new(Values::Full(&told.input), None);
-        let run = |sizes| within(&loops, &geometry, &source, &gradient, sizes);
-        let whole: Vec<f64> = run([usize::MAX, usize::MAX]).into_iter().map(f64::from).collect();
-        for sizes in [[1, 1], [200 * 1024, 1], [300 * 1024, 100 * 1024]] {
-            assert_close(&run(sizes), &whole, 1e-5, &format!("{sizes:?} at {level:?}"));
+        let run = |[groups, packed, near]: [usize; 3]| {
+            cut_as(&loops, &geometry, &source, &gradient, Cut { groups, packed, near })
+        };
+        let whole: Vec<f64> = run([1, usize::MAX, usize::MAX]).into_iter().map(f64::from).collect();
+        for cut in [[1, 1, 1], [1, 200 * 1024, 1], [1, 300 * 1024, 100 * 1024], [7, 1, 1], [3, 300 * 1024, 1]]
+        {
+            assert_close(&run(cut), &whole, 1e-5, &format!("{cut:?} at {level:?}"));
         }
     }
 }

@@ -76,6 +76,30 @@ impl Places {
     }
 }
 
+/// How a batch is cut, by shapes alone: each group of images has sums of its own, which are added up in the end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cut {
+    /// Groups of images.
+    pub groups: usize,
+    /// Bytes of packed images at a time, and in an inner loop.
+    pub packed: usize,
+    pub near: usize,
+}
+
+impl Cut {
+    fn new(geometry: &Geometry) -> Self {
+        // Where an image and all sums stay in the second-level cache, a thread packs images of its own and multiplies them while they
+        // are there. Where they do not, all threads pack together, and each has some of the sums.
+        const SECOND_LEVEL: usize = 1536 * 1024;
+        let one = Places::new(geometry, 0);
+        if one.lines(geometry.taps()) * size_of::<Line>() <= SECOND_LEVEL {
+            Self { groups: geometry.batch.min(16), packed: 768 * 1024, near: usize::MAX }
+        } else {
+            Self { groups: 1, packed: 12 * 1024 * 1024, near: 768 * 1024 }
+        }
+    }
+}
+
 /// The gradient of the weights, `[kernel_h, kernel_w, inputs, outputs]`, from that of the output.
 pub(crate) fn weight_gradient(
     loops: &TileLoops,
@@ -83,30 +107,38 @@ pub(crate) fn weight_gradient(
     source: &TileSource,
     gradient: &[f32],
 ) -> Vec<f32> {
-    within(loops, geometry, source, gradient, [12 * 1024 * 1024, 768 * 1024])
+    cut_as(loops, geometry, source, gradient, Cut::new(geometry))
 }
 
-/// [`weight_gradient`] by so many bytes of packed images at a time, and so many in an inner loop.
-pub(super) fn within(
+/// [`weight_gradient`], cut in some way.
+pub(super) fn cut_as(
     loops: &TileLoops,
     geometry: &Geometry,
     source: &TileSource,
     gradient: &[f32],
-    [buffer, near]: [usize; 2],
+    cut: Cut,
 ) -> Vec<f32> {
     assert_eq!(source.values.len(), geometry.input_shape().iter().product::<usize>());
     assert_eq!(gradient.len(), geometry.output_shape().iter().product::<usize>());
-    let places = Places::new(geometry, buffer);
-    with_lines(places.lines(geometry.taps()), |lines| {
-        let lines = Shared::new(lines);
-        let call = Call { loops, geometry, source, gradient, places: &places, lines };
-        for first in (0..geometry.batch).step_by(places.images) {
-            let count = places.images.min(geometry.batch - first);
-            call.pack(first, count);
-            call.sum(count, near, first > 0);
-        }
-        call.unpack()
-    })
+    let (places, batch) = (Places::new(geometry, cut.packed), geometry.batch);
+    let lines = places.lines(geometry.taps());
+    let per_group = lines - places.sums();
+    let task = |group: usize, shared: Shared<Line>| {
+        let [first, end] = [group, group + 1].map(|group| group * batch / cut.groups);
+        with_lines(lines, |lines| {
+            let call = Call { loops, geometry, source, gradient, places: &places, lines: Shared::new(lines) };
+            for start in (first..end).step_by(places.images) {
+                let count = places.images.min(end - start);
+                call.pack(start, count);
+                call.sum(count, cut.near, start > first);
+            }
+            // SAFETY: the place of this group.
+            unsafe { shared.slice(group * per_group, per_group) }.copy_from_slice(&lines[places.sums()..]);
+        });
+    };
+    // SAFETY: the tasks are all groups, of which there are no more than images, and each writes all of its sums.
+    let sums = unsafe { filled(cut.groups * per_group, cut.groups, task) };
+    unpack(loops, geometry, &places, &sums)
 }
 
 struct Call<'a> {
@@ -235,27 +267,39 @@ impl Call<'_> {
             drop(held);
         });
     }
+}
 
-    fn unpack(&self) -> Vec<f32> {
-        let Geometry { inputs, outputs, .. } = *self.geometry;
-        let (taps, blocks) = (self.geometry.taps(), self.places.blocks);
-        let task = |task: usize, shared: Shared| {
-            let (tap, block) = (task / blocks[0], task % blocks[0]);
+/// The weights' gradient from the sums of all groups.
+fn unpack(loops: &TileLoops, geometry: &Geometry, places: &Places, groups: &[Line]) -> Vec<f32> {
+    let (inputs, outputs, taps) = (geometry.inputs, geometry.outputs, geometry.taps());
+    let blocks = places.blocks;
+    let per_group = places.lines(taps) - places.sums();
+    let task = |task: usize, shared: Shared| {
+        let (tap, block) = (task / blocks[0], task % blocks[0]);
+        with_lines(SUMS, |total| {
             for output in 0..blocks[1] {
-                let at = (tap * inputs + block * 32) * outputs + output * 32;
-                // SAFETY: sums that were written; inputs and outputs that exist, and a task has some inputs of a tap of its own.
+                let at = places.sum(tap, output, block) - places.sums();
+                total.copy_from_slice(&groups[at..][..SUMS]);
+                for group in groups.chunks_exact(per_group).skip(1) {
+                    for (total, sums) in total.iter_mut().zip(&group[at..][..SUMS]) {
+                        for (total, sum) in total.0.iter_mut().zip(sums.0) {
+                            *total = (f32::from_bits(*total) + f32::from_bits(sum)).to_bits();
+                        }
+                    }
+                }
+                // SAFETY: the sums of two tiles by two; inputs and outputs that exist, and a task has some inputs of a tap of its own.
                 unsafe {
-                    (self.loops.unpack_sums)(&UnpackJob {
-                        sums: self.lines.pointer(self.places.sum(tap, output, block)).cast(),
-                        target: shared.pointer(at),
+                    (loops.unpack_sums)(&UnpackJob {
+                        sums: total.as_ptr().cast(),
+                        target: shared.pointer((tap * inputs + block * 32) * outputs + output * 32),
                         stride: outputs,
                         inputs: (inputs - block * 32).min(32),
                         outputs: (outputs - output * 32).min(32),
                     });
                 }
             }
-        };
-        // SAFETY: the tasks are all taps and blocks of inputs, and each writes all outputs of its own.
-        unsafe { filled(taps * inputs * outputs, taps * blocks[0], task) }
-    }
+        });
+    };
+    // SAFETY: the tasks are all taps and blocks of inputs, and each writes all outputs of its own.
+    unsafe { filled(taps * inputs * outputs, taps * blocks[0], task) }
 }
