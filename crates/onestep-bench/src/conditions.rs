@@ -48,8 +48,9 @@ impl Conditions {
         let threads = if self.threads == 1 { "thread" } else { "threads" };
         let [before, after] = self.ceilings.map(|ceiling| ceiling / 1e9);
         let peak = self.peak_memory_bytes.map_or_else(|| "not known here".into(), human_bytes);
+        let by = onestep_kernels::instructions().map_or_else(|_| String::new(), |by| format!(" ({by})"));
         format!(
-            "{} · {} {threads}\nceiling      {:.0} GFLOP/s of multiply-adds alone ({before:.0} before, {after:.0} after)\n\
+            "{}{by} · {} {threads}\nceiling      {:.0} GFLOP/s of multiply-adds alone ({before:.0} before, {after:.0} after)\n\
              peak memory  {peak}\n",
             self.precision.name(),
             self.threads,

@@ -7,7 +7,7 @@
 //! 4. [`Row`]s are the operators of one run added up; [`single`] runs them alone.
 //! 5. [`features`] are the networks that images are judged by.
 //! 6. [`Report`], [`FeatureReport`] and [`OperatorReport`] are what was measured, as text for people and as JSON for programs.
-//! 7. [`Precisions`] says which arithmetic is faster here.
+//! 7. [`AutoPrecision`] says which arithmetic is taken here, and whether it is the faster one.
 //! 8. [`dump()`] writes what was measured for others to compare with.
 
 mod conditions;
@@ -33,7 +33,7 @@ pub use feature_report::FeatureReport;
 pub use images::RandomImages;
 pub use operator_report::OperatorReport;
 pub use passes::{Case, Measured};
-pub use precisions::Precisions;
+pub use precisions::{AutoPrecision, Precisions};
 pub use report::{Passes, Report};
 pub use rows::Row;
 pub use subject::{NETWORKS, Subject};

@@ -1,10 +1,10 @@
-//! Which arithmetic is faster on this machine: no table of processors knows.
+//! Which arithmetic `--precision auto` takes on this machine, checked by trying both.
 
 use std::hint::black_box;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use onestep::model::{Denoiser, Precision};
+use onestep::model::{Denoiser, Precision, PrecisionChoice};
 
 use super::passes::Case;
 use super::timing::{Timing, repeat};
@@ -22,11 +22,11 @@ pub struct Precisions {
     pub bf16_seconds: f64,
 }
 
-/// By how much one must be faster to be recommended: less is within what a machine with other things to do measures.
+/// By how much one must be slower to be advised against: less is within what a machine with other things to do measures.
 const NOTABLE: f64 = 1.05;
 
 impl Precisions {
-    /// Evaluates a small network in both, in turn, for about so many seconds. The middle runs count.
+    /// Evaluates a network in both, in turn, for about so many seconds. The middle runs count.
     ///
     /// # Errors
     ///
@@ -53,34 +53,60 @@ impl Precisions {
         let [f32_seconds, bf16_seconds] = runs.map(|runs| Timing::of(runs).median());
         Ok(Self { f32_seconds, bf16_seconds })
     }
+}
 
-    /// The same for the built-in small network, as `doctor` tries it.
+/// What `auto` takes on a device, and what a measurement says of that.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AutoPrecision {
+    /// What it takes.
+    pub takes: Precision,
+    /// The instruction set that decides it; none on devices other than the CPU.
+    pub by: Option<&'static str>,
+    /// Both precisions; none where the device computes f32 in either, so that there is nothing to compare.
+    pub measured: Option<Precisions>,
+}
+
+impl AutoPrecision {
+    /// Asks what `auto` takes on a device, and tries the built-in small network in both precisions for about so many seconds.
     ///
     /// # Errors
     ///
     /// As [`Precisions::measure`].
-    pub fn of_small_network(batch: usize, seconds: f64, device: &Device) -> Result<Option<Self>> {
-        let Some(subject) = Subject::named("emoji", &[], batch, device)? else { return Ok(None) };
-        let case = Case::new(&subject, batch, device)?;
-        Self::measure(&subject, &case, seconds).map(Some)
+    pub fn check(batch: usize, seconds: f64, device: &Device) -> Result<Self> {
+        let takes = PrecisionChoice::Auto.on(device);
+        let by = if *device == Device::flex() { onestep_kernels::instructions().ok() } else { None };
+        let has_bf16 = PrecisionChoice::from(Precision::Bf16).on(device) == Precision::Bf16;
+        let subject = if has_bf16 { Subject::named("emoji", &[], batch, device)? } else { None };
+        let measured = match subject {
+            Some(subject) => {
+                let case = Case::new(&subject, batch, device)?;
+                Some(Precisions::measure(&subject, &case, seconds)?)
+            }
+            None => None,
+        };
+        Ok(Self { takes, by, measured })
     }
 
-    /// The one to use here; f32 where they are about as fast, because it is exact.
-    pub fn faster(&self) -> Precision {
-        if self.bf16_seconds * NOTABLE < self.f32_seconds { Precision::Bf16 } else { Precision::F32 }
-    }
-
-    /// A sentence for people.
+    /// A sentence for people: what it takes and why, what was measured, and what to type where that says otherwise.
     pub fn text(&self) -> String {
-        let ratio = self.bf16_seconds / self.f32_seconds;
-        match self.faster() {
-            Precision::Bf16 => {
-                format!("bf16 takes {ratio:.2} of the time of f32 here: --precision bf16 pays")
-            }
-            Precision::F32 => {
-                format!("bf16 takes {ratio:.2} of the time of f32 here: f32, the default, is the one to use")
-            }
+        let takes = self.takes.name();
+        let Some(Precisions { f32_seconds, bf16_seconds }) = self.measured else {
+            return match self.by {
+                Some(by) => format!("auto takes {takes}: bf16 has no effect with the loops of {by}"),
+                None => format!("auto takes {takes}: bf16 has no effect on this device"),
+            };
+        };
+        let (other, ratio) = match self.takes {
+            Precision::F32 => (Precision::Bf16, f32_seconds / bf16_seconds),
+            Precision::Bf16 => (Precision::F32, bf16_seconds / f32_seconds),
+        };
+        let (other, by) = (other.name(), self.by.map_or_else(String::new, |by| format!(" ({by})")));
+        if ratio > NOTABLE {
+            return format!(
+                "auto takes {takes}{by}, but that took {ratio:.2} of the time of {other} on a small network: use --precision {other}"
+            );
         }
+        format!("auto takes {takes}{by}: {ratio:.2} of the time of {other} on a small network")
     }
 }
 
@@ -89,22 +115,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_faster_one_is_recommended_with_its_ratio() {
-        let measured = |f32_seconds: f64, bf16_seconds: f64| Precisions { f32_seconds, bf16_seconds };
+    fn a_choice_is_confirmed_or_contradicted_with_its_ratio() {
+        let said = |takes, by, f32_seconds, bf16_seconds| {
+            let measured = Some(Precisions { f32_seconds, bf16_seconds });
+            AutoPrecision { takes, by, measured }.text()
+        };
+        let amx = Some("amx");
         assert_eq!(
-            measured(1.0, 0.6).text(),
-            "bf16 takes 0.60 of the time of f32 here: --precision bf16 pays"
+            said(Precision::Bf16, amx, 1.0, 0.6),
+            "auto takes bf16 (amx): 0.60 of the time of f32 on a small network"
         );
-        for bf16_seconds in [0.97, 1.0, 2.1] {
-            assert_eq!(measured(1.0, bf16_seconds).faster(), Precision::F32);
-        }
-        assert!(measured(2.0, 4.2).text().starts_with("bf16 takes 2.10 of the time of f32 here: f32"));
+        // What is within the noise contradicts nothing.
+        assert_eq!(
+            said(Precision::Bf16, amx, 1.0, 1.04),
+            "auto takes bf16 (amx): 1.04 of the time of f32 on a small network"
+        );
+        assert_eq!(
+            said(Precision::Bf16, amx, 2.0, 4.2),
+            "auto takes bf16 (amx), but that took 2.10 of the time of f32 on a small network: use --precision f32"
+        );
+        assert_eq!(
+            said(Precision::F32, None, 1.0, 0.5),
+            "auto takes f32, but that took 2.00 of the time of bf16 on a small network: use --precision bf16"
+        );
     }
 
     #[test]
-    fn both_are_measured_by_running_them() {
-        let measured = Precisions::of_small_network(1, 0.0, &Device::flex()).unwrap().unwrap();
-        assert!(measured.f32_seconds > 0.0 && measured.bf16_seconds > 0.0, "{measured:?}");
-        assert!(measured.f32_seconds < 60.0 && measured.bf16_seconds < 60.0, "{measured:?}");
+    fn without_bf16_there_is_no_ratio_of_f32_with_itself() {
+        let said = |by| AutoPrecision { takes: Precision::F32, by, measured: None }.text();
+        assert_eq!(said(Some("avx2")), "auto takes f32: bf16 has no effect with the loops of avx2");
+        assert_eq!(said(None), "auto takes f32: bf16 has no effect on this device");
+    }
+
+    #[test]
+    fn both_are_measured_by_running_them_where_both_are_computed() {
+        let found = AutoPrecision::check(1, 0.0, &Device::flex()).unwrap();
+        assert_eq!(found.takes, Precision::fastest());
+        assert_eq!(found.measured.is_some(), Precision::Bf16.here() == Precision::Bf16);
+        if let Some(measured) = found.measured {
+            assert!(measured.f32_seconds > 0.0 && measured.bf16_seconds > 0.0, "{measured:?}");
+            assert!(measured.f32_seconds < 60.0 && measured.bf16_seconds < 60.0, "{measured:?}");
+        }
     }
 }

@@ -1,23 +1,26 @@
 //! What can be typed: types only, no logic.
 
+mod bench;
 mod data;
 mod edit;
 mod eval;
+mod precision;
 mod train;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use onestep::model::Precision;
 use onestep::sample::Sampler;
 
 use crate::lists::{Classes, Indices, Levels, Seeds};
 
+pub use bench::{BenchArgs, PassName};
 pub use data::{DataArgs, DataCommand, SizeArgs, ViewArgs};
 pub use edit::{CommonArgs, EditArgs, EditCommand, SearchArgs, SearchTask, Subjects};
 pub use eval::{
     CurveArgs, DistanceArgs, EvalArgs, EvalCommand, LikelihoodArgs, MergeArgs, MetricName, NetworkArgs,
 };
+pub use precision::{ChoiceName, PrecisionName};
 pub use train::{ExtendName, NewArgs, RecipeCommand, TrainArgs};
 
 /// Consistency models: images in one network evaluation.
@@ -85,9 +88,9 @@ pub enum DeviceName {
 /// What of a model is used, and how it is computed with.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArgs {
-    /// Arithmetic of the network's products.
-    #[arg(long, value_enum, default_value_t)]
-    pub precision: PrecisionName,
+    /// Arithmetic of the network's products; by default auto, and f32 for an evaluation by a published protocol.
+    #[arg(long, value_enum)]
+    pub precision: Option<ChoiceName>,
     /// Which weights: best, raw, target, or the label of an average.
     #[arg(long, value_name = "WHICH", default_value = "best")]
     pub weights: String,
@@ -213,79 +216,4 @@ pub struct DoctorArgs {
     /// Which device to try.
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceName,
-}
-
-/// What `bench` measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PassName {
-    /// One evaluation of the network, without gradients.
-    Forward,
-    /// The gradient of the loss by every parameter, without the evaluation before it.
-    Backward,
-    /// A whole training step: images, noise, evaluation, gradient, optimizer, averages.
-    Step,
-    /// All three.
-    All,
-}
-
-/// Numbers that a network multiplies.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum PrecisionName {
-    /// 32-bit floating point.
-    #[default]
-    F32,
-    /// Rounded to 16-bit brain floating point, added up in f32: faster on some processors; `onestep doctor` tries it.
-    Bf16,
-}
-
-impl PrecisionName {
-    /// What the library calls it.
-    pub fn precision(self) -> Precision {
-        match self {
-            Self::F32 => Precision::F32,
-            Self::Bf16 => Precision::Bf16,
-        }
-    }
-}
-
-/// Options of `bench`.
-#[derive(Debug, Args)]
-pub struct BenchArgs {
-    /// `emoji`, `cifar10-ddpmpp`, `imagenet64-adm`, a recipe (built-in or TOML), a model file or run folder;
-    /// `inception`, with random weights, `effnet-lite0`, or a .pt or .pth file of a feature network;
-    /// or `operators`, for a table of single operators.
-    #[arg(value_name = "NETWORK", default_value = "emoji")]
-    pub network: String,
-    /// Images at a time; `operators` measures 1, 8 and 32 unless it is given.
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    pub batch: Option<u32>,
-    /// What to measure.
-    #[arg(long, value_enum, default_value_t = PassName::All)]
-    pub what: PassName,
-    /// Numbers to compute in.
-    #[arg(long, value_enum, default_value_t)]
-    pub precision: PrecisionName,
-    /// Threads to compute on; by default one a processor, or RAYON_NUM_THREADS.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub threads: Option<u32>,
-    /// How long to repeat each measurement, in seconds; by default 2, and 0.3 for each of the operators.
-    #[arg(long, value_name = "S")]
-    pub seconds: Option<f64>,
-    /// Change the recipe first, as in `train`. Batch size, microbatches and activation checkpointing are not the
-    /// recipe's unless set.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub settings: Vec<String>,
-    /// List every operator by its sizes.
-    #[arg(long)]
-    pub operators: bool,
-    /// Also write the model and one case (input, noise levels, classes, output) into this folder, for comparison with
-    /// other implementations.
-    #[arg(long, value_name = "FOLDER")]
-    pub dump: Option<PathBuf>,
-    /// Replace files of an earlier dump there.
-    #[arg(long)]
-    pub overwrite: bool,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
 }

@@ -92,7 +92,7 @@ impl From<Error> for Failure {
             Error::Levels(_) => (code::USAGE, vec![]),
             Error::Model(_) => (code::DATA, vec![]),
             Error::Data(DataError::Write { source, .. }) => (write_code(source), vec![]),
-            Error::Output(output) => (code::CANNOT_CREATE, vec![output_hint(output).into()]),
+            Error::Output(output) => (code::CANNOT_CREATE, vec![output_hint(output)]),
             Error::Data(_) | Error::Weights(_) | Error::Vision(_) => (code::DATA, vec![]),
             Error::Edit(edit) => (edit_code(edit), edit_hints(edit)),
             Error::Sample(sample @ SampleError::AnotherModel { .. }) => (code::DATA, sample_hint(sample)),
@@ -264,16 +264,22 @@ fn was_pruned(path: &Path) -> bool {
 }
 
 /// What to do about an output that is not written.
-fn output_hint(error: &OutputError) -> &'static str {
-    match error {
+fn output_hint(error: &OutputError) -> String {
+    let hint = match error {
         OutputError::Exists { .. } => "to replace it: --overwrite",
         OutputError::AnotherDraw { .. } => {
             "choose another --out; or add --overwrite, which takes the pictures of the other draw away first"
         }
+        OutputError::AnotherPrecision { there, .. } => {
+            return format!(
+                "--precision {there} goes on with it, on machines that compute {there}; or choose another --out, or add --overwrite"
+            );
+        }
         OutputError::NotEmpty { .. } => "choose a folder of their own for new pictures",
         OutputError::InUse { .. } => "wait until it is done, or choose another name",
         _ => "choose another name",
-    }
+    };
+    hint.into()
 }
 
 fn edit_code(error: &EditError) -> u8 {

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use onestep::checkpoint::Damaged;
+use onestep::model::{PrecisionChoice, ReplacedPrecision};
 use onestep::{Model, OpenOptions, Origin};
 
-use crate::args::ModelArgs;
+use crate::args::{ChoiceName, ModelArgs};
 use crate::failure::{Failure, Outcome, code};
 use crate::print::say;
 
@@ -17,9 +18,37 @@ pub fn open(path: &Path, options: &OpenOptions) -> Outcome<Model> {
     Ok(model)
 }
 
-/// What was typed about a model's weights and their arithmetic.
-pub fn options(with: &ModelArgs, device: &Device) -> OpenOptions {
-    OpenOptions::default().weights(&with.weights).precision(with.precision.precision()).device(device)
+/// What was typed about a model's weights and their arithmetic, which is `otherwise` where nothing was. Where it is not what is
+/// computed, that is said.
+pub fn options(with: &ModelArgs, otherwise: PrecisionChoice, device: &Device, quiet: bool) -> OpenOptions {
+    let precision = precision(with, otherwise);
+    say_what_replaces(precision, device, quiet);
+    OpenOptions::default().weights(&with.weights).precision(precision).device(device)
+}
+
+/// The arithmetic that was typed, or another one where none was.
+fn precision(with: &ModelArgs, otherwise: PrecisionChoice) -> PrecisionChoice {
+    with.precision.map_or(otherwise, ChoiceName::choice)
+}
+
+/// Whether the arithmetic was named, so that no record decides it.
+pub fn names_precision(with: &ModelArgs) -> bool {
+    matches!(precision(with, PrecisionChoice::Auto), PrecisionChoice::Named(_))
+}
+
+/// Says where the arithmetic that was typed is not the one that is computed.
+pub fn say_what_replaces(choice: PrecisionChoice, device: &Device, quiet: bool) {
+    if let (Some(replaced), false) = (choice.replaced_on(device), quiet) {
+        say!("{replaced}");
+    }
+}
+
+/// Says that pictures that are made again come out with other bits, and why.
+pub fn warn_of_other_bits(replaced: Option<ReplacedPrecision>, quiet: bool) {
+    if let (Some(replaced), false) = (replaced, quiet) {
+        let named = replaced.named.name();
+        say!("warning: {replaced}, and what was made in {named} comes out with other bits");
+    }
 }
 
 /// The files that an open model was read from.

@@ -3,7 +3,7 @@
 pub use crate::data::{DataSpec, Dataset, ImageShape, Pixels};
 pub use crate::edit::{Job, Picture};
 pub use crate::front::{Model, OpenOptions};
-pub use crate::model::{Denoiser, ModelKind, Network, NoiseRange, Precision};
+pub use crate::model::{Denoiser, ModelKind, Network, NoiseRange, Precision, PrecisionChoice};
 pub use crate::observer::{Event, Flow, Observer};
 pub use crate::sample::{Sampler, Samples, SamplingProfile};
 #[cfg(feature = "train")]

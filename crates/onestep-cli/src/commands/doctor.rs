@@ -8,7 +8,7 @@ use onestep::Model;
 use onestep::data::{DataSpec, open};
 use onestep::model::{ModelKind, NoiseRange, Preconditioned, Preconditioning, Weights};
 use onestep::train::{Recipe, builtin_recipes};
-use onestep_bench::Precisions;
+use onestep_bench::AutoPrecision;
 use serde_json::{Map, Value};
 
 use crate::args::DoctorArgs;
@@ -43,7 +43,7 @@ pub fn run(args: &DoctorArgs) -> Outcome<ExitCode> {
         recipes(),
         note("weights", weights()),
         network(&device),
-        precisions(&device),
+        precision(&device),
     ];
     let healthy = findings.iter().all(|finding| finding.good);
     if args.json {
@@ -89,11 +89,10 @@ fn instructions() -> String {
     onestep_kernels::instructions().map_or_else(|message| message, str::to_owned)
 }
 
-/// Which arithmetic is faster, by trying both on the processor.
-fn precisions(device: &Device) -> Finding {
-    match Precisions::of_small_network(TRIED_TOGETHER, TRIED_FOR, device) {
-        Ok(Some(measured)) => note("precision", measured.text()),
-        Ok(None) => Finding { what: "precision", says: "there is no network to try".into(), good: false },
+/// Which arithmetic is taken where none is named, checked by trying both.
+fn precision(device: &Device) -> Finding {
+    match AutoPrecision::check(TRIED_TOGETHER, TRIED_FOR, device) {
+        Ok(found) => note("precision", found.text()),
         Err(error) => Finding { what: "precision", says: error.to_string(), good: false },
     }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use onestep::data::Outputs;
+use onestep::model::PrecisionChoice;
 use onestep::{DefiniteDraw, DrawRecord, SampleWriter};
 
 use crate::args::SampleArgs;
@@ -29,7 +30,7 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
         Some(known) => known.options().device(&device),
         None => {
             let steps = args.sampler.steps.map(|steps| steps as usize);
-            model::options(&args.sampler.with, &device).steps(steps)
+            model::options(&args.sampler.with, PrecisionChoice::Auto, &device, quiet).steps(steps)
         }
     };
     let opened = model::open(path, &options)?;
@@ -49,12 +50,24 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
     let record = drawing.record().ok_or_else(model::is_of_no_file)?;
     let inputs = model::files(&opened).chain(args.from.iter().cloned());
     let outputs = Outputs::default().overwrite(args.overwrite).spare_all(inputs);
-    let record = match known {
-        // A picture made again says what the first one said, but for the place of the model.
-        Some(known) => DrawRecord { model: record.model, classes: record.classes, ..known },
-        None => DrawRecord { columns: args.columns, scale: args.scale.map(|scale| scale as usize), ..record },
-    };
     let target = Target::of(&args.out)?;
+    let (drawing, record) = match known {
+        // A picture made again says what the first one said, but for the place of the model and what was computed this time.
+        Some(known) => {
+            model::warn_of_other_bits(known.replaced_precision(&device), quiet);
+            let DrawRecord { model, classes, precision, .. } = record;
+            (drawing, DrawRecord { model, classes, precision, ..known })
+        }
+        None => {
+            let scale = args.scale.map(|scale| scale as usize);
+            let record = DrawRecord { columns: args.columns, scale, ..record };
+            if model::names_precision(&args.sampler.with) {
+                (drawing, record)
+            } else {
+                drawing.going_on(record, target.path())
+            }
+        }
+    };
     // What cannot be written is found out before an hour is spent on its images.
     let writer = SampleWriter::create(record, opened.shape(), target.path(), &outputs)?;
     draw(&drawing, writer, &target, &stop, quiet)
@@ -95,13 +108,13 @@ fn draw(
         }
         return Ok(ExitCode::from(code::STOPPED));
     }
-    let sampler = writer.record().sampler.name();
+    let (sampler, precision) = (writer.record().sampler.name(), writer.record().precision.name());
     writer.finish()?;
     target.deliver()?;
     if !quiet {
         let seconds = started.elapsed().as_secs_f64();
         say!(
-            "{} · {sampler} · {} each · {seconds:.2} s on {} threads",
+            "{} · {sampler} · {} each · {precision} · {seconds:.2} s on {} threads",
             counted(n - n_before, "image"),
             counted(drawing.nfe(), "network evaluation"),
             device::threads(),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use onestep::data::{DataSpec, Dataset, Labels, Outputs, Pixels, Rounding};
 use onestep::edit::{Colorize, Inpaint, SuperResolve, Task};
 use onestep::eval::{Made, Metric, Selection, reference};
+use onestep::model::{Precision, PrecisionChoice};
 use onestep::observer::Flow;
 use onestep::sample::Found;
 use onestep::{LevelSearch, Model, Trial};
@@ -30,7 +31,8 @@ const FACTOR: usize = 4;
 pub fn run(args: &SearchArgs, quiet: bool) -> Outcome<ExitCode> {
     let device = device::open(args.with.device)?;
     let work = Collecting::listen(quiet)?;
-    let opened = model::open(&args.model, &model::options(&args.with, &device))?;
+    let options = model::options(&args.with, PrecisionChoice::Auto, &device, quiet);
+    let opened = model::open(&args.model, &options)?;
     opened.check_editing()?;
     if let Some(file) = &args.write {
         if file.is_dir() {
@@ -79,7 +81,8 @@ pub fn run(args: &SearchArgs, quiet: bool) -> Outcome<ExitCode> {
     if let Some(file) = &args.write {
         opened.save_with_levels(file, args.task.task(), &found.levels)?;
     }
-    show(args, &found, &Metric::Frechet.label(judge.network()?.name()), search.n_images())
+    let precision = opened.precision().unwrap_or(Precision::F32);
+    show(args, &found, &Metric::Frechet.label(judge.network()?.name()), search.n_images(), precision)
 }
 
 /// What is tried: drawing, or editing the images of the reference.
@@ -121,7 +124,7 @@ fn stopped() -> ExitCode {
     ExitCode::from(code::STOPPED)
 }
 
-fn show(args: &SearchArgs, found: &Found, metric: &str, n: usize) -> Outcome<ExitCode> {
+fn show(args: &SearchArgs, found: &Found, metric: &str, n: usize, precision: Precision) -> Outcome<ExitCode> {
     if args.json {
         let tried: Vec<_> = found
             .tried
@@ -132,7 +135,7 @@ fn show(args: &SearchArgs, found: &Found, metric: &str, n: usize) -> Outcome<Exi
             "tool": onestep::TOOL, "model": args.model, "reference": args.reference,
             "task": args.task.task().map_or("sample", Task::name),
             "indices": found.indices, "grid": args.grid, "levels": found.levels.as_slice(), "metric": metric,
-            "value": found.value, "n": n, "tried": tried,
+            "value": found.value, "n": n, "precision": precision.name(), "tried": tried,
         });
         answer!("{report:#}");
         return Ok(ExitCode::SUCCESS);
@@ -141,7 +144,8 @@ fn show(args: &SearchArgs, found: &Found, metric: &str, n: usize) -> Outcome<Exi
     let indices: Vec<String> = found.indices.iter().map(usize::to_string).collect();
     answer!("levels     {}", levels.join(","));
     answer!("indices    {}/{}", indices.join(","), args.grid);
-    answer!("{metric}  {:.3} of {n} images ({} lists tried)", found.value, found.tried.len());
+    let (n_tried, precision) = (found.tried.len(), precision.name());
+    answer!("{metric}  {:.3} of {n} images in {precision} ({n_tried} lists tried)", found.value);
     match &args.write {
         Some(file) => answer!("{}", file.display()),
         None => {

@@ -33,6 +33,7 @@ pub fn run(args: TrainArgs, quiet: bool) -> Outcome<ExitCode> {
     let train = run.recipe().train.clone();
     if !quiet {
         describe(&run, args.resume);
+        model::say_what_replaces(train.precision.into(), &device::open(args.device)?, quiet);
     }
     let mut watch = Watch::new(out, train.steps, quiet, stop)?;
     let ended = run.train(&mut watch)?;

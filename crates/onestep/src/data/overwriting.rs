@@ -44,6 +44,16 @@ pub enum OutputError {
         /// What is to be drawn.
         asked: String,
     },
+    /// A folder with images of the same draw in another precision.
+    #[error("the folder was begun in {there}, and goes on in no other precision; asked for: {asked}: `{}`", folder.display())]
+    AnotherPrecision {
+        /// The folder.
+        folder: PathBuf,
+        /// What it was begun in.
+        there: &'static str,
+        /// What is to be drawn in.
+        asked: &'static str,
+    },
     /// A folder with something in it, but without a record of pictures that were made there.
     #[error("the folder is not empty, and no record says that it is of pictures made here; it holds {}: `{}`",
         one.display(), folder.display())]

@@ -8,6 +8,7 @@ use super::metric::{Metric, Score};
 use super::protocol::Protocol;
 use super::reference::Reference;
 use super::score::score;
+use crate::model::Precision;
 use crate::size::ImageSize;
 
 /// Samples beside a reference: never a number without what it depends on.
@@ -26,6 +27,8 @@ pub struct Comparison {
     pub size: Option<ImageSize>,
     /// Height and width of the reference's images, where they have one size and it is known.
     pub reference_size: Option<ImageSize>,
+    /// What the products of the network were computed in that drew the samples; none for samples that were not drawn.
+    pub precision: Option<Precision>,
     /// What makes the scores less than they look.
     pub warnings: Vec<Warning>,
 }
@@ -47,6 +50,7 @@ impl Comparison {
             floor,
             size: samples.subject().size,
             reference_size: reference.size,
+            precision: samples.subject().precision(),
             warnings,
         })
     }

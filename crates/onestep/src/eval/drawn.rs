@@ -1,15 +1,23 @@
 //! Images drawn from a model as they are needed, one a seed: a seed is an image, whatever is drawn beside it.
 
 use std::ops::Range;
+use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::collection::{Collection, Subject};
 use super::images::{Images, check_images, number_ranges};
+use super::judge::Judge;
+use super::keep::holds_moments_alone;
 use crate::data::{Pixels, Rounding};
 use crate::front::{DefiniteDraw, Draw};
+use crate::model::{Precision, PrecisionChoice};
 use crate::sample::{classes_of_seeds, generate};
 use crate::size::ImageSize;
 use crate::{Result, digest};
+
+/// What the precision is called in what identifies drawn images.
+const PRECISION: &str = "precision";
 
 /// What a drawing would draw; what it leaves open is decided once, when judging begins.
 impl Images for Draw<'_> {
@@ -48,7 +56,7 @@ impl Images for DefiniteDraw<'_> {
     }
 
     fn identity(&self, rounding: Rounding) -> Result<Option<String>> {
-        let (Some(origin), Some(network)) = (self.model().origin(), self.model().network()) else {
+        let (Some(origin), Some(precision)) = (self.model().origin(), self.precision()) else {
             return Ok(None);
         };
         // Classes that follow from the seeds say nothing new.
@@ -58,7 +66,7 @@ impl Images for DefiniteDraw<'_> {
         let identity = json!({
             "model_sha256": origin.sha256,
             "sampling": self.settings(),
-            "precision": network.weights().precision().name(),
+            PRECISION: precision.name(),
             "seeds": number_ranges(self.seeds()),
             "classes": classes,
             "rounding": rounding,
@@ -73,6 +81,38 @@ impl Images for DefiniteDraw<'_> {
     fn settled(&self) -> Result<Option<Box<dyn Images + '_>>> {
         check_images("this model", self.model().shape().channels)?;
         Ok(None)
+    }
+}
+
+impl DefiniteDraw<'_> {
+    /// The drawing in the precision that its evaluation was begun in: where `file` holds what was seen of the same images, but in
+    /// another precision, it is that one, if it can be computed here. This is for drawings whose precision nobody named;
+    /// [`Collection::begin`] refuses to mix two.
+    ///
+    /// # Errors
+    ///
+    /// As [`Judge::subject`].
+    pub fn going_on_with(self, judge: &Judge, file: &Path) -> Result<Self> {
+        if !file.exists() || holds_moments_alone(file) {
+            return Ok(self);
+        }
+        // What is wrong with the file is said where the collection begins.
+        let Ok(found) = Collection::load(file) else { return Ok(self) };
+        let begun = found.subject().precision().filter(|&begun| {
+            self.precision() != Some(begun) && PrecisionChoice::from(begun).on(self.model().device()) == begun
+        });
+        let Some(begun) = begun else { return Ok(self) };
+        let other = self.clone().in_precision(begun);
+        Ok(if judge.subject(&other)? == *found.subject() { other } else { self })
+    }
+}
+
+impl Subject {
+    /// What the products of the network were computed in that drew the images; none for images that were not drawn.
+    pub fn precision(&self) -> Option<Precision> {
+        let identity: Value = serde_json::from_str(&self.images).ok()?;
+        let name = identity.get(PRECISION)?.as_str()?;
+        [Precision::F32, Precision::Bf16].into_iter().find(|precision| precision.name() == name)
     }
 }
 

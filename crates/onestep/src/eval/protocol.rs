@@ -5,6 +5,7 @@ use super::features::Resize;
 use super::inception_score::Splits;
 use super::statistics::Divisor;
 use crate::data::Rounding;
+use crate::model::{Precision, PrecisionChoice};
 
 /// Named choices under which numbers can be compared; numbers of two protocols cannot.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -118,6 +119,12 @@ impl Protocol {
             let reason = format!("`{name}` is unknown; there are {}", names.join(", "));
             EvalError::Setting { setting: "protocol", reason }
         })
+    }
+
+    /// What a model draws in for it where nobody says: f32 for the protocol of published numbers, which is the same on every
+    /// machine, and what is fastest for the plain one.
+    pub fn precision(&self) -> PrecisionChoice {
+        if self.name == PLAIN.name { PrecisionChoice::Auto } else { Precision::F32.into() }
     }
 
     /// Refuses fewer images than the protocol's numbers are computed from.

@@ -99,8 +99,8 @@ impl DefiniteEdits<'_> {
     pub fn record(&self) -> EditRecord {
         EditRecord {
             job: self.job.files(),
-            model: self.model.origin().map(ModelFile::of),
-            teacher: self.teacher.as_ref().and_then(Model::origin).map(ModelFile::of),
+            model: ModelFile::of(self.model),
+            teacher: self.teacher.as_ref().and_then(ModelFile::of),
             levels: self.levels.as_slice().to_vec(),
             seeds: self.seeds.clone(),
             class: self.class,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{DrawRecord, Model, ModelFile};
 use crate::Result;
-use crate::model::NoiseRange;
+use crate::model::{NoiseRange, PrecisionChoice};
 use crate::observer::Observer;
 use crate::sample::{
     Drawing, Plan, SampleError, SampleSink, Sampler, SamplerSettings, Samples, classes_of_seeds, generate,
@@ -215,9 +215,15 @@ impl DefiniteDraw<'_> {
         self.plan.nfe()
     }
 
+    /// The same drawing in another precision.
+    #[must_use]
+    pub fn in_precision(self, precision: impl Into<PrecisionChoice>) -> Self {
+        Self { model: Cow::Owned(self.model.with_precision(precision)), ..self }
+    }
+
     /// What makes the samples again; none where the model is of no file.
     pub fn record(&self) -> Option<DrawRecord> {
-        let ModelFile { path, sha256, weights, precision } = ModelFile::of(self.model.origin()?);
+        let ModelFile { path, sha256, weights, precision } = ModelFile::of(&self.model)?;
         let SamplerSettings { sampler, levels, churn } = self.settings.clone();
         Some(DrawRecord {
             tool: crate::TOOL.into(),

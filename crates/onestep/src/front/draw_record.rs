@@ -42,7 +42,7 @@ pub struct DrawRecord {
     pub model_sha256: String,
     /// Which weights: `best`, `raw`, `target`, or the label of an average.
     pub weights: String,
-    /// Arithmetic of the network's products.
+    /// What the products of the network were computed in.
     #[serde(default, with = "PrecisionName")]
     pub precision: Precision,
     /// The sampler.
@@ -103,10 +103,14 @@ impl DrawRecord {
 
     /// Whether another record makes the same images, wherever the model lies by now.
     pub fn draws_the_same(&self, other: &Self) -> bool {
+        self.precision == other.precision && self.draws_alike(other)
+    }
+
+    /// Whether another record makes the same images but for their precision.
+    pub(super) fn draws_alike(&self, other: &Self) -> bool {
         let kind = |record: &Self| {
-            let Self { model_sha256, weights, precision, sampler, levels, churn, scale, .. } =
-                record.without_samples();
-            (model_sha256, weights, precision, sampler, levels, churn, scale)
+            let Self { model_sha256, weights, sampler, levels, churn, scale, .. } = record.without_samples();
+            (model_sha256, weights, sampler, levels, churn, scale)
         };
         kind(self) == kind(other) && self.seeds == other.seeds && self.classes == other.classes
     }

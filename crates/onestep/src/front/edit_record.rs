@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::{Edits, Model, OpenOptions, Origin};
+use super::{Edits, Model, OpenOptions};
 use crate::Result;
 use crate::edit::{EditError, Job, PictureFile};
 use crate::model::{Precision, PrecisionName};
@@ -20,24 +20,25 @@ pub struct ModelFile {
     pub sha256: String,
     /// Which weights: `best`, `raw`, `target`, or the label of an average.
     pub weights: String,
-    /// Arithmetic of the network's products.
+    /// What the products of the network were computed in.
     #[serde(with = "PrecisionName")]
     pub precision: Precision,
 }
 
 impl ModelFile {
-    /// The file of an open model.
-    pub fn of(origin: &Origin) -> Self {
-        let OpenOptions { which, precision, .. } = &origin.options;
-        Self {
+    /// The file of an open model; none for one that is of no file.
+    pub fn of(model: &Model) -> Option<Self> {
+        let (origin, precision) = (model.origin()?, model.precision()?);
+        Some(Self {
             path: origin.file.clone(),
             sha256: origin.sha256.clone(),
-            weights: which.to_string(),
-            precision: *precision,
-        }
+            weights: origin.options.which.to_string(),
+            precision,
+        })
     }
 
-    /// Opens the model again, and refuses another one.
+    /// Opens the model again, and refuses another one. What a device computes in the place of the precision it had is
+    /// [`PrecisionChoice::on`](crate::model::PrecisionChoice::on).
     ///
     /// # Errors
     ///

@@ -15,6 +15,7 @@ mod edit;
 mod edit_record;
 mod model;
 mod open;
+mod precision;
 mod sample_folder;
 mod sample_names;
 mod sample_writer;

@@ -11,7 +11,7 @@ use crate::Result;
 use crate::checkpoint::{Damaged, ModelHeader, stage_models};
 use crate::data::ImageShape;
 use crate::edit::{EditError, Job};
-use crate::model::{Condition, Denoiser, ModelError, ModelKind, NoiseRange, Preconditioned};
+use crate::model::{Condition, Denoiser, ModelError, ModelKind, NoiseRange, PrecisionChoice, Preconditioned};
 use crate::noise::{LevelsError, SamplingLevels};
 use crate::sample::SamplingProfile;
 
@@ -200,6 +200,19 @@ impl Model {
         self.network.as_deref()
     }
 
+    /// The same model with the products of its network computed in another precision. A denoiser of one's own stays as it is.
+    #[must_use]
+    pub fn with_precision(&self, precision: impl Into<PrecisionChoice>) -> Self {
+        let precision = precision.into().on(&self.device);
+        match &self.network {
+            Some(network) => {
+                let network = Arc::new(network.with_precision(precision));
+                Self { denoiser: network.clone(), network: Some(network), ..self.clone() }
+            }
+            None => self.clone(),
+        }
+    }
+
     /// The shape of what it draws.
     pub fn shape(&self) -> ImageShape {
         self.shape
@@ -269,7 +282,8 @@ impl Model {
     pub fn for_steps(&self, steps: usize) -> Result<Self> {
         match (self.profile.made_for_steps(), &self.origin) {
             (Some(made_for), Some(origin)) if made_for != steps => {
-                origin.options.clone().steps(Some(steps)).open(&origin.path)
+                let stage = origin.options.clone().steps(Some(steps)).open(&origin.path)?;
+                Ok(self.precision().map_or(stage.clone(), |precision| stage.with_precision(precision)))
             }
             _ => Ok(self.clone()),
         }

@@ -9,7 +9,7 @@ use super::Model;
 use super::model::Origin;
 use crate::Result;
 use crate::checkpoint::{Which, load_model, read_header, stage_models};
-use crate::model::{Architecture, Network, Precision};
+use crate::model::{Architecture, Network, Precision, PrecisionChoice};
 use crate::sample::SampleError;
 
 /// Opens the best weights of a model, in f32 on the CPU.
@@ -37,15 +37,15 @@ pub fn open(path: impl AsRef<Path>) -> Result<Model> {
 ///
 /// ```no_run
 /// use onestep::OpenOptions;
-/// use onestep::model::Precision;
+/// use onestep::model::PrecisionChoice;
 ///
-/// let model = OpenOptions::default().weights("raw").precision(Precision::Bf16).open("runs/emoji-cd")?;
+/// let model = OpenOptions::default().weights("raw").precision(PrecisionChoice::Auto).open("runs/emoji-cd")?;
 /// # Ok::<(), onestep::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
     pub(super) which: Which,
-    pub(super) precision: Precision,
+    precision: PrecisionChoice,
     device: Device,
     steps: Option<usize>,
     network: Option<Arc<dyn Network>>,
@@ -55,7 +55,7 @@ impl Default for OpenOptions {
     fn default() -> Self {
         Self {
             which: Which::Best,
-            precision: Precision::F32,
+            precision: Precision::F32.into(),
             device: Device::flex(),
             steps: None,
             network: None,
@@ -72,10 +72,11 @@ impl OpenOptions {
         self
     }
 
-    /// Computes the products of the network in this precision.
+    /// Computes the products of the network in this [`Precision`], or chooses it by the device: [`PrecisionChoice::Auto`]. Without
+    /// it, f32. What is computed in the end is [`Model::precision`].
     #[must_use]
-    pub fn precision(mut self, precision: Precision) -> Self {
-        self.precision = precision;
+    pub fn precision(mut self, precision: impl Into<PrecisionChoice>) -> Self {
+        self.precision = precision.into();
         self
     }
 
@@ -147,7 +148,7 @@ impl OpenOptions {
             }
             _ => loaded.into_model(&self.device)?,
         };
-        let model = model.with_precision(self.precision);
+        let model = model.with_precision(self.precision.on(&self.device));
         Ok(Model::from_file(model, origin, &self.device))
     }
 }

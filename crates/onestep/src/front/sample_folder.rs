@@ -36,6 +36,11 @@ impl SampleFolder {
                     return Ok(opened);
                 }
                 Some(old) if outputs.overwrites() => opened.make_room(record, &old, outputs)?,
+                Some(old) if old.draws_alike(record) => {
+                    let (there, asked) = (old.precision.name(), record.precision.name());
+                    let folder = folder.to_path_buf();
+                    return Err(OutputError::AnotherPrecision { folder, there, asked }.into());
+                }
                 Some(old) => {
                     let (there, asked) = (old.summary(record), record.summary(&old));
                     let folder = folder.to_path_buf();

@@ -29,6 +29,7 @@ pub use network::{Architecture, Network};
 pub use onestep_kernels::Precision;
 pub use parameter::{Builder, Init, ParameterId, ParameterSpec, n_parameters};
 pub(crate) use precision::PrecisionName;
+pub use precision::{PrecisionChoice, ReplacedPrecision};
 pub use precondition::{Coefficients, Preconditioning, VelocityCoefficients};
 pub use preconditioned::{NoiseRange, Preconditioned};
 pub use trigflow::{TrigFlow, Velocity};

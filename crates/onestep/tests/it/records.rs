@@ -1,11 +1,15 @@
 //! Samples say how they were made, and are made again by what they say.
 
+use std::ops::Range;
 use std::path::Path;
 
+use burn::tensor::Device;
+use onestep::data::Outputs;
 use onestep::data::picture::read_parameters;
-use onestep::model::Precision;
+use onestep::edit::Job;
+use onestep::model::{Precision, PrecisionChoice};
 use onestep::sample::SampleError;
-use onestep::{DrawRecord, Error, OpenOptions};
+use onestep::{DrawRecord, Error, Model, OpenOptions, SampleWriter};
 use tempfile::tempdir;
 
 use crate::eval::{model_in_file, small_model};
@@ -73,4 +77,68 @@ fn another_model_is_refused() {
     std::fs::rename(&record.model, &moved).unwrap();
     assert!(record.draw(&OpenOptions::default().open(moved).unwrap()).is_ok());
     assert!(matches!(record.options().open(&record.model), Err(Error::Checkpoint(_))));
+}
+
+/// The drawing of a model in a file, opened in some precision.
+fn opened(folder: &Path, precision: impl Into<PrecisionChoice>) -> Model {
+    model_in_file(folder);
+    OpenOptions::default().precision(precision).open(folder.join("model.safetensors")).unwrap()
+}
+
+#[test]
+fn records_say_what_was_computed() {
+    let folder = tempdir().unwrap();
+    let rows = [
+        (PrecisionChoice::Auto, Precision::fastest()),
+        (Precision::F32.into(), Precision::F32),
+        (Precision::Bf16.into(), Precision::Bf16.here()),
+    ];
+    for (asked, computed) in rows {
+        let model = opened(folder.path(), asked);
+        assert_eq!(model.precision(), Some(computed));
+        let draw = model.draw().seeds(0..3).definite().unwrap();
+        let record = draw.record().unwrap();
+        assert_eq!((draw.precision(), record.precision), (Some(computed), computed));
+        let again = record.options().open(&record.model).unwrap();
+        assert_eq!(record.replaced_precision(again.device()), None);
+        assert_eq!(record.draw(&again).unwrap().run().unwrap(), draw.run_with(&mut ()).unwrap());
+        let edits = model.edit(Job::vary_seed(3)).definite().unwrap();
+        let record = edits.record();
+        assert_eq!(record.model.as_ref().unwrap().precision, computed);
+        let reopened = record.open(&Device::flex()).unwrap();
+        assert_eq!(reopened.replaced_precision(), None);
+        assert_eq!(reopened.edits().run().unwrap(), edits.run_with(&mut ()).unwrap());
+    }
+    // Without a word it is f32, on every machine.
+    assert_eq!(model_in_file(folder.path()).precision(), Some(Precision::F32));
+    // A denoiser of one's own computes in what it likes.
+    let own = Model::from_fn(small_model().shape(), small_model().profile().clone(), |noisy, _| noisy);
+    assert_eq!((own.precision(), own.with_precision(Precision::Bf16).precision()), (None, None));
+}
+
+#[test]
+fn a_drawing_goes_on_in_the_precision_it_was_begun_in() {
+    let folder = tempdir().unwrap();
+    let begun = folder.path().join("begun");
+    let exact = opened(folder.path(), Precision::F32);
+    let draw = exact.draw().seeds(0..3).definite().unwrap();
+    draw.record().unwrap().save(&draw.run_with(&mut ()).unwrap(), &begun).unwrap();
+
+    let auto = opened(folder.path(), PrecisionChoice::Auto);
+    let definite = |seeds: Range<u64>| auto.draw().seeds(seeds).definite().unwrap();
+    let record = definite(0..3).record().unwrap();
+    let (went_on, record) = definite(0..3).going_on(record, &begun);
+    assert_eq!((went_on.precision(), record.precision), (Some(Precision::F32), Precision::F32));
+    assert_eq!(went_on.run_with(&mut ()).unwrap(), draw.run_with(&mut ()).unwrap());
+    // Another draw, and another folder, bind nothing.
+    for (seeds, path) in [(0..4, begun.clone()), (0..3, folder.path().join("other"))] {
+        let record = definite(seeds.clone()).record().unwrap();
+        let (other, record) = definite(seeds).going_on(record, &path);
+        assert_eq!((other.precision(), record.precision), (auto.precision(), Precision::fastest()));
+    }
+    // Two precisions are never mixed, and both are named.
+    let rounded = DrawRecord { precision: Precision::Bf16, ..draw.record().unwrap() };
+    let refused = SampleWriter::create(rounded, exact.shape(), &begun, &Outputs::default().overwrite(false));
+    let said = refused.err().expect("it is refused").to_string();
+    assert!(said.contains("begun in f32") && said.contains("asked for: bf16"), "{said}");
 }

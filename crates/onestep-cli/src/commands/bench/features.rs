@@ -1,17 +1,18 @@
 //! `onestep bench inception`: the networks that images are judged by.
 
+use onestep::model::Precision;
 use onestep_bench::features::{dump, images, measure, network};
 use onestep_bench::{Conditions, FeatureReport};
 
 use super::{BATCH, SECONDS};
-use crate::args::{BenchArgs, PassName, PrecisionName};
+use crate::args::{BenchArgs, ChoiceName, PassName};
 use crate::failure::{Failure, Outcome};
 use crate::print::say;
 
 /// Measures and prints it.
 pub fn run(args: &BenchArgs, quiet: bool) -> Outcome {
     let only_forward = matches!(args.what, PassName::All | PassName::Forward);
-    if !args.settings.is_empty() || !only_forward || args.precision != PrecisionName::F32 {
+    if !args.settings.is_empty() || !only_forward || args.precision == ChoiceName::Bf16 {
         let message = "feature networks are measured forward and in f32: no --set, --what and --precision";
         return Err(Failure::usage(message));
     }
@@ -25,7 +26,7 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome {
     }
     let seconds = args.seconds.unwrap_or(SECONDS);
     let (conditions, measured) =
-        Conditions::around(args.precision.precision(), seconds, || measure(&*network, &images, seconds))?;
+        Conditions::around(Precision::F32, seconds, || measure(&*network, &images, seconds))?;
     let report = FeatureReport { name: network.name(), images: images.len(), conditions, measured };
     super::show(args, || report.text(args.operators), || report.json());
     Ok(())

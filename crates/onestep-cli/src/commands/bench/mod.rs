@@ -41,19 +41,21 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
             .iter()
             .try_for_each(|name| outputs.check(&folder.join(name).with_extension("safetensors")))?;
     }
-    if args.network == "operators" {
-        operators::run(args, quiet)?;
-        return Ok(ExitCode::SUCCESS);
-    }
     if feature_networks::is_feature_network(&args.network) {
         features::run(args, quiet)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let device = Device::flex();
+    let (device, choice) = (Device::flex(), args.precision.choice());
+    let precision = choice.on(&device);
+    model::say_what_replaces(choice, &device, quiet);
+    if args.network == "operators" {
+        operators::run(args, precision, quiet)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let batch = args.batch.map_or(BATCH, |batch| batch as usize);
     let mut subject = open(args, batch, &device)?;
-    subject.model = subject.model.with_precision(args.precision.precision());
-    subject.recipe.train.precision = args.precision.precision();
+    subject.model = subject.model.with_precision(precision);
+    subject.recipe.train.precision = precision;
     let case = Case::new(&subject, batch, &device)?;
     if let Some(folder) = &args.dump {
         for file in dump(folder, &subject, &case)? {
@@ -63,9 +65,8 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
         }
     }
     let seconds = args.seconds.unwrap_or(SECONDS);
-    let (conditions, passes) = Conditions::around(args.precision.precision(), seconds, || {
-        measure(args, seconds, &subject, &case, quiet)
-    })?;
+    let (conditions, passes) =
+        Conditions::around(precision, seconds, || measure(args, seconds, &subject, &case, quiet))?;
     let report = Report { subject: &subject, batch, conditions, passes };
     show(args, || report.text(args.operators), || report.json());
     Ok(ExitCode::SUCCESS)

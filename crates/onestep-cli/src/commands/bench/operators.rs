@@ -1,5 +1,6 @@
 //! `onestep bench operators`: the operators alone, at the sizes of image networks.
 
+use onestep::model::Precision;
 use onestep_bench::single::{self, Single};
 use onestep_bench::{Conditions, OperatorReport};
 
@@ -13,7 +14,7 @@ const BATCHES: [usize; 3] = [1, 8, 32];
 const SECONDS: f64 = 0.3;
 
 /// Measures and prints them.
-pub fn run(args: &BenchArgs, quiet: bool) -> Outcome {
+pub fn run(args: &BenchArgs, precision: Precision, quiet: bool) -> Outcome {
     if args.dump.is_some() || !args.settings.is_empty() {
         return Err(Failure::usage("`bench operators` measures no network: it takes no --dump and no --set"));
     }
@@ -24,16 +25,15 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome {
         .collect();
     let seconds = args.seconds.unwrap_or(SECONDS);
     let bar = bar(work.len() as u64, "operators", quiet);
-    let (conditions, measured) =
-        Conditions::around(args.precision.precision(), args.seconds.unwrap_or(1.0), || {
-            let measured = work.into_iter().map(|(single, batch)| {
-                bar.set_message(format!("· {} {}", single.name(), single.shape(batch)));
-                let directions = single.measure(args.precision.precision(), batch, seconds);
-                bar.inc(1);
-                (single, batch, directions)
-            });
-            Outcome::Ok(measured.collect::<Vec<_>>())
-        })?;
+    let (conditions, measured) = Conditions::around(precision, args.seconds.unwrap_or(1.0), || {
+        let measured = work.into_iter().map(|(single, batch)| {
+            bar.set_message(format!("· {} {}", single.name(), single.shape(batch)));
+            let directions = single.measure(precision, batch, seconds);
+            bar.inc(1);
+            (single, batch, directions)
+        });
+        Outcome::Ok(measured.collect::<Vec<_>>())
+    })?;
     bar.finish_and_clear();
     let report = OperatorReport { measured, conditions };
     super::show(args, || report.text(), || report.json());

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use onestep::data::Outputs;
+use onestep::model::{Precision, PrecisionChoice};
 use onestep::{DefiniteEdits, Edits, OpenOptions};
 
 use crate::args::EditArgs;
@@ -30,7 +31,8 @@ pub fn run(args: EditArgs, quiet: bool) -> Outcome<ExitCode> {
             let device = device::open(common.with.device)?;
             let target = Target::of(&common.out)?;
             let output = EditOutput::of(target.path(), Outputs::default().overwrite(common.overwrite))?;
-            let opened = model::open(path, &model::options(&common.with, &device))?;
+            let options = model::options(&common.with, PrecisionChoice::Auto, &device, quiet);
+            let opened = model::open(path, &options)?;
             opened.check_editing()?;
             let teacher_options = OpenOptions::default().device(&device);
             let teacher = teacher.map(|path| model::open(path, &teacher_options)).transpose()?;
@@ -60,6 +62,7 @@ pub fn run(args: EditArgs, quiet: bool) -> Outcome<ExitCode> {
             let output = output.sparing(edit.job.paths().into_iter().chain([from.clone()]));
             let _lock = output.lock()?;
             let opened = edit.open(&device)?;
+            model::warn_of_other_bits(opened.replaced_precision(), quiet);
             let presentation = Presentation { strip, scale };
             make(opened.edits(), presentation, &output, &target, &Watched { stop, quiet })
         }
@@ -102,11 +105,13 @@ fn make(
     target.deliver()?;
     if !quiet {
         let n_levels = edits.levels().as_slice().len();
+        let precision = edits.model().precision().unwrap_or(Precision::F32);
         say!(
-            "{} · {} · {} each · {:.0} ms on {} threads",
+            "{} · {} · {} each · {} · {:.0} ms on {} threads",
             edits.job().task().name(),
             counted(n, "picture"),
             counted(n_levels, "network evaluation"),
+            precision.name(),
             seconds * 1e3,
             device::threads(),
         );

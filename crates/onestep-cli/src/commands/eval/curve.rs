@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use burn::tensor::Device;
-use onestep::Model;
 use onestep::data::{OutputLock, Pixels, Rounding, ending, named_beside, write_whole};
 use onestep::eval::curve::{CurvePoint, CurveReport, CurveSettings, MeasuredPoint};
 use onestep::eval::{Collection, Images, Judge, Reference, Score, Selection, check_images, reference};
+use onestep::model::Precision;
+use onestep::{Model, OpenOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -59,9 +59,10 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
         ode_levels: counts(&args.ode_steps.0),
         samplers: args.samplers.iter().map(|name| name.sampler()).collect(),
     };
+    let options = model::options(&args.with, protocol.precision(), &device, quiet);
     let mut opened: Vec<(&str, Model)> = Vec::new();
     for name in models {
-        opened.extend(open_models(name, args, &settings, &device)?.into_iter().map(|model| (&**name, model)));
+        opened.extend(open_models(name, &settings, &options)?.into_iter().map(|model| (&**name, model)));
     }
     let folders = args.points.iter().map(PathBuf::as_path).chain(args.out.parent());
     for folder in folders.filter(|folder| !folder.as_os_str().is_empty()) {
@@ -99,18 +100,15 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
         let other = n_reference.unwrap_or_default();
         (value, format!("half of the reference against the other: {other} and {n} images"))
     });
+    // One device and one choice for all models.
+    let precision = opened.iter().find_map(|(_, model)| model.precision()).unwrap_or(Precision::F32);
     let report = CurveReport { points, reference: source.clone(), floor, threads: device::threads() };
     files.iter().try_for_each(|path| outputs.check(path))?;
-    show(args, &report, judge.network()?.name(), protocol.name)
+    show(args, &report, judge.network()?.name(), protocol.name, precision)
 }
 
-fn open_models(
-    name: &str,
-    args: &CurveArgs,
-    settings: &CurveSettings,
-    device: &Device,
-) -> Outcome<Vec<Model>> {
-    let models = settings.open(require_model(name)?, &model::options(&args.with, device))?;
+fn open_models(name: &str, settings: &CurveSettings, options: &OpenOptions) -> Outcome<Vec<Model>> {
+    let models = settings.open(require_model(name)?, options)?;
     for model in &models {
         model.origin().into_iter().for_each(|origin| model::warn_of_damaged(&origin.skipped));
         check_images(name, model.shape().channels)?;
@@ -187,14 +185,20 @@ impl Took {
 }
 
 /// Table, JSON and picture.
-fn show(args: &CurveArgs, report: &CurveReport, network: &str, protocol: &str) -> Outcome<ExitCode> {
+fn show(
+    args: &CurveArgs,
+    report: &CurveReport,
+    network: &str,
+    protocol: &str,
+    precision: Precision,
+) -> Outcome<ExitCode> {
     let CurveReport { points, reference, floor, threads } = report;
     let metric = report.metric();
     write_whole(&args.out, |file| file.write_all(report.svg().as_bytes()))?;
     let json = json!({
         "tool": onestep::TOOL, "files": named_beside(&args.out)?, "reference": reference, "network": network, "protocol": protocol, "points": points,
         "floor": floor.as_ref().map(|(value, of)| json!({ "metric": metric, "value": value, "of": of })),
-        "threads": threads, "batch": args.batch, "precision": args.with.precision.precision().name(),
+        "threads": threads, "batch": args.batch, "precision": precision.name(),
     });
     let beside = args.out.with_extension("json");
     write_whole(&beside, |file| file.write_all(format!("{json:#}\n").as_bytes()))?;
@@ -211,7 +215,10 @@ fn show(args: &CurveArgs, report: &CurveReport, network: &str, protocol: &str) -
     if let Some((value, of)) = floor {
         answer!("{:>11}  {of}", digits(*value));
     }
-    answer!("reference  {reference}\nnetwork    {network}\nprotocol   {protocol}");
+    answer!(
+        "reference  {reference}\nnetwork    {network}\nprotocol   {protocol}\nprecision  {}",
+        precision.name()
+    );
     answer!("{}\n{}", args.out.display(), beside.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -65,7 +65,7 @@ fn compare(args: &EvalArgs, quiet: bool) -> Outcome<ExitCode> {
     }
     let device = device::open(args.sampler.with.device)?;
     let work = Collecting::listen(quiet)?;
-    let model = samples::open_model(args, &device)?;
+    let model = samples::open_model(args, &device, quiet)?;
     let samples = Samples::open(args, model.as_ref())?;
     let judge =
         judge(&args.network, samples.protocol(args.network.protocol.as_deref())?, &args.metrics, &device);
@@ -85,6 +85,7 @@ fn compare(args: &EvalArgs, quiet: bool) -> Outcome<ExitCode> {
     args.out.as_deref().map_or(Ok(()), |path| outputs.check(path))?;
     collecting::create_parent(args.stats_out.as_deref())?;
     collecting::create_parent(args.out.as_deref())?;
+    let samples = samples.going_on(args, &judge)?;
     let described = samples.describe();
     let collection = match samples {
         Samples::Collected { collection, .. } => *collection,
@@ -95,8 +96,12 @@ fn compare(args: &EvalArgs, quiet: bool) -> Outcome<ExitCode> {
     };
     if let Some(shard) = args.shard {
         if !quiet {
-            let n = collection.n_done();
-            say!("part {} of {}: {n} of {} images are in", shard.index + 1, shard.n, collection.subject().n);
+            let (n, subject) = (collection.n_done(), collection.subject());
+            let drawn = subject.precision().map_or_else(String::new, |precision| {
+                let name = precision.name();
+                format!(", drawn in {name}, as the other parts must be (--precision {name})")
+            });
+            say!("part {} of {}: {n} of {} images are in{drawn}", shard.index + 1, shard.n, subject.n);
         }
         args.stats_out.iter().for_each(|file| answer!("{}", file.display()));
         return Ok(ExitCode::SUCCESS);

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use onestep::ImageSize;
 use onestep::data::{Outputs, write_whole};
 use onestep::eval::{Comparison, Score};
+use onestep::model::Precision;
 use serde_json::{Value, json};
 
 use crate::failure::Outcome;
@@ -85,7 +86,8 @@ impl Report {
             );
         }
         let sized = |size: Option<ImageSize>| size.map_or(String::new(), |size| format!(" · {size}"));
-        let _ = writeln!(text, "samples    {}{}", self.samples, sized(self.comparison.size));
+        let drawn = self.comparison.precision.map_or(String::new(), |drawn| format!(" · {}", drawn.name()));
+        let _ = writeln!(text, "samples    {}{drawn}{}", self.samples, sized(self.comparison.size));
         if let Some(reference) = &self.reference {
             let _ = writeln!(text, "reference  {reference}{}", sized(self.comparison.reference_size));
         }
@@ -112,6 +114,7 @@ impl Report {
             "reference": self.reference,
             "image_size": self.comparison.size,
             "reference_image_size": self.comparison.reference_size,
+            "precision": self.comparison.precision.map(Precision::name),
             "network": self.comparison.network,
             "protocol": self.comparison.protocol.name,
             "scores": self.comparison.scores,

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use onestep::eval::{
-    Collection, Images, Protocol, SampleKind, Selection, Stored, check_images, number_ranges, sample_kind,
+    Collection, Images, Judge, Protocol, SampleKind, Selection, Stored, check_images, number_ranges,
+    sample_kind,
 };
 use onestep::sample::SamplerSettings;
 use onestep::{DefiniteDraw, Model, data};
@@ -39,13 +40,15 @@ pub enum Samples<'a> {
 }
 
 /// Opens the model that the samples are to be drawn from, if one was named.
-pub fn open_model(args: &EvalArgs, device: &Device) -> Outcome<Option<Model>> {
+pub fn open_model(args: &EvalArgs, device: &Device, quiet: bool) -> Outcome<Option<Model>> {
     let path = Path::new(args.samples.as_deref().unwrap_or_default());
     if sample_kind(path) != SampleKind::Model {
         return Ok(None);
     }
     let steps = args.sampler.steps.map(|steps| steps as usize);
-    let opened = model::open(path, &model::options(&args.sampler.with, device).steps(steps))?;
+    let otherwise = protocol_of(args.network.protocol.as_deref())?.precision();
+    let options = model::options(&args.sampler.with, otherwise, device, quiet).steps(steps);
+    let opened = model::open(path, &options)?;
     check_images("this model", opened.shape().channels)?;
     Ok(Some(opened))
 }
@@ -84,6 +87,16 @@ impl<'a> Samples<'a> {
                 Ok(Self::Stored { images: Stored::new(set, name, selection)?, name })
             }
         }
+    }
+
+    /// The same samples, drawn as those of an evaluation that is kept in a file and goes on were, unless their arithmetic was named.
+    pub fn going_on(self, args: &EvalArgs, judge: &Judge) -> Outcome<Self> {
+        Ok(match (self, args.stats_out.as_deref()) {
+            (Self::Drawn(draw), Some(file)) if !model::names_precision(&args.sampler.with) => {
+                Self::Drawn(Box::new(draw.going_on_with(judge, file)?))
+            }
+            (samples, _) => samples,
+        })
     }
 
     /// Number of images.

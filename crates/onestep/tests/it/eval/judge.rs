@@ -1,14 +1,18 @@
 //! Judging in one call, by the long way, and what it refuses.
 
-use onestep::Model;
+use std::path::Path;
+
 use onestep::data::{DataSpec, Pixels, Rounding, open};
 use onestep::eval::curve::CurveSettings;
 use onestep::eval::{
     Activations, Collection, EvalError, FeatureNetwork, FrechetReference, Images, Judge, Made, Metric,
-    Protocol, Reference, Selection, Side, Stored, Warning, Widths, frechet, number_ranges, reference,
+    Protocol, Reference, Selection, Side, Stored, Subject, Warning, Widths, frechet, number_ranges,
+    reference,
 };
+use onestep::model::{Precision, PrecisionChoice};
 use onestep::observer::{Event, Flow};
 use onestep::sample::{Sampler, SamplingProfile};
+use onestep::{Model, OpenOptions};
 
 use super::{Quarters, model_in_file, small_model};
 
@@ -218,4 +222,49 @@ fn a_curve_asks_of_a_model_what_it_can() {
     let file = |n| point.file_name(&judge.subject(&point.draw().seeds(0..n)).unwrap());
     assert!(file(7).starts_with("multistep-4-") && file(7).ends_with(".safetensors"), "{}", file(7));
     assert_ne!(file(7), file(8));
+}
+
+#[test]
+fn an_evaluation_goes_on_in_the_precision_it_was_begun_in() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(model_in_file(folder.path()));
+    let open = |precision: PrecisionChoice| {
+        OpenOptions::default().precision(precision).open(folder.path().join("model.safetensors")).unwrap()
+    };
+    let (exact, auto) = (open(Precision::F32.into()), open(PrecisionChoice::Auto));
+    let judge = Judge::new().looking_with(Quarters);
+    let file = folder.path().join("part.safetensors");
+    let seen = judge.collect_all(&exact.draw().seeds(0..70), &mut ()).unwrap().unwrap();
+    assert_eq!(seen.subject().precision(), Some(Precision::F32));
+    seen.save(&file).unwrap();
+    let precision = |n: u64, file: &Path| {
+        let draw = auto.draw().seeds(0..n).definite().unwrap();
+        draw.going_on_with(&judge, file).unwrap().precision().unwrap()
+    };
+    assert_eq!(precision(70, &file), Precision::F32);
+    // Other images, and another file, bind nothing.
+    assert_eq!(precision(71, &file), Precision::fastest());
+    assert_eq!(precision(70, &folder.path().join("other.safetensors")), Precision::fastest());
+    // Parts of two precisions are never added up, and both are named.
+    let subject = |precision: &str| {
+        let images = seen.subject().images.replace("f32", precision);
+        Collection::new(Subject { images, ..seen.subject().clone() }).unwrap()
+    };
+    let refused = subject("f32").merge(subject("bf16")).unwrap_err().to_string();
+    assert!(refused.contains(r#"`precision` is "f32" here and "bf16" there"#), "{refused}");
+    // Scores say what their samples were drawn in; images that were not drawn have none.
+    let compare = |model: &Model| judge.compare(&model.draw().seeds(0..70), &emoji(0..70), &mut ()).unwrap();
+    assert_eq!(compare(&exact).unwrap().precision, Some(Precision::F32));
+    assert_eq!(compare(&auto).unwrap().precision, Some(Precision::fastest()));
+    let images = judge.compare(&emoji(0..70), &emoji(0..70), &mut ()).unwrap().unwrap();
+    assert_eq!(images.precision, None);
+}
+
+#[test]
+fn published_protocols_draw_in_f32_where_nobody_says() {
+    for protocol in Protocol::ALL {
+        let is_plain = protocol == Protocol::default();
+        let expected = if is_plain { PrecisionChoice::Auto } else { Precision::F32.into() };
+        assert_eq!(protocol.precision(), expected, "{}", protocol.name);
+    }
 }
