@@ -19,6 +19,6 @@ pub(crate) use memory::{
 };
 pub(crate) use outer::{OuterTable, Strip, outer_rows, outer_sum};
 pub(crate) use panels::{PairPanels, Panels};
-pub(crate) use sums::{column_sums, scaled_column_sums};
+pub(crate) use sums::{column_sums, scale_and_sum};
 pub(crate) use threads::{each, threads};
 pub(crate) use tile_matrix::TileMatrix;

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "tasks write disjoint runs")]
 
-use super::memory::{SMALL, Shared, filled_each};
+use super::memory::{SMALL, Shared, filled};
 use crate::simd::vectorised;
 
 /// Rows of a run, whose sum is taken in f32; runs are added up in f64.
@@ -10,50 +10,46 @@ const RUN: usize = 256;
 
 /// The sum of each column over every `rows` rows, `[groups, columns]`; of no rows, zeros once.
 pub(crate) fn column_sums(values: &[f32], columns: usize, rows: usize) -> Vec<f32> {
-    let body = |run: &[f32], sums: &mut [f32], _: &mut [f32]| add_rows(run, sums);
-    let [_, sums] = runs(values, [columns, rows], 0, body);
-    sums
+    runs(values.len(), [columns, rows], |range, sums| add_rows(&values[range], sums))
 }
 
-/// All numbers times a factor, and the sums of the columns of these.
-pub(crate) fn scaled_column_sums(values: &[f32], columns: usize, rows: usize, factor: f32) -> [Vec<f32>; 2] {
-    runs(values, [columns, rows], values.len(), |run, sums, scaled| {
-        scale(run, factor, scaled);
-        add_rows(scaled, sums);
+/// Multiplies all numbers by a factor, and returns the [`column_sums`] of what they have become.
+pub(crate) fn scale_and_sum(values: &mut [f32], columns: usize, rows: usize, factor: f32) -> Vec<f32> {
+    let (length, values) = (values.len(), Shared::new(values));
+    runs(length, [columns, rows], |range, sums| {
+        // SAFETY: runs do not overlap, and each is one task's.
+        let run = unsafe { values.slice(range.start, range.len()) };
+        scale(run, factor);
+        add_rows(run, sums);
     })
 }
 
-/// What `body(run of rows, zeros for its sums, as many numbers as the run)` makes of each run, and the sums of each group of rows.
+/// The sums that `body(run of numbers, zeros for its sums)` makes, added up for each group of rows.
 fn runs(
-    values: &[f32],
+    length: usize,
     [columns, rows]: [usize; 2],
-    results: usize,
-    body: impl Fn(&[f32], &mut [f32], &mut [f32]) + Sync,
-) -> [Vec<f32>; 2] {
+    body: impl Fn(std::ops::Range<usize>, &mut [f32]) + Sync,
+) -> Vec<f32> {
     if rows == 0 {
-        return [Vec::new(), vec![0.0; columns]];
+        return vec![0.0; columns];
     }
     let group = (rows * columns).max(1);
-    assert!(values.len().is_multiple_of(group) && [0, values.len()].contains(&results));
-    let (groups, per_group) = (values.len() / group, rows.div_ceil(RUN));
-    let task = |task: usize, [scaled, sums]: [Shared; 2]| {
-        let first = task / per_group * group + task % per_group * RUN * columns;
-        let length = (RUN * columns).min(task / per_group * group + group - first);
-        // SAFETY: runs do not overlap, nor do their sums, and each is one task's.
-        let (scaled, sums) = unsafe {
-            let results = if results == 0 { 0 } else { length };
-            (scaled.slice(if results == 0 { 0 } else { first }, results), sums.slice(task * columns, columns))
-        };
+    assert!(length.is_multiple_of(group));
+    let (groups, per_group) = (length / group, rows.div_ceil(RUN));
+    let task = |task: usize, sums: Shared| {
+        let (start, first) = (task / per_group * group, task % per_group * RUN * columns);
+        // SAFETY: each run has sums of its own.
+        let sums = unsafe { sums.slice(task * columns, columns) };
         sums.fill(0.0);
-        body(&values[first..first + length], sums, scaled);
+        body(start + first..start + (first + RUN * columns).min(group), sums);
     };
-    let (tasks, lengths) = (groups * per_group, [results, groups * per_group * columns]);
-    // SAFETY: the tasks are all runs, and each writes its sums and, where there are results, as many numbers as it has.
-    let [scaled, partial] = unsafe {
-        if values.len() < SMALL {
-            filled_each(lengths, 1, |_, shared| (0..tasks).for_each(|index| task(index, shared)))
+    let tasks = groups * per_group;
+    // SAFETY: the tasks are all runs, and each writes its sums.
+    let partial = unsafe {
+        if length < SMALL {
+            filled(tasks * columns, 1, |_, shared| (0..tasks).for_each(|index| task(index, shared)))
         } else {
-            filled_each(lengths, tasks, task)
+            filled(tasks * columns, tasks, task)
         }
     };
     let mut totals = Vec::with_capacity(groups * columns);
@@ -65,7 +61,7 @@ fn runs(
         }
         totals.extend(sums.iter().map(|sum| *sum as f32));
     }
-    [scaled, totals]
+    totals
 }
 
 vectorised! {
@@ -79,9 +75,9 @@ vectorised! {
 }
 
 vectorised! {
-    fn scale(values: &[f32], factor: f32, results: &mut [f32]) {
-        for (result, value) in results.iter_mut().zip(values) {
-            *result = factor * value;
+    fn scale(values: &mut [f32], factor: f32) {
+        for value in values {
+            *value *= factor;
         }
     }
 }
@@ -102,7 +98,8 @@ mod tests {
                 expected[index / (rows * columns) * columns + index % columns] += f64::from(*value);
             }
             assert_close(&column_sums(&values, columns, rows), &expected, 1e-5, "sums");
-            let [scaled, sums] = scaled_column_sums(&values, columns, rows, 0.25);
+            let mut scaled = values.clone();
+            let sums = scale_and_sum(&mut scaled, columns, rows, 0.25);
             assert!(scaled.iter().zip(&values).all(|(scaled, value)| *scaled == 0.25 * value));
             assert_eq!(sums, column_sums(&scaled, columns, rows));
         }

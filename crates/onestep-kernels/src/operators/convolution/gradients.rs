@@ -9,7 +9,7 @@ use super::super::winograd::{self, Factors, Tiling};
 use super::forward::tiles_for;
 use crate::blocking::{
     Epilogue, OuterTable, PairPanels, Panels, RowTable, TileMatrix, column_sums, gathered, outer_sum,
-    scaled_column_sums,
+    scale_and_sum,
 };
 use crate::loops::{Kernels, index};
 use crate::simd::Precision;
@@ -98,14 +98,14 @@ pub(crate) fn bias_gradient(geometry: &Geometry, gradient: &[f32], per_sample: b
     column_sums(gradient, geometry.outputs, rows_of_bias(geometry, per_sample))
 }
 
-/// A gradient times a factor, and the gradient of a bias by it.
-pub(crate) fn scaled_with_bias_gradient(
+/// Multiplies a gradient by a factor, and returns that of a bias by it, in one pass over memory.
+pub(crate) fn scale_with_bias_gradient(
     geometry: &Geometry,
-    gradient: &[f32],
+    gradient: &mut [f32],
     factor: f64,
     per_sample: bool,
-) -> [Vec<f32>; 2] {
-    scaled_column_sums(gradient, geometry.outputs, rows_of_bias(geometry, per_sample), factor as f32)
+) -> Vec<f32> {
+    scale_and_sum(gradient, geometry.outputs, rows_of_bias(geometry, per_sample), factor as f32)
 }
 
 /// Output pixels that share a bias.

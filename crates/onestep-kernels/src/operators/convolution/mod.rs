@@ -14,4 +14,4 @@ mod tests;
 
 pub use arguments::Convolution;
 pub(crate) use forward::tiles_for;
-pub(crate) use gradients::{bias_gradient, input_gradient, scaled_with_bias_gradient, weight_gradient};
+pub(crate) use gradients::{bias_gradient, input_gradient, scale_with_bias_gradient, weight_gradient};

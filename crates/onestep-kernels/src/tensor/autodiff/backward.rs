@@ -16,7 +16,7 @@ use super::super::storage::{Contiguous, dims, like, tensor};
 use crate::loops::Kernels;
 use crate::operators::attention::{self, AttentionSizes};
 use crate::operators::convolution::{
-    bias_gradient, input_gradient, scaled_with_bias_gradient, weight_gradient,
+    bias_gradient, input_gradient, scale_with_bias_gradient, weight_gradient,
 };
 use crate::operators::{Affine, Convolution, LinearMap, Norm, NormGradients, elementwise, linear};
 
@@ -36,18 +36,23 @@ impl Backward<Flex, 8> for ConvolutionBackward {
         let mut bias_wanted = bias_node.zip(convolution.bias.as_ref().map(dims::<2>));
         if factor != 1.0 {
             let _timed = profile::start(|| Operation::map("scale gradient", &gradient.shape()));
-            let values = Contiguous::new(&gradient);
-            let scaled = match bias_wanted.take() {
-                // Both in one pass over memory.
-                Some((node, shape)) => {
-                    let (geometry, values) = (convolution.geometry(), values.as_slice());
-                    let [scaled, bias] = scaled_with_bias_gradient(&geometry, values, factor, shape[0] != 1);
+            // Where nobody else has it, it is scaled where it lies.
+            let whole =
+                gradient.is_contiguous() && gradient.bytes().len() == 4 * gradient.shape().num_elements();
+            let own = if whole { gradient.try_storage_mut::<f32>() } else { None };
+            match (own, bias_wanted) {
+                (Some(values), Some((node, shape))) => {
+                    let geometry = convolution.geometry();
+                    let bias = scale_with_bias_gradient(&geometry, values, factor, shape[0] != 1);
                     gradients.register::<Flex>(node.id, tensor(bias, shape));
-                    scaled
+                    bias_wanted = None;
                 }
-                None => elementwise::scaled(values.as_slice(), factor),
-            };
-            gradient = like(scaled, &gradient);
+                (_, wanted) => {
+                    gradient =
+                        like(elementwise::scaled(Contiguous::new(&gradient).as_slice(), factor), &gradient);
+                    bias_wanted = wanted;
+                }
+            }
         }
         if let Some(node) = residual_node {
             gradients.register::<Flex>(node.id, gradient.clone());
