@@ -4,6 +4,10 @@
 mod arrays;
 mod bf16;
 mod level;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(test)]
+mod tests;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
 mod vector;
@@ -18,6 +22,8 @@ pub use bf16::Precision;
 pub(crate) use bf16::narrow;
 pub(crate) use level::Level;
 pub use level::instructions;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::{Neon, NeonBf16};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use tiles::HeldTiles;
 pub(crate) use vector::Simd;

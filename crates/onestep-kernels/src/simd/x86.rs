@@ -89,6 +89,7 @@ pub(crate) struct Avx512;
 impl Simd for Avx512 {
     avx512!();
 
+    type Pair = Self::Pairs;
     type Pairs = [__m512; 2];
 
     #[inline(always)]
@@ -138,6 +139,7 @@ pub(crate) struct Avx512Bf16;
 impl Simd for Avx512Bf16 {
     avx512!();
 
+    type Pair = Self::Pairs;
     type Pairs = __m512i;
 
     #[inline(always)]
@@ -195,6 +197,7 @@ impl Avx2 {
 impl Simd for Avx2 {
     const LANES: usize = 8;
     type Vector = __m256;
+    type Pair = Self::Pairs;
     type Pairs = [__m256; 2];
 
     #[inline(always)]
