@@ -178,7 +178,10 @@ impl Simd for Neon {
     #[inline(always)]
     unsafe fn dot(pair: [f32; 2], pairs: Self::Pairs, sum: Self::Vector) -> Self::Vector {
         let [first, second] = pairs;
-        [0, 1].map(|half| vfmaq_n_f32(vfmaq_n_f32(sum[half], first[half], pair[0]), second[half], pair[1]))
+        let dot = |half| unsafe {
+            vfmaq_n_f32(vfmaq_n_f32(sum[half], first[half], pair[0]), second[half], pair[1])
+        };
+        [dot(0), dot(1)]
     }
 }
 
