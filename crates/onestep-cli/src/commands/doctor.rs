@@ -80,8 +80,12 @@ fn cpu_features() -> String {
         .collect();
         if found.is_empty() { "no vector extensions beyond SSE2".into() } else { found.join(", ") }
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    "no x86 vector extensions".into()
+    #[cfg(target_arch = "aarch64")]
+    {
+        if std::arch::is_aarch64_feature_detected!("bf16") { "NEON, BF16".into() } else { "NEON".into() }
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    "no vector extensions that are known here".into()
 }
 
 /// The one they do use.

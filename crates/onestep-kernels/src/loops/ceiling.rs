@@ -5,6 +5,8 @@
 use std::hint::black_box;
 
 use crate::simd::{Level, Portable, Precision, Simd};
+#[cfg(target_arch = "aarch64")]
+use crate::simd::{Neon, NeonBf16};
 
 /// Does multiply-adds in registers on this thread, as many as fit, and returns how many single ones that were.
 ///
@@ -22,6 +24,10 @@ pub fn multiply_adds(precision: Precision, rounds: usize) -> usize {
             Level::Amx | Level::Avx512Bf16 | Level::Avx512 => x86::avx512(rounds),
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => x86::avx2(rounds),
+            #[cfg(target_arch = "aarch64")]
+            Level::NeonBf16 if precision == Precision::Bf16 => neon_bf16(rounds),
+            #[cfg(target_arch = "aarch64")]
+            Level::NeonBf16 | Level::Neon => chains::<Neon>(rounds),
             Level::Portable => chains::<Portable>(rounds),
             #[cfg(test)]
             Level::Wide => chains::<Portable>(rounds),
@@ -76,17 +82,24 @@ mod x86 {
     }
 }
 
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon,bf16")]
+unsafe fn neon_bf16(rounds: usize) -> usize {
+    unsafe { pair_chains::<NeonBf16>(rounds) }
+}
+
 /// Products of pairs, two multiply-adds each, in as many chains as hide how long one takes.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[inline(always)]
 unsafe fn pair_chains<S: Simd>(rounds: usize) -> usize {
     const CHAINS: usize = 12;
     unsafe {
-        let pairs = S::splat_pair(&black_box(0x3f00_3f00));
+        let pair = S::splat_pair(&black_box(0x3f00_3f00));
+        let pairs = S::load_pairs(black_box([0x3f00_3f00; 16]).as_ptr());
         let mut sums = [S::splat(black_box(0.5)); CHAINS];
         for _ in 0..rounds {
             for sum in &mut sums {
-                *sum = S::dot(pairs, pairs, *sum);
+                *sum = S::dot(pair, pairs, *sum);
             }
         }
         black_box(sums);

@@ -17,6 +17,8 @@ use crate::simd::Arrays;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Avx512Bf16};
 use crate::simd::{Level, Portable, Simd};
+#[cfg(target_arch = "aarch64")]
+use crate::simd::{Neon, NeonBf16};
 
 impl Kernels {
     /// The loops for the best instruction set of this machine.
@@ -35,6 +37,10 @@ impl Kernels {
             Level::Avx512 => avx512::KERNELS,
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => avx2::KERNELS,
+            #[cfg(target_arch = "aarch64")]
+            Level::NeonBf16 => neon_bf16::KERNELS,
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => neon::KERNELS,
             Level::Portable => portable::KERNELS,
             #[cfg(test)]
             Level::Wide => Self { tiles: Some(super::amx::TWIN), ..wide::KERNELS },
@@ -186,6 +192,10 @@ kernels!(avx512_bf16, Avx512Bf16, rows: 8, pair_rows: 8, outer: [8, 4, 2, 1], #[
 kernels!(avx512, Avx512, rows: 8, pair_rows: 8, outer: [8, 4, 2, 1], #[target_feature(enable = "avx512f")]);
 #[cfg(target_arch = "x86_64")]
 kernels!(avx2, Avx2, rows: 6, pair_rows: 4, outer: [6, 4, 2, 1], #[target_feature(enable = "avx2,fma")]);
+#[cfg(target_arch = "aarch64")]
+kernels!(neon_bf16, NeonBf16, rows: 6, pair_rows: 6, outer: [4, 2, 1, 1], #[target_feature(enable = "neon,bf16")]);
+#[cfg(target_arch = "aarch64")]
+kernels!(neon, Neon, rows: 6, pair_rows: 4, outer: [4, 2, 1, 1], #[target_feature(enable = "neon")]);
 kernels!(portable, Portable, rows: 4, pair_rows: 4, outer: [4, 2, 1, 1],);
 #[cfg(test)]
 kernels!(wide, Arrays<16>, rows: 8, pair_rows: 8, outer: [8, 4, 2, 1],);

@@ -15,6 +15,7 @@ pub(crate) type Portable = Arrays<8>;
 impl<const L: usize> Simd for Arrays<L> {
     const LANES: usize = L;
     type Vector = [f32; L];
+    type Pair = Self::Pairs;
     type Pairs = [[f32; L]; 2];
 
     #[inline(always)]

@@ -11,8 +11,8 @@ pub enum Precision {
     /// Both factors of a product may be rounded to bf16, which has the range of f32 and 8 bits of precision, and the products
     /// are added up in f32.
     ///
-    /// It is done where it is faster: on CPUs with tiles of bf16 (AMX) and on AMD's with AVX512-BF16. Everywhere else, and on devices
-    /// without hand-written bodies, it has no effect; [`Precision::here`] tells.
+    /// It is done where it is faster: on CPUs with tiles of bf16 (AMX), on AMD's with AVX512-BF16 and on ARM's with BF16. Everywhere else,
+    /// and on devices without hand-written bodies, it has no effect; [`Precision::here`] tells.
     Bf16,
 }
 

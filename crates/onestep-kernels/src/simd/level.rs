@@ -8,7 +8,8 @@ use super::amx;
 /// The environment variable that forces an instruction set, for tests and comparisons.
 const VARIABLE: &str = "ONESTEP_INSTRUCTIONS";
 
-/// The instruction set that the loops on the CPU are going to use: `amx`, `avx512bf16`, `avx512`, `avx2` or `portable`.
+/// The instruction set that the loops on the CPU are going to use: `amx`, `avx512bf16`, `avx512` or `avx2`,
+/// `neonbf16` or `neon`, or `portable`.
 ///
 /// The best that the machine has, unless the environment variable `ONESTEP_INSTRUCTIONS` names another one.
 ///
@@ -31,6 +32,11 @@ pub(crate) enum Level {
     Avx512,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// NEON with products of bf16.
+    #[cfg(target_arch = "aarch64")]
+    NeonBf16,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
     Portable,
     /// The shapes of AVX-512 without its instructions, so that tests see them on any machine.
     #[cfg(test)]
@@ -69,6 +75,10 @@ impl Level {
             Self::Avx512 => "avx512",
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonBf16 => "neonbf16",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => "neon",
             Self::Portable => "portable",
             #[cfg(test)]
             Self::Wide => "wide",
@@ -78,7 +88,9 @@ impl Level {
     /// Whether products of bf16 are faster than those of f32.
     ///
     /// Tiles multiply sixteen times as fast as vectors of f32. The product of pairs of AVX512-BF16 has twice the rate of f32 on
-    /// AMD's processors and half of it on Intel's. What has neither would make each product of two.
+    /// AMD's processors and half of it on Intel's. One of NEON does as many multiply-adds as two of f32, and on ARM's server cores
+    /// (Neoverse) both are expected to take the same time, which was not measured. What has none of them would make each product
+    /// of two.
     pub(crate) fn gains_by_bf16(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -87,6 +99,10 @@ impl Level {
             Self::Avx512Bf16 => !is_intel(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 | Self::Avx2 => false,
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonBf16 => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => false,
             Self::Portable => false,
             #[cfg(test)]
             Self::Wide => false,
@@ -111,6 +127,13 @@ impl Level {
             if avx2 {
                 levels.push(Self::Avx2);
             }
+        }
+        #[cfg(target_arch = "aarch64")]
+        {
+            if std::arch::is_aarch64_feature_detected!("bf16") {
+                levels.push(Self::NeonBf16);
+            }
+            levels.push(Self::Neon);
         }
         levels.push(Self::Portable);
         #[cfg(test)]

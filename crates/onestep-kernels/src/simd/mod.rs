@@ -7,6 +7,10 @@ mod arrays;
 mod bf16;
 mod level;
 mod lines;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(test)]
+mod tests;
 mod vector;
 mod vectorised;
 #[cfg(target_arch = "x86_64")]
@@ -22,6 +26,8 @@ pub(crate) use bf16::narrow;
 pub(crate) use level::Level;
 pub use level::instructions;
 pub(crate) use lines::{Line, Lines};
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::{Neon, NeonBf16};
 pub(crate) use vector::Simd;
 pub(crate) use vectorised::vectorised;
 #[cfg(target_arch = "x86_64")]

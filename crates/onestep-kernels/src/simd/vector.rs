@@ -11,15 +11,17 @@
 pub(crate) trait Simd: Copy {
     const LANES: usize;
     type Vector: Copy;
+    /// Two numbers of type bf16 for all lanes, the first in the low half.
+    type Pair: Copy;
     /// For each lane two numbers of type bf16, the first in the low half.
     type Pairs: Copy;
 
-    unsafe fn splat_pair(pair: *const u32) -> Self::Pairs;
+    unsafe fn splat_pair(pair: *const u32) -> Self::Pair;
     unsafe fn load_pairs(source: *const u32) -> Self::Pairs;
     /// Writes the lanes rounded to bf16, the nearest and of two the even one: as pairs of neighbours.
     unsafe fn store_rounded(target: *mut u16, vector: Self::Vector);
-    /// sum + a.0 · b.0 + a.1 · b.1
-    unsafe fn dot(a: Self::Pairs, b: Self::Pairs, sum: Self::Vector) -> Self::Vector;
+    /// sum + pair.0 · pairs.0 + pair.1 · pairs.1
+    unsafe fn dot(pair: Self::Pair, pairs: Self::Pairs, sum: Self::Vector) -> Self::Vector;
 
     unsafe fn splat(value: f32) -> Self::Vector;
     unsafe fn load(source: *const f32) -> Self::Vector;

@@ -35,6 +35,9 @@ macro_rules! vectorised {
                 // SAFETY: `Level::best` names a set only after the machine has said that it has it.
                 #[cfg(target_arch = "x86_64")]
                 $crate::simd::Level::Avx2 => unsafe { avx2($($argument),*) },
+                // What every one of these CPUs has is what all code is compiled for.
+                #[cfg(target_arch = "aarch64")]
+                $crate::simd::Level::NeonBf16 | $crate::simd::Level::Neon => body($($argument),*),
                 $crate::simd::Level::Portable => body($($argument),*),
                 #[cfg(test)]
                 $crate::simd::Level::Wide => body($($argument),*),

@@ -87,6 +87,7 @@ pub(super) use avx512;
 /// The methods of pairs where there is a product of them.
 macro_rules! pairs_of_avx512_bf16 {
     () => {
+        type Pair = Self::Pairs;
         type Pairs = __m512i;
 
         #[inline(always)]
@@ -127,6 +128,7 @@ pub(crate) struct Avx512;
 impl Simd for Avx512 {
     avx512!();
 
+    type Pair = Self::Pairs;
     type Pairs = [__m512; 2];
 
     #[inline(always)]
@@ -205,6 +207,7 @@ impl Avx2 {
 impl Simd for Avx2 {
     const LANES: usize = 8;
     type Vector = __m256;
+    type Pair = Self::Pairs;
     type Pairs = [__m256; 2];
 
     #[inline(always)]
