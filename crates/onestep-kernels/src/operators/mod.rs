@@ -8,6 +8,7 @@ mod dense;
 mod depthwise;
 pub(crate) mod elementwise;
 mod geometry;
+mod heads;
 mod images;
 mod layouts;
 pub(crate) mod linear;

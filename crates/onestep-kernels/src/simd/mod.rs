@@ -6,6 +6,10 @@ mod amx;
 mod arrays;
 mod bf16;
 mod level;
+#[cfg_attr(
+    not(any(target_arch = "x86_64", test)),
+    allow(dead_code, reason = "no other architecture has tiles")
+)]
 mod lines;
 #[cfg(target_arch = "aarch64")]
 mod neon;

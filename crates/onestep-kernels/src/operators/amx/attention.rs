@@ -11,7 +11,7 @@
 
 use std::sync::OnceLock;
 
-use super::super::attention::AttentionSizes;
+use super::super::heads::AttentionSizes;
 use super::super::images::{Stored, Values};
 use crate::blocking::{Shared, TileMatrix, each, filled, spread, with_lines, with_scratch};
 use crate::loops::{

@@ -1,8 +1,9 @@
 //! Products of tiles against the plain ways, at every instruction set that has them; the plain twin is one on any machine.
 
-use super::super::attention::{self, AttentionSizes};
+use super::super::attention;
 use super::super::convolution::Convolution;
 use super::super::geometry::{Conv2dOptions, Geometry};
+use super::super::heads::AttentionSizes;
 use super::super::images::{Images, Stored, Values};
 use super::super::norm::{Moments, Norm, NormActOptions, Source};
 use super::forward::suits;

@@ -7,6 +7,7 @@
 mod affine;
 mod arguments;
 mod gradient;
+mod merged;
 mod moments;
 mod prologue;
 mod runs;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use super::affine::Merged;
+use super::merged::Merged;
 
 /// Rows of an image whose moments are taken together, by its size alone: about 128 pixels.
 pub(crate) fn unit_rows([height, width]: [usize; 2]) -> usize {
