@@ -28,14 +28,14 @@ mod simd;
 mod tensor;
 
 pub use blocks::Blocks;
-pub use loops::{Activation, Rectifier, multiply_adds};
+pub use loops::{Activation, Rectifier, multiply_adds, philox};
 pub use operators::{
-    AdamCoefficients, Conv2dOptions, DepthwiseOptions, Layouts, Moments, NormActOptions, Pool, PoolOptions,
-    RootDenominator,
+    AdamCoefficients, Conv2dOptions, DepthwiseOptions, DropoutMask, Layouts, MaskStream, Moments,
+    NormActOptions, Pool, PoolOptions, RootDenominator,
 };
 pub use simd::{Precision, instructions};
 pub use tensor::{
     Convolution, Norm, adam_update, attention, blur_downsample, concat, conv2d, depthwise_conv2d,
-    downsample_mean, ema_update, fir_downsample, fir_upsample, linear, linear_with, norm_act,
+    downsample_mean, dropout, ema_update, fir_downsample, fir_upsample, linear, linear_with, norm_act,
     norm_act_tangent, pool2d, profile, resize_bilinear, silu, upsample_nearest,
 };

@@ -15,6 +15,8 @@ mod lines;
 mod neon;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod twin;
 mod vector;
 mod vectorised;
 #[cfg(target_arch = "x86_64")]

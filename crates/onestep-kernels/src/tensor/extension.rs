@@ -5,7 +5,8 @@ use burn::tensor::Tensor;
 
 use super::composed;
 use crate::operators::{
-    AdamCoefficients, Convolution, DepthwiseOptions, Layouts, LinearMap, Norm, NormActOptions, PoolOptions,
+    AdamCoefficients, Convolution, DepthwiseOptions, DropoutMask, Layouts, LinearMap, Norm, NormActOptions,
+    PoolOptions,
 };
 use crate::simd::Precision;
 
@@ -150,6 +151,11 @@ pub(crate) trait KernelOps: Backend {
     /// See [`silu()`](crate::silu()).
     fn silu(input: FloatTensor<Self>) -> FloatTensor<Self> {
         composed::silu::<Self>(input)
+    }
+
+    /// See [`dropout()`](crate::dropout()).
+    fn dropout(input: FloatTensor<Self>, mask: DropoutMask) -> FloatTensor<Self> {
+        composed::dropout::<Self>(input, &mask)
     }
 
     /// Applies one sparse matrix to the rows and one to the columns of each image; see [`LinearMap`].

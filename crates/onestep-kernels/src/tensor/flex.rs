@@ -11,8 +11,8 @@ use super::storage::{Contiguous, dims, half_tensor, is_f32, is_half, like, store
 use crate::loops::Kernels;
 use crate::operators::attention::{self, AttentionSizes};
 use crate::operators::{
-    AdamCoefficients, Convolution, Depthwise, DepthwiseOptions, Layouts, LinearMap, Norm, NormActOptions,
-    PoolOptions, concat, elementwise, linear, pool, resample, update,
+    AdamCoefficients, Convolution, Depthwise, DepthwiseOptions, DropoutMask, Layouts, LinearMap, Norm,
+    NormActOptions, PoolOptions, concat, elementwise, linear, pool, resample, update,
 };
 use crate::simd::Precision;
 
@@ -195,6 +195,18 @@ impl KernelOps for Flex {
         }
         let _timed = profile::start(|| Operation::map("silu forward", &input.shape()));
         like(elementwise::silu(Contiguous::new(&input).as_slice()), &input)
+    }
+
+    fn dropout(input: FlexTensor, mask: DropoutMask) -> FlexTensor {
+        if is_half(&input) {
+            let full = Flex::float_cast(input, FloatDType::F32);
+            return Flex::float_cast(Self::dropout(full, mask), FloatDType::BF16);
+        }
+        if !is_f32([&input]) {
+            return composed::dropout::<Self>(input, &mask);
+        }
+        let _timed = profile::start(|| Operation::map("dropout forward", &input.shape()));
+        like(mask.apply(Contiguous::new(&input).as_slice()), &input)
     }
 
     fn resample(input: FlexTensor, rows: LinearMap, columns: LinearMap) -> FlexTensor {

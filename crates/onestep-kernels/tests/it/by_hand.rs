@@ -4,7 +4,7 @@ use burn::tensor::{DType, Device, Tensor};
 use onestep_kernels::Precision;
 use onestep_kernels::*;
 
-use crate::support::{assert_close, numbers, values};
+use crate::support::{assert_close, mask, numbers, values};
 
 /// Runs `body` and its gradients in f32 and in f64 on the same numbers and compares everything.
 ///
@@ -213,6 +213,32 @@ fn linear_and_silu_equal_their_composed_bodies() {
             },
         );
     }
+}
+
+#[test]
+fn dropout_equals_its_composed_body() {
+    for shape in [[1, 1, 1, 3], [3, 5, 7, 9], [2, 16, 16, 64]] {
+        check(&format!("dropout of {shape:?}"), &[shape.iter().product()], |tensors| {
+            dropout(tensors[0].clone().reshape(shape), mask(shape[0]))
+        });
+        check(&format!("dropout of a view like {shape:?}"), &[shape.iter().product()], |tensors| {
+            let [batch, height, width, channels] = shape;
+            let turned = tensors[0].clone().reshape([channels, batch, height, width]);
+            dropout(turned.permute([1, 2, 3, 0]), mask(batch))
+        });
+    }
+    // In bf16 it is the product in f32, rounded.
+    let input = crate::support::tensor([2, 3, 5, 7], 1, DType::BF16, &Device::flex());
+    let full = dropout(input.clone().cast(DType::F32), mask(2)).cast(DType::BF16);
+    let half = dropout(input, mask(2));
+    assert_eq!(half.dtype(), DType::BF16);
+    assert_eq!(values(&half), values(&full));
+}
+
+#[test]
+#[should_panic(expected = "a batch of 2 and a mask of 3 samples")]
+fn a_mask_of_another_batch_is_refused() {
+    dropout(Tensor::zeros([2, 1, 1, 1], &Device::flex()), mask(3));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use burn::tensor::{DType, Device, Tensor};
 use onestep_kernels::Precision;
 use onestep_kernels::*;
 
-use crate::support::tensor;
+use crate::support::{mask, tensor};
 
 fn bits<const D: usize>(tensor: &Tensor<D>) -> Vec<u32> {
     tensor.to_data().try_to_vec::<f32>().unwrap().iter().map(|value| value.to_bits()).collect()
@@ -53,6 +53,10 @@ fn everything(batch: usize) -> Vec<(String, Vec<u32>)> {
     let image = x.clone().reshape([batch, 16, 16, 64]);
     let output = norm_act(image, 32, 1e-5, gain.clone(), offset.clone(), scale_shift, Activation::Silu);
     record("norm_act", output.flatten(0, 3), &[&x, &scale, &shift, &gain, &offset]);
+
+    let x = input(&[batch, 40, 40, 31]);
+    let output = dropout(x.clone().reshape([batch, 40, 40, 31]), mask(batch));
+    record("dropout", output.flatten(0, 3), &[&x]);
 
     let qkv = input(&[batch, 100, 3 * 2 * 24]);
     let output = attention(qkv.clone().reshape([batch, 100, 3 * 2 * 24]), 2, Precision::F32);
@@ -138,6 +142,7 @@ fn no_bit_of_a_sample_depends_on_its_batch() {
         let input = image(batch, [20, 20, 48]);
         bits(&norm_act(input, 12, 1e-5, gain.clone(), offset.clone(), None, Activation::Silu))
     });
+    check("dropout", &|batch| bits(&dropout(image(batch, [20, 20, 48]), mask(batch))));
     check("attention", &|batch| {
         bits(&attention(image(batch, [1, 77, 3 * 2 * 16]).squeeze_dim(1), 2, Precision::F32))
     });

@@ -5,7 +5,7 @@ use onestep_kernels::Precision;
 use onestep_kernels::profile::{self, Entry};
 use onestep_kernels::*;
 
-use crate::support::tensor;
+use crate::support::{mask, tensor};
 
 /// Sizes that no other test has, because a recording sees what other tests run meanwhile.
 const BATCH: usize = 7;
@@ -59,6 +59,11 @@ fn every_operator_is_recorded_in_each_direction() {
             .backward();
     });
     assert_eq!(found, [("norm_act forward".to_string(), 0.0), ("norm_act gradient".to_string(), 0.0)]);
+
+    let found = recorded(|| {
+        dropout(leaf(image), mask(BATCH)).sum().backward();
+    });
+    assert_eq!(found, [("dropout forward".to_string(), 0.0), ("dropout gradient".to_string(), 0.0)]);
 
     let found = recorded(|| {
         attention(leaf([BATCH, pixels, 3 * 2 * 12]), 2, Precision::F32).sum().backward();

@@ -1,6 +1,7 @@
 //! Reproducible numbers and comparisons.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use onestep_kernels::{DropoutMask, MaskStream};
 
 /// Numbers in [-1, 1), a function of the seed alone.
 pub fn numbers(count: usize, seed: u64) -> Vec<f64> {
@@ -21,6 +22,14 @@ pub fn numbers(count: usize, seed: u64) -> Vec<f64> {
 pub fn tensor<const D: usize>(shape: [usize; D], seed: u64, dtype: DType, device: &Device) -> Tensor<D> {
     let data = TensorData::new(numbers(shape.iter().product(), seed), shape).convert_dtype(dtype);
     Tensor::from_data(data, (device, dtype))
+}
+
+/// A mask of dropout in which about a third of the numbers are zeros.
+pub fn mask(batch: usize) -> DropoutMask {
+    DropoutMask::new(
+        1.0 / 3.0,
+        (0..batch as u32).map(|sample| MaskStream { key: [sample, 5], upper: [7, 9] }),
+    )
 }
 
 /// The elements in f64.

@@ -1,7 +1,6 @@
 //! What a network is told besides the noisy image and its noise level.
 
-use burn::tensor::{Device, Tensor, TensorData};
-use rayon::prelude::*;
+use onestep_kernels::DropoutMask;
 
 use super::ModelError;
 use crate::noise::{Purpose, Stream};
@@ -87,31 +86,10 @@ pub struct DropoutKey {
 }
 
 impl DropoutKey {
-    /// The mask of one layer, already divided by the probability to keep.
-    ///
-    /// # Shapes
-    ///
-    /// Returns `[batch, height, width, channels]`; each value is 0 with probability `rate`, else 1/(1 - rate).
-    pub fn mask(&self, layer: u32, rate: f64, shape: [usize; 4], device: &Device) -> Tensor<4> {
-        let [batch, height, width, channels] = shape;
-        let per_sample = height * width * channels;
-        let threshold = (rate * 4_294_967_296.0) as u64;
-        let kept = (1.0 / (1.0 - rate)) as f32;
-        // Whole blocks of the stream, so that the pieces can be drawn side by side.
-        const PIECE: usize = 16 * 1024;
-        let mut mask = vec![0.0; batch * per_sample];
-        let samples = mask.par_chunks_mut(per_sample.max(1)).zip(&self.samples);
-        samples.for_each(|(values, &sample)| {
-            let stream = Stream::with_lane(self.seed, Purpose::Dropout, self.step, sample, layer);
-            values.par_chunks_mut(PIECE).enumerate().for_each(|(piece, values)| {
-                let blocks = stream.blocks((piece * PIECE / 4) as u64);
-                for (values, words) in values.chunks_mut(4).zip(blocks) {
-                    for (value, word) in values.iter_mut().zip(words) {
-                        *value = if u64::from(word) < threshold { 0.0 } else { kept };
-                    }
-                }
-            });
-        });
-        Tensor::from_data(TensorData::new(mask, shape), device)
+    /// The mask of one layer: each value is 0 with probability `rate`, which is below 1, else 1/(1 - rate).
+    pub fn mask(&self, layer: u32, rate: f64) -> DropoutMask {
+        let stream =
+            |&sample: &u64| Stream::with_lane(self.seed, Purpose::Dropout, self.step, sample, layer).mask();
+        DropoutMask::new(rate, self.samples.iter().map(stream))
     }
 }

@@ -4,6 +4,8 @@
 //! resumed run draws what an uninterrupted one would have drawn, and a sample does not depend on the
 //! batch, the thread or the rank it is computed in.
 
+use onestep_kernels::{MaskStream, philox};
+
 /// What a draw is for; draws for different purposes never share numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u32)]
@@ -36,8 +38,8 @@ pub enum Purpose {
 ///
 /// # Source
 ///
-/// Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3": the 10-round 4x32 generator,
-/// checked against the published known answers. Normals by Box-Muller in f64.
+/// Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3": the 10-round 4x32 generator, [`philox`].
+/// Normals by Box-Muller in f64.
 #[derive(Debug, Clone)]
 pub struct Stream {
     key: [u32; 2],
@@ -62,10 +64,10 @@ impl Stream {
         Self { key: [second[0], second[1]], counter: [0, 0, second[2], second[3]], block: [0; 4], used: 4 }
     }
 
-    /// The words that a stream at its beginning is going to return, four at a time from block `first` on.
-    pub(crate) fn blocks(&self, first: u64) -> impl Iterator<Item = [u32; 4]> {
+    /// The words that a stream at its beginning is going to return, for a mask of dropout.
+    pub(crate) fn mask(&self) -> MaskStream {
         let &Self { key, counter: [_, _, third, fourth], .. } = self;
-        (first..).map(move |position| philox([position as u32, (position >> 32) as u32, third, fourth], key))
+        MaskStream { key, upper: [third, fourth] }
     }
 
     /// The next 32 random bits.
@@ -162,50 +164,19 @@ impl NoiseSource for SeedNoise {
     }
 }
 
-const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
-const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
-
-/// Philox4x32 with ten rounds.
-fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
-    for _ in 0..10 {
-        let a = u64::from(MULTIPLIERS[0]) * u64::from(counter[0]);
-        let b = u64::from(MULTIPLIERS[1]) * u64::from(counter[2]);
-        counter = [
-            (b >> 32) as u32 ^ counter[1] ^ key[0],
-            b as u32,
-            (a >> 32) as u32 ^ counter[3] ^ key[1],
-            a as u32,
-        ];
-        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
-    }
-    counter
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Known answers of the Random123 distribution (`kat_vectors`, philox4x32 10).
     #[test]
-    fn philox_gives_the_published_answers() {
-        assert_eq!(philox([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+    fn a_mask_is_drawn_from_the_words_in_order() {
+        let mut stream = Stream::new(3, Purpose::Test, 1, 4);
+        let MaskStream { key, upper: [third, fourth] } = stream.mask();
+        let words: Vec<u32> = (0..40).map(|_| stream.next_u32()).collect();
         assert_eq!(
-            philox([u32::MAX; 4], [u32::MAX; 2]),
-            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
+            (0..10).flat_map(|block| philox([block, 0, third, fourth], key)).collect::<Vec<_>>(),
+            words
         );
-        assert_eq!(
-            philox([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
-            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
-        );
-    }
-
-    #[test]
-    fn blocks_are_the_words_in_order() {
-        let stream = Stream::new(3, Purpose::Test, 1, 4);
-        let mut one_by_one = stream.clone();
-        let words: Vec<u32> = (0..40).map(|_| one_by_one.next_u32()).collect();
-        assert_eq!(stream.blocks(0).take(10).flatten().collect::<Vec<_>>(), words);
-        assert_eq!(stream.blocks(7).take(3).flatten().collect::<Vec<_>>(), words[28..]);
     }
 
     #[test]

@@ -18,7 +18,9 @@ use crate::operators::attention::{self, AttentionSizes};
 use crate::operators::convolution::{
     bias_gradient, input_gradient, scale_with_bias_gradient, weight_gradient,
 };
-use crate::operators::{Affine, Convolution, LinearMap, Norm, NormGradients, elementwise, linear};
+use crate::operators::{
+    Affine, Convolution, DropoutMask, LinearMap, Norm, NormGradients, elementwise, linear,
+};
 
 /// The gradients of a convolution with what stands before and after it; of input and weight, bias and residual, gain, offset,
 /// scale and shift.
@@ -197,6 +199,21 @@ impl Backward<Flex, 1> for SiluBackward {
             let _timed = profile::start(|| Operation::map("silu gradient", &ops.state.shape()));
             let [input, gradient] = [&ops.state, &gradient].map(Contiguous::new);
             like(elementwise::silu_gradient(input.as_slice(), gradient.as_slice()), &ops.state)
+        });
+    }
+}
+
+/// The gradient of dropout: the same mask.
+#[derive(Debug)]
+pub(super) struct DropoutBackward;
+
+impl Backward<Flex, 1> for DropoutBackward {
+    type State = DropoutMask;
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        unary::<Flex, _>(ops.parents, ops.node, gradients, |gradient| {
+            let _timed = profile::start(|| Operation::map("dropout gradient", &gradient.shape()));
+            like(ops.state.apply(Contiguous::new(&gradient).as_slice()), &gradient)
         });
     }
 }

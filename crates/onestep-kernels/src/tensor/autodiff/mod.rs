@@ -15,10 +15,13 @@ use super::extension::{KernelOps, Optional};
 use super::profile::{self, Operation};
 use super::storage::{dims, is_f32, tensor};
 use crate::loops::Rectifier;
-use crate::operators::{AdamCoefficients, Convolution, Layouts, LinearMap, Norm, NormActOptions};
+use crate::operators::{
+    AdamCoefficients, Convolution, DropoutMask, Layouts, LinearMap, Norm, NormActOptions,
+};
 use crate::simd::Precision;
 use backward::{
-    AttentionBackward, ConvolutionBackward, LinearBackward, NormActBackward, ResampleBackward, SiluBackward,
+    AttentionBackward, ConvolutionBackward, DropoutBackward, LinearBackward, NormActBackward,
+    ResampleBackward, SiluBackward,
 };
 
 /// A tensor that gradients are asked of.
@@ -153,6 +156,18 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         let output = Flex::silu(input.clone());
         match SiluBackward.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish(input, output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+
+    fn dropout(input: Tracked<C>, mask: DropoutMask) -> Tracked<C> {
+        if !is_f32([input.primitive()]) {
+            return composed::dropout::<Self>(input, &mask);
+        }
+        let (input, node) = input.into_parts();
+        let output = Flex::dropout(input, mask.clone());
+        match DropoutBackward.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(mask, output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }

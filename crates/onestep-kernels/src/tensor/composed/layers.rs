@@ -3,7 +3,8 @@
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Shape, TensorData, TensorMetadata};
 
-use crate::operators::LinearMap;
+use super::dtype::{in_full, to_dtype};
+use crate::operators::{DropoutMask, LinearMap};
 
 pub(crate) fn linear<B: Backend>(
     input: FloatTensor<B>,
@@ -20,6 +21,15 @@ pub(crate) fn linear<B: Backend>(
 
 pub(crate) fn silu<B: Backend>(input: FloatTensor<B>) -> FloatTensor<B> {
     B::float_mul(B::sigmoid(input.clone()), input)
+}
+
+pub(crate) fn dropout<B: Backend>(input: FloatTensor<B>, mask: &DropoutMask) -> FloatTensor<B> {
+    let (shape, dtype, device) = (input.shape(), input.dtype(), input.device());
+    // Half precision would round the factor of what is kept, to the same side in every layer.
+    let input = in_full::<B>(input);
+    let factors = mask.factors(shape.num_elements() / mask.batch().max(1));
+    let factors = TensorData::new(factors, shape).convert_dtype(input.dtype());
+    to_dtype::<B>(B::float_mul(input, B::float_from_data(factors, &device)), dtype)
 }
 
 pub(crate) fn concat<B: Backend>(parts: Vec<FloatTensor<B>>) -> FloatTensor<B> {

@@ -10,6 +10,6 @@ mod update;
 
 pub(super) use attention::attention;
 pub(super) use convolution::{convolution, depthwise_conv2d, pool2d, rectify};
-pub(super) use layers::{concat, linear, resample, silu};
+pub(super) use layers::{concat, dropout, linear, resample, silu};
 pub(super) use norm::{norm_act, norm_act_tangent};
 pub(super) use update::{adam_update, ema_update};

@@ -108,10 +108,6 @@ impl ResidualBlock {
         let embedding = Linear::new(builder, &path(names.embedding), modulation, style.start);
         let norm1 = style.norm(builder, &path(names.norm1), n_out)?;
         let dropout = Dropout::new(builder, style.dropout);
-        if style.dropout > 0.0 {
-            // Mask and input of the product.
-            builder.keeps(2 * n_out);
-        }
         Ok(Self {
             norm0,
             conv0,

@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 use onestep::model::network::{AdmConfig, SongConfig};
 use onestep::model::{Architecture, Init, Precision, Weights, n_parameters};
+use onestep::noise::{Purpose, Stream};
+use onestep_kernels::dropout;
 
 use super::device;
 use super::small::{Call, key, small_adm, small_architectures, small_song};
@@ -80,11 +82,16 @@ fn bf16_is_near_f32_and_blind_to_the_batch() {
 #[test]
 fn dropout_is_a_function_of_step_layer_and_sample() {
     let mask = |step, layer, sample| {
-        let mask: Tensor<4> = key(step, &[sample]).mask(layer, 0.25, [1, 20, 20, 50], &device());
-        Array::from_tensor(mask).values
+        let mask = key(step, &[sample]).mask(layer, 0.25);
+        Array::from_tensor(dropout(Tensor::<4>::ones([1, 20, 20, 50], &device()), mask)).values
     };
     let base = mask(1, 2, 3);
     assert_eq!(base, mask(1, 2, 3));
+    // The words of one stream in their order.
+    let mut stream = Stream::with_lane(key(1, &[3]).seed, Purpose::Dropout, 1, 3, 2);
+    let drawn =
+        (0..base.len()).map(|_| if stream.next_u32() < 1 << 30 { 0.0 } else { f64::from(4.0f32 / 3.0) });
+    assert_eq!(base, drawn.collect::<Vec<_>>());
     for other in [mask(2, 2, 3), mask(1, 3, 3), mask(1, 2, 4)] {
         assert_ne!(base, other);
     }
@@ -94,6 +101,17 @@ fn dropout_is_a_function_of_step_layer_and_sample() {
     assert!((kept - 0.75).abs() < 5.0 * (0.75 * 0.25 / n).sqrt(), "kept {kept}");
     let mean = base.iter().sum::<f64>() / n;
     assert!((mean - kept / 0.75).abs() < 1e-6, "the mean {mean} of what is kept is restored");
+}
+
+/// The mask is drawn again in the backward pass, so a network with dropout keeps no more than one without.
+#[test]
+fn dropout_keeps_nothing() {
+    let kept = |dropout| {
+        let config = SongConfig { dropout, ..SongConfig::cifar10_ddpmpp() };
+        let network = Architecture::Song(config).build().expect("a published network");
+        [false, true].map(|checkpointing| network.activations(checkpointing))
+    };
+    assert_eq!(kept(0.13), kept(0.0));
 }
 
 #[test]

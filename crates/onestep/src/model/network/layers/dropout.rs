@@ -1,6 +1,6 @@
 //! Dropout.
 
-use burn::tensor::DType;
+use onestep_kernels::dropout;
 
 use crate::model::network::dual::Dual;
 use crate::model::{Builder, Condition};
@@ -27,9 +27,8 @@ impl Dropout {
     pub fn forward(&self, input: Dual<4>, condition: &Condition) -> Dual<4> {
         match &condition.dropout {
             Some(key) if self.rate > 0.0 => {
-                let mask = key.mask(self.layer, self.rate, input.dims(), &input.device());
-                let mask = if input.dtype() == DType::F64 { mask.cast(DType::F64) } else { mask };
-                input.linear(|tensor| tensor * mask.clone())
+                let mask = key.mask(self.layer, self.rate);
+                input.linear(|tensor| dropout(tensor, mask.clone()))
             }
             _ => input,
         }
