@@ -93,6 +93,10 @@ impl Dual<4> {
         if parts.len() == 1 {
             return parts.remove(0);
         }
+        // What came from a sum outside of a layer is in f32 where layers store bf16.
+        if parts.iter().any(|part| part.dtype() != parts[0].dtype()) {
+            parts = parts.into_iter().map(Self::in_full).collect();
+        }
         let moments: Option<Vec<Moments>> = parts.iter().map(|part| part.moments.clone()).collect();
         let tangent = parts.iter().any(|part| part.tangent.is_some()).then(|| {
             let tangents = parts.iter().map(|part| part.tangent.clone().unwrap_or_else(|| part.zeros()));

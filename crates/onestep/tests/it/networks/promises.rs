@@ -65,8 +65,8 @@ fn bf16_is_near_f32_and_blind_to_the_batch() {
         let exact = call.run();
         call.weights = call.weights.with_precision(Precision::Bf16);
         let rounded = call.run();
-        if matches!(architecture, Architecture::Mlp(_)) {
-            // Nothing but linear layers, which stay in f32.
+        if matches!(architecture, Architecture::Mlp(_)) || Precision::Bf16.here() == Precision::F32 {
+            // Nothing but linear layers, which stay in f32; or a machine that gains nothing by bf16.
             assert_eq!(rounded, exact);
             continue;
         }
