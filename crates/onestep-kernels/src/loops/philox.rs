@@ -42,12 +42,8 @@ pub(crate) fn philox_words(first: u64, upper: [u32; 2], mut key: [u32; 2]) -> [u
     const LOW: u64 = 0xffff_ffff;
     // Words in 64 bits each, as vectors multiply them.
     let [third, fourth] = upper.map(|word| [u64::from(word); SIDE_BY_SIDE]);
-    let mut counters = [[0; SIDE_BY_SIDE], [0; SIDE_BY_SIDE], third, fourth];
-    for lane in 0..SIDE_BY_SIDE {
-        let block = first.wrapping_add(lane as u64);
-        counters[0][lane] = block & LOW;
-        counters[1][lane] = block >> 32;
-    }
+    let blocks: [u64; SIDE_BY_SIDE] = std::array::from_fn(|lane| first.wrapping_add(lane as u64));
+    let mut counters = [blocks.map(|block| block & LOW), blocks.map(|block| block >> 32), third, fourth];
     for _ in 0..ROUNDS {
         let [c0, c1, c2, c3] = &mut counters;
         for lane in 0..SIDE_BY_SIDE {
@@ -61,10 +57,9 @@ pub(crate) fn philox_words(first: u64, upper: [u32; 2], mut key: [u32; 2]) -> [u
         key = next_key(key);
     }
     let mut words = [0; WORDS];
-    for lane in 0..SIDE_BY_SIDE {
-        for (which, counter) in counters.iter().enumerate() {
-            words[4 * lane + which] = counter[lane] as u32;
-        }
+    let [c0, c1, c2, c3] = counters;
+    for (lane, words) in words.chunks_exact_mut(4).enumerate() {
+        words.copy_from_slice(&[c0[lane], c1[lane], c2[lane], c3[lane]].map(|word| word as u32));
     }
     words
 }

@@ -207,8 +207,8 @@ impl Lines for Amx {
         unsafe {
             // 2ᶠ of what is left of x without its whole part, between 0 and 1.
             let f = _mm512_reduce_ps::<1>(x);
-            let p = _mm512_fmadd_ps(f, _mm512_set1_ps(0.078_023_54), _mm512_set1_ps(0.226_066_61));
-            let p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.695_834_79));
+            let p = _mm512_fmadd_ps(f, _mm512_set1_ps(0.078_023_54), _mm512_set1_ps(0.226_066_6));
+            let p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.695_834_8));
             let p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.999_924_98));
             _mm512_scalef_ps(p, x)
         }

@@ -57,7 +57,7 @@ impl<'a> Packing<'a> {
         let row = if bordered { width + kernel_w - 1 } else { width };
         // The last tile of a piece may reach beyond it.
         let copy = (rows + kernel_h - 1) * row + 16;
-        Self { geometry, rows, bordered, copies, row, copy, plane: copies * copy | 1 }
+        Self { geometry, rows, bordered, copies, row, copy, plane: (copies * copy) | 1 }
     }
 
     /// One row of output a piece, packed once with its border whatever its width.
