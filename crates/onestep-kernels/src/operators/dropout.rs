@@ -125,7 +125,7 @@ mod tests {
             let (sample, e) = (index / per_sample, (index % per_sample) as u64);
             let MaskStream { key, upper } = streams[sample];
             let word =
-                philox([(e / 4) as u32, (e / 4 >> 32) as u32, upper[0], upper[1]], key)[(e % 4) as usize];
+                philox([(e / 4) as u32, ((e / 4) >> 32) as u32, upper[0], upper[1]], key)[(e % 4) as usize];
             let zero = f64::from(word) < (rate * 4_294_967_296.0).floor();
             value * if zero { 0.0 } else { (1.0 / (1.0 - rate)) as f32 }
         };
