@@ -2,10 +2,7 @@
 //! set; [`Kernels`] is the table of them for each.
 
 mod activation;
-#[cfg_attr(
-    not(any(target_arch = "x86_64", test)),
-    allow(dead_code, reason = "no other architecture has tiles")
-)]
+#[cfg_attr(not(any(target_arch = "x86_64", test)), allow(unused, reason = "no other architecture has tiles"))]
 mod amx;
 mod ceiling;
 mod exponential;
