@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
+use std::thread::LocalKey;
 
 use super::threads::each;
 use crate::simd::Line;
@@ -102,33 +103,37 @@ pub(crate) unsafe fn filled_chunks<const N: usize>(
     }
 }
 
+/// Buffers of one thread that nobody has borrowed.
+type Lent<T> = RefCell<Vec<Vec<T>>>;
+
 thread_local! {
-    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: Lent<f32> = const { RefCell::new(Vec::new()) };
+    static LINES: Lent<Line> = const { RefCell::new(Vec::new()) };
 }
 
 /// Lends a buffer of this thread, of unspecified content; loans may be nested.
 pub(crate) fn with_scratch<R>(length: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
-    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
-    if buffer.len() < length {
-        buffer.resize(length, 0.0);
-    }
-    let result = body(&mut buffer[..length]);
-    SCRATCH.with_borrow_mut(|buffers| buffers.push(buffer));
-    result
-}
-
-thread_local! {
-    static LINES: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
+    lend(&SCRATCH, length, 0.0, body)
 }
 
 /// Lends lines of this thread, of unspecified content; loans may be nested.
 pub(crate) fn with_lines<R>(count: usize, body: impl FnOnce(&mut [Line]) -> R) -> R {
-    let mut buffer = LINES.with_borrow_mut(Vec::pop).unwrap_or_default();
-    if buffer.len() < count {
-        buffer.resize(count, Line([0; 16]));
+    lend(&LINES, count, Line([0; 16]), body)
+}
+
+/// Lends `length` numbers of a buffer that is kept afterwards; what it grows by begins as `zero`.
+fn lend<T: Copy, R>(
+    kept: &'static LocalKey<Lent<T>>,
+    length: usize,
+    zero: T,
+    body: impl FnOnce(&mut [T]) -> R,
+) -> R {
+    let mut buffer = kept.with_borrow_mut(Vec::pop).unwrap_or_default();
+    if buffer.len() < length {
+        buffer.resize(length, zero);
     }
-    let result = body(&mut buffer[..count]);
-    LINES.with_borrow_mut(|buffers| buffers.push(buffer));
+    let result = body(&mut buffer[..length]);
+    kept.with_borrow_mut(|buffers| buffers.push(buffer));
     result
 }
 

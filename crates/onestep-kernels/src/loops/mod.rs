@@ -19,7 +19,7 @@ mod winograd;
 pub(crate) use activation::cut_off;
 pub use activation::{Activation, Rectifier};
 pub(crate) use amx::{
-    COPIES, FinishJob, Numbers, OuterProduct, PairJob, PixelJob, Results, RunningMoments, SoftmaxJob,
+    COPIES, FinishJob, Numbers, OuterProduct, PairJob, PixelJob, Results, RunningMoments, SUMS, SoftmaxJob,
     TileJob, TileLoops, TileProduct, UnpackJob,
 };
 pub use ceiling::multiply_adds;

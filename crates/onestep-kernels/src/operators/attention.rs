@@ -17,16 +17,22 @@ use crate::simd::{Precision, vectorised};
 /// Queries of a run: a multiple of all tile heights.
 const RUN: usize = 48;
 
-/// The result, `[batch, tokens, heads · width]`.
+/// The result, `[batch, tokens, heads · width]`: by tiles stored as queries, keys and values are, else in f32.
 pub(crate) fn forward(
     kernels: &Kernels,
     sizes: &AttentionSizes,
-    qkv: &[f32],
+    qkv: Values,
     precision: Precision,
-) -> Vec<f32> {
-    if let Some(loops) = kernels.tiles.filter(|_| precision == Precision::Bf16) {
-        return amx::attention(&loops, sizes, Values::Full(qkv)).into_full();
+) -> Stored {
+    // What is stored in bf16 loses nothing more by tiles.
+    let halves = matches!(qkv, Values::Half(_));
+    match kernels.tiles.filter(|_| halves || precision == Precision::Bf16) {
+        Some(loops) => amx::attention(&loops, sizes, qkv),
+        None => Stored::Full(forward_in_full(kernels, sizes, &qkv.widened())),
     }
+}
+
+fn forward_in_full(kernels: &Kernels, sizes: &AttentionSizes, qkv: &[f32]) -> Vec<f32> {
     let AttentionSizes { batch, tokens, heads, width } = *sizes;
     assert_eq!(qkv.len(), batch * tokens * 3 * sizes.channels());
     let packed: Vec<OnceLock<[Panels; 2]>> = (0..batch * heads).map(|_| OnceLock::new()).collect();
@@ -64,11 +70,6 @@ pub(crate) fn forward(
     };
     // SAFETY: the tasks are all runs of tokens of all heads, and heads times their width are the channels.
     unsafe { filled(batch * tokens * sizes.channels(), batch * heads * runs, task) }
-}
-
-/// The result of queries, keys and values of type bf16, of the same type, where products run in tiles.
-pub(crate) fn forward_half(kernels: &Kernels, sizes: &AttentionSizes, qkv: &[u16]) -> Option<Stored> {
-    kernels.tiles.map(|loops| amx::attention(&loops, sizes, Values::Half(qkv)))
 }
 
 /// The gradient with respect to queries, keys and values, from that of the result.

@@ -128,20 +128,13 @@ fn taps(map: &LinearMap) -> Taps {
 
 /// Maps `[batch, rows.inputs, columns.inputs, channels]` to `[batch, rows.outputs, columns.outputs, channels]`.
 pub(crate) fn resample(input: &[f32], channels: usize, rows: &LinearMap, columns: &LinearMap) -> Vec<f32> {
-    let (in_row, out_row) = (columns.inputs * channels, columns.outputs() * channels);
-    let image = rows.inputs * in_row;
-    let batch = input.len().checked_div(image).unwrap_or(0);
-    let reach = |map: &LinearMap| map.taps.iter().flatten().all(|tap| tap.0 < map.inputs);
-    assert!(input.len() == batch * image && reach(rows) && reach(columns));
-    let (row_taps, column_taps) = (taps(rows), taps(columns));
-    let task = |task: usize, shared: Shared| {
-        let (sample, row) = (task / row_taps.len(), task % row_taps.len());
-        // SAFETY: rows do not overlap, and each is one task's.
-        let output = unsafe { shared.slice(task * out_row, out_row) };
-        map_row(&input[sample * image..][..image], in_row, channels, &row_taps[row], &column_taps, output);
+    let column_taps = taps(columns);
+    let in_row = columns.inputs * channels;
+    let map = |image: &[f32], rows: &[(usize, f32)], output: &mut [f32]| {
+        map_row(image, in_row, channels, rows, &column_taps, output);
     };
-    // SAFETY: the tasks are all rows of all images, and every pixel of a row begins with zero.
-    unsafe { filled(batch * row_taps.len() * out_row, batch * row_taps.len(), task) }
+    // SAFETY: every pixel of a row begins with zero.
+    unsafe { by_rows(input, channels, [rows, columns], map) }
 }
 
 /// As [`resample`], of numbers of type bf16: computed in f32, and rounded once.
@@ -151,27 +144,48 @@ pub(crate) fn resample_half(
     rows: &LinearMap,
     columns: &LinearMap,
 ) -> Vec<u16> {
+    let column_taps = taps(columns);
+    let in_row = columns.inputs * channels;
+    let map = |image: &[u16], rows: &[(usize, f32)], output: &mut [u16]| {
+        with_scratch(rows.len() * in_row + output.len(), |scratch| {
+            let (seen, mapped) = scratch.split_at_mut(rows.len() * in_row);
+            for (&(row, _), seen) in rows.iter().zip(seen.chunks_exact_mut(in_row)) {
+                widen(&image[row * in_row..][..in_row], seen);
+            }
+            // The rows that are seen, counted from the first of them.
+            let rows: Vec<(usize, f32)> = rows.iter().enumerate().map(|(row, tap)| (row, tap.1)).collect();
+            map_row(seen, in_row, channels, &rows, &column_taps, mapped);
+            round(mapped, output);
+        });
+    };
+    // SAFETY: a row is rounded from one as long.
+    unsafe { by_rows(input, channels, [rows, columns], map) }
+}
+
+/// Makes each row of output pixels by `map(image, taps of the row, row)`.
+///
+/// # Safety
+///
+/// The map writes its row whole and reads nothing of it before.
+unsafe fn by_rows<T: Copy + Sync>(
+    input: &[T],
+    channels: usize,
+    [rows, columns]: [&LinearMap; 2],
+    map: impl Fn(&[T], &[(usize, f32)], &mut [T]) + Sync,
+) -> Vec<T> {
     let (in_row, out_row) = (columns.inputs * channels, columns.outputs() * channels);
     let image = rows.inputs * in_row;
     let batch = input.len().checked_div(image).unwrap_or(0);
     let reach = |map: &LinearMap| map.taps.iter().flatten().all(|tap| tap.0 < map.inputs);
     assert!(input.len() == batch * image && reach(rows) && reach(columns));
-    let (row_taps, column_taps) = (taps(rows), taps(columns));
-    let task = |task: usize, shared: Shared<u16>| {
-        let (sample, taps) = (task / row_taps.len(), &row_taps[task % row_taps.len()]);
-        with_scratch(taps.len() * in_row + out_row, |scratch| {
-            let (seen, mapped) = scratch.split_at_mut(taps.len() * in_row);
-            for (&(row, _), seen) in taps.iter().zip(seen.chunks_exact_mut(in_row)) {
-                widen(&input[sample * image + row * in_row..][..in_row], seen);
-            }
-            // The rows that are seen, counted from the first of them.
-            let taps: Vec<(usize, f32)> = taps.iter().enumerate().map(|(row, tap)| (row, tap.1)).collect();
-            map_row(seen, in_row, channels, &taps, &column_taps, mapped);
-            // SAFETY: rows do not overlap, and each is one task's.
-            round(mapped, unsafe { shared.slice(task * out_row, out_row) });
-        });
+    let row_taps = taps(rows);
+    let task = |task: usize, shared: Shared<T>| {
+        let (sample, row) = (task / row_taps.len(), task % row_taps.len());
+        // SAFETY: rows do not overlap, and each is one task's.
+        let output = unsafe { shared.slice(task * out_row, out_row) };
+        map(&input[sample * image..][..image], &row_taps[row], output);
     };
-    // SAFETY: the tasks are all rows of all images, each of which is written whole.
+    // SAFETY: the tasks are all rows of all images, each of which the map writes, by the caller's promise.
     unsafe { filled(batch * row_taps.len() * out_row, batch * row_taps.len(), task) }
 }
 

@@ -151,21 +151,17 @@ impl KernelOps for Flex {
     }
 
     fn attention(qkv: FlexTensor, heads: usize, precision: Precision) -> FlexTensor {
-        let sizes = AttentionSizes::new(dims(&qkv), heads);
-        let timed = profile::start(|| Operation::attention("forward", 2, &sizes));
-        if is_half(&qkv)
-            && let Some(stored) =
-                attention::forward_half(&Kernels::best(), &sizes, Contiguous::new(&qkv).bits())
-        {
-            return stored_tensor(stored, [sizes.batch, sizes.tokens, heads * sizes.width]);
-        }
-        if !is_f32([&qkv]) {
-            drop(timed);
+        let kernels = Kernels::best();
+        // Without tiles nothing reads bf16 faster.
+        let own = is_f32([&qkv]) || is_half(&qkv) && kernels.tiles.is_some();
+        if !own {
             return composed::attention::<Self>(qkv, heads);
         }
+        let sizes = AttentionSizes::new(dims(&qkv), heads);
+        let _timed = profile::start(|| Operation::attention("forward", 2, &sizes));
         let values = Contiguous::new(&qkv);
-        let output = attention::forward(&Kernels::best(), &sizes, values.as_slice(), precision);
-        tensor(output, [sizes.batch, sizes.tokens, heads * sizes.width])
+        let output = attention::forward(&kernels, &sizes, values.values(), precision);
+        stored_tensor(output, [sizes.batch, sizes.tokens, heads * sizes.width])
     }
 
     fn linear(

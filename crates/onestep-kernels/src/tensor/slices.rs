@@ -1,5 +1,6 @@
 //! Norms and convolutions of Flex tensors, lent to the operators as slices.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use burn::backend::flex::FlexTensor;
@@ -59,21 +60,26 @@ impl Convolution<FlexTensor> {
             let narrow = self.store == Precision::Bf16 && kernels.tiles.is_some();
             return if narrow { Flex::float_cast(output, FloatDType::BF16) } else { output };
         };
-        let (tensors, shape) = (self.map(Contiguous::new), geometry.input_shape());
+        let tensors = self.map(Contiguous::new);
         let convolution = tensors.map(Contiguous::values);
         let affine = convolution.norm.as_ref().map(|norm| {
             let norm = norm.map(|values| values.full());
-            let _timed = profile::start(|| Operation::map("norm_act statistics", &self.input.shape()));
-            let known = convolution.input_moments.as_ref().and_then(|moments| moments.known(shape));
-            if let Some(moments) = known {
-                return (norm.options, norm.affine_by(geometry.batch, &moments));
-            }
-            (norm.options, norm.affine(&Images::new(&convolution.input.widened(), shape)))
+            (norm.options, self.statistics(&norm, || convolution.input.widened()))
         });
         let prologue =
             affine.as_ref().map(|(options, affine)| Prologue::new(affine, *options, geometry.inputs));
         let _timed = profile::start(|| Operation::conv2d("forward", &geometry));
         stored_tensor(convolution.by_tiles(&loops, &geometry, prologue.as_ref()), geometry.output_shape())
+    }
+
+    /// The statistics of the norm in front: by the moments of the input where they are known, else by its values.
+    fn statistics<'a>(&self, norm: &Norm<&[f32]>, values: impl FnOnce() -> Cow<'a, [f32]>) -> Affine {
+        let _timed = profile::start(|| Operation::map("norm_act statistics", &self.input.shape()));
+        let shape = dims(&self.input);
+        match self.input_moments.as_ref().and_then(|moments| moments.known(shape)) {
+            Some(moments) => norm.affine_by(shape[0], &moments),
+            None => norm.affine(&Images::new(&values(), shape)),
+        }
     }
 
     /// Output and statistics.
@@ -93,15 +99,8 @@ impl Convolution<FlexTensor> {
         let Some(norm) = convolution.norm else {
             return body(Slices { geometry, convolution, source: Source::plain(images) }, None);
         };
-        let affine = known.unwrap_or_else(|| {
-            let _timed = profile::start(|| Operation::map("norm_act statistics", &self.input.shape()));
-            if let Some(moments) = &convolution.input_moments
-                && let Some(moments) = moments.known(geometry.input_shape())
-            {
-                return Arc::new(norm.affine_by(geometry.batch, &moments));
-            }
-            Arc::new(norm.affine(&images))
-        });
+        let affine =
+            known.unwrap_or_else(|| Arc::new(self.statistics(&norm, || Cow::Borrowed(images.values))));
         let source = norm.source(images, &affine);
         body(Slices { geometry, convolution, source }, Some(affine.clone()))
     }

@@ -14,7 +14,7 @@ mod table;
 pub(crate) use finish::{FinishJob, Results, RunningMoments};
 pub(crate) use matrix::{PairJob, TileJob, UnpackJob};
 pub(crate) use pixels::{COPIES, Numbers, PixelJob};
-pub(crate) use product::{OuterProduct, TileProduct};
+pub(crate) use product::{OuterProduct, SUMS, TileProduct};
 pub(crate) use softmax::SoftmaxJob;
 #[cfg(target_arch = "x86_64")]
 pub(super) use table::AMX;

@@ -9,6 +9,9 @@ use std::arch::asm;
 use crate::simd::Amx;
 use crate::simd::{Line, Lines};
 
+/// Lines of the sums of two tiles by two: `[32][32]` numbers.
+pub(crate) const SUMS: usize = 64;
+
 /// One or two tiles of 16 rows times one or two tiles of 16 columns, over all steps of the depth, of 32 numbers each.
 pub(crate) struct TileProduct {
     /// For each tile of rows where its lines begin, one after the other, which each step is an offset from.
@@ -61,7 +64,7 @@ pub(crate) trait Tiles: Lines {
 /// A function that runs a [`TileProduct`] of one shape.
 #[cfg(target_arch = "x86_64")]
 macro_rules! tile_product {
-    ($name:ident, [$($zero:literal),*], [$($load:literal),*], [$($multiply:literal),*], [$($store:literal),*]) => {
+    ($name:ident, [$($zero:literal),*], [$($load:expr),*], [$($multiply:literal),*], [$($store:literal),*]) => {
         unsafe fn $name(job: &TileProduct) {
             // SAFETY: what is loaded and stored is what the caller promises of the job, and the tiles are declared to be overwritten.
             unsafe {
@@ -97,52 +100,38 @@ macro_rules! tile_product {
     };
 }
 
+/// [`tile_product`] of two tiles by two, whose right-hand tiles are loaded by one instruction or another.
 #[cfg(target_arch = "x86_64")]
-tile_product!(
-    two_by_two,
-    ["tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3"],
-    [
-        "tileloadd tmm6, [{right} + {line}*1]",
-        "tileloadd tmm4, [{first} + {line}*1]",
-        "tileloadd tmm7, [{right} + {line}*1 + 1024]",
-        "tileloadd tmm5, [{second} + {line}*1]"
-    ],
-    [
-        "tdpbf16ps tmm0, tmm4, tmm6",
-        "tdpbf16ps tmm1, tmm4, tmm7",
-        "tdpbf16ps tmm2, tmm5, tmm6",
-        "tdpbf16ps tmm3, tmm5, tmm7"
-    ],
-    [
-        "tilestored [{sums} + {row}*1], tmm0",
-        "tilestored [{sums} + {row}*1 + 64], tmm1",
-        "tilestored [{sums} + {row}*1 + 2048], tmm2",
-        "tilestored [{sums} + {row}*1 + 2112], tmm3"
-    ]
-);
+macro_rules! two_by_two {
+    ($name:ident, $load_right:literal) => {
+        tile_product!(
+            $name,
+            ["tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3"],
+            [
+                concat!($load_right, " tmm6, [{right} + {line}*1]"),
+                "tileloadd tmm4, [{first} + {line}*1]",
+                concat!($load_right, " tmm7, [{right} + {line}*1 + 1024]"),
+                "tileloadd tmm5, [{second} + {line}*1]"
+            ],
+            [
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7"
+            ],
+            [
+                "tilestored [{sums} + {row}*1], tmm0",
+                "tilestored [{sums} + {row}*1 + 64], tmm1",
+                "tilestored [{sums} + {row}*1 + 2048], tmm2",
+                "tilestored [{sums} + {row}*1 + 2112], tmm3"
+            ]
+        );
+    };
+}
 #[cfg(target_arch = "x86_64")]
-tile_product!(
-    two_by_two_passing,
-    ["tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3"],
-    [
-        "tileloaddt1 tmm6, [{right} + {line}*1]",
-        "tileloadd tmm4, [{first} + {line}*1]",
-        "tileloaddt1 tmm7, [{right} + {line}*1 + 1024]",
-        "tileloadd tmm5, [{second} + {line}*1]"
-    ],
-    [
-        "tdpbf16ps tmm0, tmm4, tmm6",
-        "tdpbf16ps tmm1, tmm4, tmm7",
-        "tdpbf16ps tmm2, tmm5, tmm6",
-        "tdpbf16ps tmm3, tmm5, tmm7"
-    ],
-    [
-        "tilestored [{sums} + {row}*1], tmm0",
-        "tilestored [{sums} + {row}*1 + 64], tmm1",
-        "tilestored [{sums} + {row}*1 + 2048], tmm2",
-        "tilestored [{sums} + {row}*1 + 2112], tmm3"
-    ]
-);
+two_by_two!(two_by_two, "tileloadd");
+#[cfg(target_arch = "x86_64")]
+two_by_two!(two_by_two_passing, "tileloaddt1");
 #[cfg(target_arch = "x86_64")]
 tile_product!(
     one_by_two,

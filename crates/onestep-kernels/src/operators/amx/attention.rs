@@ -1,8 +1,8 @@
 //! Attention by tiles.
 //!
 //! Keys and values of a head are packed once as matrices; a run of queries meets all keys, its scores are turned into
-//! powers in f32, and the powers, packed again,
-//! meet the values. What makes them probabilities, a factor for each query, is applied to the result.
+//! powers in f32, and the powers, packed again, meet the values. What makes them probabilities, a factor for each query, is applied
+//! to the result.
 
 #![allow(
     unsafe_code,
@@ -15,7 +15,7 @@ use super::super::heads::AttentionSizes;
 use super::super::images::{Stored, Values};
 use crate::blocking::{Shared, TileMatrix, each, filled, spread, with_lines, with_scratch};
 use crate::loops::{
-    COPIES, FinishJob, Numbers, PixelJob, Rectifier, Results, SoftmaxJob, TileLoops, TileProduct,
+    COPIES, FinishJob, Numbers, PixelJob, Rectifier, Results, SUMS, SoftmaxJob, TileLoops, TileProduct,
 };
 use crate::simd::Line;
 
@@ -60,7 +60,7 @@ fn run<T: Copy>(
         let count = RUN.min(tokens - first);
         let [keys, values] = pack(head);
         let blocks = width.max(tokens).div_ceil(32);
-        with_lines(64 + blocks * PLANE, |lines| {
+        with_lines(SUMS + blocks * PLANE, |lines| {
             // A power of two apart, rows of scores would fall into the same few sets of a cache.
             let stride = spread(tokens);
             with_scratch(count * (stride + width), |scratch| {
@@ -99,8 +99,9 @@ struct Rows<'a> {
 impl Rows<'_> {
     /// Packs rows of `depth` numbers.
     fn pack(&mut self, rows: &[f32], depth: usize) {
-        assert!(rows.len() == self.count * depth && self.lines.len() >= 64 + depth.div_ceil(32) * PLANE);
-        let first = self.lines[64..].as_mut_ptr();
+        assert!(rows.len() == self.count * depth && self.lines.len() >= SUMS + depth.div_ceil(32) * PLANE);
+        let (mut targets, mut spans) = ([std::ptr::null_mut(); COPIES], [[0; 2]; COPIES]);
+        (targets[0], spans[0]) = (self.lines[SUMS..].as_mut_ptr(), [0, self.count]);
         let job = PixelJob {
             source: Numbers::Full(rows.as_ptr()),
             pixels: self.count,
@@ -109,17 +110,16 @@ impl Rows<'_> {
             affine: [std::ptr::null(); 2],
             silu: false,
             plane: PLANE,
-            targets: [first, std::ptr::null_mut(), std::ptr::null_mut()],
-            spans: [[0, self.count], [0; 2], [0; 2]],
+            targets,
+            spans,
         };
-        const { assert!(COPIES == 3) };
         // SAFETY: the rows are as many, and there are lines for all of their blocks, as was checked.
         unsafe { (self.loops.pack_pixels)(&job) };
     }
 
     /// Packs rows of scores as powers, and returns what makes each row's probabilities of them.
     fn pack_probabilities(&mut self, scores: &[f32], [tokens, stride]: [usize; 2], scale: f32) -> [f32; RUN] {
-        let lines = 64 + tokens.div_ceil(32) * PLANE;
+        let lines = SUMS + tokens.div_ceil(32) * PLANE;
         assert!(
             scores.len() == self.count * stride
                 && (1..=stride).contains(&tokens)
@@ -132,7 +132,7 @@ impl Rows<'_> {
             rows: self.count,
             tokens,
             scale,
-            target: self.lines[64..].as_mut_ptr(),
+            target: self.lines[SUMS..].as_mut_ptr(),
             plane: PLANE,
             inverse: inverse.as_mut_ptr(),
         };
@@ -153,10 +153,10 @@ impl Rows<'_> {
         target: impl Fn(usize) -> Results,
         stride: usize,
     ) {
-        assert!(self.lines.len() >= 64 + matrix.blocks() * PLANE);
+        assert!(self.lines.len() >= SUMS + matrix.blocks() * PLANE);
         let offsets: Vec<usize> =
             (0..matrix.blocks()).map(|block| block * PLANE * size_of::<Line>()).collect();
-        let (sums, rows) = self.lines.split_at_mut(64);
+        let (sums, rows) = self.lines.split_at_mut(SUMS);
         let sums = sums.as_mut_ptr().cast::<f32>();
         let held = self.loops.hold();
         for group in 0..matrix.wide() {

@@ -16,7 +16,7 @@ use super::super::images::{Stored, Values};
 use super::super::norm::{TakenMoments, unit_rows};
 use super::packing::{Packing, TileSource};
 use crate::blocking::{Shared, TileMatrix, each, filled, threads, with_lines};
-use crate::loops::{FinishJob, Rectifier, Results, RunningMoments, TileLoops, TileProduct};
+use crate::loops::{FinishJob, Rectifier, Results, RunningMoments, SUMS, TileLoops, TileProduct};
 use crate::simd::{Line, Precision};
 
 /// What is done to the sums of a convolution: factor · (sum + bias + residual), cut off at two bounds.
@@ -45,9 +45,6 @@ impl TileEpilogue<'_> {
     };
 }
 
-/// Lines of the sums of two tiles by two.
-const SUMS: usize = 64;
-
 /// Whether a convolution can be computed in tiles, and gains by it.
 pub(crate) fn suits(geometry: &Geometry) -> bool {
     // Fewer inputs would leave most of a tile's depth empty.
@@ -75,8 +72,8 @@ impl Cut {
         const PACKED: usize = 640 * 1024;
         let [height, width] = geometry.output_size();
         let pixels = height * width;
-        let copies = if width.is_multiple_of(16) { 1 } else { geometry.kernel[1] };
-        let most = (PACKED / (copies * weights.blocks() * size_of::<Line>())).clamp(128, 512);
+        let most =
+            (PACKED / (Packing::copies(geometry) * weights.blocks() * size_of::<Line>())).clamp(128, 512);
         let per_task = most.min((geometry.batch * pixels).div_ceil(2 * threads())).max(128);
         let (rows, pieces) = if pixels <= per_task {
             (height, (per_task / pixels.max(1)).max(1))

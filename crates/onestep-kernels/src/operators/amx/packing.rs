@@ -50,10 +50,15 @@ pub(super) struct Packing<'a> {
 }
 
 impl<'a> Packing<'a> {
+    /// Copies of a pixel: one where rows are whole tiles wide, else one for each column of the kernel.
+    pub(super) fn copies(geometry: &Geometry) -> usize {
+        if geometry.output_size()[1].is_multiple_of(16) { 1 } else { geometry.kernel[1] }
+    }
+
     pub(super) fn new(geometry: &'a Geometry, rows: usize) -> Self {
         let (width, [kernel_h, kernel_w]) = (geometry.output_size()[1], geometry.kernel);
-        let bordered = width.is_multiple_of(16) && kernel_w > 1;
-        let copies = if bordered { 1 } else { kernel_w };
+        let copies = Self::copies(geometry);
+        let bordered = kernel_w > copies;
         let row = if bordered { width + kernel_w - 1 } else { width };
         // The last tile of a piece may reach beyond it.
         let copy = (rows + kernel_h - 1) * row + 16;

@@ -240,15 +240,17 @@ fn attention_is_near_the_exact_one() {
     for [batch, tokens, heads, width] in [[2, 16, 1, 32], [1, 77, 3, 20], [2, 130, 2, 64], [3, 1, 1, 5]] {
         let qkv = numbers(batch * tokens * 3 * heads * width, 1);
         let sizes = AttentionSizes::new([batch, tokens, 3 * heads * width], heads);
-        let exact = attention::forward(&Kernels::of(Level::Portable), &sizes, &qkv, Precision::F32);
-        let exact: Vec<f64> = exact.into_iter().map(f64::from).collect();
+        let portable = Kernels::of(Level::Portable);
+        let exact = attention::forward(&portable, &sizes, Values::Full(&qkv), Precision::F32);
+        let exact: Vec<f64> = exact.into_full().into_iter().map(f64::from).collect();
         for (level, kernels, _) in tiled() {
-            let near = attention::forward(&kernels, &sizes, &qkv, Precision::Bf16);
-            assert_close(&near, &exact, 0.02, &format!("{sizes:?} at {level:?}"));
+            let near = attention::forward(&kernels, &sizes, Values::Full(&qkv), Precision::Bf16);
+            assert_close(&near.into_full(), &exact, 0.02, &format!("{sizes:?} at {level:?}"));
             let mut bits = vec![0; qkv.len()];
             round(&qkv, &mut bits);
-            let halves = attention::forward_half(&kernels, &sizes, &bits).unwrap().into_full();
-            assert_close(&halves, &exact, 0.03, &format!("halves of {sizes:?} at {level:?}"));
+            let halves = attention::forward(&kernels, &sizes, Values::Half(&bits), Precision::Bf16);
+            assert!(matches!(halves, Stored::Half(_)));
+            assert_close(&halves.into_full(), &exact, 0.03, &format!("halves of {sizes:?} at {level:?}"));
         }
     }
 }

@@ -13,15 +13,13 @@ use super::super::geometry::Geometry;
 use super::forward::suits;
 use super::packing::{Packing, TileSource};
 use crate::blocking::{Shared, each, filled, with_lines};
-use crate::loops::{OuterProduct, PairJob, TileJob, TileLoops, UnpackJob};
+use crate::loops::{OuterProduct, PairJob, SUMS, TileJob, TileLoops, UnpackJob};
 use crate::simd::Line;
 
 /// Pixels of a step.
 const STEP: usize = 32;
 /// Lines of a tile.
 const TILE: usize = 16;
-/// Lines of the sums of two tiles by two.
-const SUMS: usize = 64;
 
 /// Whether the weight gradient can be summed in tiles: pairs of pixels must not cross rows.
 pub(crate) fn suits_gradient(geometry: &Geometry) -> bool {

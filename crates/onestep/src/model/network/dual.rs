@@ -63,11 +63,16 @@ impl<const D: usize> Dual<D> {
 
     /// Joins along an axis.
     pub fn cat(parts: Vec<Self>, axis: usize) -> Self {
+        Self::joined_by(parts, |parts| Tensor::cat(parts, axis))
+    }
+
+    /// Joins values, and tangents where any part has one.
+    fn joined_by(parts: Vec<Self>, join: impl Fn(Vec<Tensor<D>>) -> Tensor<D>) -> Self {
         let tangent = parts.iter().any(|part| part.tangent.is_some()).then(|| {
             let tangents = parts.iter().map(|part| part.tangent.clone().unwrap_or_else(|| part.zeros()));
-            Tensor::cat(tangents.collect(), axis)
+            join(tangents.collect())
         });
-        Self::with(Tensor::cat(parts.into_iter().map(|part| part.value).collect(), axis), tangent)
+        Self::with(join(parts.into_iter().map(|part| part.value).collect()), tangent)
     }
 
     /// The tangent of something that does not change.
@@ -98,12 +103,7 @@ impl Dual<4> {
             parts = parts.into_iter().map(Self::in_full).collect();
         }
         let moments: Option<Vec<Moments>> = parts.iter().map(|part| part.moments.clone()).collect();
-        let tangent = parts.iter().any(|part| part.tangent.is_some()).then(|| {
-            let tangents = parts.iter().map(|part| part.tangent.clone().unwrap_or_else(|| part.zeros()));
-            concat(tangents.collect())
-        });
-        let value = concat(parts.into_iter().map(|part| part.value).collect());
-        Self { value, tangent, moments: moments.map(Moments::joined) }
+        Self { moments: moments.map(Moments::joined), ..Self::joined_by(parts, concat) }
     }
 }
 

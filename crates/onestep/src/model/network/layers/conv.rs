@@ -117,7 +117,8 @@ impl ConvolutionOn<'_> {
             .forward()
         });
         let bias = conv.bias(weights).unsqueeze_dim(0);
-        let moments = Moments::new();
+        // What leaves the network is read by no norm.
+        let moments = inner.then(Moments::new);
         let value = Convolution {
             norm: norm.map(|norm| norm.operator(weights)),
             // What is added to a whole channel is part of the bias.
@@ -130,10 +131,10 @@ impl ConvolutionOn<'_> {
             precision: weights.precision(),
             layouts: weights.layouts(conv.weight),
             input_moments: input.moments,
-            output_moments: Some(moments.clone()),
+            output_moments: moments.clone(),
             store: if inner && !carries { weights.storage() } else { Precision::F32 },
             ..Convolution::new(input.value, weight, conv.options)
         };
-        Dual { value: value.forward(), tangent, moments: Some(moments) }
+        Dual { value: value.forward(), tangent, moments }
     }
 }
