@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{ArrayFile, InteropError, NamedArrays, WeightsFileError};
-use crate::model::{ModelError, ParameterSpec};
+use crate::model::ModelError;
 
 /// The translation between our parameters and the arrays of one other program.
 #[derive(Debug, Clone, Default)]
@@ -214,7 +214,6 @@ impl NameMap {
 }
 
 impl Entry {
-
     /// Pixels, channels in and channels out of one part.
     fn extents(&self) -> (usize, usize, usize) {
         let (&n_out, rest) = self.shape.split_last().unwrap_or((&1, &[]));

@@ -1,4 +1,5 @@
 //! Files of other programs.
 
 mod files;
+mod inference;
 mod torchscript;
