@@ -3,9 +3,15 @@
 //! A pipe is waited for and a device may never end, so that neither is opened as input. And what a file is called is not always
 //! what it is: downloads fail and leave a page that says so, and large files are left behind where a repository was copied.
 
+#[cfg(feature = "formats")]
+mod input;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+
+#[cfg(feature = "formats")]
+pub(crate) use input::{Input, Span};
 
 /// How many first bytes tell what a file is.
 pub(crate) const START: usize = 64;
