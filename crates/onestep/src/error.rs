@@ -14,6 +14,10 @@ pub enum Error {
     #[cfg(feature = "formats")]
     #[error(transparent)]
     Weights(#[from] crate::interop::WeightsFileError),
+    /// A model of another program that cannot be taken over.
+    #[cfg(feature = "formats")]
+    #[error(transparent)]
+    Interop(#[from] crate::interop::InteropError),
     /// A data set that cannot be read.
     #[error(transparent)]
     Data(#[from] crate::data::DataError),

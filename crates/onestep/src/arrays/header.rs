@@ -40,6 +40,8 @@ pub(super) struct Tensor {
     pub element: Element,
     pub shape: Vec<u64>,
     pub n_bytes: u64,
+    /// Where its values begin, counted from the end of the header.
+    pub position: u64,
 }
 
 /// A header that has been checked.
@@ -95,7 +97,7 @@ impl Entry {
         let n_bytes = shape.iter().try_fold(element.size() as u64, |size, &n| size.checked_mul(n));
         match n_bytes {
             Some(n_bytes) if start == position && end.checked_sub(start) == Some(n_bytes) => {
-                Ok(Tensor { name, element, shape, n_bytes })
+                Ok(Tensor { name, element, shape, n_bytes, position })
             }
             _ => Err(TensorFileError::WrongPlace { name, shape, start, end }),
         }

@@ -33,13 +33,8 @@ pub type NamedArrays = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 /// Numbers converted at a time.
 const CHUNK: usize = 16_384;
 
-/// Refuses arrays that hold NaN or infinity.
-pub(crate) fn check_finite(arrays: &NamedArrays) -> Result<(), TensorFileError> {
-    arrays.iter().try_for_each(|(name, (_, values))| all_finite(name, values))
-}
-
-/// Refuses one array that does.
-fn all_finite(name: &str, values: &[f32]) -> Result<(), TensorFileError> {
+/// Refuses an array that holds NaN or infinity.
+pub(crate) fn all_finite(name: &str, values: &[f32]) -> Result<(), TensorFileError> {
     match values.iter().position(|value| !value.is_finite()) {
         Some(index) => Err(TensorFileError::NotFinite { name: name.to_owned(), index }),
         None => Ok(()),

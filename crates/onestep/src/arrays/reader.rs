@@ -1,6 +1,6 @@
 //! Reading tensor files.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use super::header::{Header, MAX_HEADER_BYTES, Rules, Tensor};
 use super::{CHUNK, Element, NamedArrays, TensorFileError, all_finite};
@@ -13,6 +13,8 @@ pub(crate) struct TensorFile<R> {
     metadata: String,
     /// In the order of the file.
     tensors: Vec<Tensor>,
+    /// Where the values begin.
+    values: u64,
 }
 
 /// An array as its bytes.
@@ -52,7 +54,7 @@ impl<R: Read> TensorFile<R> {
         match available.cmp(&n_bytes) {
             std::cmp::Ordering::Less => Err(truncated((8 + n_header).saturating_add(n_bytes))),
             std::cmp::Ordering::Greater => Err(TensorFileError::Trailing { extra: available - n_bytes }),
-            std::cmp::Ordering::Equal => Ok(Self { input, metadata, tensors }),
+            std::cmp::Ordering::Equal => Ok(Self { input, metadata, tensors, values: 8 + n_header }),
         }
     }
 
@@ -70,9 +72,7 @@ impl<R: Read> TensorFile<R> {
     pub(crate) fn read(mut self) -> Result<(NamedArrays, R), TensorFileError> {
         let mut arrays = NamedArrays::new();
         for tensor in &self.tensors {
-            let mut values = Vec::with_capacity(tensor.n_bytes as usize / tensor.element.size());
-            in_chunks(&mut self.input, tensor, |bytes| tensor.element.append(bytes, &mut values))?;
-            all_finite(&tensor.name, &values)?;
+            let values = values(&mut self.input, tensor)?;
             let shape = tensor.shape.iter().map(|&n| n as usize).collect();
             arrays.insert(tensor.name.clone(), (shape, values));
         }
@@ -90,6 +90,25 @@ impl<R: Read> TensorFile<R> {
         }
         Ok(arrays)
     }
+}
+
+impl<R: Read + Seek> TensorFile<R> {
+    /// Reads the values of one tensor as f32; none where there is none of that name.
+    pub(crate) fn read_one(&mut self, name: &str) -> Result<Option<Vec<f32>>, TensorFileError> {
+        let Some(tensor) = self.tensors.iter().find(|tensor| tensor.name == name) else {
+            return Ok(None);
+        };
+        self.input.seek(SeekFrom::Start(self.values + tensor.position))?;
+        values(&mut self.input, tensor).map(Some)
+    }
+}
+
+/// Reads the values of a tensor that the input stands at, as f32.
+fn values(input: &mut impl Read, tensor: &Tensor) -> Result<Vec<f32>, TensorFileError> {
+    let mut values = Vec::with_capacity(tensor.n_bytes as usize / tensor.element.size());
+    in_chunks(input, tensor, |bytes| tensor.element.append(bytes, &mut values))?;
+    all_finite(&tensor.name, &values)?;
+    Ok(values)
 }
 
 /// Reads the bytes of a tensor in pieces of whole numbers.

@@ -103,6 +103,15 @@ pub enum CheckpointError {
         /// Which tensor, and why.
         reason: ModelError,
     },
+    /// A model of another program that cannot be taken over.
+    #[cfg(feature = "formats")]
+    #[error("{reason}: {}", path.display())]
+    Foreign {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: Box<crate::interop::InteropError>,
+    },
     /// Optimizer state that does not fit the network.
     #[error("{reason}: {}", path.display())]
     WrongOptimizer {
@@ -211,6 +220,8 @@ impl CheckpointError {
     /// Sorts the error by what can be done about it.
     pub fn class(&self) -> ErrorClass {
         match self {
+            #[cfg(feature = "formats")]
+            Self::Foreign { .. } => ErrorClass::BadData,
             Self::NotFound { .. }
             | Self::Missing { .. }
             | Self::BadFile { .. }

@@ -70,6 +70,21 @@ pub struct ModelHeader {
     /// The same for editing, by the name of the task.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub task_levels: BTreeMap<String, Vec<f64>>,
+    /// Where it was imported from; none for a model that was trained here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
+}
+
+/// The file of another program that a model was made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Imported {
+    /// Whose names its tensors have.
+    pub family: String,
+    /// Name of the file, without its folder.
+    pub file: String,
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
 }
 
 impl ModelHeader {

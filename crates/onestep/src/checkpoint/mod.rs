@@ -8,6 +8,8 @@
 
 mod average;
 mod error;
+#[cfg(feature = "formats")]
+mod foreign;
 mod header;
 pub(crate) mod layout;
 mod model;
@@ -19,7 +21,7 @@ mod writer;
 pub use crate::arrays::TensorFileError;
 pub use average::{AverageConfig, AverageError};
 pub use error::{CheckpointError, ErrorClass};
-pub use header::{Format, ModelHeader, TrainState};
+pub use header::{Format, Imported, ModelHeader, TrainState};
 pub(crate) use header::{Manifest, parse, render};
 pub use model::{Damaged, LoadedModel, ModelSummary, load_model, read_header, stage_models};
 pub(crate) use model::{first_intact, read_arrays, read_manifest, weights_from};

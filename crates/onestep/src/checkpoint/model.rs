@@ -7,12 +7,16 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
+#[cfg(feature = "formats")]
+use super::foreign;
 use super::header::{Manifest, parse};
 use super::layout::{self, CHECKPOINTS, LATEST, MODEL, STATE, TARGET};
 use super::seal::is_whole;
 use super::{CheckpointError, ModelHeader, Which};
 use crate::arrays::{NamedArrays, Rules, TensorFile, TensorFileError};
 use crate::digest::Digesting;
+#[cfg(feature = "formats")]
+use crate::interop::ForeignModel;
 use crate::model::{Network, ParameterSpec, Preconditioned, Weights};
 
 /// A step folder that could not be used.
@@ -103,6 +107,14 @@ impl LoadedModel {
 /// - [`CheckpointError::NothingIntact`]: no checkpoint of the run can be used.
 /// - [`CheckpointError::Io`]: the system could not read.
 pub fn load_model(path: &Path, which: &Which) -> Result<LoadedModel, CheckpointError> {
+    #[cfg(feature = "formats")]
+    if foreign::is_foreign(path) {
+        let mut model = opened_foreign(path, which)?;
+        let arrays = model.arrays().map_err(|reason| foreign::at(path, reason))?;
+        let sha256 = file_digest(&model.weights)?;
+        let (header, file) = (ModelHeader::imported(&model, &sha256), model.weights);
+        return Ok(LoadedModel { header, arrays, file, sha256, skipped: Vec::new() });
+    }
     let (skipped, file, (header, arrays, sha256)) = find(path, which, |file, digest| {
         let (metadata, arrays, sha256) = read_arrays(file, digest)?;
         // A file of a step folder has been compared with its digest there.
@@ -120,6 +132,17 @@ pub fn load_model(path: &Path, which: &Which) -> Result<LoadedModel, CheckpointE
 ///
 /// As [`load_model`], except that values and digest are not looked at.
 pub fn read_header(path: &Path, which: &Which) -> Result<ModelSummary, CheckpointError> {
+    #[cfg(feature = "formats")]
+    if foreign::is_foreign(path) {
+        let model = opened_foreign(path, which)?;
+        if let Some(problem) = model.matching().problem() {
+            return Err(foreign::at(path, problem.into()));
+        }
+        let extents = |shape: Vec<usize>| shape.into_iter().map(|extent| extent as u64).collect();
+        let tensors = model.matching().matched.into_iter().map(|found| (found.ours, extents(found.shape)));
+        let (header, tensors) = (ModelHeader::imported(&model, ""), tensors.collect());
+        return Ok(ModelSummary { header, tensors, file: model.weights, skipped: Vec::new() });
+    }
     let (skipped, file, (header, tensors)) = find(path, which, |file, _| {
         let tensors = open(file)?;
         let header = ModelHeader::parse(file, tensors.metadata())?;
@@ -150,6 +173,27 @@ pub fn stage_models(run: &Path) -> Result<BTreeMap<usize, PathBuf>, CheckpointEr
         }
     }
     Ok(models)
+}
+
+/// Opens a model of another program, which has one set of weights.
+#[cfg(feature = "formats")]
+fn opened_foreign(path: &Path, which: &Which) -> Result<ForeignModel, CheckpointError> {
+    match which {
+        Which::Best | Which::Raw => foreign::open(path),
+        _ => {
+            let (path, wanted) = (path.to_path_buf(), which.to_string());
+            Err(CheckpointError::NoSuchWeights { path, wanted, available: vec!["best".into()] })
+        }
+    }
+}
+
+/// SHA-256 of a file, in hexadecimal.
+#[cfg(feature = "formats")]
+pub(crate) fn file_digest(path: &Path) -> Result<String, CheckpointError> {
+    let failed = |error| read_failed(path, error);
+    let mut file = Digesting::new(crate::file::open(path).map_err(failed)?);
+    std::io::copy(&mut file, &mut std::io::sink()).map_err(failed)?;
+    Ok(file.hex())
 }
 
 /// Finds the file that `path` and `which` mean and reads it; returns also what had to be passed over.

@@ -3,8 +3,9 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::array_file::{ArrayFile, InMemory, SafetensorsFile, read_all, tensors_error};
 use super::{NamedArrays, torch_file};
-use crate::arrays::{Rules, TensorFile, TensorFileError, check_finite};
+use crate::arrays::{Rules, TensorFile, TensorFileError};
 use crate::file;
 
 /// A file of weights that cannot be read.
@@ -55,6 +56,17 @@ pub enum WeightsFileError {
 
 /// Reads all named arrays of a file of weights, whatever their type, as f32.
 ///
+/// As [`open_weights`], with all values in memory.
+///
+/// # Errors
+///
+/// [`WeightsFileError`], each with the file; a NaN or an infinity is an error as well, and so is a file without tensors.
+pub fn read_weights(path: &Path) -> Result<NamedArrays, WeightsFileError> {
+    read_all(open_weights(path)?)
+}
+
+/// Opens a file of weights: names and shapes are read, values when they are asked for.
+///
 /// Safetensors, and what `torch.save` writes: a zip since 2020, a row of pickles before, and the zip of TorchScript, of which
 /// nothing but tensors and their names is looked at. Which of them it is, its content says, not its name. Where the state
 /// dict lies one level down (`{"state_dict": {...}, "epoch": 3}`), that level is left out of the names.
@@ -66,8 +78,8 @@ pub enum WeightsFileError {
 ///
 /// # Errors
 ///
-/// [`WeightsFileError`], each with the file; a NaN or an infinity is an error as well, and so is a file without tensors.
-pub fn read_weights(path: &Path) -> Result<NamedArrays, WeightsFileError> {
+/// [`WeightsFileError`], each with the file; a file without tensors is an error as well.
+pub fn open_weights(path: &Path) -> Result<Box<dyn ArrayFile>, WeightsFileError> {
     let failed = |source| WeightsFileError::Read { path: path.to_path_buf(), source };
     let name = path.display().to_string();
     let mut file = file::open(path).map_err(failed)?;
@@ -75,23 +87,27 @@ pub fn read_weights(path: &Path) -> Result<NamedArrays, WeightsFileError> {
     let mut start = Vec::new();
     file.by_ref().take(file::START as u64).read_to_end(&mut start).map_err(failed)?;
     if looks_like_safetensors(&start, length) {
-        return read_safetensors(start.chain(file), length, &name);
+        return Ok(Box::new(SafetensorsFile::open(file, length, path)?));
     }
-    let named = if start.starts_with(ZIP_MAGIC) {
-        torch_file::read_zip(path)
-    } else if start.starts_with(torch_file::LEGACY_MAGIC) {
-        torch_file::read_legacy(&std::fs::read(path).map_err(failed)?, &name)
-    } else {
-        let reason = match &start[..] {
-            [] => "the file is empty",
-            [0x80, 2..=5, ..] => "this is a bare pickle; safetensors and files of `torch.save` are read",
-            _ if let Some(what) = file::foreign(&start) => what,
-            _ => "this is neither safetensors nor a file of `torch.save`",
-        };
-        Err(WeightsFileError::Unsupported { name: name.clone(), reason: reason.into() })
-    }?;
-    check_finite(&named).map_err(|reason| WeightsFileError::Tensors { name, reason })?;
-    Ok(named)
+    if start.starts_with(ZIP_MAGIC) {
+        return Ok(Box::new(torch_file::TorchZip::open(path)?));
+    }
+    if start.starts_with(torch_file::LEGACY_MAGIC) {
+        let arrays = torch_file::read_legacy(&std::fs::read(path).map_err(failed)?, &name)?;
+        return Ok(Box::new(InMemory::new(&name, arrays)));
+    }
+    let reason = match &start[..] {
+        [] => "the file is empty",
+        [0x80, 2..=5, ..] => "this is a bare pickle; safetensors and files of `torch.save` are read",
+        _ if let Some(what) = file::foreign(&start) => what,
+        _ => "this is neither safetensors nor a file of `torch.save`",
+    };
+    Err(WeightsFileError::Unsupported { name, reason: reason.into() })
+}
+
+/// Whether a file that begins so is of a kind that only other programs write weights in.
+pub(crate) fn is_weights_file(start: &[u8]) -> bool {
+    start.starts_with(ZIP_MAGIC) || start.starts_with(torch_file::LEGACY_MAGIC) || matches!(start, [0x80, 2..=5, ..])
 }
 
 /// What a zip begins with.
@@ -116,12 +132,9 @@ pub fn parse_safetensors(bytes: &[u8], name: &str) -> Result<NamedArrays, Weight
 }
 
 fn read_safetensors(input: impl Read, length: u64, name: &str) -> Result<NamedArrays, WeightsFileError> {
-    let bad = |reason| match reason {
-        TensorFileError::Io(source) => WeightsFileError::Read { path: name.into(), source },
-        reason => WeightsFileError::Tensors { name: name.into(), reason },
-    };
-    let (named, _) =
-        TensorFile::open(input, length, Rules::FOREIGN).and_then(TensorFile::read).map_err(bad)?;
+    let (named, _) = TensorFile::open(input, length, Rules::FOREIGN)
+        .and_then(TensorFile::read)
+        .map_err(|reason| tensors_error(name, reason))?;
     if named.is_empty() {
         return Err(WeightsFileError::Damaged { name: name.into(), reason: "it holds no tensors".into() });
     }

@@ -7,7 +7,7 @@ mod zip;
 
 pub(super) use legacy::{LEGACY_MAGIC, read_legacy};
 use pickle::Problem;
-pub(super) use zip::read_zip;
+pub(super) use zip::TorchZip;
 
 use super::WeightsFileError;
 

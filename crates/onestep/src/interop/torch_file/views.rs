@@ -13,36 +13,80 @@ pub(super) fn n_bytes(storage: &Storage) -> Result<usize, Problem> {
     n_bytes.ok_or_else(|| broken(format!("memory `{key}` of {length} numbers is larger than any file")))
 }
 
+impl View {
+    /// Whether it shows its whole memory from the first number to the last.
+    pub(super) fn is_whole(&self) -> bool {
+        let mut expected = 1;
+        let is_dense = self.shape.iter().zip(&self.strides).rev().all(|(&extent, &stride)| {
+            let dense = extent == 1 || stride == expected;
+            expected *= extent;
+            dense
+        });
+        is_dense && self.offset == 0 && expected == self.storage.length
+    }
+}
+
+/// Tensors by name, each of which has been found to lie in its memory.
+#[derive(Debug)]
+pub(super) struct Views(BTreeMap<String, View>);
+
+impl Views {
+    /// Checks views against the memory that they name.
+    pub(super) fn new(views: Vec<(String, View)>) -> Result<Self, Problem> {
+        // How much of each piece of memory may still be shown: tied weights show the same numbers twice, no model a dozen times.
+        let mut left: BTreeMap<String, (Storage, usize)> = BTreeMap::new();
+        let mut named = BTreeMap::new();
+        for (name, view) in views {
+            let key = &view.storage.key;
+            let n_values = check(&view).map_err(|reason| broken(format!("tensor `{name}` {reason}")))?;
+            let whole = || (view.storage.clone(), view.storage.length.saturating_mul(16).saturating_add(1024));
+            let (storage, shown) = left.entry(key.clone()).or_insert_with(whole);
+            if view.storage != *storage {
+                return Err(broken(format!("memory `{key}` has two types or lengths")));
+            }
+            *shown = shown
+                .checked_sub(n_values)
+                .ok_or_else(|| Problem::Hostile(format!("tensors show memory `{key}` over and over")))?;
+            if named.insert(name.clone(), view).is_some() {
+                return Err(broken(format!("it has two tensors called `{name}`")));
+            }
+        }
+        Ok(Self(named))
+    }
+
+    /// The view of this name.
+    pub(super) fn get(&self, name: &str) -> Option<&View> {
+        self.0.get(name)
+    }
+
+    /// Names and shapes.
+    pub(super) fn shapes(&self) -> BTreeMap<String, Vec<usize>> {
+        self.0.iter().map(|(name, view)| (name.clone(), view.shape.clone())).collect()
+    }
+
+    /// Names in an order that comes to each piece of memory once.
+    fn by_storage(&self) -> Vec<(&String, &View)> {
+        let mut views: Vec<_> = self.0.iter().collect();
+        views.sort_by(|(_, a), (_, b)| a.storage.key.cmp(&b.storage.key));
+        views
+    }
+}
+
 /// The arrays of views into memory that `read` gets, one piece at a time.
 pub(super) fn arrays(
     views: Vec<(String, View)>,
     mut read: impl FnMut(&Storage) -> Result<Vec<u8>, Problem>,
 ) -> Result<NamedArrays, Problem> {
-    let mut by_storage: BTreeMap<String, Vec<(String, View)>> = BTreeMap::new();
-    for (name, view) in views {
-        by_storage.entry(view.storage.key.clone()).or_default().push((name, view));
-    }
+    let views = Views::new(views)?;
     let mut named = NamedArrays::new();
-    for (key, views) in by_storage {
-        let storage = views[0].1.storage.clone();
-        // Tied weights show the same numbers twice; no model shows them a dozen times.
-        let mut shown = storage.length.saturating_mul(16).saturating_add(1024);
-        for (name, view) in &views {
-            if view.storage != storage {
-                return Err(broken(format!("memory `{key}` has two types or lengths")));
-            }
-            let n_values = check(view).map_err(|reason| broken(format!("tensor `{name}` {reason}")))?;
-            shown = shown
-                .checked_sub(n_values)
-                .ok_or_else(|| Problem::Hostile(format!("tensors show memory `{key}` over and over")))?;
-        }
-        let values = storage.element.values(&read(&storage)?);
-        for (name, view) in views {
-            let gathered = gather(&view, &values);
-            if named.insert(name.clone(), (view.shape, gathered)).is_some() {
-                return Err(broken(format!("it has two tensors called `{name}`")));
-            }
-        }
+    let mut memory: Option<(&str, Vec<f32>)> = None;
+    for (name, view) in views.by_storage() {
+        let values = match memory.take() {
+            Some((key, values)) if key == view.storage.key => values,
+            _ => view.storage.element.values(&read(&view.storage)?),
+        };
+        named.insert(name.clone(), (view.shape.clone(), gather(view, &values)));
+        memory = Some((&view.storage.key, values));
     }
     Ok(named)
 }
@@ -68,8 +112,8 @@ fn check(view: &View) -> Result<usize, String> {
     Ok(n_values)
 }
 
-/// The values of a view that [`check`] has let pass, in row-major order.
-fn gather(view: &View, values: &[f32]) -> Vec<f32> {
+/// The values of a view that [`Views`] has let pass, in row-major order.
+pub(super) fn gather(view: &View, values: &[f32]) -> Vec<f32> {
     let View { offset, shape, strides, .. } = view;
     let n_values: usize = shape.iter().product();
     if n_values == 0 {

@@ -1,17 +1,17 @@
 //! The zip of `torch.save` and of TorchScript: one pickle, and each piece of memory as an entry.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
 use ::zip::ZipArchive;
 
-use super::pickle::{Problem, described};
-use super::views::{arrays, n_bytes};
+use super::pickle::{Problem, Storage, described};
+use super::views::{Views, gather, n_bytes};
 use super::{BIG_ENDIAN, broken};
-use crate::arrays::NamedArrays;
 use crate::interop::WeightsFileError;
+use crate::interop::array_file::{ArrayFile, absent, finite};
 
 /// The largest real models have some thousand tensors, and pickles of some hundred kilobytes.
 const MAX_ENTRIES: usize = 200_000;
@@ -20,41 +20,92 @@ const MAX_PICKLE: u64 = 64 << 20;
 const MAX_RATIO: u64 = 100;
 const RATIO_SLACK: u64 = 1 << 20;
 
-/// Reads a zip of `torch.save` or of TorchScript.
-pub(in crate::interop) fn read_zip(path: &Path) -> Result<NamedArrays, WeightsFileError> {
-    let name = path.display().to_string();
-    let file =
-        File::open(path).map_err(|source| WeightsFileError::Read { path: path.to_path_buf(), source })?;
-    read_archive(file).map_err(|problem| problem.of(&name))
+/// A zip of `torch.save` or of TorchScript.
+#[derive(Debug)]
+pub(in crate::interop) struct TorchZip {
+    name: String,
+    archive: Archive,
+    /// The one folder of the archive, with a slash.
+    folder: String,
+    views: Views,
+    shapes: BTreeMap<String, Vec<usize>>,
+    /// The memory that was read last, for tensors that share it.
+    last: Option<(String, Vec<f32>)>,
 }
 
-fn read_archive(file: File) -> Result<NamedArrays, Problem> {
-    let mut archive = Archive::open(file)?;
-    let pickles: Vec<String> =
-        archive.names().filter(|name| is_main_pickle(name)).map(str::to_owned).collect();
-    let [pickle] = &pickles[..] else {
-        return Err(match pickles.len() {
-            0 => Problem::Other("this zip is no file of `torch.save`: it has no `data.pkl`".into()),
-            n => broken(format!("it has {n} entries that could be its `data.pkl`")),
-        });
-    };
-    let folder = pickle.strip_suffix("data.pkl").expect("chosen by it");
-    if let Some(order) = archive.read_optional(&format!("{folder}byteorder"), 16)?
-        && order != b"little"
-    {
-        return Err(Problem::Other(BIG_ENDIAN.into()));
+impl TorchZip {
+    /// Reads what the zip says of its tensors; their memory must be there, in its full length.
+    pub(in crate::interop) fn open(path: &Path) -> Result<Self, WeightsFileError> {
+        let name = path.display().to_string();
+        let failed = |source| WeightsFileError::Read { path: path.to_path_buf(), source };
+        let file = File::open(path).map_err(failed)?;
+        Self::of_archive(file, &name).map_err(|problem| problem.of(&name))
     }
-    let bytes = archive.read(pickle, MAX_PICKLE)?;
-    arrays(described(&bytes)?.views, |storage| {
-        let entry = format!("{folder}data/{}", storage.key);
-        let expected = n_bytes(storage)?;
-        let bytes = archive.read(&entry, expected as u64)?;
-        if bytes.len() != expected {
-            let reason = format!("`{entry}` has {} bytes, the tensors in it need {expected}", bytes.len());
-            return Err(broken(reason));
+
+    fn of_archive(file: File, name: &str) -> Result<Self, Problem> {
+        let mut archive = Archive::open(file)?;
+        let pickles: Vec<String> =
+            archive.names().filter(|name| is_main_pickle(name)).map(str::to_owned).collect();
+        let [pickle] = &pickles[..] else {
+            return Err(match pickles.len() {
+                0 => Problem::Other("this zip is no file of `torch.save`: it has no `data.pkl`".into()),
+                n => broken(format!("it has {n} entries that could be its `data.pkl`")),
+            });
+        };
+        let folder = pickle.strip_suffix("data.pkl").expect("chosen by it").to_owned();
+        if let Some(order) = archive.read_optional(&format!("{folder}byteorder"), 16)?
+            && order != b"little"
+        {
+            return Err(Problem::Other(BIG_ENDIAN.into()));
         }
-        Ok(bytes)
-    })
+        let bytes = archive.read(pickle, MAX_PICKLE)?;
+        let views = Views::new(described(&bytes)?.views)?;
+        let shapes = views.shapes();
+        // A piece that is missing is told before the first value is asked for.
+        for storage in shapes.keys().filter_map(|name| views.get(name)).map(|view| &view.storage) {
+            let (entry, expected) = (entry_of(&folder, storage), n_bytes(storage)? as u64);
+            let size = archive.size(&entry)?;
+            if size != expected {
+                return Err(broken(format!("`{entry}` has {size} bytes, the tensors in it need {expected}")));
+            }
+        }
+        Ok(Self { name: name.to_owned(), archive, folder, views, shapes, last: None })
+    }
+
+    fn values(&mut self, name: &str) -> Result<Option<Vec<f32>>, Problem> {
+        let Some(view) = self.views.get(name) else { return Ok(None) };
+        let key = &view.storage.key;
+        let values = match self.last.take() {
+            Some((last, values)) if last == *key => values,
+            _ => {
+                let entry = entry_of(&self.folder, &view.storage);
+                let bytes = self.archive.read(&entry, n_bytes(&view.storage)? as u64)?;
+                view.storage.element.values(&bytes)
+            }
+        };
+        if view.is_whole() {
+            return Ok(Some(values));
+        }
+        let gathered = gather(view, &values);
+        self.last = Some((key.clone(), values));
+        Ok(Some(gathered))
+    }
+}
+
+impl ArrayFile for TorchZip {
+    fn shapes(&self) -> &BTreeMap<String, Vec<usize>> {
+        &self.shapes
+    }
+
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, WeightsFileError> {
+        let values = self.values(name).map_err(|problem| problem.of(&self.name))?;
+        finite(&self.name, name, values.ok_or_else(|| absent(&self.name, name))?)
+    }
+}
+
+/// The entry that a piece of memory lies in.
+fn entry_of(folder: &str, storage: &Storage) -> String {
+    format!("{folder}data/{}", storage.key)
 }
 
 /// `data.pkl` in the one folder of the archive.
@@ -65,6 +116,7 @@ fn is_main_pickle(name: &str) -> bool {
 }
 
 /// A zip whose entries are found by name.
+#[derive(Debug)]
 struct Archive {
     zip: ZipArchive<BufReader<File>>,
     index: HashMap<String, usize>,
@@ -90,6 +142,13 @@ impl Archive {
             }
         }
         Ok(Self { zip, index })
+    }
+
+    /// Unpacked size of an entry, as the archive claims it.
+    fn size(&self, name: &str) -> Result<u64, Problem> {
+        let place = *self.index.get(name).ok_or_else(|| broken(format!("`{name}` is missing in it")))?;
+        let entry = self.zip.by_index_data(place).map_err(|error| broken(error.to_string()))?;
+        Ok(entry.size())
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {

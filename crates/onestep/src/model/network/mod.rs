@@ -31,6 +31,7 @@ pub(crate) use edm::dhariwal_heads;
 pub(crate) use edm::level_name;
 pub use edm::{Decoder, DhariwalConfig, Encoder, NoiseEmbedding, SongConfig};
 pub use mlp::{Mlp, MlpConfig};
+pub(crate) use resample::BOX_FILTER;
 pub(crate) use sinusoids::fourier;
 pub use unet::UNet;
 

@@ -252,6 +252,7 @@ impl Recipe {
             tool: TOOL.into(),
             sampling_levels: None,
             task_levels: Default::default(),
+            imported: None,
         }
     }
 

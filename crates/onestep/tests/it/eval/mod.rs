@@ -77,6 +77,7 @@ pub fn model_in_file(folder: &Path) -> Model {
         tool: onestep::TOOL.into(),
         sampling_levels: None,
         task_levels: Default::default(),
+        imported: None,
     };
     save_model(&file, &header, model.network().unwrap().weights()).unwrap();
     OpenOptions::default().open(&file).unwrap()

@@ -74,7 +74,7 @@ impl Default for AdmHeads {
 
 impl AdmHeads {
     /// Number of heads over so many channels; zero where the width does not divide them.
-    pub(super) fn number(self, channels: usize, on_the_way_up: bool) -> usize {
+    pub(crate) fn number(self, channels: usize, on_the_way_up: bool) -> usize {
         match self {
             Self::Count { heads, upsample } if on_the_way_up => upsample.unwrap_or(heads),
             Self::Count { heads, .. } => heads,

@@ -1,0 +1,171 @@
+//! A model that another program saved, ready to be taken over.
+
+use std::path::{Path, PathBuf};
+
+use super::inference::{self, Shapes};
+use super::{ArrayFile, Choices, InteropError, Matching, NameMap, NamedArrays, QkvOrder, open_weights};
+use crate::model::network::BOX_FILTER;
+use crate::model::{Architecture, ModelKind, NoiseRange, Preconditioning};
+
+/// Which program names tensors so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Family {
+    /// openai/consistency_models and openai/guided-diffusion.
+    OpenAi,
+    /// NVlabs/edm, and what goes on from it: ECT, CMT.
+    Edm,
+}
+
+impl Family {
+    /// Its name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "OpenAI (consistency_models, guided-diffusion)",
+            Self::Edm => "EDM (NVlabs/edm, ECT, CMT)",
+        }
+    }
+}
+
+/// A model of another program: what it is, and where its tensors are.
+///
+/// Nothing but names, shapes and settings has been read; values are read when they are asked for.
+#[derive(Debug)]
+pub struct ForeignModel {
+    /// Whose names its tensors have.
+    pub family: Family,
+    /// The network, found again from names, shapes and settings.
+    pub architecture: Architecture,
+    /// What makes a denoiser of it.
+    pub preconditioning: Preconditioning,
+    /// What the denoiser's estimate is.
+    pub kind: ModelKind,
+    /// The noise that it was made for.
+    pub range: NoiseRange,
+    /// Exponent of the spacing of its noise levels.
+    pub rho: f64,
+    /// Names of its classes; empty where the file says none.
+    pub class_names: Vec<String>,
+    /// How it was trained, as far as that is known.
+    pub method: String,
+    /// The file of its weights.
+    pub weights: PathBuf,
+    pub(super) map: NameMap,
+    pub(super) file: Box<dyn ArrayFile>,
+}
+
+impl ForeignModel {
+    /// Looks at a file or folder of another program.
+    ///
+    /// # Errors
+    ///
+    /// [`InteropError`]: no model that is known, something to be said first ([`InteropError::Undecided`]), or a file that cannot be
+    /// read. That tensors are missing or too many is no error here: [`ForeignModel::matching`] tells it.
+    pub fn open(path: &Path, choices: &Choices) -> Result<Self, InteropError> {
+        let mut file = open_weights(path)?;
+        let shapes = Shapes(file.shapes());
+        if shapes.has("time_embed.0.weight") && shapes.has_prefix("input_blocks.") {
+            let (config, order) = inference::adm(shapes, choices)?;
+            return Self::in_form(Family::OpenAi, Architecture::Adm(config), order, path, file, choices);
+        }
+        for prefix in ["model.", ""] {
+            if shapes.has(&format!("{prefix}map_layer0.weight")) && shapes.has_prefix(&format!("{prefix}enc.")) {
+                let prefix = prefix.to_owned();
+                let filter = filter(&mut *file)?;
+                let architecture = inference::edm(Shapes(file.shapes()), &prefix, filter)?;
+                return Self::in_form(Family::Edm, architecture, QkvOrder::default(), path, file, choices);
+            }
+        }
+        let names = file.shapes().keys().take(3).cloned().collect();
+        Err(InteropError::UnknownFamily { names, families: "those of OpenAI's U-Net and of EDM's networks" })
+    }
+
+    /// A state dict whose form and noise are not in the file.
+    fn in_form(
+        family: Family,
+        architecture: Architecture,
+        order: QkvOrder,
+        path: &Path,
+        file: Box<dyn ArrayFile>,
+        choices: &Choices,
+    ) -> Result<Self, InteropError> {
+        let (form, method) = choices.form_of(path)?;
+        Ok(Self {
+            family,
+            map: NameMap::torch(&architecture, order)?,
+            architecture,
+            preconditioning: form.preconditioning(),
+            kind: form.kind(),
+            range: NoiseRange::default(),
+            rho: 7.0,
+            class_names: Vec::new(),
+            method: method.to_owned(),
+            weights: path.to_path_buf(),
+            file,
+        })
+    }
+
+    /// How the arrays of the file fit the network, one by one.
+    pub fn matching(&self) -> Matching {
+        self.map.matching(self.file.shapes())
+    }
+
+    /// Refuses a file whose arrays are not exactly those of the network.
+    ///
+    /// # Errors
+    ///
+    /// [`InteropError::Model`] with the first array that does not fit; a stored constant that contradicts the architecture.
+    pub fn check(&mut self) -> Result<(), InteropError> {
+        match self.matching().problem() {
+            Some(problem) => Err(problem.into()),
+            None => self.map.check_constants(&mut *self.file),
+        }
+    }
+
+    /// The values of one parameter, in our layout.
+    ///
+    /// # Errors
+    ///
+    /// [`InteropError::File`]: what the file says.
+    ///
+    /// # Panics
+    ///
+    /// If the network has no parameter of this name.
+    pub fn read(&mut self, parameter: &str) -> Result<Vec<f32>, InteropError> {
+        Ok(self.map.read(&mut *self.file, parameter)?)
+    }
+
+    /// All parameters, in our names and layouts.
+    ///
+    /// # Errors
+    ///
+    /// As [`ForeignModel::check`] and [`ForeignModel::read`].
+    pub fn arrays(&mut self) -> Result<NamedArrays, InteropError> {
+        self.map.translated(&mut *self.file)
+    }
+}
+
+/// Whether a folder holds the settings that other programs keep beside weights.
+pub(crate) fn is_model_folder(path: &Path) -> bool {
+    ["model_index.json", "config.json"].iter().any(|name| path.join(name).is_file())
+}
+
+/// One axis of the filter with which EDM's networks change resolution, from the first that the file holds; where it holds none,
+/// that of DDPM++.
+///
+/// A filter is stored as the outer product of its axis with itself, of sum 1.
+fn filter(file: &mut dyn ArrayFile) -> Result<Vec<f32>, InteropError> {
+    let stored = file.shapes().iter().find(|(name, _)| name.ends_with(".resample_filter"));
+    let Some((name, shape)) = stored.map(|(name, shape)| (name.clone(), shape.clone())) else {
+        return Ok(BOX_FILTER.to_vec());
+    };
+    let &[1, 1, rows, taps] = &shape[..] else {
+        let what = format!("`{name}` of shape {shape:?}");
+        return Err(InteropError::Unsupported { what, why: "a filter has the shape [1, 1, taps, taps]".into() });
+    };
+    let values = file.read(&name)?;
+    // The sums of the rows are the axis, but for a factor; networks are told it in whole numbers.
+    let axis: Vec<f32> = values.chunks_exact(taps.max(1)).take(rows).map(|row| row.iter().sum()).collect();
+    let smallest = axis.iter().copied().fold(f32::INFINITY, f32::min);
+    Ok(axis.into_iter().map(|tap| (tap / smallest * 1e4).round() / 1e4).collect())
+}
