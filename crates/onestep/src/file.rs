@@ -14,7 +14,7 @@ use std::path::Path;
 pub(crate) use input::{Input, Span};
 
 /// How many first bytes tell what a file is.
-pub(crate) const START: usize = 64;
+pub(crate) const START: usize = 512;
 
 /// The longest text that is read.
 const MAX_TEXT: u64 = 64 << 20;

@@ -15,20 +15,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::name_map::{Axes, Entry, Part};
-use super::{InteropError, NameMap};
+use super::{Choices, InteropError, NameMap};
 use crate::model::network::{Encoder, NoiseEmbedding, SongConfig, level_name};
 use crate::model::{Architecture, ModelError, ParameterSpec};
-
-/// What the parameters of such a network do not say; without it, what the published networks have, as far as that fits.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct JaxChoices {
-    /// Height and width of the images.
-    pub image_size: Option<usize>,
-    /// Sizes of the feature maps that attend to themselves.
-    pub attention_resolutions: Option<Vec<usize>>,
-}
+use crate::size::ImageSize;
 
 /// Finds the settings of a network by the names and shapes of its parameters.
+///
+/// `image_size` and `attention_resolutions`, the sizes of the feature maps that attend to themselves, are what the parameters do not
+/// say. A network of the published widths has images of 32 pixels and attends at 16 where nobody says otherwise.
 ///
 /// Rates of dropout are not in the file; it is 0 here. The filter of a network without the convolutions of the residual input
 /// is taken for that of DDPM++, `[1, 1]`.
@@ -40,7 +35,8 @@ pub struct JaxChoices {
 /// - [`InteropError::Unsupported`] for the forms of it that were never published with weights.
 pub fn song_from_jax(
     shapes: &BTreeMap<String, Vec<usize>>,
-    choices: &JaxChoices,
+    image_size: Option<ImageSize>,
+    attention_resolutions: Option<&[usize]>,
 ) -> Result<SongConfig, InteropError> {
     refuse_other_forms(shapes)?;
     let seen = Seen::new(shapes).ok_or_else(|| InteropError::UnknownFamily {
@@ -53,21 +49,19 @@ pub fn song_from_jax(
         && widths == published.channel_mult
         && seen.num_blocks == published.num_blocks
         && (seen.in_channels, seen.out_channels) == (published.in_channels, published.out_channels);
-    let published_size = is_published.then_some(published.image_size.height);
-    let image_size = choices.image_size.or(published_size).ok_or_else(|| InteropError::Undecided {
-        why: "the weights of an NCSN++ do not say how large its images are".to_owned(),
-        option: "--image-size",
-    })?;
+    let published_size = is_published.then_some(published.image_size);
+    let image_size = image_size.or(published_size).ok_or_else(Choices::size_needed)?;
+    let usual = is_published.then_some(&published.attention_resolutions);
     let is_residual = seen.n_residual > 0;
     Ok(SongConfig {
-        image_size: image_size.into(),
+        image_size,
         in_channels: seen.in_channels,
         out_channels: seen.out_channels,
         augment_dim: 0,
         model_channels: seen.model_channels,
         channel_mult_emb: seen.n_embedding / seen.model_channels,
         num_blocks: seen.num_blocks,
-        attention_resolutions: seen.attention(image_size, choices.attention_resolutions.as_deref())?,
+        attention_resolutions: seen.attention(image_size, attention_resolutions, usual)?,
         dropout: 0.0,
         embedding: if seen.is_fourier { NoiseEmbedding::Fourier } else { NoiseEmbedding::Positional },
         channel_mult_noise: seen.n_noise / seen.model_channels,
@@ -176,10 +170,15 @@ impl Seen {
         self.level_channels.iter().map(|channels| channels / self.model_channels).collect()
     }
 
-    /// The sizes of the feature maps that attend: what was said, the only ones that fit, or that of the published networks.
-    fn attention(&self, image_size: usize, said: Option<&[usize]>) -> Result<Vec<usize>, InteropError> {
+    /// The sizes of the feature maps that attend: what was said, the only ones that fit, or the usual ones of a published network.
+    fn attention(
+        &self,
+        image_size: ImageSize,
+        said: Option<&[usize]>,
+        usual: Option<&Vec<usize>>,
+    ) -> Result<Vec<usize>, InteropError> {
         let n_levels = self.level_channels.len();
-        let sizes = |levels: &[usize]| levels.iter().map(|level| image_size >> level).collect::<Vec<_>>();
+        let sizes = |levels: &[usize]| levels.iter().map(|&level| image_size.halved(level).shorter()).collect::<Vec<_>>();
         let all = (0u32..1 << n_levels).map(|set| (0..n_levels).filter(|level| set >> level & 1 == 1).collect());
         let fitting: Vec<Vec<usize>> =
             all.filter(|levels: &Vec<usize>| self.attended(levels) == self.attention_channels).collect();
@@ -194,16 +193,16 @@ impl Seen {
                 }),
             };
         }
-        match &fitting[..] {
-            [only] => Ok(only.clone()),
-            _ if fitting.contains(&vec![PUBLISHED_ATTENTION]) => Ok(vec![PUBLISHED_ATTENTION]),
+        match (&fitting[..], usual) {
+            ([only], _) => Ok(only.clone()),
+            (_, Some(usual)) if fitting.contains(usual) => Ok(usual.clone()),
             _ => Err(InteropError::Undecided {
                 why: format!(
                     "the weights do not say at which sizes the {} attentions lie: {}",
                     self.attention_channels.len(),
                     possible(&fitting)
                 ),
-                option: "--attention-resolutions",
+                option: "--attention 16",
             }),
         }
     }
@@ -224,8 +223,6 @@ fn possible(fitting: &[Vec<usize>]) -> String {
     }
 }
 
-/// The size at which the published networks attend.
-const PUBLISHED_ATTENTION: usize = 16;
 const FREQUENCIES: &str = "GaussianFourierProjection_0/W";
 
 impl NameMap {
@@ -324,7 +321,7 @@ fn modules(config: &SongConfig) -> HashMap<String, Module> {
     };
     let attends = |level: usize| {
         let size = config.image_size.halved(level);
-        config.attention_resolutions.contains(&size.height.min(size.width))
+        config.attention_resolutions.contains(&size.shorter())
     };
     for level in 0..n_levels {
         if level == 0 {

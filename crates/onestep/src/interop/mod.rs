@@ -2,11 +2,18 @@
 
 mod array_file;
 mod choices;
+mod edm_file;
+mod edm_object;
+mod edm_settings;
 mod error;
 mod file;
+mod flax_file;
 mod foreign;
 mod inference;
+mod jax;
+mod msgpack;
 mod name_map;
+mod other_kind;
 mod torch;
 mod torch_file;
 
@@ -14,7 +21,12 @@ pub use array_file::ArrayFile;
 pub(crate) use file::is_weights_file;
 pub use file::{WeightsFileError, open_weights, parse_safetensors, read_weights};
 pub use choices::{Choices, Form};
+pub use edm_file::{EdmFile, EdmNetwork};
+pub use edm_object::{EdmObject, PlainValue};
+pub use edm_settings::{EdmForm, EdmSettings};
 pub use error::InteropError;
+pub use flax_file::FlaxFile;
+pub use jax::song_from_jax;
 pub(crate) use foreign::is_model_folder;
 pub use foreign::{Family, ForeignModel};
 pub use name_map::{MatchedTensor, Matching, NameMap};

@@ -33,7 +33,7 @@ pub(crate) enum Node<Name, Object> {
 /// A machine that runs one pickle, or several one after the other.
 #[derive(Debug)]
 pub(crate) struct Machine<'a, D: Dialect> {
-    pub(super) input: Input<'a>,
+    pub(crate) input: Input<'a>,
     pub(crate) nodes: Vec<NodeOf<D>>,
     pub(super) stack: Vec<Id>,
     pub(super) marks: Vec<usize>,

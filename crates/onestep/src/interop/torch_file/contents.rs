@@ -1,6 +1,5 @@
 //! What a pickle of PyTorch holds: a state dict, or networks of EDM.
 
-use super::broken;
 use super::network::{Network, module_tensors, networks};
 use super::pickle::{Object, Torch, View};
 use super::problem::Problem;
@@ -31,6 +30,16 @@ impl Contents {
             return state_dict(machine, root).map(Self::StateDict);
         }
         Ok(Self::Networks(networks))
+    }
+
+    /// All tensors.
+    pub(super) fn views(&mut self) -> impl Iterator<Item = &mut View> {
+        let (dict, networks) = match self {
+            Self::StateDict(tensors) => (Some(tensors), None),
+            Self::Networks(networks) => (None, Some(networks)),
+        };
+        let of_networks = networks.into_iter().flatten().flat_map(|network| &mut network.tensors);
+        dict.into_iter().flatten().chain(of_networks).map(|(_, view)| view)
     }
 }
 

@@ -1,4 +1,6 @@
 //! Files of other programs.
 
 mod files;
+mod foreign;
+mod hostile;
 mod torchscript;
