@@ -120,13 +120,13 @@ def flax_files(folder, outputs):
         narrow = lambda dtype: jax.tree.map(lambda array: array.astype(dtype), params)
         rest = {"step": np.int64(7), "lr": 1e-3, "ema_rate": 0.999, "model_state": {}, "rng_state": jax.random.PRNGKey(1)}
         optimizer = ({"count": jnp.asarray(7), "mu": {"Dense_0": jnp.zeros((2, 2), jnp.bfloat16)}}, ())
+        flax.serialization.MAX_CHUNK_SIZE = 2**30 if each["ncsnpp"] else 2000
         if each["ncsnpp"]:
             state = State(params=narrow(jnp.bfloat16), params_ema=params, opt_state=optimizer, **rest)
         else:
             half, other = narrow(jnp.float16), jax.tree.map(lambda array: array.ravel()[:1], params)
             state = StateWithTarget(params=other, params_ema=half, target_params=other, opt_state=optimizer, **rest)
             params = jax.tree.map(lambda array: array.astype(jnp.float32), half)
-            flax.serialization.MAX_CHUNK_SIZE = 2000
         path = folder / f"{name}.msgpack"
         path.write_bytes(flax.serialization.to_bytes(state))
         y = np.asarray(network.apply({"params": params}, x, code))

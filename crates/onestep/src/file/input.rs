@@ -68,11 +68,6 @@ impl<'a> Input<'a> {
         Ok(Self::new(self.source, span.start, span.end()))
     }
 
-    /// Where it stands.
-    pub(crate) fn position(&self) -> u64 {
-        self.position
-    }
-
     /// Number of bytes from here on.
     pub(crate) fn left(&self) -> u64 {
         self.end - self.position
@@ -213,7 +208,7 @@ mod tests {
             assert_eq!(input.big_endian(2).unwrap(), narrow);
             assert!(input.bytes(u64::MAX).is_err() && input.skip(29_988).is_err());
             assert!(input.section(Span { start: u64::MAX, length: 2 }).is_err());
-            assert_eq!(input.position(), 70_013);
+            assert_eq!(input.left(), bytes.len() as u64 - 70_013);
         }
     }
 }

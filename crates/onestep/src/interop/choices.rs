@@ -68,7 +68,8 @@ impl Form {
         let name = |part: &std::ffi::OsStr| {
             let name = part.to_str()?.to_ascii_lowercase();
             let begins = |start: &str| {
-                name.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-', '.']))
+                name.strip_prefix(start)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-', '.']))
             };
             match () {
                 () if begins("edm") => Some((Self::Edm, "edm")),
@@ -86,7 +87,10 @@ impl FromStr for Form {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let known = || Self::ALL.map(Self::name).join(", ");
-        Self::ALL.into_iter().find(|form| form.name() == text).ok_or_else(|| format!("`{text}` is none of {}", known()))
+        Self::ALL
+            .into_iter()
+            .find(|form| form.name() == text)
+            .ok_or_else(|| format!("`{text}` is none of {}", known()))
     }
 }
 

@@ -1,10 +1,9 @@
 //! The settings of EDM's networks, from what they were constructed with.
 
-use std::collections::BTreeMap;
-
-use super::edm_file::EdmNetwork;
-use super::edm_object::{EdmObject, PlainValue};
 use super::InteropError;
+use super::edm_arguments::{Argument, by_name, unknown};
+use super::edm_file::EdmNetwork;
+use super::edm_object::EdmObject;
 use crate::model::Architecture;
 use crate::model::network::{Decoder, DhariwalConfig, Encoder, NoiseEmbedding, SongConfig};
 
@@ -92,9 +91,11 @@ impl EdmNetwork {
         let architecture = architecture(inner)?;
         let wrapper = Wrapper::of(&self.object.class);
         let named = by_name(&self.object, wrapper.order)?;
-        let argument = |name: &'static str| Argument { class: &self.object.class, name, value: named.get(name) };
+        let argument =
+            |name: &'static str| Argument { class: &self.object.class, name, value: named.get(name) };
         let form = wrapper.form(&self.object.class, &argument)?;
-        let known = |name: &&String| wrapper.order.contains(&name.as_str()) || NETWORK.contains(&name.as_str());
+        let known =
+            |name: &&String| wrapper.order.contains(&name.as_str()) || NETWORK.contains(&name.as_str());
         if let Some(name) = named.keys().find(|name| !known(name))
             && !matches!(form, EdmForm::Other { .. })
         {
@@ -124,21 +125,48 @@ struct Wrapper {
 impl Wrapper {
     fn of(class: &str) -> Self {
         let order: &[&str] = match class {
-            "VPPrecond" => {
-                &["img_resolution", "img_channels", "label_dim", "use_fp16", "beta_d", "beta_min", "M", "epsilon_t", "model_type"]
+            "VPPrecond" => &[
+                "img_resolution",
+                "img_channels",
+                "label_dim",
+                "use_fp16",
+                "beta_d",
+                "beta_min",
+                "M",
+                "epsilon_t",
+                "model_type",
+            ],
+            "VEPrecond" => &[
+                "img_resolution",
+                "img_channels",
+                "label_dim",
+                "use_fp16",
+                "sigma_min",
+                "sigma_max",
+                "model_type",
+            ],
+            "iDDPMPrecond" => {
+                &["img_resolution", "img_channels", "label_dim", "use_fp16", "C_1", "C_2", "M", "model_type"]
             }
-            "VEPrecond" => {
-                &["img_resolution", "img_channels", "label_dim", "use_fp16", "sigma_min", "sigma_max", "model_type"]
-            }
-            "iDDPMPrecond" => &["img_resolution", "img_channels", "label_dim", "use_fp16", "C_1", "C_2", "M", "model_type"],
-            _ => {
-                &["img_resolution", "img_channels", "label_dim", "use_fp16", "sigma_min", "sigma_max", "sigma_data", "model_type"]
-            }
+            _ => &[
+                "img_resolution",
+                "img_channels",
+                "label_dim",
+                "use_fp16",
+                "sigma_min",
+                "sigma_max",
+                "sigma_data",
+                "model_type",
+            ],
         };
         Self { order }
     }
 
-    fn form<'a>(&self, class: &str, argument: &impl Fn(&'static str) -> Argument<'a>) -> Result<EdmForm, InteropError> {
+    fn form<'a>(
+        &self,
+        class: &str,
+        argument: &impl Fn(&'static str) -> Argument<'a>,
+    ) -> Result<EdmForm, InteropError> {
         Ok(match class {
             "EDMPrecond" => EdmForm::Edm,
             "ECMPrecond" => EdmForm::Consistency { sigma_min: argument("sigma_min").number(0.003)? },
@@ -233,10 +261,8 @@ fn architecture(object: &EdmObject) -> Result<Architecture, InteropError> {
         }));
     }
     let channel_mult = argument("channel_mult").counts(&[1, 2, 2, 2])?;
-    let embedding = argument("embedding_type").one_of(&[
-        ("positional", NoiseEmbedding::Positional),
-        ("fourier", NoiseEmbedding::Fourier),
-    ])?;
+    let embedding = argument("embedding_type")
+        .one_of(&[("positional", NoiseEmbedding::Positional), ("fourier", NoiseEmbedding::Fourier)])?;
     let encoder = argument("encoder_type").one_of(&[
         ("standard", Encoder::Standard),
         ("skip", Encoder::Skip),
@@ -263,83 +289,4 @@ fn architecture(object: &EdmObject) -> Result<Architecture, InteropError> {
         resample_filter: argument("resample_filter").numbers(&[1.0, 1.0])?,
         ..SongConfig::cifar10_ddpmpp()
     }))
-}
-
-/// Arguments by name, those by position among them.
-fn by_name(object: &EdmObject, order: &[&str]) -> Result<BTreeMap<String, PlainValue>, InteropError> {
-    let mut named = object.named.clone();
-    if object.positional.len() > order.len() {
-        return Err(InteropError::Unsupported {
-            what: format!("`{}` with {} arguments by position", object.class, object.positional.len()),
-            why: format!("it takes {}", order.len()),
-        });
-    }
-    for (name, value) in order.iter().zip(&object.positional) {
-        if named.insert((*name).to_owned(), value.clone()).is_some() {
-            return Err(InteropError::Unsupported {
-                what: format!("the argument `{name}` of `{}`", object.class),
-                why: "it is given twice".to_owned(),
-            });
-        }
-    }
-    Ok(named)
-}
-
-fn unknown(class: &str, name: &str, value: &PlainValue) -> InteropError {
-    InteropError::Unsupported {
-        what: format!("the argument `{name}={value}` of `{class}`"),
-        why: "EDM's class does not have it, so what it changes is not known".to_owned(),
-    }
-}
-
-/// An argument that may have been left out.
-struct Argument<'a> {
-    class: &'a str,
-    name: &'a str,
-    value: Option<&'a PlainValue>,
-}
-
-impl Argument<'_> {
-    fn get<T>(&self, what: &str, read: impl Fn(&PlainValue) -> Option<T>) -> Result<Option<T>, InteropError> {
-        let Some(value) = self.value else { return Ok(None) };
-        read(value).map(Some).ok_or_else(|| InteropError::Unsupported {
-            what: format!("the argument `{}={value}` of `{}`", self.name, self.class),
-            why: format!("it should be {what}"),
-        })
-    }
-
-    fn required_count(&self) -> Result<usize, InteropError> {
-        self.get("a whole number", PlainValue::count)?.ok_or_else(|| InteropError::Unsupported {
-            what: format!("`{}` without `{}`", self.class, self.name),
-            why: "it has no default".to_owned(),
-        })
-    }
-
-    fn count(&self, default: usize) -> Result<usize, InteropError> {
-        Ok(self.get("a whole number", PlainValue::count)?.unwrap_or(default))
-    }
-
-    fn number(&self, default: f64) -> Result<f64, InteropError> {
-        Ok(self.get("a number", PlainValue::number)?.unwrap_or(default))
-    }
-
-    fn counts(&self, default: &[usize]) -> Result<Vec<usize>, InteropError> {
-        let counts = self.get("a list of whole numbers", |value| value.list(PlainValue::count))?;
-        Ok(counts.unwrap_or_else(|| default.to_vec()))
-    }
-
-    fn numbers(&self, default: &[f32]) -> Result<Vec<f32>, InteropError> {
-        let numbers = self.get("a list of numbers", |value| value.list(PlainValue::number))?;
-        Ok(numbers.map_or_else(|| default.to_vec(), |list| list.into_iter().map(|n| n as f32).collect()))
-    }
-
-    /// What a text stands for; the first where it was left out.
-    fn one_of<T: Copy>(&self, known: &[(&str, T)]) -> Result<T, InteropError> {
-        let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
-        let find = |value: &PlainValue| {
-            let text = value.text()?;
-            known.iter().find(|(name, _)| *name == text).map(|(_, meaning)| *meaning)
-        };
-        Ok(self.get(&format!("one of {}", names.join(", ")), find)?.unwrap_or(known[0].1))
-    }
 }

@@ -128,7 +128,9 @@ fn looks_like_safetensors(start: &[u8], length: u64) -> bool {
     let Some((header, rest)) = start.split_first_chunk::<8>() else {
         return false;
     };
-    !start.starts_with(ZIP_MAGIC) && !start.starts_with(LEGACY_MAGIC) && (rest.first() == Some(&b'{') || u64::from_le_bytes(*header).saturating_add(8) <= length)
+    !start.starts_with(ZIP_MAGIC)
+        && !start.starts_with(LEGACY_MAGIC)
+        && (rest.first() == Some(&b'{') || u64::from_le_bytes(*header).saturating_add(8) <= length)
 }
 
 /// Reads the bytes of a safetensors file; `name` is what to call it in errors.

@@ -48,7 +48,8 @@ impl FlaxFile {
             [0xd9, length, text @ ..] => (usize::from(*length), text),
             _ => return false,
         };
-        text.get(..length).is_some_and(|key| key.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_'))
+        text.get(..length)
+            .is_some_and(|key| key.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_'))
     }
 
     /// Reads the names, shapes and places of a checkpoint's parameters; values are read when they are asked for.
@@ -63,7 +64,8 @@ impl FlaxFile {
         let length = file.metadata().map_err(failed)?.len();
         let damaged = |reason| WeightsFileError::Damaged { name: name.clone(), reason };
         let root = Value::read(&mut Input::file(&file, length)).map_err(damaged)?;
-        let is_full = |key: &&'static str| matches!(root.get(key), Some(Value::Map(entries)) if !entries.is_empty());
+        let is_full =
+            |key: &&'static str| matches!(root.get(key), Some(Value::Map(entries)) if !entries.is_empty());
         let set = ["params_ema", "params"].into_iter().find(|key| is_full(key));
         let has_target = is_full(&"target_params");
         let tree = set.and_then(|key| root.get(key)).unwrap_or(&root);
@@ -132,7 +134,8 @@ fn collect(value: &Value, path: String, found: &mut Vec<Found>) -> Result<(), St
             found.push((path, array.shape.clone(), pieces));
         }
         Value::Map(_) if value.get(CHUNKED).is_some() => {
-            let (shape, pieces) = joined(value).map_err(|reason| format!("array `{path}`, which is cut into pieces, {reason}"))?;
+            let (shape, pieces) = joined(value)
+                .map_err(|reason| format!("array `{path}`, which is cut into pieces, {reason}"))?;
             found.push((path, shape, pieces));
         }
         Value::Map(entries) => {
@@ -178,7 +181,10 @@ fn joined(value: &Value) -> Result<(Vec<usize>, Pieces), String> {
     let items = |key: &str| match value.get(key) {
         Some(map @ Value::Map(entries)) => {
             let item = |index: usize| map.get(&index.to_string());
-            (0..entries.len()).map(item).collect::<Option<Vec<_>>>().ok_or(format!("lacks items of its {key}"))
+            (0..entries.len())
+                .map(item)
+                .collect::<Option<Vec<_>>>()
+                .ok_or(format!("lacks items of its {key}"))
         }
         _ => Err(format!("has no {key}")),
     };
@@ -195,7 +201,8 @@ fn joined(value: &Value) -> Result<(Vec<usize>, Pieces), String> {
         places.push(chunk.place);
     }
     let n_bytes = places.iter().map(|place| place.length).sum::<u64>();
-    let (Some(&element), true) = (elements.first(), elements.windows(2).all(|pair| pair[0] == pair[1])) else {
+    let (Some(&element), true) = (elements.first(), elements.windows(2).all(|pair| pair[0] == pair[1]))
+    else {
         return Err("has pieces of several types, or none".to_owned());
     };
     let expected = shape.iter().try_fold(element.size(), |size, &extent| size.checked_mul(extent));

@@ -2,6 +2,7 @@
 
 mod array_file;
 mod choices;
+mod edm_arguments;
 mod edm_file;
 mod edm_object;
 mod edm_settings;
@@ -18,17 +19,17 @@ mod torch;
 mod torch_file;
 
 pub use array_file::ArrayFile;
-pub(crate) use file::is_weights_file;
-pub use file::{WeightsFileError, open_weights, parse_safetensors, read_weights};
 pub use choices::{Choices, Form};
 pub use edm_file::{EdmFile, EdmNetwork};
 pub use edm_object::{EdmObject, PlainValue};
 pub use edm_settings::{EdmForm, EdmSettings};
 pub use error::InteropError;
+pub(crate) use file::is_weights_file;
+pub use file::{WeightsFileError, open_weights, parse_safetensors, read_weights};
 pub use flax_file::FlaxFile;
-pub use jax::song_from_jax;
 pub(crate) use foreign::is_model_folder;
 pub use foreign::{Family, ForeignModel};
+pub use inference::song_from_jax;
 pub use name_map::{MatchedTensor, Matching, NameMap};
 pub use torch::{QkvOrder, from_torch, to_torch};
 

@@ -213,15 +213,16 @@ mod tests {
         };
         let int = |value: &Value| if let Value::Int(number) = value { Some(*number) } else { None };
         let numbers: Vec<_> = items.iter().map(int).collect();
-        assert_eq!(
-            numbers,
-            [Some(7), Some(-1), Some(-2), Some(256), None, None, None, None, None, None]
-        );
+        assert_eq!(numbers, [Some(7), Some(-1), Some(-2), Some(256), None, None, None, None, None, None]);
         assert_eq!(items[9].get("k").and_then(int), Some(-2));
-        let Value::Array(array) = read(b"\xc7\x0d\x01\x93\x92\x01\x02\xa4int8\xc4\x02\x05\x06").unwrap() else {
+        let Value::Array(array) = read(b"\xc7\x0d\x01\x93\x92\x01\x02\xa4int8\xc4\x02\x05\x06").unwrap()
+        else {
             panic!("no array")
         };
-        assert_eq!((array.shape, array.dtype.as_str(), array.place), (vec![1, 2], "int8", Span { start: 14, length: 2 }));
+        assert_eq!(
+            (array.shape, array.dtype.as_str(), array.place),
+            (vec![1, 2], "int8", Span { start: 14, length: 2 })
+        );
     }
 
     #[test]

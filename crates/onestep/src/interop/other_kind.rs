@@ -20,10 +20,14 @@ pub(super) fn other_kind(start: &[u8]) -> Option<&'static str> {
 pub(super) fn unknown_kind(start: &[u8]) -> &'static str {
     let text = start.trim_ascii_start();
     match text.first() {
-        Some(b'{' | b'[') => "this is a text of JSON, perhaps settings; name the file of weights beside it, or the folder",
+        Some(b'{' | b'[') => {
+            "this is a text of JSON, perhaps settings; name the file of weights beside it, or the folder"
+        }
         _ if file::describe(start).is_some() => file::describe(start).expect("it is some"),
         _ if is_tensorflow(start) => TENSORFLOW,
-        _ => "this is neither safetensors nor what PyTorch or flax writes (`torch.save`, EDM's pickles, `flax.serialization`)",
+        _ => {
+            "this is neither safetensors nor what PyTorch or flax writes (`torch.save`, EDM's pickles, `flax.serialization`)"
+        }
     }
 }
 
@@ -55,18 +59,31 @@ fn is_tensorflow(start: &[u8]) -> bool {
     }
 }
 
-const ONNX: &str = "this is an ONNX model, a network for running and not for reading; name the weights that it was made of";
-const TENSORFLOW: &str =
-    "this looks like a graph of TensorFlow, which is not read; write its weights with `safetensors.numpy.save_file`";
+const ONNX: &str =
+    "this is an ONNX model, a network for running and not for reading; name the weights that it was made of";
+const TENSORFLOW: &str = "this looks like a graph of TensorFlow, which is not read; write its weights with `safetensors.numpy.save_file`";
 const TAR: &str = "this is a tar archive; unpack it and name the file of weights in it";
 
 /// Where a kind of file has its mark, the mark, and what to say.
-const KINDS: [(usize, &[u8], &str); 9] = [
-    (0, b"GGUF", "this is a GGUF file, in which language models are kept; models of pictures are read from safetensors"),
-    (0, b"\x89HDF\r\n\x1a\n", "this is HDF5, as Keras writes it (.h5); write its weights with `safetensors.numpy.save_file`"),
+const KINDS: [(usize, &[u8], &str); 10] = [
+    (0, b"PK\x05\x06", "this is an empty zip"),
+    (
+        0,
+        b"GGUF",
+        "this is a GGUF file, in which language models are kept; models of pictures are read from safetensors",
+    ),
+    (
+        0,
+        b"\x89HDF\r\n\x1a\n",
+        "this is HDF5, as Keras writes it (.h5); write its weights with `safetensors.numpy.save_file`",
+    ),
     (257, b"ustar", TAR),
     (0, b"\x1f\x8b", "this is packed by gzip; unpack it with `gunzip` first"),
-    (0, b"\x93NUMPY", "this is one array of numpy without a name; write weights with `safetensors.numpy.save_file`"),
+    (
+        0,
+        b"\x93NUMPY",
+        "this is one array of numpy without a name; write weights with `safetensors.numpy.save_file`",
+    ),
     (0, b"\x89PNG", "this is a PNG picture, not weights"),
     (0, b"\xff\xd8\xff", "this is a JPEG picture, not weights"),
     (0, b"%PDF-", "this is a PDF, not weights"),
@@ -97,7 +114,9 @@ mod tests {
         ] {
             assert!(other_kind(start).unwrap().contains(part), "{part}");
         }
-        for start in [&b"PK\x03\x04"[..], b"\x80\x04\x95", b"\x88\xa4step\x01", b"\x20\0\0\0\0\0\0\0{}", b"words"] {
+        for start in
+            [&b"PK\x03\x04"[..], b"\x80\x04\x95", b"\x88\xa4step\x01", b"\x20\0\0\0\0\0\0\0{}", b"words"]
+        {
             assert_eq!(other_kind(start), None, "{start:?}");
         }
         for (start, part) in [

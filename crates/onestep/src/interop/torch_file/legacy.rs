@@ -55,7 +55,7 @@ fn storage(node: &NodeOf<Torch>) -> Option<&Storage> {
 
 /// Magic, version, machine and the tensors; the order of their memory and the memory itself are left.
 fn described<'a>(mut file: Input<'a>, limits: &mut Limits) -> Result<(Machine<'a, Torch>, Id), Problem> {
-    if file.array().map_err(Problem::Broken)? != *LEGACY_MAGIC.as_array::<14>().expect("fourteen bytes") {
+    if file.bytes(LEGACY_MAGIC.len() as u64).map_err(Problem::Broken)? != LEGACY_MAGIC {
         return Err(broken("it does not begin as such files do"));
     }
     let (_version, file) = plain(file, limits)?;

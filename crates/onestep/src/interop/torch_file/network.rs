@@ -84,7 +84,8 @@ pub(super) fn module_tensors(
             .filter_map(|&name| text(machine, name))
             .collect();
         for (part, is_buffer) in [("_parameters", false), ("_buffers", true)] {
-            let Some(Node::Dict(entries)) = entry(machine, state, part).map(|part| &machine.nodes[part]) else {
+            let Some(Node::Dict(entries)) = entry(machine, state, part).map(|part| &machine.nodes[part])
+            else {
                 continue;
             };
             is_module = true;
@@ -95,7 +96,9 @@ pub(super) fn module_tensors(
                 }
                 match (text(machine, key), &machine.nodes[value]) {
                     (Some(key), Node::Object(Object::Tensor(_))) if is_buffer && hidden.contains(&key) => {}
-                    (Some(key), Node::Object(Object::Tensor(view))) => tensors.push((join(&key), view.clone())),
+                    (Some(key), Node::Object(Object::Tensor(view))) => {
+                        tensors.push((join(&key), view.clone()))
+                    }
                     // A layer without a bias has a parameter that is nothing.
                     (Some(_), Node::Nothing) => {}
                     _ => {
@@ -106,11 +109,13 @@ pub(super) fn module_tensors(
                 }
             }
         }
-        if let Some(Node::Dict(entries)) = entry(machine, state, "_modules").map(|part| &machine.nodes[part]) {
+        if let Some(Node::Dict(entries)) = entry(machine, state, "_modules").map(|part| &machine.nodes[part])
+        {
             is_module = true;
             for &(key, value) in entries.iter().rev() {
-                let key = text(machine, key)
-                    .ok_or_else(|| Problem::Broken(format!("the module `{path}` in it has a part without a name")))?;
+                let key = text(machine, key).ok_or_else(|| {
+                    Problem::Broken(format!("the module `{path}` in it has a part without a name"))
+                })?;
                 open.push((value, join(&key), depth + 1));
             }
         }

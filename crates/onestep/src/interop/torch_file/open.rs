@@ -36,7 +36,8 @@ impl TorchFile {
 
     /// What a file without a zip around it holds; none for a zip.
     fn contents(file: &mut File) -> Result<Option<Contents>, Problem> {
-        let unreadable = |error: std::io::Error| Problem::Broken(format!("the system cannot read it ({error})"));
+        let unreadable =
+            |error: std::io::Error| Problem::Broken(format!("the system cannot read it ({error})"));
         let length = file.metadata().map_err(unreadable)?.len();
         let mut start = Vec::new();
         file.rewind().map_err(unreadable)?;
@@ -69,7 +70,9 @@ impl TorchFile {
         let Self { name, memory, contents } = self;
         let tensors = match (contents, key) {
             (Contents::StateDict(tensors), None) => Ok(tensors),
-            (Contents::StateDict(_), Some(key)) => Err(Problem::Other(format!("it holds no network `{key}`"))),
+            (Contents::StateDict(_), Some(key)) => {
+                Err(Problem::Other(format!("it holds no network `{key}`")))
+            }
             (Contents::Networks(mut networks), key) => {
                 let found = networks.iter().position(|network| network.key == key.unwrap_or(MOVING_AVERAGE));
                 let only = (key.is_none() && networks.len() == 1).then_some(0);

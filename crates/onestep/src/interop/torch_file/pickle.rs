@@ -94,7 +94,9 @@ impl Dialect for Torch {
             ("builtins" | "__builtin__", "set" | "frozenset") => Some(Name::Set),
             ("builtins" | "__builtin__", "getattr") => Some(Name::Attribute),
             ("numpy", "dtype" | "ndarray") | ("_codecs", "encode") => Some(Name::Opaque),
-            ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar" | "_reconstruct") => Some(Name::Opaque),
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar" | "_reconstruct") => {
+                Some(Name::Opaque)
+            }
             (module, _) if module.starts_with("torch.nn.modules.") => Some(Name::Class),
             ("torch.jit._pickle", "restore_type_tag") => Some(Name::Tagged),
             ("torch.jit._pickle", name) if name.starts_with("build_") && name.ends_with("list") => {
@@ -146,7 +148,8 @@ impl Dialect for Torch {
                 _ => Err("it asks for a part of something that is no object of a model".to_owned()),
             },
             (Name::Opaque, _) => Ok(Node::Object(Object::Opaque)),
-            (Name::List | Name::Tagged | Name::Size | Name::Set, [items, ..]) => match &machine.nodes[*items] {
+            (Name::List | Name::Tagged | Name::Size | Name::Set, [items, ..]) => match &machine.nodes[*items]
+            {
                 Node::Sequence(items) => {
                     let items = items.clone();
                     machine.spend(items.len())?;
@@ -185,7 +188,8 @@ impl Dialect for Torch {
             let Node::Bytes(key) = &machine.nodes[key] else { return None };
             let length = usize::try_from(machine.int(length)?).ok()?;
             let is_whole = rest.iter().all(|&id| matches!(machine.nodes[id], Node::Nothing));
-            let storage = || Storage { key: String::from_utf8_lossy(key).into_owned(), element, length, at: None };
+            let storage =
+                || Storage { key: String::from_utf8_lossy(key).into_owned(), element, length, at: None };
             (is_storage && is_whole).then(storage)
         };
         let storage = storage().ok_or("it refers to something that is no memory of numbers")?;

@@ -39,7 +39,8 @@ impl Views {
         for (name, view) in views {
             let key = &view.storage.key;
             let n_values = check(&view).map_err(|reason| broken(format!("tensor `{name}` {reason}")))?;
-            let whole = || (view.storage.clone(), view.storage.length.saturating_mul(16).saturating_add(1024));
+            let whole =
+                || (view.storage.clone(), view.storage.length.saturating_mul(16).saturating_add(1024));
             let (storage, shown) = left.entry(key.clone()).or_insert_with(whole);
             if view.storage != *storage {
                 return Err(broken(format!("memory `{key}` has two types or lengths")));

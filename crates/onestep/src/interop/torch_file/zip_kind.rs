@@ -5,10 +5,12 @@ pub(super) fn other_zip<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.collect();
     let has = |name: &str| names.contains(&name);
     let begins = |start: &str| names.iter().any(|name| name.starts_with(start));
-    let ends = |ends: &[&str]| names.iter().any(|name| {
-        let name = name.to_ascii_lowercase();
-        ends.iter().any(|end| name.ends_with(end))
-    });
+    let ends = |ends: &[&str]| {
+        names.iter().any(|name| {
+            let name = name.to_ascii_lowercase();
+            ends.iter().any(|end| name.ends_with(end))
+        })
+    };
     let what = if has("[Content_Types].xml") && begins("word/") {
         "this zip is a Word document"
     } else if has("[Content_Types].xml") && begins("xl/") {
@@ -28,12 +30,10 @@ pub(super) fn other_zip<'a>(names: impl Iterator<Item = &'a str>) -> String {
         "this zip holds files of weights; unpack it and name one of them, or the folder of a diffusers model"
     } else if ends(&[".data-00000-of-00001", ".index", "saved_model.pb"]) {
         "this zip holds a model of TensorFlow, which is not read"
-    } else if names.is_empty() {
-        "this zip is empty"
     } else {
         return format!(
             "this zip is no file of `torch.save`: it has no `data.pkl`, but entries such as `{}`",
-            names.iter().min().expect("not empty")
+            names.iter().min().unwrap_or(&"none")
         );
     };
     what.to_owned()

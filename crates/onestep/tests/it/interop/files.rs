@@ -177,14 +177,14 @@ fn golden_files_of_torch_save_hold_what_their_safetensors_hold() {
 #[cfg(target_os = "linux")]
 #[test]
 fn golden_damaged_and_hostile_files_take_little_memory() {
-    const TABLE: &str =
-        "interop::files::golden_damaged_and_hostile_files_are_refused_and_unusual_ones_read";
+    const TABLE: &str = "interop::files::golden_damaged_and_hostile_files_are_refused_and_unusual_ones_read";
     if case("bad/manifest").is_none() {
         return;
     }
     let mut child = std::process::Command::new("sh");
     child.args(["-c", "ulimit -v 4000000; exec \"$0\" --exact \"$1\" --nocapture --test-threads 1"]);
-    let output = child.arg(std::env::current_exe().unwrap()).arg(TABLE).env("ONESTEP_PEAK", "1").output().unwrap();
+    let output =
+        child.arg(std::env::current_exe().unwrap()).arg(TABLE).env("ONESTEP_PEAK", "1").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     let peak = text.lines().find_map(|line| line.strip_prefix("peak ")).expect("the child tells its peak");

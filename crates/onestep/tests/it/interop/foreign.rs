@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use onestep::interop::{
-    ArrayFile, EdmFile, EdmForm, FlaxFile, InteropError, NameMap, NamedArrays, PlainValue, QkvOrder, WeightsFileError,
-    open_weights, read_weights, song_from_jax,
+    ArrayFile, EdmFile, EdmForm, FlaxFile, InteropError, NameMap, NamedArrays, PlainValue, QkvOrder,
+    WeightsFileError, open_weights, read_weights, song_from_jax,
 };
 use onestep::model::network::{DhariwalConfig, Encoder, NoiseEmbedding, SongConfig};
 use onestep::model::{Architecture, Condition, Network, Weights};
@@ -24,7 +24,8 @@ pub fn foreign(file: &str) -> PathBuf {
 /// What was computed of a file's network, by its name.
 fn outputs(name: &str) -> BTreeMap<String, Array> {
     let all = arrays_at(&foreign("outputs.safetensors")).expect("tests/foreign is part of the source");
-    let own = |(key, array): (String, Array)| Some((key.strip_prefix(&format!("{name}."))?.to_owned(), array));
+    let own =
+        |(key, array): (String, Array)| Some((key.strip_prefix(&format!("{name}."))?.to_owned(), array));
     all.into_iter().filter_map(own).collect()
 }
 
@@ -108,7 +109,10 @@ fn a_training_state_of_ect_computes_what_it_computed_there() {
 #[test]
 fn a_network_in_half_precision_is_read_under_either_key() {
     let (file, architecture, form) = edm("edm_vp_half.pkl");
-    assert_eq!(file.networks().iter().map(|network| network.key.as_str()).collect::<Vec<_>>(), ["net", "ema"]);
+    assert_eq!(
+        file.networks().iter().map(|network| network.key.as_str()).collect::<Vec<_>>(),
+        ["net", "ema"]
+    );
     assert_eq!(form, EdmForm::Vp { beta_d: 19.9, beta_min: 0.1, n_steps: 1000.0, epsilon_t: 1e-5 });
     let named = translated(&architecture, file.into_arrays(Some("net")).unwrap());
     let average = EdmFile::open(&foreign("edm_vp_half.pkl")).unwrap().into_arrays(None).unwrap();
@@ -131,14 +135,21 @@ fn arguments_that_nobody_knows_are_refused_by_name() {
         }
     };
     let inner = |name: &'static str, value: PlainValue| {
-        refused(&move |network| drop(network.inner.as_mut().unwrap().named.insert(name.into(), value.clone())))
+        refused(&move |network| {
+            drop(network.inner.as_mut().unwrap().named.insert(name.into(), value.clone()))
+        })
     };
     for (message, words) in [
         (inner("mp_add", PlainValue::Float(0.3)), "`mp_add=0.3` of `SongUNet`"),
         (inner("encoder_type", PlainValue::Text("u".into())), "encoder_type=\"u\""),
         (inner("num_blocks", PlainValue::Opaque), "`num_blocks=an object` of `SongUNet`"),
         (inner("img_resolution", PlainValue::Int(-3)), "a whole number"),
-        (refused(&|network| drop(network.inner.as_mut().unwrap().named.remove("in_channels"))), "without `in_channels`"),
+        (inner("num_blocks", PlainValue::Int(1 << 40)), "up to 256"),
+        (inner("channel_mult", PlainValue::List(vec![PlainValue::Int(1); 1000])), "up to 16 times"),
+        (
+            refused(&|network| drop(network.inner.as_mut().unwrap().named.remove("in_channels"))),
+            "without `in_channels`",
+        ),
         (refused(&|network| network.inner.as_mut().unwrap().class = "EDM2UNet".into()), "`EDM2UNet`"),
         (refused(&|network| network.inner = None), "no network called `model`"),
         (refused(&|network| network.object.positional = vec![PlainValue::Int(16)]), "given twice"),
