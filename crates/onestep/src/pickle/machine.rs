@@ -62,7 +62,8 @@ impl Limits {
         if self.depth == MAX_DEPTH {
             return Err(format!("it holds files within files, over {MAX_DEPTH} deep"));
         }
-        Ok(Self { depth: self.depth + 1, ..self })
+        let steps = self.steps.saturating_sub(STEPS_OF_A_FILE);
+        Ok(Self { steps, depth: self.depth + 1 })
     }
 
     /// Those that are left after the pickles within have taken some.
@@ -248,6 +249,8 @@ impl<'a, D: Dialect> Machine<'a, D> {
 
 /// More instructions than any pickle of a published set or model has; with them, memory is bounded too.
 const MAX_STEPS: usize = 4 << 20;
+/// How many instructions a pickle within a pickle counts for besides its own: they are many small ones.
+const STEPS_OF_A_FILE: usize = 100;
 /// A tensor in a pickle is a file of its own; nothing lies deeper.
 const MAX_DEPTH: usize = 2;
 /// The longest name of a function or class.

@@ -170,7 +170,7 @@ impl Seen {
             levels.iter().map(|&level| image_size.halved(level).shorter()).collect::<Vec<_>>()
         };
         let all =
-            (0u32..1 << n_levels).map(|set| (0..n_levels).filter(|level| set >> level & 1 == 1).collect());
+            (0u32..1 << n_levels).map(|set| (0..n_levels).filter(|level| (set >> level) & 1 == 1).collect());
         let fitting: Vec<Vec<usize>> =
             all.filter(|levels: &Vec<usize>| self.attended(levels) == self.attention_channels).collect();
         let fitting: Vec<Vec<usize>> = fitting.iter().map(|levels| sizes(levels)).collect();

@@ -56,7 +56,7 @@ fn by_hand(file: &str) -> Option<Vec<(&'static str, Vec<f32>)>> {
 fn asked_for(file: &str) -> Option<&'static str> {
     match file {
         "bad/evil_reduce.pt" | "bad/evil_legacy.pt" | "bad/evil_raw.pkl" => Some("system`"),
-        "bad/evil_eval.pt" => Some("`builtins.eval`"),
+        "bad/evil_eval.pt" => Some("eval`"),
         _ => None,
     }
 }

@@ -235,3 +235,35 @@ fn any_of_them_opens_as_a_file_of_weights() {
         assert!(matches!(absent, WeightsFileError::Damaged { .. }), "{absent}");
     }
 }
+
+/// `ONESTEP_FULL_PICKLE` names the file of a network for ImageNet-64, as `bench/make_foreign.py --full` writes it; alone in its
+/// process, this test tells how much memory reading takes.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pickle_of_full_size_is_never_in_memory_twice() {
+    let Some(path) = std::env::var_os("ONESTEP_FULL_PICKLE") else { return };
+    let path = PathBuf::from(path);
+    let peak = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
+    };
+    let size = std::fs::metadata(&path).unwrap().len() as f64;
+    let start = std::time::Instant::now();
+    let file = EdmFile::open(&path).unwrap();
+    let architecture = file.network().unwrap().settings().unwrap().architecture;
+    println!("full | looked through | {:.2?} | peak {:.3} of the file |", start.elapsed(), peak() / size);
+    let mut arrays = file.into_arrays(None).unwrap();
+    let shapes = arrays.shapes().clone();
+    let n_values: usize = shapes.keys().map(|name| arrays.read(name).unwrap().len()).sum();
+    println!("full | each read | {n_values} numbers | {:.2?} | peak {:.3} |", start.elapsed(), peak() / size);
+    assert!(peak() < 0.25 * size);
+    let named = translated(&architecture, arrays);
+    println!(
+        "full | all kept | {} tensors | {:.2?} | peak {:.3} |",
+        named.len(),
+        start.elapsed(),
+        peak() / size
+    );
+    assert!(peak() < 1.5 * size);
+}

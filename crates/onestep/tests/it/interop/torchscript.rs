@@ -102,11 +102,6 @@ fn torchscript_gives_its_tensors_by_the_names_of_its_attributes() {
 #[test]
 fn what_is_no_file_of_weights_says_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let written = |name: &str, bytes: &[u8]| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    };
     let two = Pickle::new()
         .raw(b"}(")
         .text("model")
