@@ -8,6 +8,7 @@ Needs torch, jax, flax and safetensors. The networks are small and random, their
 """
 
 import argparse
+import json
 import pickle
 from pathlib import Path
 
@@ -133,6 +134,17 @@ def flax_files(folder, outputs):
         outputs[name] = {"x": x, "code": code, "y": y}
 
 
+def published_names(folder):
+    """Names and shapes of the networks for CIFAR-10 at their full size, as flax gives them; no number is computed."""
+    found = {}
+    for name, is_ncsnpp in [("ncsnpp", True), ("ddpmpp", False)]:
+        network = NCSNpp(nf=128, mults=(2, 2, 2), blocks=4, attention=(16,), ncsnpp=is_ncsnpp)
+        init = lambda: network.init(jax.random.PRNGKey(0), jnp.zeros((1, 32, 32, 3)), jnp.zeros(1))["params"]
+        shapes = flax.traverse_util.flatten_dict(jax.eval_shape(init), sep="/")
+        found[name] = {path: list(each.shape) for path, each in sorted(shapes.items())}
+    (folder / "flax_published.json").write_text(json.dumps(found, separators=(",", ":")))
+
+
 def full_size(path):
     network = edm.EDMPrecond(
         img_resolution=64, img_channels=3, label_dim=1000, model_type="DhariwalUNet", augment_dim=9
@@ -154,6 +166,7 @@ def main():
     tiny_files(arguments.folder)
     edm_files(arguments.folder, outputs)
     flax_files(arguments.folder, outputs)
+    published_names(arguments.folder)
     flat = {f"{name}.{key}": np.ascontiguousarray(array) for name, each in outputs.items() for key, array in each.items()}
     safetensors.numpy.save_file(flat, arguments.folder / "outputs.safetensors")
     for path in sorted(arguments.folder.iterdir()):

@@ -199,13 +199,25 @@ fn a_ddpmpp_of_flax_in_half_precision_and_in_pieces_computes_what_it_computed_th
     assert!(difference("flax_ddpmpp", &Architecture::Song(config), named) < CLOSE);
 }
 
-/// The published shapes: 32 pixels and attention at 16 need not be said.
+/// Names and shapes that flax gave the networks at their full size: 32 pixels and attention at 16 need not be said.
 #[test]
 fn the_published_widths_say_the_size_of_images() {
-    for config in [SongConfig::cifar10_ncsnpp(), SongConfig::cifar10_ddpmpp()] {
+    let published = std::fs::read_to_string(foreign("flax_published.json")).unwrap();
+    let published: BTreeMap<String, BTreeMap<String, Vec<usize>>> = serde_json::from_str(&published).unwrap();
+    for (name, config) in [("ncsnpp", SongConfig::cifar10_ncsnpp()), ("ddpmpp", SongConfig::cifar10_ddpmpp())]
+    {
         let config = SongConfig { augment_dim: 0, dropout: 0.0, ..config };
-        let shapes: BTreeMap<_, _> = NameMap::jax(&config).unwrap().shapes().into_iter().collect();
-        assert_eq!(song_from_jax(&shapes, None, None).unwrap(), config);
+        let shapes = &published[name];
+        assert_eq!(song_from_jax(shapes, None, None).unwrap(), config);
+        let map = NameMap::jax(&config).unwrap();
+        assert_eq!(map.shapes().into_iter().collect::<BTreeMap<_, _>>(), *shapes);
+        let matching = map.matching(shapes);
+        assert!(matching.is_complete(), "{matching:?}");
+        println!(
+            "foreign | flax's {name} for CIFAR-10 | {} arrays, {} parameters | matched |",
+            shapes.len(),
+            matching.matched.len()
+        );
         let mut other = shapes.clone();
         other.insert("Combine_0/Conv_0/kernel".into(), vec![1, 1, 3, 128]);
         let error = song_from_jax(&other, None, None).unwrap_err().to_string();
