@@ -4,6 +4,7 @@ mod bench;
 mod data;
 mod edit;
 mod eval;
+mod exchange;
 mod precision;
 mod train;
 
@@ -20,6 +21,7 @@ pub use edit::{CommonArgs, EditArgs, EditCommand, SearchArgs, SearchTask, Subjec
 pub use eval::{
     CurveArgs, DistanceArgs, EvalArgs, EvalCommand, LikelihoodArgs, MergeArgs, MetricName, NetworkArgs,
 };
+pub use exchange::{FetchArgs, ImportArgs, ModelsArgs};
 pub use precision::{ChoiceName, PrecisionName};
 pub use train::{ExtendName, NewArgs, RecipeCommand, TrainArgs};
 
@@ -53,6 +55,12 @@ pub enum Command {
     Search(SearchArgs),
     /// Show what a model, a run folder or a picture made by `sample` holds.
     Info(InfoArgs),
+    /// Take over a model of another program: OpenAI's, EDM's, diffusers'.
+    Import(ImportArgs),
+    /// List the published checkpoints that can be taken over.
+    Models(ModelsArgs),
+    /// Fetch a published checkpoint, once.
+    Fetch(FetchArgs),
     /// The built-in recipes.
     #[command(subcommand)]
     Recipe(RecipeCommand),

@@ -9,11 +9,12 @@ use onestep::checkpoint::{CheckpointError, ErrorClass};
 use onestep::data::{DataError, OutputError};
 use onestep::edit::EditError;
 use onestep::eval::EvalError;
+use onestep::interop::InteropError;
 use onestep::sample::SampleError;
 use onestep::train::{RecipeError, TrainError};
 use onestep_bench::BenchError;
 
-use crate::print::say;
+use crate::print::{say, typed};
 
 /// Exit codes, one meaning each.
 pub mod code {
@@ -94,6 +95,7 @@ impl From<Error> for Failure {
             Error::Data(DataError::Write { source, .. }) => (write_code(source), vec![]),
             Error::Output(output) => (code::CANNOT_CREATE, vec![output_hint(output)]),
             Error::Data(_) | Error::Weights(_) | Error::Vision(_) => (code::DATA, vec![]),
+            Error::Interop(interop) => interop_answer(interop),
             Error::Edit(edit) => (edit_code(edit), edit_hints(edit)),
             Error::Sample(sample @ SampleError::AnotherModel { .. }) => (code::DATA, sample_hint(sample)),
             Error::Sample(sample) => (code::USAGE, sample_hint(sample)),
@@ -118,6 +120,13 @@ impl From<Error> for Failure {
                     _ => vec![],
                 },
             ),
+            Error::Checkpoint(CheckpointError::Foreign { path, reason }) => {
+                let (code, mut hints) = interop_answer(reason);
+                if matches!(**reason, InteropError::Undecided { .. }) {
+                    hints = vec![format!("`onestep import {} -o model.safetensors` takes it over", typed(path.display()))];
+                }
+                (code, hints)
+            }
             Error::Checkpoint(checkpoint) => (
                 match checkpoint.class() {
                     ErrorClass::BadData | ErrorClass::BadNumbers => code::DATA,
@@ -189,6 +198,14 @@ impl From<Error> for Failure {
             _ => (code::INTERNAL, vec![]),
         };
         Self { error: error.into(), hints, code }
+    }
+}
+
+/// The exit code of a model that cannot be taken over, and what to do.
+fn interop_answer(error: &InteropError) -> (u8, Vec<String>) {
+    match error {
+        InteropError::Undecided { .. } => (code::USAGE, vec![]),
+        _ => (code::DATA, vec![]),
     }
 }
 

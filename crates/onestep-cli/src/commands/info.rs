@@ -71,6 +71,9 @@ pub fn run(args: &InfoArgs) -> Outcome<ExitCode> {
         answer!("stages       models of {} steps are kept; --steps takes them", stages.join(", "));
     }
     answer!("trained      {} steps, {} images of {}", header.step, header.images_seen, header.data);
+    if let Some(imported) = &header.imported {
+        answer!("imported     from {}, {}", imported.file, imported.family);
+    }
     answer!("written by   {}", header.tool);
     answer!("network      {}", serde_json::to_string(&header.architecture).unwrap_or_default());
     if args.tensors {

@@ -25,6 +25,24 @@ pub(crate) enum Values<'a> {
     Rows(Vec<&'a [f32]>),
     /// Integers of 128 bits, each as two words, the low one first; the last axis is theirs.
     Words(&'a [i128]),
+    /// Made when they are written, each time anew, so that those of one array are in memory at a time.
+    Later(Later<'a>),
+}
+
+/// Makes the numbers of an array.
+pub(crate) struct Later<'a>(Box<dyn Fn() -> Result<Vec<f32>, TensorFileError> + 'a>);
+
+impl std::fmt::Debug for Later<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Later")
+    }
+}
+
+impl<'a> Values<'a> {
+    /// Numbers that `make` makes.
+    pub(crate) fn later(make: impl Fn() -> Result<Vec<f32>, TensorFileError> + 'a) -> Self {
+        Self::Later(Later(Box::new(make)))
+    }
 }
 
 /// How a file is laid out, which readers take no notice of. It is fixed for each kind of file, so that equal contents stay
@@ -110,6 +128,7 @@ impl Array<'_> {
                 rows(data.as_slice::<f32>().expect("just converted"), output)
             }
             Values::Rows(pieces) => pieces.iter().try_for_each(|piece| rows(piece, output)),
+            Values::Later(Later(make)) => rows(&make()?, output),
             Values::Words(words) => Ok(in_chunks(words, i128::to_le_bytes, output)?),
         }
     }
@@ -118,7 +137,7 @@ impl Array<'_> {
 impl Values<'_> {
     fn element(&self) -> Element {
         match self {
-            Self::Tensor(_) | Self::Rows(_) => Element::F32,
+            Self::Tensor(_) | Self::Rows(_) | Self::Later(_) => Element::F32,
             Self::Words(_) => Element::I64,
         }
     }

@@ -112,6 +112,10 @@ pub enum CheckpointError {
         /// What is wrong with it.
         reason: Box<crate::interop::InteropError>,
     },
+    /// A name of a model that was not downloaded.
+    #[cfg(feature = "formats")]
+    #[error(transparent)]
+    NotCached(#[from] crate::interop::CacheError),
     /// Optimizer state that does not fit the network.
     #[error("{reason}: {}", path.display())]
     WrongOptimizer {
@@ -221,7 +225,7 @@ impl CheckpointError {
     pub fn class(&self) -> ErrorClass {
         match self {
             #[cfg(feature = "formats")]
-            Self::Foreign { .. } => ErrorClass::BadData,
+            Self::Foreign { .. } | Self::NotCached(_) => ErrorClass::BadData,
             Self::NotFound { .. }
             | Self::Missing { .. }
             | Self::BadFile { .. }

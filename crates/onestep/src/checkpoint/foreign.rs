@@ -1,14 +1,14 @@
 //! Models of other programs, where a model of ours is asked for.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::header::{Format, Imported};
 use super::{CheckpointError, ModelHeader};
 use crate::TOOL;
 use crate::arrays::{Rules, TensorFile, TensorFileError};
 use crate::file;
-use crate::interop::{self, Choices, ForeignModel};
+use crate::interop::{self, Caches, Choices, ForeignModel};
 
 /// Whether a path leads to something that other programs write, and that is not ours: a file of weights without our metadata, or
 /// a folder with their settings.
@@ -28,6 +28,11 @@ pub(super) fn is_foreign(path: &Path) -> bool {
         Err(TensorFileError::WrongType { .. }) => true,
         _ => false,
     }
+}
+
+/// The place of a model: a path, or a name in one of the user's caches.
+pub(super) fn located(path: &Path) -> Result<PathBuf, CheckpointError> {
+    Ok(Caches::of_user().locate(path)?)
 }
 
 /// Opens a model of another program without saying anything about it.

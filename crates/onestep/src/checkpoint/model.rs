@@ -95,7 +95,8 @@ impl LoadedModel {
 
 /// Loads a model.
 ///
-/// `path` is a model file, a step folder, a run folder, or a run folder's file `latest`. Every file is compared with its digest:
+/// `path` is a model file, a step folder, a run folder, or a run folder's file `latest`; also a file or folder of another program, as
+/// [`crate::interop::ForeignModel`] knows them, or the name of one that was downloaded ([`crate::interop::Caches`]). Every file is compared with its digest:
 /// one of a step folder with that in `state.json`, one by itself with the one that it carries. If the checkpoint that `latest` names is damaged, the newest intact one is taken and
 /// [`LoadedModel::skipped`] says so.
 ///
@@ -105,8 +106,12 @@ impl LoadedModel {
 /// - [`CheckpointError::BadFile`], [`CheckpointError::BadJson`], [`CheckpointError::WrongDigest`], [`CheckpointError::Flipped`],
 ///   [`CheckpointError::WrongStep`], [`CheckpointError::NewerFormat`]: the file cannot be used.
 /// - [`CheckpointError::NothingIntact`]: no checkpoint of the run can be used.
+/// - [`CheckpointError::Foreign`], [`CheckpointError::NotCached`]: a model of another program that cannot be taken over, or is not
+///   there.
 /// - [`CheckpointError::Io`]: the system could not read.
 pub fn load_model(path: &Path, which: &Which) -> Result<LoadedModel, CheckpointError> {
+    #[cfg(feature = "formats")]
+    let path = &*foreign::located(path)?;
     #[cfg(feature = "formats")]
     if foreign::is_foreign(path) {
         let mut model = opened_foreign(path, which)?;
@@ -132,6 +137,8 @@ pub fn load_model(path: &Path, which: &Which) -> Result<LoadedModel, CheckpointE
 ///
 /// As [`load_model`], except that values and digest are not looked at.
 pub fn read_header(path: &Path, which: &Which) -> Result<ModelSummary, CheckpointError> {
+    #[cfg(feature = "formats")]
+    let path = &*foreign::located(path)?;
     #[cfg(feature = "formats")]
     if foreign::is_foreign(path) {
         let model = opened_foreign(path, which)?;

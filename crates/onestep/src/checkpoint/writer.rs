@@ -9,7 +9,7 @@ use super::seal::seal;
 use super::{CheckpointError, Disk, ModelHeader, Storage};
 use crate::arrays::{Array, Layout, TensorFileError, Values, write_tensors};
 use crate::digest::Digesting;
-use crate::model::Weights;
+use crate::model::{ParameterSpec, Weights};
 
 /// Writes the files of one folder and keeps their digests.
 pub(crate) struct Writer<'a> {
@@ -28,17 +28,9 @@ impl Writer<'_> {
         &mut self,
         name: &str,
         header: &ModelHeader,
-        weights: &Weights,
+        mut tensors: Vec<Array<'_>>,
     ) -> Result<(), CheckpointError> {
         let metadata = render("model header", &self.folder.join(name), header)?;
-        let mut tensors: Vec<Array<'_>> = weights
-            .iter()
-            .map(|(spec, values)| Array {
-                name: spec.name.clone(),
-                shape: spec.shape.clone(),
-                values: Values::Tensor(values),
-            })
-            .collect();
         self.file(name, |output| {
             let metadata = seal(&metadata, &mut tensors)?;
             write_tensors(output, &metadata, tensors, Layout::ByName)
@@ -93,6 +85,25 @@ impl Writer<'_> {
 /// - [`CheckpointError::DiskFull`], [`CheckpointError::CannotCreate`], [`CheckpointError::Io`]; an existing file is as
 ///   it was.
 pub fn save_model(path: &Path, header: &ModelHeader, weights: &Weights) -> Result<(), CheckpointError> {
+    save_arrays(path, header, arrays_of(weights))
+}
+
+/// Weights as arrays to be written.
+pub(crate) fn arrays_of(weights: &Weights) -> Vec<Array<'_>> {
+    let array = |(spec, values): (&ParameterSpec, _)| Array {
+        name: spec.name.clone(),
+        shape: spec.shape.clone(),
+        values: Values::Tensor(values),
+    };
+    weights.iter().map(array).collect()
+}
+
+/// As [`save_model`], of arrays that are perhaps made only when they are written.
+pub(crate) fn save_arrays(
+    path: &Path,
+    header: &ModelHeader,
+    arrays: Vec<Array<'_>>,
+) -> Result<(), CheckpointError> {
     let storage: &dyn Storage = &Disk;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let Some(name) = path.file_name() else {
@@ -102,11 +113,12 @@ pub fn save_model(path: &Path, header: &ModelHeader, weights: &Weights) -> Resul
     let temporary = format!(".tmp-{}-{}", std::process::id(), name.to_string_lossy());
     let temporary_path: PathBuf = folder.join(&temporary);
     let _ = storage.remove_file(&temporary_path);
-    let needed = 4 * weights.iter().map(|(spec, _)| spec.n_values() as u64).sum::<u64>();
+    let n_values = |array: &Array<'_>| array.shape.iter().map(|&extent| extent as u64).product::<u64>();
+    let needed = 4 * arrays.iter().map(n_values).sum::<u64>();
     let mut writer = Writer { storage, folder, needed, digests: BTreeMap::new() };
     let io = |action| move |error| CheckpointError::from_io(action, path, error, needed);
     let result = writer
-        .model(&temporary, header, weights)
+        .model(&temporary, header, arrays)
         .and_then(|()| storage.rename(&temporary_path, path).map_err(io("create the file")))
         .and_then(|()| storage.sync_folder(folder).map_err(io("force the folder to disk")));
     if result.is_err() {

@@ -67,6 +67,8 @@ impl Form {
     fn of_path(path: &Path) -> Option<(Self, &'static str)> {
         let name = |part: &std::ffi::OsStr| {
             let name = part.to_str()?.to_ascii_lowercase();
+            // The continuous-time ones of CIFAR-10.
+            let name = name.trim_start_matches("cifar10-").trim_start_matches("continuous-");
             let begins = |start: &str| {
                 name.strip_prefix(start)
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-', '.']))

@@ -62,6 +62,9 @@ impl ForeignModel {
     /// [`InteropError`]: no model that is known, something to be said first ([`InteropError::Undecided`]), or a file that cannot be
     /// read. That tensors are missing or too many is no error here: [`ForeignModel::matching`] tells it.
     pub fn open(path: &Path, choices: &Choices) -> Result<Self, InteropError> {
+        if let Some(file) = path.is_dir().then(|| only_weights(path)).flatten() {
+            return Self::open(&file, choices);
+        }
         let mut file = open_weights(path)?;
         let shapes = Shapes(file.shapes());
         if shapes.has("time_embed.0.weight") && shapes.has_prefix("input_blocks.") {
@@ -147,9 +150,26 @@ impl ForeignModel {
     }
 }
 
-/// Whether a folder holds the settings that other programs keep beside weights.
+/// Whether a folder holds what other programs keep of a model: settings, or one file of weights and nothing of ours.
 pub(crate) fn is_model_folder(path: &Path) -> bool {
-    ["model_index.json", "config.json"].iter().any(|name| path.join(name).is_file())
+    ["model_index.json", "config.json"].iter().any(|name| path.join(name).is_file()) || only_weights(path).is_some()
+}
+
+/// The one file of weights in a folder, such as a repository of the Hugging Face hub.
+fn only_weights(folder: &Path) -> Option<PathBuf> {
+    const ENDINGS: [&str; 6] = ["safetensors", "pt", "pth", "pkl", "bin", "msgpack"];
+    // What is ours has a place of its own.
+    if ["state.json", "ckpt"].iter().any(|name| folder.join(name).exists()) {
+        return None;
+    }
+    let is_weights = |path: &PathBuf| {
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        ending.is_some_and(|ending| ENDINGS.contains(&ending)) && path.is_file()
+    };
+    let entries = std::fs::read_dir(folder).ok()?;
+    let mut files = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_weights);
+    let only = files.next()?;
+    files.next().is_none().then_some(only)
 }
 
 /// One axis of the filter with which EDM's networks change resolution, from the first that the file holds; where it holds none,

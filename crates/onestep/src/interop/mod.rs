@@ -1,6 +1,7 @@
 //! Exchange with other systems: their names, layouts and orders, translated at the edge and nowhere else.
 
 mod array_file;
+mod cache;
 mod choices;
 mod edm_arguments;
 mod edm_file;
@@ -15,10 +16,12 @@ mod jax;
 mod msgpack;
 mod name_map;
 mod other_kind;
+mod published;
 mod torch;
 mod torch_file;
 
 pub use array_file::ArrayFile;
+pub use cache::{CacheError, Caches};
 pub use choices::{Choices, Form};
 pub use edm_file::{EdmFile, EdmNetwork};
 pub use edm_object::{EdmObject, PlainValue};
@@ -31,6 +34,7 @@ pub(crate) use foreign::is_model_folder;
 pub use foreign::{Family, ForeignModel};
 pub use inference::song_from_jax;
 pub use name_map::{MatchedTensor, Matching, NameMap};
+pub use published::Published;
 pub use torch::{QkvOrder, from_torch, to_torch};
 
 pub use crate::arrays::NamedArrays;

@@ -6,6 +6,7 @@ mod continuous;
 mod data;
 mod edit;
 mod eval;
+mod fuzzed;
 mod golden;
 mod interop;
 mod networks;

@@ -12,7 +12,7 @@ use super::Checkpoint;
 use crate::arrays::{Array, NamedArrays, Values};
 use crate::checkpoint::layout::{self, MODEL, OPTIMIZER, STATE, TARGET, TEACHER, WEIGHTING};
 use crate::checkpoint::{
-    CheckpointError, Format, Manifest, ModelHeader, Storage, Writer, parse, read_arrays, read_manifest,
+    CheckpointError, Format, Manifest, ModelHeader, Storage, Writer, arrays_of, parse, read_arrays, read_manifest,
     render, weights_from,
 };
 use crate::model::{ParameterSpec, Weights};
@@ -45,13 +45,13 @@ pub(super) fn write_step(
     }
     let header = ModelHeader { step: state.step, images_seen: state.images_seen, ..header.clone() };
     let mut writer = Writer { storage, folder, needed, digests: BTreeMap::new() };
-    writer.model(MODEL, &header, weights)?;
+    writer.model(MODEL, &header, arrays_of(weights))?;
     for average in averages {
-        writer.model(&layout::weights_file(&average.config.label()), &header, &average.weights)?;
+        writer.model(&layout::weights_file(&average.config.label()), &header, arrays_of(&average.weights))?;
     }
     for (name, weights) in [(TARGET, target), (TEACHER, teacher)] {
         if let Some(weights) = weights {
-            writer.model(name, &header, weights)?;
+            writer.model(name, &header, arrays_of(weights))?;
         }
     }
     write_optimizer(&mut writer, OPTIMIZER, optimizer, weights, Vec::new())?;

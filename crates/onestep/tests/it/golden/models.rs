@@ -73,7 +73,7 @@ pub fn condition(case: &Case, prefix: &str) -> Condition {
 }
 
 /// The networks of EDM's code base name their type, OpenAI's do not.
-fn architecture(config: &serde_json::Value) -> Architecture {
+pub fn architecture(config: &serde_json::Value) -> Architecture {
     if config.get("model_type").is_some() { settings::edm(config) } else { settings::adm(config) }
 }
 

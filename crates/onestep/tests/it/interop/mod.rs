@@ -3,4 +3,5 @@
 mod files;
 mod foreign;
 mod hostile;
+mod inference;
 mod torchscript;
