@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 #[cfg(feature = "formats")]
-pub(crate) use input::{Input, Span};
+pub(crate) use input::{EARLY, Input, Span};
 
 /// How many first bytes tell what a file is.
 pub(crate) const START: usize = 512;

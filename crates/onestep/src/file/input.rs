@@ -43,7 +43,8 @@ enum Source<'a> {
     File(&'a File),
 }
 
-const EARLY: &str = "it ends too early";
+/// What is said of bytes that are not all there.
+pub(crate) const EARLY: &str = "it ends too early";
 
 impl<'a> Input<'a> {
     /// Bytes in memory.

@@ -25,7 +25,8 @@ pub(super) struct Archive {
 impl Archive {
     /// Reads the list of entries and checks their sizes and names.
     pub(super) fn open(file: File) -> Result<Self, Problem> {
-        let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| broken(error.to_string()))?;
+        let zip = ZipArchive::new(BufReader::new(file))
+            .map_err(|error| broken(format!("this zip archive is damaged or cut short ({error})")))?;
         if zip.len() > MAX_ENTRIES {
             return Err(Problem::Hostile(format!("it has {} entries, over {MAX_ENTRIES}", zip.len())));
         }

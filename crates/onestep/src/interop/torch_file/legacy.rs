@@ -64,7 +64,7 @@ fn described<'a>(mut file: Input<'a>, limits: &mut Limits) -> Result<(Machine<'a
         return Err(Problem::Other(BIG_ENDIAN.into()));
     }
     let mut machine = Machine::<Torch>::new(file, *limits);
-    let root = machine.run().map_err(Problem::Hostile)?;
+    let root = machine.run().map_err(Problem::of_pickle)?;
     *limits = machine.limits;
     Ok((machine, root))
 }
@@ -127,7 +127,7 @@ impl Dialect for Values {
 
 fn plain<'a>(pickle: Input<'a>, limits: &mut Limits) -> Result<(Plain, Input<'a>), Problem> {
     let mut machine = Machine::<Values>::new(pickle, *limits);
-    let root = machine.run().map_err(Problem::Hostile)?;
+    let root = machine.run().map_err(Problem::of_pickle)?;
     *limits = machine.limits;
     let text = |id: Id| match &machine.nodes[id] {
         Node::Bytes(text) => Some(String::from_utf8_lossy(text).into_owned()),

@@ -50,7 +50,7 @@ impl TorchFile {
             return legacy::contents(input).map(Some);
         }
         let mut machine = Machine::<Torch>::new(input, Limits::FILE);
-        let root = machine.run().map_err(Problem::Hostile)?;
+        let root = machine.run().map_err(Problem::of_pickle)?;
         Contents::of(&machine, root).map(Some)
     }
 

@@ -1,5 +1,6 @@
 //! What is wrong with a file, before it is known which.
 
+use crate::file::EARLY;
 use crate::interop::WeightsFileError;
 
 /// What is wrong with a file.
@@ -14,6 +15,14 @@ pub(super) enum Problem {
 }
 
 impl Problem {
+    /// What the machine says of a pickle: what is not there any more was lost, all else is asked for.
+    pub(super) fn of_pickle(reason: String) -> Self {
+        match reason.as_str() {
+            EARLY => Self::Broken(format!("its pickle {}", EARLY.trim_start_matches("it "))),
+            _ => Self::Hostile(reason),
+        }
+    }
+
     /// The error of a file of this name.
     pub(super) fn of(self, name: &str) -> WeightsFileError {
         let name = name.to_owned();

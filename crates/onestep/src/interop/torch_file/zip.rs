@@ -34,7 +34,7 @@ pub(super) fn open(file: File) -> Result<(Memory, Contents), Problem> {
     }
     let bytes = archive.read(pickle, MAX_PICKLE)?;
     let mut machine = Machine::<Torch>::new(Input::memory(&bytes), Limits::FILE);
-    let root = machine.run().map_err(Problem::Hostile)?;
+    let root = machine.run().map_err(Problem::of_pickle)?;
     let contents = Contents::of(&machine, root)?;
     Ok((Memory::Zip { archive, folder }, contents))
 }
