@@ -3,12 +3,18 @@
 //! A pipe is waited for and a device may never end, so that neither is opened as input. And what a file is called is not always
 //! what it is: downloads fail and leave a page that says so, and large files are left behind where a repository was copied.
 
+#[cfg(feature = "formats")]
+mod input;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+#[cfg(feature = "formats")]
+pub(crate) use input::{EARLY, Input, Span};
+
 /// How many first bytes tell what a file is.
-pub(crate) const START: usize = 64;
+pub(crate) const START: usize = 512;
 
 /// The longest text that is read.
 const MAX_TEXT: u64 = 64 << 20;

@@ -66,7 +66,7 @@ impl Element {
     }
 
     /// Appends the numbers, as [`Element::values`] gives them.
-    pub(super) fn append(self, bytes: &[u8], values: &mut Vec<f32>) {
+    pub(crate) fn append(self, bytes: &[u8], values: &mut Vec<f32>) {
         fn each<const N: usize>(bytes: &[u8], values: &mut Vec<f32>, value: impl Fn([u8; N]) -> f32) {
             values.extend(bytes.as_chunks().0.iter().map(|&chunk| value(chunk)));
         }

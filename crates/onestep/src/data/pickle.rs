@@ -3,7 +3,8 @@
 //! Four names stand for "here comes a numpy array"; calls of them are recognised by their arguments, and the array is built
 //! here.
 
-use crate::pickle::{Dialect, Id, Machine, Node};
+use crate::file::Input;
+use crate::pickle::{Dialect, Id, Limits, Machine, Node};
 
 /// The most and the longest texts that are taken from a list: class names are few and short.
 const MAX_TEXTS: usize = 10_000;
@@ -21,7 +22,7 @@ impl Dictionary {
     ///
     /// The error is a sentence about the file, such as "it asks for `os.system`".
     pub(super) fn read(pickle: &[u8]) -> Result<Self, String> {
-        let mut machine = Machine::<Numpy>::new(pickle);
+        let mut machine = Machine::<Numpy>::new(Input::memory(pickle), Limits::FILE);
         let root = machine.run()?;
         match &mut machine.nodes[root] {
             Node::Dict(entries) => {

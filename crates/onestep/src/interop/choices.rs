@@ -70,7 +70,8 @@ impl Form {
             // The continuous-time ones of CIFAR-10.
             let name = name.trim_start_matches("cifar10-").trim_start_matches("continuous-");
             let begins = |start: &str| {
-                name.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-', '.']))
+                name.strip_prefix(start)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-', '.']))
             };
             match () {
                 () if begins("edm") => Some((Self::Edm, "edm")),
@@ -88,7 +89,10 @@ impl FromStr for Form {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let known = || Self::ALL.map(Self::name).join(", ");
-        Self::ALL.into_iter().find(|form| form.name() == text).ok_or_else(|| format!("`{text}` is none of {}", known()))
+        Self::ALL
+            .into_iter()
+            .find(|form| form.name() == text)
+            .ok_or_else(|| format!("`{text}` is none of {}", known()))
     }
 }
 

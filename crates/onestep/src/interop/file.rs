@@ -3,8 +3,11 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::array_file::{ArrayFile, InMemory, SafetensorsFile, read_all, tensors_error};
-use super::{NamedArrays, torch_file};
+use super::NamedArrays;
+use super::array_file::{ArrayFile, SafetensorsFile, read_all, tensors_error};
+use super::flax_file::FlaxFile;
+use super::other_kind::{other_kind, unknown_kind};
+use super::torch_file::{LEGACY_MAGIC, TorchFile};
 use crate::arrays::{Rules, TensorFile, TensorFileError};
 use crate::file;
 
@@ -67,9 +70,15 @@ pub fn read_weights(path: &Path) -> Result<NamedArrays, WeightsFileError> {
 
 /// Opens a file of weights: names and shapes are read, values when they are asked for.
 ///
-/// Safetensors, and what `torch.save` writes: a zip since 2020, a row of pickles before, and the zip of TorchScript, of which
-/// nothing but tensors and their names is looked at. Which of them it is, its content says, not its name. Where the state
-/// dict lies one level down (`{"state_dict": {...}, "epoch": 3}`), that level is left out of the names.
+/// 1. Safetensors.
+/// 2. What `torch.save` writes: a zip since 2020, a row of pickles before, and the zip of TorchScript, of which nothing but tensors
+///    and their names is looked at. Where the state dict lies one level down (`{"state_dict": {...}, "epoch": 3}`), that level is
+///    left out of the names.
+/// 3. Pickles of EDM's networks, `network-snapshot-*.pkl` and `training-state-*.pt` ([`EdmFile`](super::EdmFile)): the tensors of
+///    the moving average, else of the only network.
+/// 4. Checkpoints of flax ([`FlaxFile`]): the moving average, `params_ema`, else `params`.
+///
+/// Which of them it is, its content says, not its name.
 ///
 /// Pickles are read by a machine that knows the instructions for plain values and the names that stand for tensors; a file
 /// that asks for anything else is refused whole, with the name of what it asks for. Nothing in a file is ever run. This is
@@ -86,28 +95,29 @@ pub fn open_weights(path: &Path) -> Result<Box<dyn ArrayFile>, WeightsFileError>
     let length = file.metadata().map_err(failed)?.len();
     let mut start = Vec::new();
     file.by_ref().take(file::START as u64).read_to_end(&mut start).map_err(failed)?;
+    if let Some(reason) = other_kind(&start) {
+        return Err(WeightsFileError::Unsupported { name, reason: reason.into() });
+    }
     if looks_like_safetensors(&start, length) {
         return Ok(Box::new(SafetensorsFile::open(file, length, path)?));
     }
-    if start.starts_with(ZIP_MAGIC) {
-        return Ok(Box::new(torch_file::TorchZip::open(path)?));
+    if is_torch(&start) {
+        return Ok(Box::new(TorchFile::open(file, &name)?.into_arrays(None)?));
     }
-    if start.starts_with(torch_file::LEGACY_MAGIC) {
-        let arrays = torch_file::read_legacy(&std::fs::read(path).map_err(failed)?, &name)?;
-        return Ok(Box::new(InMemory::new(&name, arrays)));
+    if FlaxFile::looks_like(&start) {
+        return Ok(Box::new(FlaxFile::open(path)?));
     }
-    let reason = match &start[..] {
-        [] => "the file is empty",
-        [0x80, 2..=5, ..] => "this is a bare pickle; safetensors and files of `torch.save` are read",
-        _ if let Some(what) = file::foreign(&start) => what,
-        _ => "this is neither safetensors nor a file of `torch.save`",
-    };
-    Err(WeightsFileError::Unsupported { name, reason: reason.into() })
+    Err(WeightsFileError::Unsupported { name, reason: unknown_kind(&start).into() })
 }
 
 /// Whether a file that begins so is of a kind that only other programs write weights in.
 pub(crate) fn is_weights_file(start: &[u8]) -> bool {
-    start.starts_with(ZIP_MAGIC) || start.starts_with(torch_file::LEGACY_MAGIC) || matches!(start, [0x80, 2..=5, ..])
+    is_torch(start) || FlaxFile::looks_like(start)
+}
+
+/// Whether it is a zip or a pickle.
+fn is_torch(start: &[u8]) -> bool {
+    start.starts_with(ZIP_MAGIC) || matches!(start, [0x80, 2..=5, ..])
 }
 
 /// What a zip begins with.
@@ -118,8 +128,9 @@ fn looks_like_safetensors(start: &[u8], length: u64) -> bool {
     let Some((header, rest)) = start.split_first_chunk::<8>() else {
         return false;
     };
-    let other = [ZIP_MAGIC, torch_file::LEGACY_MAGIC].iter().any(|magic| start.starts_with(magic));
-    !other && (rest.first() == Some(&b'{') || u64::from_le_bytes(*header).saturating_add(8) <= length)
+    !start.starts_with(ZIP_MAGIC)
+        && !start.starts_with(LEGACY_MAGIC)
+        && (rest.first() == Some(&b'{') || u64::from_le_bytes(*header).saturating_add(8) <= length)
 }
 
 /// Reads the bytes of a safetensors file; `name` is what to call it in errors.

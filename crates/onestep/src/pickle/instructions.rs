@@ -3,27 +3,24 @@
 use super::Dialect;
 use super::machine::{Id, Machine, Node, UNDERFLOW};
 
-/// More instructions than any pickle of a published set or model has; with them, memory is bounded too.
-const MAX_STEPS: usize = 4 << 20;
-
 impl<D: Dialect> Machine<'_, D> {
     /// Follows the instructions of one pickle to its end and returns what it came to.
     pub(crate) fn run(&mut self) -> Result<Id, String> {
-        for _ in 0..MAX_STEPS {
-            let opcode = self.take(1)?[0];
+        loop {
+            self.limits.step()?;
+            let opcode = self.input.byte()?;
             if opcode == b'.' {
                 return self.pop();
             }
             self.step(opcode)?;
         }
-        Err(format!("it has over {MAX_STEPS} instructions"))
     }
 
     fn step(&mut self, opcode: u8) -> Result<(), String> {
         match opcode {
             // Protocol number and frame length say nothing that the rest does not.
-            0x80 => self.take(1).map(drop),
-            0x95 => self.take(8).map(drop),
+            0x80 => self.input.skip(1).map(drop),
+            0x95 => self.input.skip(8).map(drop),
             b'(' => {
                 self.marks.push(self.stack.len());
                 Ok(())
@@ -35,32 +32,39 @@ impl<D: Dialect> Machine<'_, D> {
                 self.stack.push(top);
                 Ok(())
             }
-            b'N' => self.push(Node::Other),
+            b'N' => self.push(Node::Nothing),
             0x88 | 0x89 => self.push(Node::Bool(opcode == 0x88)),
             b'G' => {
-                self.take(8)?;
-                self.push(Node::Other)
+                let bytes = self.input.array::<8>()?;
+                self.push(Node::Float(f64::from_be_bytes(bytes)))
             }
             b'K' => self.push_int(1),
             b'M' => self.push_int(2),
             b'J' => {
-                let bytes = self.array::<4>()?;
+                let bytes = self.input.array::<4>()?;
                 self.push(Node::Int(i64::from(i32::from_le_bytes(bytes))))
             }
-            0x8a => {
-                let length = self.length(1)?;
-                let bytes = self.take(length)?;
+            0x8a | 0x8b => {
+                let length = self.input.little_endian(if opcode == 0x8a { 1 } else { 4 })?;
                 // Longer numbers exist, but none that counts anything.
-                let node = if length <= 8 { Node::Int(signed(bytes)) } else { Node::Other };
+                let node = if length <= 8 {
+                    Node::Int(signed(&self.input.bytes(length)?))
+                } else {
+                    self.input.skip(length).map(|_| Node::Other)?
+                };
                 self.push(node)
             }
             // Byte strings and text, with lengths of one, four or eight bytes.
-            b'U' | b'C' | 0x8c => self.push_bytes(1),
-            b'T' | b'B' | b'X' => self.push_bytes(4),
-            0x8e | 0x8d => self.push_bytes(8),
-            b']' | b')' => self.push(Node::Sequence(Vec::new())),
+            b'C' => self.push_bytes(1, D::LONGEST_BYTES),
+            b'B' => self.push_bytes(4, D::LONGEST_BYTES),
+            0x8e => self.push_bytes(8, D::LONGEST_BYTES),
+            b'U' | 0x8c => self.push_bytes(1, D::LONGEST_TEXT),
+            b'T' | b'X' => self.push_bytes(4, D::LONGEST_TEXT),
+            0x8d => self.push_bytes(8, D::LONGEST_TEXT),
+            // A set is a list here.
+            b']' | b')' | 0x8f => self.push(Node::Sequence(Vec::new())),
             b'}' => self.push(Node::Dict(Vec::new())),
-            b'l' | b't' => {
+            b'l' | b't' | 0x91 => {
                 let items = self.pop_to_mark()?;
                 self.push(Node::Sequence(items))
             }
@@ -79,7 +83,7 @@ impl<D: Dialect> Machine<'_, D> {
                 let item = self.pop()?;
                 self.extend_list(vec![item])
             }
-            b'e' => {
+            b'e' | 0x90 => {
                 let items = self.pop_to_mark()?;
                 self.extend_list(items)
             }
@@ -93,20 +97,20 @@ impl<D: Dialect> Machine<'_, D> {
                 self.extend_dict(items)
             }
             b'q' => {
-                let key = u32::from(self.take(1)?[0]);
+                let key = u32::from(self.input.byte()?);
                 self.remember(key)
             }
             b'r' => {
-                let key = u32::from_le_bytes(self.array()?);
+                let key = u32::from_le_bytes(self.input.array()?);
                 self.remember(key)
             }
             0x94 => self.remember(self.memo.len() as u32),
             b'h' => {
-                let key = u32::from(self.take(1)?[0]);
+                let key = u32::from(self.input.byte()?);
                 self.recall(key)
             }
             b'j' => {
-                let key = u32::from_le_bytes(self.array()?);
+                let key = u32::from_le_bytes(self.input.array()?);
                 self.recall(key)
             }
             b'c' => {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Dialect, NodeOf};
+use crate::file::{Input, Span};
 
 /// A place in the machine's memory. Values refer to each other by number, so a pickle that ties
 /// knots makes a knot of numbers, not one of pointers.
@@ -11,11 +12,17 @@ pub(crate) type Id = usize;
 /// A value.
 #[derive(Debug)]
 pub(crate) enum Node<Name, Object> {
-    /// Nothing, or a number that counts nothing.
+    /// What is of no use here, such as numbers that are too long to count anything.
     Other,
+    /// Python's `None`.
+    Nothing,
     Bool(bool),
     Int(i64),
+    Float(f64),
+    /// A byte string or a text.
     Bytes(Vec<u8>),
+    /// One that was left where it lies, because its dialect keeps none that long.
+    Span(Span),
     /// A tuple or a list.
     Sequence(Vec<Id>),
     Dict(Vec<(Id, Id)>),
@@ -26,30 +33,70 @@ pub(crate) enum Node<Name, Object> {
 /// A machine that runs one pickle, or several one after the other.
 #[derive(Debug)]
 pub(crate) struct Machine<'a, D: Dialect> {
-    rest: &'a [u8],
+    pub(crate) input: Input<'a>,
     pub(crate) nodes: Vec<NodeOf<D>>,
     pub(super) stack: Vec<Id>,
     pub(super) marks: Vec<usize>,
     pub(super) memo: HashMap<u32, Id>,
     /// Bytes that may still be copied; more would be copies of copies.
     budget: usize,
+    /// What may still be done.
+    pub(crate) limits: Limits,
+}
+
+/// How much a pickle may ask for, together with all pickles that lie within it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Instructions that may still be followed.
+    steps: usize,
+    /// How many pickles this one lies in.
+    depth: usize,
+}
+
+impl Limits {
+    /// Those of a file.
+    pub(crate) const FILE: Self = Self { steps: MAX_STEPS, depth: 0 };
+
+    /// Those of a pickle within a pickle.
+    pub(crate) fn within(self) -> Result<Self, String> {
+        if self.depth == MAX_DEPTH {
+            return Err(format!("it holds files within files, over {MAX_DEPTH} deep"));
+        }
+        let steps = self.steps.saturating_sub(STEPS_OF_A_FILE);
+        Ok(Self { steps, depth: self.depth + 1 })
+    }
+
+    /// Those that are left after the pickles within have taken some.
+    pub(crate) fn left_by(self, within: Self) -> Self {
+        Self { steps: within.steps, ..self }
+    }
+
+    /// Counts an instruction, or what takes as long.
+    pub(crate) fn step(&mut self) -> Result<(), String> {
+        let left = self.steps.checked_sub(1);
+        self.steps = left.ok_or_else(|| format!("it has over {MAX_STEPS} instructions"))?;
+        Ok(())
+    }
 }
 
 impl<'a, D: Dialect> Machine<'a, D> {
-    pub(crate) fn new(pickle: &'a [u8]) -> Self {
+    /// A machine that has done nothing yet.
+    pub(crate) fn new(pickle: Input<'a>, limits: Limits) -> Self {
+        let budget = usize::try_from(pickle.left()).unwrap_or(MOST_BUDGET).min(MOST_BUDGET);
         Self {
-            rest: pickle,
+            input: pickle,
             nodes: Vec::new(),
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
-            budget: pickle.len().saturating_mul(4),
+            budget: budget.saturating_mul(4),
+            limits,
         }
     }
 
     /// What follows the pickle.
-    pub(crate) fn rest(&self) -> &'a [u8] {
-        self.rest
+    pub(crate) fn into_rest(self) -> Input<'a> {
+        self.input
     }
 
     /// Counts bytes that a dialect copies.
@@ -119,14 +166,19 @@ impl<'a, D: Dialect> Machine<'a, D> {
     }
 
     pub(super) fn push_int(&mut self, n_bytes: usize) -> Result<(), String> {
-        let number = self.length(n_bytes)?;
+        let number = self.input.little_endian(n_bytes)?;
         self.push(Node::Int(number as i64))
     }
 
-    pub(super) fn push_bytes(&mut self, n_length_bytes: usize) -> Result<(), String> {
-        let length = self.length(n_length_bytes)?;
-        let bytes = self.take(length)?.to_vec();
-        self.push(Node::Bytes(bytes))
+    /// Takes what is written with a length of so many bytes, or leaves it where it is if it has over `longest` bytes.
+    pub(super) fn push_bytes(&mut self, n_length_bytes: usize, longest: usize) -> Result<(), String> {
+        let length = self.input.little_endian(n_length_bytes)?;
+        let node = if length <= longest as u64 {
+            Node::Bytes(self.input.bytes(length)?)
+        } else {
+            Node::Span(self.input.skip(length)?)
+        };
+        self.push(node)
     }
 
     pub(super) fn pop(&mut self) -> Result<Id, String> {
@@ -188,33 +240,23 @@ impl<'a, D: Dialect> Machine<'a, D> {
         Ok(())
     }
 
-    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], String> {
-        let (taken, rest) = self.rest.split_at_checked(length).ok_or("it ends too early")?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
-        let mut array = [0; N];
-        array.copy_from_slice(self.take(N)?);
-        Ok(array)
-    }
-
-    /// An unsigned little-endian number.
-    pub(super) fn length(&mut self, n_bytes: usize) -> Result<usize, String> {
-        let mut wide = [0; 8];
-        wide[..n_bytes].copy_from_slice(self.take(n_bytes)?);
-        usize::try_from(u64::from_le_bytes(wide)).map_err(|_| TOO_LARGE.to_owned())
-    }
-
+    /// A line of a pickle, which is a name.
     pub(super) fn line(&mut self) -> Result<String, String> {
-        let end = self.rest.iter().position(|&byte| byte == b'\n').ok_or("it ends too early")?;
-        let line = String::from_utf8_lossy(self.take(end)?).into_owned();
-        self.take(1)?;
-        Ok(line)
+        let line = self.input.until(b'\n', MOST_NAME)?;
+        Ok(String::from_utf8_lossy(&line).into_owned())
     }
 }
 
+/// More instructions than any pickle of a published set or model has; with them, memory is bounded too.
+const MAX_STEPS: usize = 4 << 20;
+/// How many instructions a pickle within a pickle counts for besides its own: they are many small ones.
+const STEPS_OF_A_FILE: usize = 100;
+/// A tensor in a pickle is a file of its own; nothing lies deeper.
+const MAX_DEPTH: usize = 2;
+/// The longest name of a function or class.
+const MOST_NAME: usize = 1024;
+/// What is copied of a file that is mostly memory of tensors.
+const MOST_BUDGET: usize = 64 << 20;
 /// Arguments of a call and axes of an array at most. They are gone through each time, and a pickle may name one list a
 /// million times.
 const MOST_ITEMS: usize = 64;

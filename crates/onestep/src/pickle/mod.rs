@@ -7,7 +7,7 @@
 mod instructions;
 mod machine;
 
-pub(crate) use machine::{Id, Machine, Node};
+pub(crate) use machine::{Id, Limits, Machine, Node};
 
 /// The names that one kind of file has a need of, and what stands in for calls of them.
 ///
@@ -17,6 +17,11 @@ pub(crate) trait Dialect: Sized {
     type Name: Copy + std::fmt::Debug;
     /// What calls of those names build, where it is no plain value.
     type Object: std::fmt::Debug;
+
+    /// The longest byte string that is taken into memory; of longer ones the place is remembered.
+    const LONGEST_BYTES: usize = usize::MAX;
+    /// The longest text that is.
+    const LONGEST_TEXT: usize = usize::MAX;
 
     /// Looks a name up.
     fn find(module: &str, name: &str) -> Option<Self::Name>;

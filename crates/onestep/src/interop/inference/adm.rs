@@ -75,11 +75,7 @@ fn block_count(shapes: Shapes<'_>, way: &str) -> usize {
 }
 
 /// Blocks of a level on the way up, and how levels are joined.
-fn levels(
-    shapes: Shapes<'_>,
-    n_input: usize,
-    n_output: usize,
-) -> Result<(usize, AdmResample), InteropError> {
+fn levels(shapes: Shapes<'_>, n_input: usize, n_output: usize) -> Result<(usize, AdmResample), InteropError> {
     let has = |block: usize, layer: usize, part: &str| {
         shapes.has(&format!("output_blocks.{block}.{layer}.{part}.weight"))
     };
@@ -138,7 +134,9 @@ impl Usual {
 fn heads_needed(shapes: Shapes<'_>) -> InteropError {
     let width = shapes.find("middle_block.1.qkv.weight").and_then(|shape| shape.first()).map_or(0, |n| n / 3);
     InteropError::Undecided {
-        why: format!("how many heads share the {width} channels of its attention cannot be seen from the file"),
+        why: format!(
+            "how many heads share the {width} channels of its attention cannot be seen from the file"
+        ),
         option: "--head-channels 64, or --heads 4, as it was trained",
     }
 }

@@ -26,9 +26,8 @@ pub(in crate::interop) fn edm(
     let first = name(&format!("enc.{}_conv.weight", level_name(top)));
     let n_noise = shapes.extent(&name("map_layer0.weight"), 1)?;
     let model_channels = if is_adm { n_noise } else { shapes.extent(&first, 0)? };
-    let block = |way: &str, level: ImageSize, part: &str| {
-        name(&format!("{way}.{}_{part}", level_name(level)))
-    };
+    let block =
+        |way: &str, level: ImageSize, part: &str| name(&format!("{way}.{}_{part}", level_name(level)));
     let num_blocks =
         shapes.count(|index| shapes.has(&block("enc", top, &format!("block{index}.conv0.weight"))));
     let mut channel_mult = Vec::new();

@@ -2,11 +2,13 @@
 
 mod adm;
 mod edm;
+mod jax;
 
 use std::collections::BTreeMap;
 
 pub(super) use adm::adm;
 pub(super) use edm::edm;
+pub use jax::song_from_jax;
 
 use crate::interop::InteropError;
 use crate::size::ImageSize;

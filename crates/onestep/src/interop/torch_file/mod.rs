@@ -1,29 +1,23 @@
-//! What `torch.save` writes: a zip with one pickle and the memory of the tensors, or, before 2020, a row of pickles.
+//! What PyTorch writes: a zip with one pickle and the memory of the tensors, before 2020 a row of pickles, and pickles of Python
+//! with tensors in them.
 
+mod archive;
+mod contents;
 mod legacy;
+mod memory;
+mod network;
+mod open;
 mod pickle;
+mod problem;
 mod views;
 mod zip;
+mod zip_kind;
 
-pub(super) use legacy::{LEGACY_MAGIC, read_legacy};
-use pickle::Problem;
-pub(super) use zip::TorchZip;
-
-use super::WeightsFileError;
+pub(super) use legacy::LEGACY_MAGIC;
+pub(super) use open::TorchFile;
+use problem::Problem;
 
 const BIG_ENDIAN: &str = "its numbers are big endian, which is not read";
-
-impl Problem {
-    /// The error of a file of this name.
-    fn of(self, name: &str) -> WeightsFileError {
-        let name = name.to_owned();
-        match self {
-            Self::Hostile(reason) => WeightsFileError::Refused { name, reason },
-            Self::Broken(reason) => WeightsFileError::Damaged { name, reason },
-            Self::Other(reason) => WeightsFileError::Unsupported { name, reason },
-        }
-    }
-}
 
 fn broken(reason: impl Into<String>) -> Problem {
     Problem::Broken(reason.into())

@@ -1,15 +1,12 @@
 //! The dialect of pickles in which PyTorch describes tensors.
 //!
-//! A tensor is a call of one function, with a reference to a piece of memory that lies elsewhere in the file. The classes
-//! of TorchScript's modules are taken for what they are here: attributes by name.
+//! A tensor is a call of one function, with a reference to a piece of memory that lies elsewhere in the file, or with an old
+//! file of PyTorch that holds this piece. The classes of TorchScript's and PyTorch's modules are taken for what they are here:
+//! attributes by name; and so are the objects of EDM, which bring their source along: it is left where it lies.
 
+use super::legacy;
 use crate::arrays::Element;
 use crate::pickle::{Dialect, Id, Machine, Node, NodeOf};
-
-/// State dicts in real files are two or three levels deep.
-const MAX_DEPTH: usize = 64;
-/// Values that are looked at, for dictionaries that hold each other many times.
-const MAX_VISITS: usize = 1 << 20;
 
 /// A piece of memory of numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +15,8 @@ pub(super) struct Storage {
     pub element: Element,
     /// How many numbers.
     pub length: usize,
+    /// Where it begins in the file; none where it is found by its key.
+    pub at: Option<u64>,
 }
 
 /// A tensor: how it lies in a piece of memory.
@@ -47,6 +46,17 @@ pub(super) enum Name {
     Tagged,
     /// The extents of a tensor.
     Size,
+    Set,
+    /// A dictionary of EDM.
+    EasyDict,
+    /// An object of EDM, with the source of its class.
+    Persistent,
+    /// A piece of memory as a file of its own.
+    LoadFromBytes,
+    /// The method of an object.
+    Attribute,
+    /// Types, devices, numbers of numpy.
+    Opaque,
 }
 
 #[derive(Debug)]
@@ -55,11 +65,20 @@ pub(super) enum Object {
     Tensor(View),
     /// An object of a class, with its attributes.
     Instance(Option<Id>),
+    /// An object of EDM, with the dictionary that describes it.
+    Persistent(Id),
+    /// Something that no weight is made of.
+    Opaque,
 }
 
 impl Dialect for Torch {
     type Name = Name;
     type Object = Object;
+
+    /// Byte strings are memory, or of no use.
+    const LONGEST_BYTES: usize = 0;
+    /// Names are short; what is longer is source.
+    const LONGEST_TEXT: usize = 1024;
 
     fn find(module: &str, name: &str) -> Option<Name> {
         match (module, name) {
@@ -67,7 +86,18 @@ impl Dialect for Torch {
             ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Some(Name::RebuildTensor),
             ("torch._utils", "_rebuild_parameter") => Some(Name::RebuildParameter),
             ("torch", "Size") => Some(Name::Size),
-            ("torch", class) => element(class).map(Name::Storage),
+            ("torch", "device" | "dtype") => Some(Name::Opaque),
+            ("torch", class) => element(class).map(Name::Storage).or(is_dtype(class).then_some(Name::Opaque)),
+            ("torch.storage", "_load_from_bytes") => Some(Name::LoadFromBytes),
+            ("torch_utils.persistence", "_reconstruct_persistent_obj") => Some(Name::Persistent),
+            ("dnnlib" | "dnnlib.util", "EasyDict") => Some(Name::EasyDict),
+            ("builtins" | "__builtin__", "set" | "frozenset") => Some(Name::Set),
+            ("builtins" | "__builtin__", "getattr") => Some(Name::Attribute),
+            ("numpy", "dtype" | "ndarray") | ("_codecs", "encode") => Some(Name::Opaque),
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar" | "_reconstruct") => {
+                Some(Name::Opaque)
+            }
+            (module, _) if module.starts_with("torch.nn.modules.") => Some(Name::Class),
             ("torch.jit._pickle", "restore_type_tag") => Some(Name::Tagged),
             ("torch.jit._pickle", name) if name.starts_with("build_") && name.ends_with("list") => {
                 Some(Name::List)
@@ -94,7 +124,32 @@ impl Dialect for Torch {
                 _ => Err("it makes a parameter of what is no tensor".to_owned()),
             },
             (Name::Class, _) => Ok(Node::Object(Object::Instance(None))),
-            (Name::List | Name::Tagged | Name::Size, [items, ..]) => match &machine.nodes[*items] {
+            (Name::EasyDict, []) => Ok(Node::Dict(Vec::new())),
+            (Name::Set, []) => Ok(Node::Sequence(Vec::new())),
+            (Name::Persistent, &[meta]) if matches!(machine.nodes[meta], Node::Dict(_)) => {
+                Ok(Node::Object(Object::Persistent(meta)))
+            }
+            (Name::LoadFromBytes, &[bytes]) => {
+                let Node::Span(span) = machine.nodes[bytes] else {
+                    return Err("it loads memory from what are no bytes".to_owned());
+                };
+                let mut limits = machine.limits.within()?;
+                let file = machine.input.section(span)?;
+                let storage = legacy::single_storage(file, &mut limits)
+                    .map_err(|problem| format!("of a file within it: {}", problem.reason()))?;
+                machine.limits = machine.limits.left_by(limits);
+                Ok(Node::Object(Object::Storage(storage)))
+            }
+            // Losses keep which of their methods they use; nothing here asks for it.
+            (Name::Attribute, &[object, name]) => match (&machine.nodes[object], &machine.nodes[name]) {
+                (Node::Object(Object::Persistent(_) | Object::Instance(_)), Node::Bytes(_)) => {
+                    Ok(Node::Object(Object::Opaque))
+                }
+                _ => Err("it asks for a part of something that is no object of a model".to_owned()),
+            },
+            (Name::Opaque, _) => Ok(Node::Object(Object::Opaque)),
+            (Name::List | Name::Tagged | Name::Size | Name::Set, [items, ..]) => match &machine.nodes[*items]
+            {
                 Node::Sequence(items) => {
                     let items = items.clone();
                     machine.spend(items.len())?;
@@ -114,7 +169,7 @@ impl Dialect for Torch {
     fn set_state(machine: &mut Machine<'_, Self>, target: Id, state: Id) -> Result<(), String> {
         match &mut machine.nodes[target] {
             // The attributes of an ordered dictionary are versions of modules.
-            Node::Dict(_) => Ok(()),
+            Node::Dict(_) | Node::Object(Object::Opaque) => Ok(()),
             Node::Object(Object::Instance(attributes)) => {
                 *attributes = Some(state);
                 Ok(())
@@ -132,8 +187,9 @@ impl Dialect for Torch {
             let Node::Name(Name::Storage(element)) = machine.nodes[class] else { return None };
             let Node::Bytes(key) = &machine.nodes[key] else { return None };
             let length = usize::try_from(machine.int(length)?).ok()?;
-            let is_whole = rest.iter().all(|&id| matches!(machine.nodes[id], Node::Other));
-            let storage = || Storage { key: String::from_utf8_lossy(key).into_owned(), element, length };
+            let is_whole = rest.iter().all(|&id| matches!(machine.nodes[id], Node::Nothing));
+            let storage =
+                || Storage { key: String::from_utf8_lossy(key).into_owned(), element, length, at: None };
             (is_storage && is_whole).then(storage)
         };
         let storage = storage().ok_or("it refers to something that is no memory of numbers")?;
@@ -159,6 +215,12 @@ fn element(class: &str) -> Option<Element> {
     })
 }
 
+/// Whether a name of PyTorch is one of its types of numbers.
+fn is_dtype(name: &str) -> bool {
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    matches!(stem, "float" | "bfloat" | "int" | "uint" | "complex" | "bool" | "double" | "half" | "long")
+}
+
 fn pairs_of(machine: &mut Machine<'_, Torch>, list: Id) -> Result<Vec<(Id, Id)>, String> {
     let not_pairs = || "it makes a dictionary of what are no pairs".to_owned();
     let pairs = machine.sequence(list).ok_or_else(not_pairs)?;
@@ -176,121 +238,4 @@ fn view(machine: &Machine<'_, Torch>, storage: Id, [offset, shape, strides]: [Id
     let offset = usize::try_from(machine.int(offset)?).ok()?;
     let (shape, strides) = (machine.extents(shape)?, machine.extents(strides)?);
     (shape.len() == strides.len()).then(|| View { storage: storage.clone(), offset, shape, strides })
-}
-
-/// What a pickle says of tensors.
-pub(super) struct Described<'a> {
-    /// The tensors of its state dict, by name.
-    pub views: Vec<(String, View)>,
-    /// All memory that it refers to.
-    pub storages: Vec<Storage>,
-    /// What follows the pickle.
-    pub rest: &'a [u8],
-}
-
-/// Runs a pickle.
-pub(super) fn described(pickle: &[u8]) -> Result<Described<'_>, Problem> {
-    let mut machine = Machine::<Torch>::new(pickle);
-    let root = machine.run().map_err(Problem::Hostile)?;
-    let views = state_dict(&machine, root)?;
-    let rest = machine.rest();
-    let storages = machine.nodes.into_iter().filter_map(|node| match node {
-        Node::Object(Object::Storage(storage)) => Some(storage),
-        _ => None,
-    });
-    Ok(Described { views, storages: storages.collect(), rest })
-}
-
-/// What is wrong with a file, before it is known which.
-#[derive(Debug)]
-pub(super) enum Problem {
-    Hostile(String),
-    Broken(String),
-    Other(String),
-}
-
-/// The one state dict in a value.
-fn state_dict(machine: &Machine<'_, Torch>, root: Id) -> Result<Vec<(String, View)>, Problem> {
-    let mut visits = 0;
-    let direct = |id: Id| matches!(machine.nodes[id], Node::Object(Object::Tensor(_)));
-    let Node::Dict(entries) = &machine.nodes[root] else {
-        return named(machine, root, &mut visits).and_then(some);
-    };
-    if entries.iter().any(|&(_, value)| direct(value)) {
-        return named(machine, root, &mut visits).and_then(some);
-    }
-    let mut found: Vec<(String, Vec<(String, View)>)> = Vec::new();
-    let mut nameless = None;
-    for &(key, value) in entries {
-        let key = text(machine, key);
-        match named(machine, value, &mut visits) {
-            Ok(tensors) if tensors.is_empty() => {}
-            Ok(tensors) => found.push((key.unwrap_or_default(), tensors)),
-            // The state of an optimizer beside that of a model.
-            Err(problem @ Problem::Other(_)) => nameless = Some(problem),
-            Err(problem) => return Err(problem),
-        }
-    }
-    match (found.len(), nameless) {
-        (0, Some(problem)) => Err(problem),
-        (0, None) => some(Vec::new()),
-        (1, _) => Ok(found.swap_remove(0).1),
-        _ => {
-            let keys: Vec<_> = found.into_iter().map(|(key, _)| format!("`{key}`")).collect();
-            let reason =
-                format!("it holds several sets of tensors, {}; save one of them alone", keys.join(", "));
-            Err(Problem::Other(reason))
-        }
-    }
-}
-
-fn some(tensors: Vec<(String, View)>) -> Result<Vec<(String, View)>, Problem> {
-    if tensors.is_empty() { Err(Problem::Broken("it holds no tensors".into())) } else { Ok(tensors) }
-}
-
-/// All tensors in a value with their names, joined by dots.
-fn named(machine: &Machine<'_, Torch>, root: Id, visits: &mut usize) -> Result<Vec<(String, View)>, Problem> {
-    let mut tensors = Vec::new();
-    // A value, its name, whether that is one, and how deep it lies.
-    let mut open = vec![(root, String::new(), true, 0)];
-    while let Some((id, path, has_name, depth)) = open.pop() {
-        *visits += 1;
-        if *visits > MAX_VISITS || depth > MAX_DEPTH {
-            return Err(Problem::Hostile("it holds more values within values than any model has".into()));
-        }
-        let join = |key: Option<String>| match key {
-            Some(key) if path.is_empty() => (key, has_name),
-            Some(key) => (format!("{path}.{key}"), has_name),
-            None => (path.clone(), false),
-        };
-        match &machine.nodes[id] {
-            Node::Object(Object::Tensor(view)) if has_name && !path.is_empty() => {
-                tensors.push((path, view.clone()));
-            }
-            Node::Object(Object::Tensor(_)) => {
-                let reason = "it holds tensors without names, as the state of an optimizer does; \
-                              the state dict of a model is read";
-                return Err(Problem::Other(reason.into()));
-            }
-            Node::Dict(entries) => open.extend(entries.iter().map(|&(key, value)| {
-                let (path, has_name) = join(text(machine, key));
-                (value, path, has_name, depth + 1)
-            })),
-            Node::Sequence(items) => {
-                open.extend(items.iter().map(|&item| (item, path.clone(), false, depth + 1)));
-            }
-            Node::Object(Object::Instance(Some(attributes))) => {
-                open.push((*attributes, path, has_name, depth + 1));
-            }
-            _ => {}
-        }
-    }
-    Ok(tensors)
-}
-
-fn text(machine: &Machine<'_, Torch>, id: Id) -> Option<String> {
-    match &machine.nodes[id] {
-        Node::Bytes(text) => String::from_utf8(text.clone()).ok(),
-        _ => None,
-    }
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::broken;
-use super::pickle::{Problem, Storage, View};
-use crate::arrays::NamedArrays;
+use super::pickle::{Storage, View};
+use super::problem::Problem;
 
 /// Bytes of a piece of memory.
 pub(super) fn n_bytes(storage: &Storage) -> Result<usize, Problem> {
-    let Storage { key, element, length } = storage;
+    let Storage { key, element, length, .. } = storage;
     let n_bytes = length.checked_mul(element.size());
     n_bytes.ok_or_else(|| broken(format!("memory `{key}` of {length} numbers is larger than any file")))
 }
@@ -39,7 +39,8 @@ impl Views {
         for (name, view) in views {
             let key = &view.storage.key;
             let n_values = check(&view).map_err(|reason| broken(format!("tensor `{name}` {reason}")))?;
-            let whole = || (view.storage.clone(), view.storage.length.saturating_mul(16).saturating_add(1024));
+            let whole =
+                || (view.storage.clone(), view.storage.length.saturating_mul(16).saturating_add(1024));
             let (storage, shown) = left.entry(key.clone()).or_insert_with(whole);
             if view.storage != *storage {
                 return Err(broken(format!("memory `{key}` has two types or lengths")));
@@ -63,32 +64,6 @@ impl Views {
     pub(super) fn shapes(&self) -> BTreeMap<String, Vec<usize>> {
         self.0.iter().map(|(name, view)| (name.clone(), view.shape.clone())).collect()
     }
-
-    /// Names in an order that comes to each piece of memory once.
-    fn by_storage(&self) -> Vec<(&String, &View)> {
-        let mut views: Vec<_> = self.0.iter().collect();
-        views.sort_by(|(_, a), (_, b)| a.storage.key.cmp(&b.storage.key));
-        views
-    }
-}
-
-/// The arrays of views into memory that `read` gets, one piece at a time.
-pub(super) fn arrays(
-    views: Vec<(String, View)>,
-    mut read: impl FnMut(&Storage) -> Result<Vec<u8>, Problem>,
-) -> Result<NamedArrays, Problem> {
-    let views = Views::new(views)?;
-    let mut named = NamedArrays::new();
-    let mut memory: Option<(&str, Vec<f32>)> = None;
-    for (name, view) in views.by_storage() {
-        let values = match memory.take() {
-            Some((key, values)) if key == view.storage.key => values,
-            _ => view.storage.element.values(&read(&view.storage)?),
-        };
-        named.insert(name.clone(), (view.shape.clone(), gather(view, &values)));
-        memory = Some((&view.storage.key, values));
-    }
-    Ok(named)
 }
 
 /// The number of values of a view that lies in its memory.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 use onestep::interop::{NamedArrays, read_weights};
@@ -51,6 +52,15 @@ fn by_hand(file: &str) -> Option<Vec<(&'static str, Vec<f32>)>> {
     }
 }
 
+/// The function that a file wants to have called.
+fn asked_for(file: &str) -> Option<&'static str> {
+    match file {
+        "bad/evil_reduce.pt" | "bad/evil_legacy.pt" | "bad/evil_raw.pkl" => Some("system`"),
+        "bad/evil_eval.pt" => Some("eval`"),
+        _ => None,
+    }
+}
+
 /// The network that the network-like files are for: the tensors of the reference.
 fn specs(reference: &NamedArrays) -> Arc<[ParameterSpec]> {
     let spec = |(name, (shape, _)): (&String, &(Vec<usize>, Vec<f32>))| ParameterSpec {
@@ -82,7 +92,10 @@ fn golden_damaged_and_hostile_files_are_refused_and_unusual_ones_read() {
     for entry in entries {
         let (file, words) = (entry["file"].as_str().unwrap(), entry["expect"].as_str().unwrap());
         let path = folder().join(file);
+        let start = Instant::now();
         let outcome = read_weights(&path).map_err(|error| error.to_string());
+        let time = start.elapsed();
+        assert!(time < Duration::from_secs(5), "{file} took {time:?}");
         // Files of a network with something wrong about a tensor are well as files.
         let names_key = words.contains("naming the key");
         let outcome = match outcome {
@@ -91,6 +104,14 @@ fn golden_damaged_and_hostile_files_are_refused_and_unusual_ones_read() {
                 .map_err(|error| error.to_string()),
             outcome => outcome,
         };
+        if let Some(function) = asked_for(file) {
+            assert!(outcome.as_ref().is_err_and(|message| message.contains(function)), "{file}: {outcome:?}");
+        }
+        let says = match &outcome {
+            Ok(_) => "read".to_owned(),
+            Err(message) => message.replace(path.to_str().unwrap(), "…"),
+        };
+        println!("golden | {file} | {} | {says} | {time:.1?} |", entry["kind"].as_str().unwrap());
         match (Expected::read(words), outcome) {
             (Expected::Error | Expected::Either, Err(message)) => {
                 if names_key {
@@ -118,6 +139,11 @@ fn golden_damaged_and_hostile_files_are_refused_and_unusual_ones_read() {
     assert!(!Path::new("PWNED").exists() && !folder().join("PWNED").exists(), "something was run");
     assert!(refused > 0 && read > 0);
     println!("golden | bad | {refused} files refused, {read} read | as the manifest says |");
+    if std::env::var_os("ONESTEP_PEAK").is_some() {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        println!("peak {}", peak.trim());
+    }
 }
 
 /// The message names a tensor of the description, or, where that speaks of another file, some tensor.
@@ -145,4 +171,24 @@ fn golden_files_of_torch_save_hold_what_their_safetensors_hold() {
     for (name, n_tensors) in compared {
         println!("golden | {name} | {n_tensors} tensors | equal |");
     }
+}
+
+/// The same table in a process of its own, which may take 4 GB of addresses, and says how much memory it has used.
+#[cfg(target_os = "linux")]
+#[test]
+fn golden_damaged_and_hostile_files_take_little_memory() {
+    const TABLE: &str = "interop::files::golden_damaged_and_hostile_files_are_refused_and_unusual_ones_read";
+    if case("bad/manifest").is_none() {
+        return;
+    }
+    let mut child = std::process::Command::new("sh");
+    child.args(["-c", "ulimit -v 4000000; exec \"$0\" --exact \"$1\" --nocapture --test-threads 1"]);
+    let output =
+        child.arg(std::env::current_exe().unwrap()).arg(TABLE).env("ONESTEP_PEAK", "1").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let peak = text.lines().find_map(|line| line.strip_prefix("peak ")).expect("the child tells its peak");
+    let mebibytes = peak.split(' ').next().unwrap().parse::<u64>().unwrap() / 1024;
+    println!("golden | bad | peak of a process that reads all of them | {mebibytes} MiB |");
+    assert!(mebibytes < 256, "{mebibytes} MiB");
 }
