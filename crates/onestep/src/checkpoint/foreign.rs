@@ -59,7 +59,7 @@ impl ModelHeader {
             images_seen: 0,
             step: 0,
             tool: TOOL.into(),
-            sampling_levels: None,
+            sampling_levels: model.sampling_levels.clone(),
             task_levels: Default::default(),
             imported: Some(Imported {
                 family: model.family.name().into(),

@@ -2,6 +2,7 @@
 
 mod array_file;
 mod choices;
+pub(crate) mod diffusers;
 mod error;
 mod file;
 mod foreign;

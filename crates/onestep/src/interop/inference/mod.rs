@@ -1,11 +1,13 @@
 //! Architectures found again from the names and shapes of tensors.
 
 mod adm;
+mod diffusers;
 mod edm;
 
 use std::collections::BTreeMap;
 
 pub(super) use adm::adm;
+pub(super) use diffusers::diffusers;
 pub(super) use edm::edm;
 
 use crate::interop::InteropError;
