@@ -72,6 +72,8 @@ pub mod edit;
 mod error;
 #[cfg(feature = "eval")]
 pub mod eval;
+#[cfg(feature = "formats")]
+pub mod exchange;
 pub mod file;
 mod front;
 #[cfg(feature = "formats")]

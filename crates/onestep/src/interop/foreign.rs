@@ -129,6 +129,11 @@ impl ForeignModel {
         })
     }
 
+    /// Number of classes of the network; none for an unconditional one, and for one that cannot be laid out.
+    pub fn n_classes(&self) -> Option<usize> {
+        self.architecture.build().ok().and_then(|network| network.n_classes())
+    }
+
     /// How the arrays of the file fit the network, one by one.
     pub fn matching(&self) -> Matching {
         self.map.matching(self.file.shapes())

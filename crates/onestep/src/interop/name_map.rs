@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{ArrayFile, InteropError, NamedArrays, WeightsFileError};
-use crate::model::{ModelError, ParameterSpec};
+use crate::model::ModelError;
 
 /// The translation between our parameters and the arrays of one other program.
 #[derive(Debug, Clone, Default)]

@@ -89,7 +89,9 @@ impl Record {
         if !method.is_empty() {
             model.method = method;
         }
-        model.class_names = class_names;
+        if model.n_classes() == Some(class_names.len()) {
+            model.class_names = class_names;
+        }
         model.sampling_levels = sampling_levels;
     }
 }

@@ -42,8 +42,7 @@ const SCHEDULER_CONFIG: &str = "scheduler_config.json";
 /// Pipelines of one network without text: what they are made of is read, and how they sample is left to their scheduler.
 const PIPELINES: [&str; 4] = ["ConsistencyModelPipeline", "DDPMPipeline", "DDIMPipeline", "PNDMPipeline"];
 
-pub(super) use folder::{NETWORK_FILE, is_pipeline_or_network};
-pub(crate) use folder::{Record, RECORD};
+pub(crate) use folder::{NETWORK_FILE, RECORD, Record, is_pipeline_or_network};
 
 /// Whether tensors have the names of `UNet2DModel`.
 pub(super) fn is_diffusers(shapes: Shapes<'_>) -> bool {

@@ -1,4 +1,5 @@
 //! Files of other programs.
 
+pub mod diffusers;
 mod files;
 mod torchscript;
