@@ -33,7 +33,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["state-dict", model, file] => written(model, |header, weights| {
             write_state_dict(header, weights, Path::new(file), &ExportOptions::default())
         }),
-        _ => Err("usage: new KIND FILE | ask MODEL IN OUT | diffusers MODEL FOLDER | state-dict MODEL FILE".into()),
+        _ => {
+            Err("usage: new KIND FILE | ask MODEL IN OUT | diffusers MODEL FOLDER | state-dict MODEL FILE"
+                .into())
+        }
     }
 }
 
@@ -51,7 +54,12 @@ fn new(kind: &str, path: &Path) -> Result<(), Box<dyn Error>> {
     let (config, form) = match kind {
         "consistency" => (AdmConfig { n_classes: Some(5), ..usual }, Form::Consistency),
         "plain" => (
-            AdmConfig { n_classes: None, scale_shift_norm: false, resample: AdmResample::Convolution, ..usual },
+            AdmConfig {
+                n_classes: None,
+                scale_shift_norm: false,
+                resample: AdmResample::Convolution,
+                ..usual
+            },
             Form::Consistency,
         ),
         "ddpm" => (AdmConfig { n_classes: None, time_scale: 1.0, ..usual }, Form::DdpmLinear),

@@ -43,7 +43,8 @@ pub(super) fn at(path: &Path, reason: interop::InteropError) -> CheckpointError 
 impl ModelHeader {
     /// What the header of a model file says of a model of another program: all that is known of it.
     pub fn imported(model: &ForeignModel, sha256: &str) -> Self {
-        let file = model.weights.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let file =
+            model.weights.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         Self {
             format: Format,
             architecture: model.architecture.clone(),
@@ -61,11 +62,7 @@ impl ModelHeader {
             tool: TOOL.into(),
             sampling_levels: model.sampling_levels.clone(),
             task_levels: Default::default(),
-            imported: Some(Imported {
-                family: model.family.name().into(),
-                file,
-                sha256: sha256.into(),
-            }),
+            imported: Some(Imported { family: model.family.name().into(), file, sha256: sha256.into() }),
         }
     }
 }

@@ -69,7 +69,13 @@ fn facts(header: &ModelHeader, options: &ExportOptions) -> Vec<(&'static str, St
         ("Network", network(&header.architecture)),
         ("Form", form(header.preconditioning)),
         ("Trained on", header.data.clone()),
-        ("Noise", format!("σ from {} to {}, σ of the data {}", header.sigma_min, header.sigma_max, header.sigma_data)),
+        (
+            "Noise",
+            format!(
+                "σ from {} to {}, σ of the data {}",
+                header.sigma_min, header.sigma_max, header.sigma_data
+            ),
+        ),
     ];
     if header.images_seen > 0 || header.step > 0 {
         facts.push(("Images seen", header.images_seen.to_string()));
@@ -81,7 +87,10 @@ fn facts(header: &ModelHeader, options: &ExportOptions) -> Vec<(&'static str, St
     facts.extend(options.seed.map(|seed| ("Seed", seed.to_string())));
     facts.extend(options.license.clone().map(|license| ("Licence", license)));
     if let Some(imported) = &header.imported {
-        facts.push(("Imported from", format!("{}: `{}`, SHA-256 {}", imported.family, imported.file, imported.sha256)));
+        facts.push((
+            "Imported from",
+            format!("{}: `{}`, SHA-256 {}", imported.family, imported.file, imported.sha256),
+        ));
     }
     facts.push(("Made by", header.tool.clone()));
     if header.tool != TOOL {
@@ -94,14 +103,18 @@ fn facts(header: &ModelHeader, options: &ExportOptions) -> Vec<(&'static str, St
 fn network(architecture: &Architecture) -> String {
     let (name, size, width, mult) = match architecture {
         Architecture::Adm(config) => ("ADM", config.image_size, config.model_channels, &config.channel_mult),
-        Architecture::Song(config) => ("DDPM++ or NCSN++", config.image_size, config.model_channels, &config.channel_mult),
-        Architecture::Dhariwal(config) => ("ADM of EDM", config.image_size, config.model_channels, &config.channel_mult),
+        Architecture::Song(config) => {
+            ("DDPM++ or NCSN++", config.image_size, config.model_channels, &config.channel_mult)
+        }
+        Architecture::Dhariwal(config) => {
+            ("ADM of EDM", config.image_size, config.model_channels, &config.channel_mult)
+        }
         Architecture::Mlp(_) => return "perceptron".into(),
         Architecture::Custom(_) => return "a network of the program's own".into(),
     };
-    let parameters = architecture.build().map(|network| {
-        network.parameters().iter().map(|spec| spec.n_values()).sum::<usize>()
-    });
+    let parameters = architecture
+        .build()
+        .map(|network| network.parameters().iter().map(|spec| spec.n_values()).sum::<usize>());
     let parameters = parameters.map_or(String::new(), |n| format!(", {n} parameters"));
     format!("{name} for images of {size}, {width} channels times {mult:?}{parameters}")
 }

@@ -75,7 +75,8 @@ pub(super) fn write_folder(
             return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "the path names no folder")));
         };
         // The process id keeps two processes apart; what a dead one with the same id left means nothing.
-        let path = folder.with_file_name(format!(".{}.{}.{kind}", name.to_string_lossy(), std::process::id()));
+        let path =
+            folder.with_file_name(format!(".{}.{}.{kind}", name.to_string_lossy(), std::process::id()));
         if path.is_dir() {
             fs::remove_dir_all(&path).map_err(failed)?;
         }

@@ -12,6 +12,7 @@ mod diffusers;
 mod error;
 mod folder;
 mod options;
+mod pipeline;
 mod state_dict;
 mod torch_zip;
 

@@ -106,7 +106,13 @@ fn check_known(architecture: &Architecture) -> Result<()> {
         Architecture::Adm(config) => {
             let usual = AdmConfig::imagenet64();
             let same = |config: &AdmConfig| {
-                (config.groups, config.epsilon, config.middle_attention, config.sinusoid_order, config.sinusoid_spacing)
+                (
+                    config.groups,
+                    config.epsilon,
+                    config.middle_attention,
+                    config.sinusoid_order,
+                    config.sinusoid_spacing,
+                )
             };
             if same(config) == same(&usual) && config.resample != AdmResample::ConvolutionPaddedBehind {
                 return Ok(());

@@ -93,7 +93,9 @@ impl<W: Write> Archive<W> {
             let large = [member.size, member.size, member.start];
             let extra = match large.iter().any(|&number| small(number) == ELSEWHERE) {
                 // All three or none: a reader looks for those whose place says that they are elsewhere.
-                true => wide(&large.into_iter().filter(|&number| small(number) == ELSEWHERE).collect::<Vec<_>>()),
+                true => {
+                    wide(&large.into_iter().filter(|&number| small(number) == ELSEWHERE).collect::<Vec<_>>())
+                }
                 false => Vec::new(),
             };
             let mut entry = b"PK\x01\x02".to_vec();

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::{InteropError, QkvOrder};
-use crate::noise::{Betas, DiscreteSchedule};
 use crate::model::network::AdmHeads;
 use crate::model::{Answer, Between, Discrete, ModelKind, Preconditioning};
+use crate::noise::{Betas, DiscreteSchedule};
 use crate::size::ImageSize;
 
 /// What is said about a model of another program beside what its file says. What is not needed is not looked at.
@@ -40,8 +40,7 @@ pub enum Form {
 
 impl Form {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Edm, Self::Consistency, Self::Ect, Self::DdpmLinear, Self::DdpmCosine];
+    pub const ALL: [Self; 5] = [Self::Edm, Self::Consistency, Self::Ect, Self::DdpmLinear, Self::DdpmCosine];
 
     /// What it is called where it is typed.
     pub fn name(self) -> &'static str {
@@ -78,7 +77,8 @@ impl Form {
         let name = |part: &std::ffi::OsStr| {
             let name = part.to_str()?.to_ascii_lowercase();
             let begins = |start: &str| {
-                name.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-', '.']))
+                name.strip_prefix(start)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-', '.']))
             };
             match () {
                 () if begins("edm") => Some((Self::Edm, "edm")),
@@ -96,7 +96,10 @@ impl FromStr for Form {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let known = || Self::ALL.map(Self::name).join(", ");
-        Self::ALL.into_iter().find(|form| form.name() == text).ok_or_else(|| format!("`{text}` is none of {}", known()))
+        Self::ALL
+            .into_iter()
+            .find(|form| form.name() == text)
+            .ok_or_else(|| format!("`{text}` is none of {}", known()))
     }
 }
 

@@ -82,7 +82,9 @@ impl ForeignModel {
             return Self::in_form(Family::OpenAi, Architecture::Adm(config), order, path, file, choices);
         }
         for prefix in ["model.", ""] {
-            if shapes.has(&format!("{prefix}map_layer0.weight")) && shapes.has_prefix(&format!("{prefix}enc.")) {
+            if shapes.has(&format!("{prefix}map_layer0.weight"))
+                && shapes.has_prefix(&format!("{prefix}enc."))
+            {
                 let prefix = prefix.to_owned();
                 let filter = filter(&mut *file)?;
                 let architecture = inference::edm(Shapes(file.shapes()), &prefix, filter)?;
@@ -90,7 +92,10 @@ impl ForeignModel {
             }
         }
         let names = file.shapes().keys().take(3).cloned().collect();
-        Err(InteropError::UnknownFamily { names, families: "those of OpenAI's U-Net, of EDM's networks and of diffusers' UNet2DModel" })
+        Err(InteropError::UnknownFamily {
+            names,
+            families: "those of OpenAI's U-Net, of EDM's networks and of diffusers' UNet2DModel",
+        })
     }
 
     /// A state dict whose form and noise are not in the file.
@@ -220,7 +225,10 @@ fn filter(file: &mut dyn ArrayFile) -> Result<Vec<f32>, InteropError> {
     };
     let &[1, 1, rows, taps] = &shape[..] else {
         let what = format!("`{name}` of shape {shape:?}");
-        return Err(InteropError::Unsupported { what, why: "a filter has the shape [1, 1, taps, taps]".into() });
+        return Err(InteropError::Unsupported {
+            what,
+            why: "a filter has the shape [1, 1, taps, taps]".into(),
+        });
     };
     let values = file.read(&name)?;
     // The sums of the rows are the axis, but for a factor; networks are told it in whole numbers.

@@ -12,10 +12,10 @@ mod torch;
 mod torch_file;
 
 pub use array_file::ArrayFile;
-pub(crate) use file::is_weights_file;
-pub use file::{WeightsFileError, open_weights, parse_safetensors, read_weights};
 pub use choices::{Choices, Form};
 pub use error::InteropError;
+pub(crate) use file::is_weights_file;
+pub use file::{WeightsFileError, open_weights, parse_safetensors, read_weights};
 pub(crate) use foreign::is_model_folder;
 pub use foreign::{Family, ForeignModel};
 pub use name_map::{MatchedTensor, Matching, NameMap};

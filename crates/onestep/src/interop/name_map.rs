@@ -186,9 +186,8 @@ impl NameMap {
             return Err(problem.into());
         }
         self.check_constants(file)?;
-        let read = |entry: &Entry| {
-            Ok((entry.ours.clone(), (entry.shape.clone(), self.read(file, &entry.ours)?)))
-        };
+        let read =
+            |entry: &Entry| Ok((entry.ours.clone(), (entry.shape.clone(), self.read(file, &entry.ours)?)));
         self.entries.iter().map(read).collect()
     }
 
@@ -219,11 +218,14 @@ impl NameMap {
     ) -> impl Iterator<Item = (String, Vec<usize>, Vec<f32>)> + 'a {
         let parameters = self.entries.iter().flat_map(move |entry| {
             let parts = entry.theirs_from(values(&entry.ours));
-            let named = |(part, values): (&Part, Vec<f32>)| (part.names[0].clone(), part.shape.clone(), values);
+            let named =
+                |(part, values): (&Part, Vec<f32>)| (part.names[0].clone(), part.shape.clone(), values);
             entry.parts.iter().zip(parts).map(named).collect::<Vec<_>>()
         });
-        let constants =
-            self.constants.iter().map(|each| (each.names[0].clone(), each.shape.clone(), each.values.clone()));
+        let constants = self
+            .constants
+            .iter()
+            .map(|each| (each.names[0].clone(), each.shape.clone(), each.values.clone()));
         parameters.chain(constants)
     }
 
@@ -236,7 +238,6 @@ impl NameMap {
 }
 
 impl Entry {
-
     /// Pixels, channels in and channels out of one part.
     fn extents(&self) -> (usize, usize, usize) {
         let (&n_out, rest) = self.shape.split_last().unwrap_or((&1, &[]));
@@ -274,9 +275,14 @@ impl Entry {
         let (area, n_in, n_out) = self.extents();
         let n_parts = self.parts.len();
         let split = |index: usize| -> Vec<f32> {
-            values.chunks_exact(n_parts * n_out).flat_map(|row| &row[index * n_out..][..n_out]).copied().collect()
+            values
+                .chunks_exact(n_parts * n_out)
+                .flat_map(|row| &row[index * n_out..][..n_out])
+                .copied()
+                .collect()
         };
-        let parts: Vec<Vec<f32>> = if n_parts == 1 { vec![values] } else { (0..n_parts).map(split).collect() };
+        let parts: Vec<Vec<f32>> =
+            if n_parts == 1 { vec![values] } else { (0..n_parts).map(split).collect() };
         (self.parts.iter().zip(parts))
             .map(|(part, values)| match part.axes {
                 Axes::Same => values,

@@ -204,10 +204,9 @@ impl Preconditioning {
                 code: 0.25 * (sigma_from_trig(angle, sigma_data) + 1e-44).ln(),
                 code_slope: 0.25,
             }),
-            Self::Boundary
-            | Self::Discrete(_)
-            | Self::VariancePreserving(_)
-            | Self::VarianceExploding => None,
+            Self::Boundary | Self::Discrete(_) | Self::VariancePreserving(_) | Self::VarianceExploding => {
+                None
+            }
         }
     }
 

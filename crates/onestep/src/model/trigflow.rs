@@ -102,13 +102,16 @@ impl TrigFlow for Preconditioned {
         condition: &Condition,
     ) -> Result<Tensor<4>, ModelError> {
         let form = self.preconditioning();
-        if form.velocity_coefficients(FRAC_PI_4, self.range().sigma_data).is_some() || form == Preconditioning::Boundary {
+        if form.velocity_coefficients(FRAC_PI_4, self.range().sigma_data).is_some()
+            || form == Preconditioning::Boundary
+        {
             return Ok(self.flow(noisy, None, angle, condition)?.value);
         }
         // By the estimate of the clean images: v = (cos t·x - clean)/sin t, where x_EDM = x/cos t.
         check_batch("angles", angle.len(), noisy.dims()[0])?;
         let at = |scale: &dyn Fn(f64) -> f64| per_sample(angle.iter().map(|&angle| scale(angle)), &noisy);
-        let levels: Vec<f64> = angle.iter().map(|&angle| sigma_from_trig(angle, self.range().sigma_data)).collect();
+        let levels: Vec<f64> =
+            angle.iter().map(|&angle| sigma_from_trig(angle, self.range().sigma_data)).collect();
         let clean = self.denoise(noisy.clone() / at(&f64::cos), &levels, condition)?;
         Ok((noisy.clone() * at(&f64::cos) - clean) / at(&f64::sin))
     }

@@ -129,7 +129,8 @@ fn what_diffusers_has_no_place_for_is_kept_and_levels_become_timesteps() {
         assert!(card.contains(said), "{said} is not in\n{card}");
     }
     let scheduler: Value =
-        serde_json::from_slice(&std::fs::read(folder.join("scheduler/scheduler_config.json")).unwrap()).unwrap();
+        serde_json::from_slice(&std::fs::read(folder.join("scheduler/scheduler_config.json")).unwrap())
+            .unwrap();
     assert_eq!(scheduler["num_train_timesteps"], 40);
     // Levels between those of the published grid ask for a finer one; those that do not begin at its top have none.
     let with = |levels: Vec<f64>| {
@@ -160,7 +161,10 @@ fn models_that_diffusers_does_not_know_are_refused_with_the_reason() {
     let discrete = onestep::interop::Form::DdpmLinear.preconditioning();
     let cases = [
         (header(song), "UNet2DModel"),
-        (ModelHeader { preconditioning: Preconditioning::Edm, kind: ModelKind::Diffusion, ..adm(small()) }, "form of EDM"),
+        (
+            ModelHeader { preconditioning: Preconditioning::Edm, kind: ModelKind::Diffusion, ..adm(small()) },
+            "form of EDM",
+        ),
         (ModelHeader { preconditioning: Preconditioning::Trig, ..adm(small()) }, "trig"),
         (
             ModelHeader {

@@ -39,9 +39,8 @@ pub(super) fn weights_of(folder: &Path) -> Result<PathBuf, InteropError> {
     }
     let name = folder.display().to_string();
     let reason = match SHARDED.iter().any(|name| folder.join(name).is_file()) {
-        true => {
-            "its weights are in several files; save them as one, with `max_shard_size` above their size".to_owned()
-        }
+        true => "its weights are in several files; save them as one, with `max_shard_size` above their size"
+            .to_owned(),
         false => format!("it holds no file of weights, such as {NETWORK_FILE}"),
     };
     Err(WeightsFileError::Unsupported { name, reason }.into())
@@ -73,7 +72,11 @@ impl Record {
             Some(value) => {
                 let levels = serde_json::from_value(value.clone()).ok();
                 let levels = levels.filter(|levels: &Vec<f64>| SamplingLevels::new(levels.clone()).is_ok());
-                Some(levels.ok_or_else(|| settings.odd("sampling_levels", &value, "a list of descending levels"))?)
+                Some(
+                    levels.ok_or_else(|| {
+                        settings.odd("sampling_levels", &value, "a list of descending levels")
+                    })?,
+                )
             }
         };
         Ok(Some(Self {

@@ -119,7 +119,9 @@ fn pipeline(path: &Path) -> Result<String, InteropError> {
     let part = |value: &Value| Some([value.get(0)?.as_str()?.to_owned(), value.get(1)?.as_str()?.to_owned()]);
     match index.take("unet").as_ref().and_then(part) {
         Some([_, network]) if network == "UNet2DModel" => {}
-        Some(other) => return Err(index.unsupported("unet", &json!(other), "networks of `UNet2DModel` are read")),
+        Some(other) => {
+            return Err(index.unsupported("unet", &json!(other), "networks of `UNet2DModel` are read"));
+        }
         None => {
             let reason = "`unet` is missing, the network of the pipeline".to_owned();
             return Err(InteropError::Settings { file: index.file().to_owned(), reason });
@@ -193,7 +195,9 @@ impl Form {
     /// The noise that models of this form are made for where nothing says more.
     pub(super) fn range(self) -> NoiseRange {
         match self.preconditioning() {
-            Preconditioning::Discrete(discrete) => scheduler::of_schedule(discrete.schedule, discrete.answer).range,
+            Preconditioning::Discrete(discrete) => {
+                scheduler::of_schedule(discrete.schedule, discrete.answer).range
+            }
             _ => NoiseRange::default(),
         }
     }

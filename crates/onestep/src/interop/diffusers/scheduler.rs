@@ -95,7 +95,8 @@ fn discrete(mut settings: Settings) -> Result<Noise, InteropError> {
     let betas = match settings.take("trained_betas").filter(|value| !value.is_null()) {
         None => betas,
         Some(list) => listed(&list, steps).ok_or_else(|| {
-            let why = "betas of one's own are read where they run evenly, or their roots do, or by the cosine";
+            let why =
+                "betas of one's own are read where they run evenly, or their roots do, or by the cosine";
             settings.unsupported("trained_betas", &list, why)
         })?,
     };

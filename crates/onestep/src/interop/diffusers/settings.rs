@@ -56,13 +56,19 @@ impl Settings {
             None => Ok(usual),
             Some(value) => {
                 let number = value.as_u64().filter(|&number| number <= MAX_NUMBER);
-                number.map(|number| number as usize).ok_or_else(|| self.odd(key, &value, "a whole number, and no vast one"))
+                number
+                    .map(|number| number as usize)
+                    .ok_or_else(|| self.odd(key, &value, "a whole number, and no vast one"))
             }
         }
     }
 
     /// Takes a whole number or null.
-    pub(super) fn optional(&mut self, key: &str, usual: Option<usize>) -> Result<Option<usize>, InteropError> {
+    pub(super) fn optional(
+        &mut self,
+        key: &str,
+        usual: Option<usize>,
+    ) -> Result<Option<usize>, InteropError> {
         match self.left.get(key) {
             None => Ok(usual),
             Some(Value::Null) => {

@@ -34,7 +34,11 @@ pub(super) fn config(
     time_scale: f64,
     choices: &Choices,
 ) -> Result<AdmConfig, InteropError> {
-    settings.only("_class_name", &[json!("UNet2DModel"), json!("UNet2D")], "networks of `UNet2DModel` are read")?;
+    settings.only(
+        "_class_name",
+        &[json!("UNet2DModel"), json!("UNet2D")],
+        "networks of `UNet2DModel` are read",
+    )?;
     let image_size = image_size(&mut settings, choices)?;
     let in_channels = settings.whole("in_channels", 3)?;
     let out_channels = settings.whole("out_channels", 3)?;
@@ -71,7 +75,8 @@ pub(super) fn config(
         .collect::<Result<Vec<_>, _>>()?;
     let embedding = settings.optional("time_embedding_dim", None)?;
     if let Some(width) = embedding.filter(|&width| width != 4 * model_channels) {
-        let why = format!("the embedding has four times the channels of the first level, {}", 4 * model_channels);
+        let why =
+            format!("the embedding has four times the channels of the first level, {}", 4 * model_channels);
         return Err(settings.unsupported("time_embedding_dim", &json!(width), &why));
     }
     let (attending, resample) = blocks(&mut settings, widths.len())?;
@@ -98,7 +103,8 @@ pub(super) fn config(
         &[Value::Null],
         "classes are rows of a table, which is `null` with `num_class_embeds`",
     )?;
-    let attention_resolutions = attending.into_iter().map(|level| image_size.halved(level).shorter()).collect();
+    let attention_resolutions =
+        attending.into_iter().map(|level| image_size.halved(level).shorter()).collect();
     let config = AdmConfig {
         image_size,
         in_channels,
@@ -220,7 +226,8 @@ fn middle(settings: &mut Settings, groups: usize, scale_shift: bool) -> Result<b
         Some(of_attention) if of_attention == groups => {}
         // The library gives the attention no norm at all then.
         None if scale_shift => {
-            let why = "with `resnet_time_scale_shift` `scale_shift`, the attention of the middle has no norm then";
+            let why =
+                "with `resnet_time_scale_shift` `scale_shift`, the attention of the middle has no norm then";
             return Err(settings.unsupported("attn_norm_num_groups", &Value::Null, why));
         }
         None => {}

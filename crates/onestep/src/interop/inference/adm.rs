@@ -78,11 +78,7 @@ fn block_count(shapes: Shapes<'_>, way: &str) -> usize {
 }
 
 /// Blocks of a level on the way up, and how levels are joined.
-fn levels(
-    shapes: Shapes<'_>,
-    n_input: usize,
-    n_output: usize,
-) -> Result<(usize, AdmResample), InteropError> {
+fn levels(shapes: Shapes<'_>, n_input: usize, n_output: usize) -> Result<(usize, AdmResample), InteropError> {
     let has = |block: usize, layer: usize, part: &str| {
         shapes.has(&format!("output_blocks.{block}.{layer}.{part}.weight"))
     };
@@ -106,7 +102,11 @@ fn levels(
 }
 
 /// Sizes of the feature maps that attend, if the image can be halved so often.
-pub(super) fn attention(size: ImageSize, levels: Vec<usize>, n_levels: usize) -> Result<Vec<usize>, InteropError> {
+pub(super) fn attention(
+    size: ImageSize,
+    levels: Vec<usize>,
+    n_levels: usize,
+) -> Result<Vec<usize>, InteropError> {
     let halves = |side: usize| side > 0 && side.trailing_zeros() as usize + 1 >= n_levels;
     if halves(size.height) && halves(size.width) {
         Ok(resolutions(size, levels))
@@ -141,7 +141,9 @@ impl Usual {
 pub(super) fn heads_needed(fused: usize) -> InteropError {
     let width = fused / 3;
     InteropError::Undecided {
-        why: format!("how many heads share the {width} channels of its attention cannot be seen from the file"),
+        why: format!(
+            "how many heads share the {width} channels of its attention cannot be seen from the file"
+        ),
         option: "--head-channels 64, or --heads 4, as it was trained",
     }
 }

@@ -13,7 +13,10 @@ use crate::model::network::{AdmConfig, AdmResample};
 /// # Errors
 ///
 /// [`InteropError::Undecided`] for what has to be said; [`InteropError::Unsupported`] for another structure.
-pub(in crate::interop) fn diffusers(shapes: Shapes<'_>, choices: &Choices) -> Result<AdmConfig, InteropError> {
+pub(in crate::interop) fn diffusers(
+    shapes: Shapes<'_>,
+    choices: &Choices,
+) -> Result<AdmConfig, InteropError> {
     let model_channels = shapes.extent("conv_in.weight", 0)?;
     let level = |level: usize, part: &str| format!("down_blocks.{level}.{part}");
     let first = |index: usize| level(index, "resnets.0.conv1.weight");
@@ -23,7 +26,8 @@ pub(in crate::interop) fn diffusers(shapes: Shapes<'_>, choices: &Choices) -> Re
     }
     if n_levels > 1 && !shapes.has(&level(0, "downsamplers.0.conv1.weight")) {
         let what = "a file of this network without its `config.json`".to_owned();
-        let why = "how its convolutions are padded and its sinusoids ordered is said there alone; give the folder";
+        let why =
+            "how its convolutions are padded and its sinusoids ordered is said there alone; give the folder";
         return Err(InteropError::Unsupported { what, why: why.into() });
     }
     let channel_mult = (0..n_levels)

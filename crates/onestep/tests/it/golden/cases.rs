@@ -77,8 +77,7 @@ const CASES: &[&str] = &[
 ];
 
 /// What the committed set leaves out, for its size alone: `tests/golden/README.md` says what stands in.
-const LEFT_OUT: &[&str] =
-    &[
+const LEFT_OUT: &[&str] = &[
     "adm_unet_a",
     "adm_unet_b",
     "adm_unet_c",

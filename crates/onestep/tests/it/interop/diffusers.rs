@@ -151,18 +151,29 @@ fn networks_of_discrete_steps_answer_as_there() {
         let sigmas: Vec<f64> = form.schedule.sigmas().collect();
         let steps = expected["steps"].indices();
         let levels: Vec<f64> = steps.iter().map(|&step| sigmas[step]).collect();
-        check_values("diffusers", &format!("{name}, levels"), &levels, &expected["sigma"].values, |level| 1e-5 * level);
+        check_values("diffusers", &format!("{name}, levels"), &levels, &expected["sigma"].values, |level| {
+            1e-5 * level
+        });
         for (&step, &level) in steps.iter().zip(&levels) {
             assert!((form.schedule.time(level) - step as f64).abs() < 1e-9, "{name}: step {step}");
             assert_eq!(form.schedule.nearest(level), step);
         }
-        let estimate = model.denoiser().denoise(batch(&expected["noisy"]), &levels, &Condition::default()).unwrap();
+        let estimate =
+            model.denoiser().denoise(batch(&expected["noisy"]), &levels, &Condition::default()).unwrap();
         // The estimate is a difference of numbers as large as the noisy images.
         let noisy = &expected["noisy"].values;
         let got = Array::from_tensor(estimate).values;
-        let errors: Vec<f64> = got.iter().zip(&expected["denoised"].values).map(|(got, there)| got - there).collect();
-        let relative: Vec<f64> = errors.iter().zip(noisy).map(|(error, noisy)| error / (1.0 + noisy.abs())).collect();
-        check_values("diffusers", &format!("{name}, estimates"), &relative, &vec![0.0; relative.len()], |_| 1e-4);
+        let errors: Vec<f64> =
+            got.iter().zip(&expected["denoised"].values).map(|(got, there)| got - there).collect();
+        let relative: Vec<f64> =
+            errors.iter().zip(noisy).map(|(error, noisy)| error / (1.0 + noisy.abs())).collect();
+        check_values(
+            "diffusers",
+            &format!("{name}, estimates"),
+            &relative,
+            &vec![0.0; relative.len()],
+            |_| 1e-4,
+        );
     }
 }
 
@@ -172,12 +183,14 @@ fn euler_steps_are_those_of_ddim() {
     let Preconditioning::Discrete(form) = model.profile().preconditioning else { panic!() };
     let expected = expected("ddpm");
     let sigmas: Vec<f64> = form.schedule.sigmas().collect();
-    let mut levels: Vec<f64> = expected["ddim_steps"].indices().into_iter().map(|step| sigmas[step]).collect();
+    let mut levels: Vec<f64> =
+        expected["ddim_steps"].indices().into_iter().map(|step| sigmas[step]).collect();
     levels.push(0.0);
     let latents = batch(&expected["latents"]);
     let mut state = latents * (levels[0].powi(2) + 1.0).sqrt();
     for pair in levels.windows(2) {
-        let step = Solver::Euler.step(model.denoiser(), state, &[pair[0]; 2], &[pair[1]; 2], &Condition::default());
+        let step =
+            Solver::Euler.step(model.denoiser(), state, &[pair[0]; 2], &[pair[1]; 2], &Condition::default());
         state = step.unwrap().state;
     }
     // Networks with random weights make large images of noise.
@@ -254,7 +267,8 @@ fn settings_that_change_the_model_are_refused_by_name_and_value() {
     for (file, key, value) in cases {
         let refused = with_setting("ddpm", file, key, &value).expect_err(key).to_string();
         // Groups that do not divide, steps of no schedule and blocks beyond the file are told in other words.
-        let told = refused.contains(key) || ["multiple of", "levels of", "no schedule"].iter().any(|words| refused.contains(words));
+        let told = refused.contains(key)
+            || ["multiple of", "levels of", "no schedule"].iter().any(|words| refused.contains(words));
         assert!(told, "{key}: {refused}");
     }
     let fine = [
@@ -265,7 +279,11 @@ fn settings_that_change_the_model_are_refused_by_name_and_value() {
         (unet, "sample_size", json!([8, 16])),
         (scheduler, "clip_sample", json!(false)),
         (scheduler, "steps_offset", json!(1)),
-        (scheduler, "trained_betas", json!((0..1000).map(|step| 1e-4 + step as f64 / 999.0 * 0.0199).collect::<Vec<_>>())),
+        (
+            scheduler,
+            "trained_betas",
+            json!((0..1000).map(|step| 1e-4 + step as f64 / 999.0 * 0.0199).collect::<Vec<_>>()),
+        ),
         ("model_index.json", "_diffusers_version", json!("0.1")),
     ];
     for (file, key, value) in fine {
@@ -281,12 +299,14 @@ fn folders_without_their_files_say_what_is_missing() {
     let home = tempfile::tempdir().unwrap();
     copy(&foreign("ddpm"), home.path());
     let unet = home.path().join("unet");
-    std::fs::rename(unet.join("diffusion_pytorch_model.safetensors"), unet.join("other.safetensors")).unwrap();
+    std::fs::rename(unet.join("diffusion_pytorch_model.safetensors"), unet.join("other.safetensors"))
+        .unwrap();
     let open = || onestep::open(home.path()).unwrap_err().to_string();
     assert!(open().contains("no file of weights"), "{}", open());
     std::fs::write(unet.join("diffusion_pytorch_model.safetensors.index.json"), "{}").unwrap();
     assert!(open().contains("several files"), "{}", open());
-    std::fs::rename(unet.join("other.safetensors"), unet.join("diffusion_pytorch_model.fp16.safetensors")).unwrap();
+    std::fs::rename(unet.join("other.safetensors"), unet.join("diffusion_pytorch_model.fp16.safetensors"))
+        .unwrap();
     assert!(onestep::open(home.path()).is_ok());
     std::fs::write(unet.join("config.json"), "[1]").unwrap();
     assert!(open().contains("no object"), "{}", open());
