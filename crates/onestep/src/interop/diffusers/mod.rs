@@ -8,7 +8,7 @@
 //!   unet/diffusion_pytorch_model.safetensors
 //! ```
 //!
-//! The folder of a network alone is read as well, and its file where the settings lie beside it; form and noise are then to be said.
+//! The first published pipelines have all files in one folder. The folder of a network alone is read as well, and its file where the settings lie beside it; form and noise are then to be said.
 
 mod folder;
 mod names;
@@ -58,18 +58,17 @@ pub(super) fn open_folder(path: &Path, choices: &Choices) -> Result<ForeignModel
     if !path.join(INDEX).is_file() {
         let weights = folder::weights_of(path)?;
         let file = open_weights(&weights)?;
-        let (noise, method) = said(path, choices)?;
-        return in_folder(path, weights, file, Noise { method, ..noise }, choices);
+        return in_folder(path, weights, file, said(path, choices)?, choices);
     }
     let class = pipeline(&path.join(INDEX))?;
-    let noise = scheduler::noise(Settings::read(&path.join(SCHEDULER).join(SCHEDULER_CONFIG))?)?;
+    let noise = scheduler_of(path)?;
     let is_consistency = class == PIPELINES[0];
     if is_consistency != (noise.kind == ModelKind::Consistency) {
         let what = format!("a `{class}` with the scheduler of another kind of model, in {}", path.display());
         let why = "a `ConsistencyModelPipeline` has a `CMStochasticIterativeScheduler`, and no other pipeline has it";
         return Err(InteropError::Unsupported { what, why: why.into() });
     }
-    let unet = path.join(UNET);
+    let unet = part_of(path, UNET, CONFIG);
     let weights = folder::weights_of(&unet)?;
     let file = open_weights(&weights)?;
     let mut model = in_folder(&unet, weights, file, noise, choices)?;
@@ -93,19 +92,26 @@ pub(super) fn open_file(
     let above = folder.join("..");
     if !folder.join(CONFIG).is_file() {
         let config = inference::diffusers(Shapes(file.shapes()), choices)?;
-        let (noise, method) = said(path, choices)?;
-        return of_config(config, path.to_path_buf(), file, Noise { method, ..noise });
+        return of_config(config, path.to_path_buf(), file, said(path, choices)?);
     }
     let noise = match choices.form {
-        None if above.join(INDEX).is_file() => {
-            scheduler::noise(Settings::read(&above.join(SCHEDULER).join(SCHEDULER_CONFIG))?)?
-        }
-        _ => {
-            let (noise, method) = said(path, choices)?;
-            Noise { method, ..noise }
-        }
+        None if folder.join(INDEX).is_file() => scheduler_of(folder)?,
+        None if above.join(INDEX).is_file() => scheduler_of(&above)?,
+        _ => said(path, choices)?,
     };
     in_folder(folder, path.to_path_buf(), file, noise, choices)
+}
+
+/// The noise of a pipeline's scheduler.
+fn scheduler_of(pipeline: &Path) -> Result<Noise, InteropError> {
+    scheduler::noise(Settings::read(&part_of(pipeline, SCHEDULER, SCHEDULER_CONFIG).join(SCHEDULER_CONFIG))?)
+}
+
+/// The folder of a part of a pipeline: one of its own, but where that has no settings and the pipeline's has, as in the first ones
+/// that were published.
+fn part_of(pipeline: &Path, part: &str, config: &str) -> PathBuf {
+    let own = pipeline.join(part);
+    if !own.join(config).is_file() && pipeline.join(config).is_file() { pipeline.to_path_buf() } else { own }
 }
 
 /// The class of a pipeline that consists of a network and a scheduler.
@@ -132,11 +138,11 @@ fn pipeline(path: &Path) -> Result<String, InteropError> {
     Ok(class)
 }
 
-/// Form and noise as they were said, with the method.
-fn said(path: &Path, choices: &Choices) -> Result<(Noise, &'static str), InteropError> {
+/// Form and noise as they were said.
+fn said(path: &Path, choices: &Choices) -> Result<Noise, InteropError> {
     let (form, method) = choices.form_of(path)?;
     let (preconditioning, kind) = (form.preconditioning(), form.kind());
-    Ok((Noise { preconditioning, kind, range: form.range(), rho: 7.0, method }, method))
+    Ok(Noise { preconditioning, kind, range: form.range(), rho: 7.0, method })
 }
 
 /// A network with its settings in `folder`.

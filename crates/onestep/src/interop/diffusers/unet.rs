@@ -161,7 +161,8 @@ fn blocks(settings: &mut Settings, n_levels: usize) -> Result<(Vec<usize>, AdmRe
     let attending_up = resample_of(settings, "upsample_type")?;
     let padding = settings.whole("downsample_padding", 1)?;
     let known = |key: &str, types: &[String], attending: Resample| {
-        let block = |name: &String| match &name[..] {
+        // The first published networks have longer names.
+        let block = |name: &String| match name.strip_prefix("UNetRes").unwrap_or(name) {
             "DownBlock2D" | "UpBlock2D" => Ok(Block { resample: Resample::Convolution, attends: false }),
             "ResnetDownsampleBlock2D" | "ResnetUpsampleBlock2D" => {
                 Ok(Block { resample: Resample::ResBlock, attends: false })

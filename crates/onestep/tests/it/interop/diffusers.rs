@@ -317,6 +317,26 @@ fn folders_without_their_files_say_what_is_missing() {
 }
 
 #[test]
+fn the_first_published_pipelines_have_all_files_in_one_folder() {
+    let home = tempfile::tempdir().unwrap();
+    copy(&foreign("ddpm"), home.path());
+    for part in ["unet", "scheduler"] {
+        copy(&home.path().join(part), home.path());
+        std::fs::remove_dir_all(home.path().join(part)).unwrap();
+    }
+    let config = home.path().join("config.json");
+    let older =
+        std::fs::read_to_string(&config).unwrap().replace("\"AttnDownBlock2D", "\"UNetResAttnDownBlock2D");
+    std::fs::write(config, older).unwrap();
+    let [flat, usual] = [home.path().to_path_buf(), foreign("ddpm")].map(|path| onestep::open(path).unwrap());
+    assert_eq!(flat.profile(), usual.profile());
+    assert_eq!(flat.origin().unwrap().sha256, usual.origin().unwrap().sha256);
+    // And its file alone.
+    let file = home.path().join("diffusion_pytorch_model.safetensors");
+    assert_eq!(onestep::open(file).unwrap().profile(), usual.profile());
+}
+
+#[test]
 fn the_network_alone_is_read_with_the_form_of_its_pipeline() {
     let file = foreign("ddpm").join("unet/diffusion_pytorch_model.safetensors");
     let model = ForeignModel::open(&file, &Choices::default()).unwrap();
