@@ -18,6 +18,10 @@ pub enum Error {
     #[cfg(feature = "formats")]
     #[error(transparent)]
     Interop(#[from] crate::interop::InteropError),
+    /// A model that cannot be written for another program.
+    #[cfg(feature = "formats")]
+    #[error(transparent)]
+    Export(#[from] crate::exchange::ExportError),
     /// A data set that cannot be read.
     #[error(transparent)]
     Data(#[from] crate::data::DataError),

@@ -25,7 +25,7 @@ pub(crate) use element::Element;
 pub use error::TensorFileError;
 pub(crate) use header::Rules;
 pub(crate) use reader::{RawArray, TensorFile};
-pub(crate) use writer::{Array, Layout, Values, write_tensors};
+pub(crate) use writer::{Array, Layout, Values, write_foreign, write_tensors};
 
 /// Arrays by name: shape and values in row-major order, as read from a file or about to be written.
 pub type NamedArrays = BTreeMap<String, (Vec<usize>, Vec<f32>)>;

@@ -1,5 +1,6 @@
 //! Writing tensor files.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use burn::tensor::Tensor;
@@ -88,6 +89,43 @@ pub(crate) fn write_tensors(
     arrays.iter().try_for_each(|array| array.write_values(output))
 }
 
+/// Writes a file for other programs, with any entries of metadata: arrays of f32 in the order given, each made when its turn comes.
+pub(crate) fn write_foreign(
+    output: &mut dyn Write,
+    metadata: &BTreeMap<&str, String>,
+    shapes: &[(String, Vec<usize>)],
+    values: impl Iterator<Item = Vec<f32>>,
+) -> Result<(), TensorFileError> {
+    let (mut entries, mut start) = (Vec::new(), 0);
+    for (name, shape) in shapes {
+        let n_values: u64 = shape.iter().map(|&n| n as u64).product();
+        let end = start + Element::F32.size() as u64 * n_values;
+        entries.push((name, json(&Entry { dtype: Element::F32.name(), shape, data_offsets: [start, end] })));
+        start = end;
+    }
+    entries.sort();
+    let mut header = format!("{{\"{METADATA}\":{}", json(metadata));
+    for (name, entry) in entries {
+        header.push_str(&format!(",{}:{entry}", json(name)));
+    }
+    let header = padded(header);
+    output.write_all(&(header.len() as u64).to_le_bytes())?;
+    output.write_all(header.as_bytes())?;
+    for ((name, _), values) in shapes.iter().zip(values) {
+        all_finite(name, &values)?;
+        in_chunks(&values, f32::to_le_bytes, output)?;
+    }
+    Ok(())
+}
+
+/// A header with its last brace; values start at a multiple of 8, as the reference implementation has it.
+fn padded(mut header: String) -> String {
+    header.push('}');
+    let length = header.len().next_multiple_of(8);
+    header.extend(std::iter::repeat_n(' ', length - header.len()));
+    header
+}
+
 fn header(metadata: &str, arrays: &[Array<'_>], layout: Layout) -> String {
     let mut entries = Vec::new();
     let mut start = 0;
@@ -108,11 +146,7 @@ fn header(metadata: &str, arrays: &[Array<'_>], layout: Layout) -> String {
     for (name, entry) in entries {
         header.push_str(&format!(",{}:{entry}", json(name)));
     }
-    header.push('}');
-    // Values start at a multiple of 8, as the reference implementation has it.
-    let padded = header.len().next_multiple_of(8);
-    header.extend(std::iter::repeat_n(' ', padded - header.len()));
-    header
+    padded(header)
 }
 
 impl Array<'_> {

@@ -48,7 +48,8 @@ pub(super) fn at(path: &Path, reason: interop::InteropError) -> CheckpointError 
 impl ModelHeader {
     /// What the header of a model file says of a model of another program: all that is known of it.
     pub fn imported(model: &ForeignModel, sha256: &str) -> Self {
-        let file = model.weights.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let file =
+            model.weights.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         Self {
             format: Format,
             architecture: model.architecture.clone(),
@@ -64,13 +65,9 @@ impl ModelHeader {
             images_seen: 0,
             step: 0,
             tool: TOOL.into(),
-            sampling_levels: None,
+            sampling_levels: model.sampling_levels.clone(),
             task_levels: Default::default(),
-            imported: Some(Imported {
-                family: model.family.name().into(),
-                file,
-                sha256: sha256.into(),
-            }),
+            imported: Some(Imported { family: model.family.name().into(), file, sha256: sha256.into() }),
         }
     }
 }

@@ -213,7 +213,7 @@ fn made_here(path: &Path) -> bool {
                 .is_some_and(|text| serde_json::from_str(&text).is_ok_and(|signed: Signed| signed.is_ours()))
         }
         Some("json") => json_made_here(path).is_some(),
-        Some("safetensors") => tensors_made_here(path).is_some(),
+        Some("safetensors") => tensors_made_here(path),
         // That there is JSON of ours is not enough: it may be of a picture, and this somebody's data of the same name.
         _ => json_made_here(&path.with_extension("json"))
             .is_some_and(|signed| beside::is_named(path, &signed.files)),
@@ -225,13 +225,19 @@ fn json_made_here(path: &Path) -> Option<Signed> {
     signed.is_ours().then_some(signed)
 }
 
-/// The metadata entry of ours in a safetensors file.
-fn tensors_made_here(path: &Path) -> Option<String> {
+/// Whether the metadata of a safetensors file say that it is ours: a model, or what was written for another program.
+fn tensors_made_here(path: &Path) -> bool {
+    metadata_of(path).is_some_and(|Metadata { onestep, tool }| {
+        onestep.is_some() || tool.is_some_and(|tool| tool.starts_with(OURS))
+    })
+}
+
+fn metadata_of(path: &Path) -> Option<Metadata> {
     let mut file = BufReader::new(File::open(path).ok()?);
     let mut length = [0; 8];
     file.read_exact(&mut length).ok()?;
     let header: TensorsHeader = serde_json::from_reader(file.take(u64::from_le_bytes(length))).ok()?;
-    header.metadata.onestep
+    Some(header.metadata)
 }
 
 /// The beginning of a safetensors file, but for its tensors.
@@ -244,7 +250,11 @@ struct TensorsHeader {
 #[derive(Deserialize)]
 struct Metadata {
     onestep: Option<String>,
+    tool: Option<String>,
 }
+
+/// What the program and its version begin with.
+const OURS: &str = "onestep ";
 
 /// What every JSON of ours says, whatever else it holds.
 #[derive(Deserialize)]
@@ -257,7 +267,7 @@ struct Signed {
 
 impl Signed {
     fn is_ours(&self) -> bool {
-        self.tool.starts_with("onestep ")
+        self.tool.starts_with(OURS)
     }
 }
 

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use super::{InteropError, QkvOrder};
 use crate::model::network::AdmHeads;
-use crate::model::{ModelKind, Preconditioning};
+use crate::model::{Answer, Between, Discrete, ModelKind, Preconditioning};
+use crate::noise::{Betas, DiscreteSchedule};
 use crate::size::ImageSize;
 
 /// What is said about a model of another program beside what its file says. What is not needed is not looked at.
@@ -31,11 +32,15 @@ pub enum Form {
     Consistency,
     /// A consistency model in the form of EDM, as ECT has them.
     Ect,
+    /// A diffusion model that answers with the noise of DDPM's 1000 steps, whose betas run evenly from 1e-4 to 0.02.
+    DdpmLinear,
+    /// The same with the cosine of improved DDPM.
+    DdpmCosine,
 }
 
 impl Form {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Edm, Self::Consistency, Self::Ect];
+    pub const ALL: [Self; 5] = [Self::Edm, Self::Consistency, Self::Ect, Self::DdpmLinear, Self::DdpmCosine];
 
     /// What it is called where it is typed.
     pub fn name(self) -> &'static str {
@@ -43,6 +48,8 @@ impl Form {
             Self::Edm => "edm",
             Self::Consistency => "consistency",
             Self::Ect => "ect",
+            Self::DdpmLinear => "ddpm-linear",
+            Self::DdpmCosine => "ddpm-cosine",
         }
     }
 
@@ -51,13 +58,15 @@ impl Form {
         match self {
             Self::Edm | Self::Ect => Preconditioning::Edm,
             Self::Consistency => Preconditioning::Boundary,
+            Self::DdpmLinear => ddpm(Betas::Linear { start: 1e-4, end: 0.02 }),
+            Self::DdpmCosine => ddpm(Betas::Cosine),
         }
     }
 
     /// What the denoiser's estimate is.
     pub fn kind(self) -> ModelKind {
         match self {
-            Self::Edm => ModelKind::Diffusion,
+            Self::Edm | Self::DdpmLinear | Self::DdpmCosine => ModelKind::Diffusion,
             Self::Consistency | Self::Ect => ModelKind::Consistency,
         }
     }
@@ -117,7 +126,8 @@ impl Choices {
             (None, Some(found)) => Ok(found),
             (None, None) => Err(InteropError::Undecided {
                 why: "whether it is a diffusion model or a consistency model cannot be seen from names and shapes".into(),
-                option: "--form edm (a diffusion model), --form consistency (a consistency model with f(x, 0.002) = x), or --form ect",
+                option: "--form edm (a diffusion model), --form consistency (a consistency model with f(x, 0.002) = x), --form ect, --form ddpm-linear, or --form ddpm-cosine \
+                         (guided-diffusion)",
             }),
         }
     }
@@ -138,6 +148,13 @@ impl Form {
             Self::Edm => "edm",
             Self::Consistency => "consistency",
             Self::Ect => "ect",
+            Self::DdpmLinear | Self::DdpmCosine => "ddpm",
         }
     }
+}
+
+/// A network that answers with the noise at 1000 steps.
+fn ddpm(betas: Betas) -> Preconditioning {
+    let schedule = DiscreteSchedule::new(betas, 1000).expect("a sound schedule");
+    Preconditioning::Discrete(Discrete { answer: Answer::Noise, schedule, between: Between::default() })
 }

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::inference::{self, Shapes};
-use super::{ArrayFile, Choices, InteropError, Matching, NameMap, NamedArrays, QkvOrder, open_weights};
-use crate::model::network::BOX_FILTER;
+use super::{
+    ArrayFile, Choices, InteropError, Matching, NameMap, NamedArrays, QkvOrder, diffusers, open_weights,
+};
+use crate::model::network::{AdmConfig, BOX_FILTER};
 use crate::model::{Architecture, ModelKind, NoiseRange, Preconditioning};
 
 /// Which program names tensors so.
@@ -15,6 +17,8 @@ pub enum Family {
     OpenAi,
     /// NVlabs/edm, and what goes on from it: ECT, CMT.
     Edm,
+    /// `UNet2DModel` of huggingface/diffusers, alone or in a pipeline.
+    Diffusers,
 }
 
 impl Family {
@@ -23,6 +27,7 @@ impl Family {
         match self {
             Self::OpenAi => "OpenAI (consistency_models, guided-diffusion)",
             Self::Edm => "EDM (NVlabs/edm, ECT, CMT)",
+            Self::Diffusers => "diffusers (UNet2DModel)",
         }
     }
 }
@@ -46,6 +51,8 @@ pub struct ForeignModel {
     pub rho: f64,
     /// Names of its classes; empty where the file says none.
     pub class_names: Vec<String>,
+    /// Descending noise levels that were found to sample best; none where nothing says them.
+    pub sampling_levels: Option<Vec<f64>>,
     /// How it was trained, as far as that is known.
     pub method: String,
     /// The file of its weights.
@@ -62,11 +69,17 @@ impl ForeignModel {
     /// [`InteropError`]: no model that is known, something to be said first ([`InteropError::Undecided`]), or a file that cannot be
     /// read. That tensors are missing or too many is no error here: [`ForeignModel::matching`] tells it.
     pub fn open(path: &Path, choices: &Choices) -> Result<Self, InteropError> {
-        if let Some(file) = path.is_dir().then(|| only_weights(path)).flatten() {
-            return Self::open(&file, choices);
+        if path.is_dir() {
+            return match (diffusers::is_pipeline_or_network(path), only_weights(path)) {
+                (false, Some(file)) => Self::open(&file, choices),
+                _ => diffusers::open_folder(path, choices),
+            };
         }
         let mut file = open_weights(path)?;
         let shapes = Shapes(file.shapes());
+        if diffusers::is_diffusers(shapes) {
+            return diffusers::open_file(path, file, choices);
+        }
         if shapes.has("time_embed.0.weight") && shapes.has_prefix("input_blocks.") {
             let (config, order) = inference::adm(shapes, choices)?;
             return Self::in_form(Family::OpenAi, Architecture::Adm(config), order, path, file, choices);
@@ -82,7 +95,10 @@ impl ForeignModel {
             }
         }
         let names = file.shapes().keys().take(3).cloned().collect();
-        Err(InteropError::UnknownFamily { names, families: "those of OpenAI's U-Net and of EDM's networks" })
+        Err(InteropError::UnknownFamily {
+            names,
+            families: "those of OpenAI's U-Net, of EDM's networks and of diffusers' UNet2DModel",
+        })
     }
 
     /// A state dict whose form and noise are not in the file.
@@ -95,19 +111,35 @@ impl ForeignModel {
         choices: &Choices,
     ) -> Result<Self, InteropError> {
         let (form, method) = choices.form_of(path)?;
+        let (mut architecture, preconditioning) = (architecture, form.preconditioning());
+        let mut more = None;
+        if let Architecture::Adm(config) = &mut architecture {
+            config.time_scale = time_scale(preconditioning);
+            more = take_own_outputs(config, preconditioning)?;
+        }
+        let map = NameMap::torch(&architecture, order)?;
         Ok(Self {
             family,
-            map: NameMap::torch(&architecture, order)?,
+            map: match more {
+                Some(outputs) => map.with_first_outputs("out.2", outputs),
+                None => map,
+            },
             architecture,
-            preconditioning: form.preconditioning(),
+            preconditioning,
             kind: form.kind(),
-            range: NoiseRange::default(),
+            range: form.range(),
             rho: 7.0,
             class_names: Vec::new(),
+            sampling_levels: None,
             method: method.to_owned(),
             weights: path.to_path_buf(),
             file,
         })
+    }
+
+    /// Number of classes of the network; none for an unconditional one, and for one that cannot be laid out.
+    pub fn n_classes(&self) -> Option<usize> {
+        self.architecture.build().ok().and_then(|network| network.n_classes())
     }
 
     /// How the arrays of the file fit the network, one by one.
@@ -152,7 +184,37 @@ impl ForeignModel {
 
 /// Whether a folder holds what other programs keep of a model: settings, or one file of weights and nothing of ours.
 pub(crate) fn is_model_folder(path: &Path) -> bool {
-    ["model_index.json", "config.json"].iter().any(|name| path.join(name).is_file()) || only_weights(path).is_some()
+    diffusers::is_pipeline_or_network(path) || only_weights(path).is_some()
+}
+
+/// What OpenAI's U-Net multiplies the noise code of a form by: it was made for the steps of DDPM, and of what it is told in other
+/// forms, ln(σ)/4, it is told the thousandfold.
+pub(super) fn time_scale(preconditioning: Preconditioning) -> f64 {
+    match preconditioning {
+        Preconditioning::Discrete(_) | Preconditioning::VariancePreserving(_) => 1.0,
+        _ => AdmConfig::imagenet64().time_scale,
+    }
+}
+
+/// Leaves a network the outputs that its form asks for, and returns how many it has in the file where that is more: networks of
+/// guided-diffusion answer with a variance behind the noise, which no sampler here asks for.
+pub(super) fn take_own_outputs(
+    config: &mut AdmConfig,
+    preconditioning: Preconditioning,
+) -> Result<Option<usize>, InteropError> {
+    let AdmConfig { in_channels, out_channels, .. } = *config;
+    let is_discrete = matches!(preconditioning, Preconditioning::Discrete(_));
+    if out_channels == in_channels {
+        Ok(None)
+    } else if is_discrete && in_channels.checked_mul(2) == Some(out_channels) {
+        config.out_channels = in_channels;
+        Ok(Some(out_channels))
+    } else {
+        let what = format!("a network that answers {in_channels} channels with {out_channels}");
+        let why = "it answers with as many; twice as many, the second half a variance, a network of discrete steps has \
+                   (`--form ddpm-linear`, `--form ddpm-cosine`)";
+        Err(InteropError::Unsupported { what, why: why.into() })
+    }
 }
 
 /// The one file of weights in a folder, such as a repository of the Hugging Face hub.

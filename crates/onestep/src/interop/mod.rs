@@ -3,6 +3,7 @@
 mod array_file;
 mod cache;
 mod choices;
+pub(crate) mod diffusers;
 mod edm_arguments;
 mod edm_file;
 mod edm_object;

@@ -37,6 +37,8 @@ pub(super) struct Part {
     pub shape: Vec<usize>,
     /// The order of its numbers.
     pub axes: Axes,
+    /// How many outputs the array has in the file, where ours are only the first of them; none where all are ours.
+    pub first_of: Option<usize>,
 }
 
 /// How the axes of an array are arranged, seen from ours: `[pixels, in, out]`.
@@ -105,6 +107,23 @@ impl Matching {
 }
 
 impl NameMap {
+    /// The map for a file in which a layer has more outputs than ours: the first are taken, the others left. So networks are read
+    /// that answer with a variance behind what they are asked for.
+    ///
+    /// `layer` is our name of a convolution or linear layer without its `.weight`; `outputs` how many it has in the file. What
+    /// [`NameMap::written`] writes has only ours.
+    #[must_use]
+    pub fn with_first_outputs(mut self, layer: &str, outputs: usize) -> Self {
+        let of_layer = |entry: &&mut Entry| {
+            let part = entry.ours.strip_prefix(layer).and_then(|rest| rest.strip_prefix('.'));
+            matches!(part, Some("weight" | "bias"))
+        };
+        for entry in self.entries.iter_mut().filter(of_layer) {
+            entry.parts.iter_mut().for_each(|part| part.first_of = Some(outputs));
+        }
+        self
+    }
+
     /// Compares names and shapes of a file with those of the map; no value is looked at.
     pub fn matching(&self, shapes: &BTreeMap<String, Vec<usize>>) -> Matching {
         let mut extra = shapes.clone();
@@ -114,8 +133,8 @@ impl NameMap {
             for part in &entry.parts {
                 match take_first(&mut extra, &part.names) {
                     Some((name, found)) if part.accepts(&found) => theirs.push(name),
-                    Some((name, found)) => matching.misshapen.push((name, found, part.shape.clone())),
-                    None => matching.missing.push((part.names[0].clone(), part.shape.clone())),
+                    Some((name, found)) => matching.misshapen.push((name, found, part.in_file())),
+                    None => matching.missing.push((part.names[0].clone(), part.in_file())),
                 }
             }
             if theirs.len() == entry.parts.len() {
@@ -148,7 +167,10 @@ impl NameMap {
         let entry = entry.unwrap_or_else(|| panic!("no parameter `{ours}`"));
         let parts = entry.parts.iter().map(|part| {
             let present = part.names.iter().find(|name| file.shapes().contains_key(*name));
-            file.read(present.unwrap_or(&part.names[0]))
+            let mut values = file.read(present.unwrap_or(&part.names[0]))?;
+            // Outputs come first in what has only some of them taken.
+            values.truncate(part.shape.iter().product());
+            Ok::<_, WeightsFileError>(values)
         });
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
         Ok(entry.ours_from(parts))
@@ -271,6 +293,15 @@ impl Entry {
 }
 
 impl Part {
+    /// Its shape in the file.
+    fn in_file(&self) -> Vec<usize> {
+        let mut shape = self.shape.clone();
+        if let (Some(outputs), Some(first)) = (self.first_of, shape.first_mut()) {
+            *first = outputs;
+        }
+        shape
+    }
+
     /// Whether a shape is the expected one, but for axes of length 1 at its end: a convolution of one pixel is written with
     /// kernels `[1, 1]`, `[1]` and as a linear layer.
     fn accepts(&self, found: &[usize]) -> bool {
@@ -281,7 +312,8 @@ impl Part {
             }
             shape
         }
-        found == self.shape || (found.len() >= 2 && bare(found) == bare(&self.shape))
+        let expected = self.in_file();
+        found == expected || (found.len() >= 2 && bare(found) == bare(&expected))
     }
 }
 

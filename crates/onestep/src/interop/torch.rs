@@ -49,7 +49,7 @@ impl NameMap {
             Entry {
                 ours: spec.name.clone(),
                 shape: spec.shape.clone(),
-                parts: vec![Part { names: names(&spec.name), shape, axes }],
+                parts: vec![Part { names: names(&spec.name), shape, axes, first_of: None }],
                 order: attention_order(architecture, spec, order),
             }
         };

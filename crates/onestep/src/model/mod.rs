@@ -30,7 +30,9 @@ pub use onestep_kernels::Precision;
 pub use parameter::{Builder, Init, ParameterId, ParameterSpec, n_parameters};
 pub(crate) use precision::PrecisionName;
 pub use precision::{PrecisionChoice, ReplacedPrecision};
-pub use precondition::{Coefficients, Preconditioning, VelocityCoefficients};
+pub use precondition::{
+    Answer, Between, Coefficients, Discrete, Preconditioning, VariancePreserving, VelocityCoefficients,
+};
 pub use preconditioned::{NoiseRange, Preconditioned};
 pub use trigflow::{TrigFlow, Velocity};
 pub use weights::Weights;

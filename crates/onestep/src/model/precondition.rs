@@ -4,10 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::noise::{sigma_from_trig, trig_from_sigma};
+use crate::noise::{DiscreteSchedule, sigma_from_trig, trig_from_sigma};
 
 /// The choice of the four coefficients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preconditioning {
     /// The denoiser of EDM: teachers, and consistency models without a boundary shift.
@@ -20,6 +20,78 @@ pub enum Preconditioning {
     /// A consistency model in the form of [`Self::Edm`], to continue from a network that was trained in it: TrigFlow with
     /// EDM's sign and noise code. Identity at σ = 0.
     TrigEdm,
+    /// A network of DDPM: it is told the number of a step, and answers with the noise, the velocity or the clean image. Imported
+    /// diffusion models have it.
+    Discrete(Discrete),
+    /// A network of score matching in continuous time that keeps the variance (VP, DDPM++ of Song et al.): it is told the time in
+    /// steps, and answers with the noise. Imported diffusion models have it.
+    VariancePreserving(VariancePreserving),
+    /// A network of score matching whose noise explodes (VE, NCSN++ of Song et al.): it is told ln(σ/2), and answers with the noise,
+    /// negated. Imported diffusion models have it.
+    VarianceExploding,
+}
+
+/// What makes a denoiser of a network that was trained on discrete steps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Discrete {
+    /// What the network answers with.
+    pub answer: Answer,
+    /// The steps that it was trained on.
+    pub schedule: DiscreteSchedule,
+    /// What it is told between two steps.
+    #[serde(default)]
+    pub between: Between,
+}
+
+/// What a network answers with, when it is given a noisy image scaled to the variance of DDPM: √ᾱ·clean + √(1-ᾱ)·noise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// The noise, of unit variance.
+    Noise,
+    /// √ᾱ·noise - √(1-ᾱ)·clean (Salimans and Ho 2022, arXiv:2202.00512).
+    Velocity,
+    /// The clean image.
+    Clean,
+}
+
+/// What a network that was trained on steps is told about a noise level between the levels of two.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Between {
+    /// The time in between, by the logarithm of the level. The denoiser is then a smooth function of σ, without the jumps that would
+    /// spoil a second-order step, and at the levels of the steps there is no difference. As `EulerDiscreteScheduler` of diffusers.
+    #[default]
+    Interpolated,
+    /// The nearest step, as `iDDPMPrecond` of NVlabs/edm.
+    Nearest,
+}
+
+/// The noise of Song et al. 2021 (arXiv:2011.13456) that keeps the variance: β(t) = beta_min + beta_d·t for t from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VariancePreserving {
+    /// By how much β grows: 19.9 as published.
+    pub beta_d: f64,
+    /// Where β begins: 0.1 as published.
+    pub beta_min: f64,
+    /// The network is told t·(steps - 1): 1000 as published.
+    pub steps: u32,
+}
+
+impl VariancePreserving {
+    /// The noise level of a time from 0 to 1.
+    pub fn sigma(&self, time: f64) -> f64 {
+        (0.5 * self.beta_d * time.powi(2) + self.beta_min * time).exp_m1().sqrt()
+    }
+
+    /// The time of a noise level.
+    pub fn time(&self, sigma: f64) -> f64 {
+        let grown = 2.0 * self.beta_d * sigma.powi(2).ln_1p();
+        // (√(b² + g) - b)/d without the difference of two close numbers.
+        grown / ((self.beta_min.powi(2) + grown).sqrt() + self.beta_min) / self.beta_d
+    }
 }
 
 /// How TrigFlow's velocity v = σ_data·F is put together at one angle: v = output·F(input·x, code).
@@ -42,9 +114,9 @@ pub struct Coefficients {
     pub c_skip: f64,
     /// Scale of the network's output.
     pub c_out: f64,
-    /// Scale of the network's input: gives it unit variance.
+    /// Scale of the network's input: gives it unit variance, but for networks of exploding noise.
     pub c_in: f64,
-    /// What the network is told about σ: ln(σ)/4, or the angle.
+    /// What the network is told about σ: ln(σ)/4, the angle, or the step.
     pub c_noise: f64,
 }
 
@@ -60,13 +132,27 @@ impl Preconditioning {
     /// EDM: Karras et al. 2022 (arXiv:2206.00364), table 1. Boundary: Song et al. 2023 (arXiv:2303.01469),
     /// appendix C. OpenAI's code feeds its network 1000·c_noise with a denormal added to σ; the factor
     /// belongs to that network here, and the denormal keeps c_noise finite at σ = 0. TrigFlow: Lu and Song 2024
-    /// (arXiv:2410.11081), section 3, in EDM's variables: c_skip = cos² t and c_out = -σ_data·sin t.
+    /// (arXiv:2410.11081), section 3, in EDM's variables: c_skip = cos² t and c_out = -σ_data·sin t. Networks of discrete steps, VP and
+    /// VE: EDM's table 1 and appendix C, as `iDDPMPrecond`, `VPPrecond` and `VEPrecond` of NVlabs/edm; the velocity by Salimans and Ho
+    /// 2022 (arXiv:2202.00512), appendix D, in EDM's variables. They assume nothing of the data: `sigma_data` is not asked.
     pub fn coefficients(self, sigma: f64, sigma_min: f64, sigma_data: f64) -> Coefficients {
         let variance = sigma.powi(2) + sigma_data.powi(2);
-        let c_in = 1.0 / variance.sqrt();
+        // √ᾱ of DDPM: what takes a sample to its scale.
+        let preserving = 1.0 / (sigma.powi(2) + 1.0).sqrt();
+        let c_in = match self {
+            Self::Edm | Self::TrigEdm | Self::Boundary | Self::Trig => 1.0 / variance.sqrt(),
+            Self::Discrete(_) | Self::VariancePreserving(_) => preserving,
+            Self::VarianceExploding => 1.0,
+        };
         let c_noise = match self {
             Self::Trig => trig_from_sigma(sigma, sigma_data),
             Self::Edm | Self::TrigEdm | Self::Boundary => 0.25 * (sigma + 1e-44).ln(),
+            Self::Discrete(Discrete { schedule, between, .. }) => match between {
+                Between::Interpolated => schedule.time(sigma),
+                Between::Nearest => schedule.nearest(sigma) as f64,
+            },
+            Self::VariancePreserving(noise) => f64::from(noise.steps.saturating_sub(1)) * noise.time(sigma),
+            Self::VarianceExploding => (0.5 * sigma + 1e-44).ln(),
         };
         let (c_skip, c_out) = match self {
             Self::Edm | Self::TrigEdm => {
@@ -80,11 +166,19 @@ impl Preconditioning {
                     above * sigma_data / variance.sqrt(),
                 )
             }
+            Self::Discrete(Discrete { answer, .. }) => match answer {
+                Answer::Noise => (1.0, -sigma),
+                Answer::Velocity => (preserving.powi(2), -sigma * preserving),
+                Answer::Clean => (0.0, 1.0),
+            },
+            Self::VariancePreserving(_) => (1.0, -sigma),
+            Self::VarianceExploding => (1.0, sigma),
         };
         Coefficients { c_skip, c_out, c_in, c_noise }
     }
 
-    /// The coefficients of TrigFlow's velocity at an angle; none for the boundary form, whose shift has no place there.
+    /// The coefficients of TrigFlow's velocity at an angle; none for the boundary form, whose shift has no place there, and none for
+    /// networks that answer with something else.
     ///
     /// # Units
     ///
@@ -110,12 +204,19 @@ impl Preconditioning {
                 code: 0.25 * (sigma_from_trig(angle, sigma_data) + 1e-44).ln(),
                 code_slope: 0.25,
             }),
-            Self::Boundary => None,
+            Self::Boundary | Self::Discrete(_) | Self::VariancePreserving(_) | Self::VarianceExploding => {
+                None
+            }
         }
+    }
+
+    /// Whether the network is told ln(σ)/4, as those that are trained here are, unless they are told the angle.
+    pub fn tells_quarter_logarithm(self) -> bool {
+        matches!(self, Self::Edm | Self::TrigEdm | Self::Boundary)
     }
 
     /// Whether weights trained in this form start a model in the form `other` as the same function.
     pub fn continues_as(self, other: Self) -> bool {
-        (self == Self::Trig) == (other == Self::Trig)
+        self == other || (self.tells_quarter_logarithm() && other.tells_quarter_logarithm())
     }
 }

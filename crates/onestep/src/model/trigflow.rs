@@ -2,13 +2,17 @@
 //!
 //! x = cos t·clean + sin t·noise with noise of deviation σ_data, t = arctan(σ/σ_data), and x = x_EDM·cos t. The ODE is
 //! dx/dt = v(x, t), a diffusion model is its velocity v = σ_data·F, and a consistency model in the same form is
-//! f(x, t) = cos t·x - sin t·v. Every preconditioned network but one in the boundary form can be read this way.
+//! f(x, t) = cos t·x - sin t·v. Every preconditioned network but one in the boundary form can be read this way; networks that
+//! answer with something else than a velocity are read by their estimates, and have no derivative here.
+
+use std::f64::consts::FRAC_PI_4;
 
 use burn::tensor::Tensor;
 
 use super::denoiser::per_sample;
 use super::network::{Dual, NoiseCode};
-use super::{Condition, ModelError, Preconditioned, check_batch};
+use super::{Condition, Denoiser, ModelError, Preconditioned, Preconditioning, check_batch};
+use crate::noise::sigma_from_trig;
 
 /// A velocity with its exact derivative along a path.
 #[derive(Debug, Clone)]
@@ -97,7 +101,19 @@ impl TrigFlow for Preconditioned {
         angle: &[f64],
         condition: &Condition,
     ) -> Result<Tensor<4>, ModelError> {
-        Ok(self.flow(noisy, None, angle, condition)?.value)
+        let form = self.preconditioning();
+        if form.velocity_coefficients(FRAC_PI_4, self.range().sigma_data).is_some()
+            || form == Preconditioning::Boundary
+        {
+            return Ok(self.flow(noisy, None, angle, condition)?.value);
+        }
+        // By the estimate of the clean images: v = (cos t·x - clean)/sin t, where x_EDM = x/cos t.
+        check_batch("angles", angle.len(), noisy.dims()[0])?;
+        let at = |scale: &dyn Fn(f64) -> f64| per_sample(angle.iter().map(|&angle| scale(angle)), &noisy);
+        let levels: Vec<f64> =
+            angle.iter().map(|&angle| sigma_from_trig(angle, self.range().sigma_data)).collect();
+        let clean = self.denoise(noisy.clone() / at(&f64::cos), &levels, condition)?;
+        Ok((noisy.clone() * at(&f64::cos) - clean) / at(&f64::sin))
     }
 
     /// Source: Lu and Song 2024 (arXiv:2410.11081), section 4.2: the tangent of (x/σ_data, t) is taken times

@@ -6,9 +6,11 @@
 //! 1. [`TrainingLevels`] and [`SamplingLevels`] are checked lists of σ.
 //! 2. [`Curriculum`] says how many levels there are at a step of training.
 //! 3. [`Proposal`], [`LogNormal`] and [`Gap`] pick the levels of a training sample.
-//! 4. [`Stream`] and [`NoiseSource`] give every random number its place.
+//! 4. [`DiscreteSchedule`] is noise in steps, as DDPM has it.
+//! 5. [`Stream`] and [`NoiseSource`] give every random number its place.
 
 mod curriculum;
+mod discrete;
 mod gap;
 mod levels;
 mod proposal;
@@ -16,6 +18,7 @@ mod source;
 mod trig;
 
 pub use curriculum::{AdaptiveExponent, Curriculum, HalvingStage, TargetRate};
+pub use discrete::{Betas, DiscreteSchedule};
 pub use gap::Gap;
 pub use levels::{LevelsError, SamplingLevels, TrainingLevels, karras_level, karras_levels};
 pub use proposal::{LogNormal, Proposal};

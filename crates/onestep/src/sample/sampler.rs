@@ -175,9 +175,7 @@ impl SamplingProfile {
             Sampler::Multistep => match (own(steps), steps.unwrap_or(1), self.preconditioning) {
                 (Some(own), _, _) => SamplingLevels::new(own),
                 (None, n, Preconditioning::Trig | Preconditioning::TrigEdm) => trig_levels(n, &self.range),
-                (None, n, Preconditioning::Edm | Preconditioning::Boundary) => {
-                    default_levels(n, &self.range, self.rho)
-                }
+                (None, n, _) => default_levels(n, &self.range, self.rho),
             },
             _ => grid(steps.unwrap_or(ODE_LEVELS).max(2)),
         }

@@ -158,6 +158,8 @@ const CHOICES: &[(&str, &str, &str)] = &[
     ("Decoder", "model/network/edm/plan.rs", "`network.decoder`"),
     ("AdmHeads", "model/network/adm/config.rs", "`network.heads`"),
     ("AdmResample", "model/network/adm/config.rs", "`network.resample`"),
+    ("Order", "model/network/sinusoids.rs", "`network.sinusoid_order`"),
+    ("Spacing", "model/network/sinusoids.rs", "`network.sinusoid_spacing`"),
     ("Start", "train/training.rs", "`train.start`"),
     ("Renew", "train/training.rs", "`train.renew`"),
     ("AverageConfig", "checkpoint/average.rs", "one of `train.averages`"),
@@ -290,11 +292,21 @@ fn kebab(name: &str) -> String {
 }
 
 /// Defaults that a recipe does not write out: file, key and value.
-const UNWRITTEN: [(&str, &str, &str); 3] = [
+const UNWRITTEN: [(&str, &str, &str); 9] = [
     ("train/method/denoising.rs", "preconditioning", "\"edm\""),
     ("model/network/mlp.rs", "code_scale", "32.0"),
     ("train/training.rs", "precision", "\"f32\""),
+    ("model/network/adm/config.rs", "groups", "32"),
+    ("model/network/adm/config.rs", "epsilon", "1e-5"),
+    ("model/network/adm/config.rs", "middle_attention", "true"),
+    ("model/network/adm/config.rs", "time_scale", "1000.0"),
+    ("model/network/adm/config.rs", "sinusoid_order", "\"cos_sin\""),
+    ("model/network/adm/config.rs", "sinusoid_spacing", "\"without_endpoint\""),
 ];
+
+/// Forms that models of other programs have, and no recipe asks for.
+const IMPORTED_ONLY: [&str; 3] =
+    ["Discrete(Discrete)", "VariancePreserving(VariancePreserving)", "VarianceExploding"];
 
 /// Choices whose default is the same wherever they stand.
 const SETTLED: [&str; 5] = ["Trunk", "Pooling", "Solver", "AdaptiveExponent", "OnError"];
@@ -334,6 +346,7 @@ fn choice(text: &mut String, (name, file, heading): &(&str, &str, &str)) {
     let tag = above.contains("tag = \"kind\"");
     let snake = above.contains("snake_case");
     let lower = above.contains("\"lowercase\"");
+    let members = members.into_iter().filter(|member| !IMPORTED_ONLY.contains(&member.name.as_str()));
     for member in members {
         if member.depth == 0 {
             let renamed =

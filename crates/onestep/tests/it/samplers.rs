@@ -23,7 +23,11 @@ impl Recorded {
     pub fn new(case: &Case, first: Option<&str>) -> Self {
         let first = first.map(|key| case.array(key)).into_iter();
         let draws = first.chain(case.numbered("noise", "").into_values());
-        let draws: Vec<_> = draws.map(Array::channels_last).collect();
+        Self::of(draws.map(Array::channels_last).collect())
+    }
+
+    /// Draws in this order, channels last.
+    pub fn of(draws: Vec<Array>) -> Self {
         let shape = draws.first().and_then(|draw| draw.shape.as_slice().try_into().ok()).expect("noise");
         Self { shape, draws: draws.iter().map(Array::f32).collect(), next: 0 }
     }

@@ -47,7 +47,10 @@ pub(in crate::interop) fn adm(
     let heads = match (choices.heads, usual) {
         (Some(heads), _) => heads,
         (None, Some(usual)) => usual.heads,
-        (None, None) => return Err(heads_needed(shapes)),
+        (None, None) => {
+            let fused = shapes.find("middle_block.1.qkv.weight").and_then(|shape| shape.first());
+            return Err(heads_needed(fused.copied().unwrap_or(0)));
+        }
     };
     let config = AdmConfig {
         image_size,
@@ -61,7 +64,7 @@ pub(in crate::interop) fn adm(
         heads,
         scale_shift_norm: embedding == 2 * shapes.extent("input_blocks.1.0.out_layers.3.weight", 0)?,
         resample,
-        dropout: 0.0,
+        ..AdmConfig::imagenet64()
     };
     Ok((config, qkv_order(shapes, choices)?))
 }
@@ -99,7 +102,11 @@ fn levels(shapes: Shapes<'_>, n_input: usize, n_output: usize) -> Result<(usize,
 }
 
 /// Sizes of the feature maps that attend, if the image can be halved so often.
-fn attention(size: ImageSize, levels: Vec<usize>, n_levels: usize) -> Result<Vec<usize>, InteropError> {
+pub(super) fn attention(
+    size: ImageSize,
+    levels: Vec<usize>,
+    n_levels: usize,
+) -> Result<Vec<usize>, InteropError> {
     let halves = |side: usize| side > 0 && side.trailing_zeros() as usize + 1 >= n_levels;
     if halves(size.height) && halves(size.width) {
         Ok(resolutions(size, levels))
@@ -112,14 +119,14 @@ fn attention(size: ImageSize, levels: Vec<usize>, n_levels: usize) -> Result<Vec
 
 /// What is known of a network by its widths.
 #[derive(Debug, Clone, Copy)]
-struct Usual {
-    image_size: usize,
-    heads: AdmHeads,
+pub(super) struct Usual {
+    pub image_size: usize,
+    pub heads: AdmHeads,
 }
 
 impl Usual {
     /// The published networks: consistency models and guided-diffusion of 64, 128 and 256 pixels.
-    fn of(model_channels: usize, channel_mult: &[usize]) -> Option<Self> {
+    pub(super) fn of(model_channels: usize, channel_mult: &[usize]) -> Option<Self> {
         let (image_size, heads) = match (model_channels, channel_mult) {
             (192, [1, 2, 3, 4]) => (64, AdmHeads::Width(64)),
             (256, [1, 1, 2, 3, 4]) => (128, AdmHeads::Count { heads: 4, upsample: None }),
@@ -130,9 +137,9 @@ impl Usual {
     }
 }
 
-/// The error for heads that have to be said; where nothing attends, they do not matter, but they cannot be left out.
-fn heads_needed(shapes: Shapes<'_>) -> InteropError {
-    let width = shapes.find("middle_block.1.qkv.weight").and_then(|shape| shape.first()).map_or(0, |n| n / 3);
+/// The error for heads that have to be said, with the fused channels of queries, keys and values; where nothing attends, they do not matter, but they cannot be left out.
+pub(super) fn heads_needed(fused: usize) -> InteropError {
+    let width = fused / 3;
     InteropError::Undecided {
         why: format!(
             "how many heads share the {width} channels of its attention cannot be seen from the file"

@@ -1,12 +1,14 @@
 //! Architectures found again from the names and shapes of tensors.
 
 mod adm;
+mod diffusers;
 mod edm;
 mod jax;
 
 use std::collections::BTreeMap;
 
 pub(super) use adm::adm;
+pub(super) use diffusers::diffusers;
 pub(super) use edm::edm;
 pub use jax::song_from_jax;
 

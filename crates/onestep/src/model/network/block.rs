@@ -40,7 +40,7 @@ pub struct BlockStyle {
     /// Probability of a zero in front of the second convolution.
     pub dropout: f64,
     /// Number of groups of a norm over so many channels.
-    pub groups: fn(usize) -> usize,
+    pub groups: Groups,
     /// Added to the variance by the norms.
     pub epsilon: f64,
     /// Factor of the residual sums.
@@ -57,6 +57,24 @@ pub struct BlockStyle {
     pub attention_start: Start,
 }
 
+/// Number of groups of a norm.
+#[derive(Debug, Clone, Copy)]
+pub enum Groups {
+    /// The same for all widths.
+    Fixed(usize),
+    /// A function of the number of channels.
+    Of(fn(usize) -> usize),
+}
+
+impl Groups {
+    fn number(self, channels: usize) -> usize {
+        match self {
+            Self::Fixed(groups) => groups,
+            Self::Of(number) => number(channels),
+        }
+    }
+}
+
 impl BlockStyle {
     /// A norm in this style.
     pub(super) fn norm(
@@ -65,7 +83,7 @@ impl BlockStyle {
         name: &str,
         channels: usize,
     ) -> Result<GroupNorm, ModelError> {
-        GroupNorm::new(builder, name, channels, (self.groups)(channels), self.epsilon)
+        GroupNorm::new(builder, name, channels, self.groups.number(channels), self.epsilon)
     }
 }
 

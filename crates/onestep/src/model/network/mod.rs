@@ -33,6 +33,7 @@ pub use edm::{Decoder, DhariwalConfig, Encoder, NoiseEmbedding, SongConfig};
 pub use mlp::{Mlp, MlpConfig};
 pub(crate) use resample::BOX_FILTER;
 pub(crate) use sinusoids::fourier;
+pub use sinusoids::{Order, Spacing};
 pub use unet::UNet;
 
 use super::{Condition, ModelError, ParameterSpec, Weights, check_batch};

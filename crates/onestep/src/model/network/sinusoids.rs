@@ -1,24 +1,29 @@
 //! Sinusoids of the noise code: of fixed frequencies, in their published orders, and of given ones.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
 use super::dual::{Dual, NoiseCode};
 
 /// Which half of a sinusoidal embedding comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Order {
     /// [cos ‖ sin]: OpenAI's U-Net, diffusers, EDM's ADM.
+    #[default]
     CosSin,
-    /// [sin ‖ cos]: EDM's DDPM++.
+    /// [sin ‖ cos]: EDM's DDPM++, DDPM.
     SinCos,
 }
 
 /// How the frequencies 10000^(-i/…) are spaced over the half = width/2 of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Spacing {
     /// 10000^(-i/half): the last frequency stays above 1/10000.
+    #[default]
     WithoutEndpoint,
-    /// 10000^(-i/(half-1)): the last frequency is 1/10000 (DDPM++).
+    /// 10000^(-i/(half-1)): the last frequency is 1/10000 (DDPM++, DDPM).
     WithEndpoint,
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Given, LearnedWeighting, Losses, Method, MethodSettings, MethodState, Moved, Place, Student,
+    Given, LearnedWeighting, Losses, Method, MethodSettings, MethodState, Moved, OTHER_CODE, Place, Student,
     Surroundings, checks, levels,
 };
 use crate::Result;
@@ -111,6 +111,7 @@ impl MethodSettings for Settings {
             Preconditioning::Trig => Some(
                 "it is told the angle, and a student that starts from it must be too: set objective.preconditioning to \"trig\"",
             ),
+            _ if !teacher.tells_quarter_logarithm() => Some(OTHER_CODE),
             _ => Some(
                 "it is told ln(σ)/4, and a student that starts from it must be too: set objective.preconditioning to \"trig-edm\"",
             ),

@@ -25,7 +25,7 @@ pub(super) use checks::{bad, positive};
 pub use learned_weighting::LearnedWeighting;
 pub use running::MethodState;
 pub(super) use running::{Losses, Method, Moved, Place, Report, Student};
-pub(super) use settings::{Given, MethodSettings, Networks, Surroundings};
+pub(super) use settings::{Given, MethodSettings, Networks, OTHER_CODE, Surroundings};
 
 /// What is minimized.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

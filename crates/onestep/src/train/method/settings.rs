@@ -58,6 +58,10 @@ impl Given<'_> {
     }
 }
 
+/// Why weights of a model whose network is told neither ln(σ)/4 nor the angle start no student.
+pub const OTHER_CODE: &str = "its network is told the steps of its own schedule, and a student ln(σ)/4 or the angle, so that its weights \
+     start none; a student that is distilled learns from it with train.start = \"random\"";
+
 /// The settings of a method: what a recipe, a forecast or a preview may ask, and the way to the running method.
 pub trait MethodSettings {
     /// The field's name for the method: `cd`, `ect`, ...; the model's file carries it.
@@ -89,9 +93,12 @@ pub trait MethodSettings {
 
     /// Why weights trained in the form `teacher` cannot start the student as the same function; none if they can.
     fn start_refused(&self, teacher: Preconditioning) -> Option<&'static str> {
-        (!teacher.continues_as(self.preconditioning())).then_some(
-            "it is a TrigFlow model, from whose weights this recipe cannot start; give an EDM model",
-        )
+        (!teacher.continues_as(self.preconditioning())).then_some(match teacher {
+            Preconditioning::Trig => {
+                "it is a TrigFlow model, from whose weights this recipe cannot start; give an EDM model"
+            }
+            _ => OTHER_CODE,
+        })
     }
 
     /// Where the learning rate's schedule is after `step` of `steps` updates: updates done of those that it spans.

@@ -25,6 +25,8 @@ const CASES: &[&str] = &[
     "consistency_lpips",
     "ct_training_steps",
     "denoise",
+    "diffusers_mapping",
+    "diffusers_pipeline_io",
     "ect_loss",
     "ect_net",
     "ect_sampling",
@@ -75,8 +77,16 @@ const CASES: &[&str] = &[
 ];
 
 /// What the committed set leaves out, for its size alone: `tests/golden/README.md` says what stands in.
-const LEFT_OUT: &[&str] =
-    &["adm_unet_a", "adm_unet_b", "adm_unet_c", "bad/manifest", "consistency_lpips", "edm_adm"];
+const LEFT_OUT: &[&str] = &[
+    "adm_unet_a",
+    "adm_unet_b",
+    "adm_unet_c",
+    "bad/manifest",
+    "consistency_lpips",
+    "diffusers_mapping",
+    "diffusers_pipeline_io",
+    "edm_adm",
+];
 
 /// Weights and numbers of networks that others trained, in a folder `data/weights` beside the golden one or under `DATA_DIR`.
 const BESIDE: &[&str] = &[

@@ -1,5 +1,6 @@
 //! Files of other programs.
 
+pub mod diffusers;
 mod files;
 mod foreign;
 mod hostile;

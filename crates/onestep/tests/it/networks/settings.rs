@@ -65,6 +65,7 @@ pub fn adm(config: &Value) -> Architecture {
             (false, false) => AdmResample::Pooling,
         },
         dropout: config["dropout"].as_f64().expect("a dropout rate"),
+        ..AdmConfig::imagenet64()
     })
 }
 

@@ -159,6 +159,26 @@ fn teachers_of_another_form_are_refused() {
     // Another form teaches all the same, where the student starts for itself.
     assert_eq!(refusal(&[trig, "train.start=\"random\""], Preconditioning::Edm), None);
     assert_eq!(refusal(&[trig], Preconditioning::Trig), None);
+    let discrete = onestep::interop::Form::DdpmLinear.preconditioning();
+    assert!(refusal(&[], discrete).unwrap().contains("train.start = \"random\""));
+    assert_eq!(refusal(&["train.start=\"random\""], discrete), None);
+}
+
+/// A network that is told the steps of DDPM teaches by its estimates.
+#[test]
+fn models_of_discrete_steps_teach_students_that_start_for_themselves() {
+    for method in ["cd", "scd"] {
+        let recipe = tiny(method, &["train.start=\"random\""]);
+        let network = recipe.network.build().unwrap();
+        let weights = Weights::initialize(network.parameters(), 99, &device());
+        let form = onestep::interop::Form::DdpmLinear.preconditioning();
+        let teacher = Preconditioned::new(network, weights, form, recipe.noise.range());
+        let data = open(&recipe.data).unwrap();
+        let mut trainer = Trainer::new(recipe, data, Some(teacher), &device()).unwrap();
+        let before = super::flat(trainer.student().weights());
+        trainer.step().unwrap();
+        assert_ne!(before, super::flat(trainer.student().weights()), "{method}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::ModelError;
-use crate::model::network::{check_dropout, check_levels};
+use crate::model::network::{Order, Spacing, attends, check_dropout, check_levels};
 use crate::size::ImageSize;
 
 /// Settings of OpenAI's U-Net ([`UNet::adm`](crate::model::network::UNet::adm)); what is left out takes the value of the published checkpoints.
@@ -12,7 +12,8 @@ use crate::size::ImageSize;
 ///
 /// The flags of openai/guided-diffusion and openai/consistency_models, with two differences:
 /// `attention_resolutions` are feature map sizes, as on their command line, and not downsampling factors;
-/// the boolean flags of resampling and the two ways to count heads are one enum each.
+/// the boolean flags of resampling and the two ways to count heads are one enum each. From `groups` on: what `UNet2DModel` of
+/// diffusers can vary beside that, and the U-Net of DDPM has otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdmConfig {
@@ -24,7 +25,7 @@ pub struct AdmConfig {
     /// Channels of the output.
     #[serde(default = "three")]
     pub out_channels: usize,
-    /// Channels at full resolution before `channel_mult`; a multiple of 32, the number of groups of the norms.
+    /// Channels at full resolution before `channel_mult`; a multiple of `groups`.
     pub model_channels: usize,
     /// Residual blocks of each level on the way down; one more on the way up.
     pub num_res_blocks: usize,
@@ -48,6 +49,25 @@ pub struct AdmConfig {
     /// Dropout rate in the residual blocks.
     #[serde(default)]
     pub dropout: f64,
+    /// Groups of the norms.
+    #[serde(default = "thirty_two", skip_serializing_if = "is_thirty_two")]
+    pub groups: usize,
+    /// Added to the variance by the norms.
+    #[serde(default = "usual_epsilon", skip_serializing_if = "is_usual_epsilon")]
+    pub epsilon: f64,
+    /// Whether the middle attends to itself.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub middle_attention: bool,
+    /// Multiplies the noise code in front of its sinusoids: 1000 for a network that was trained on 1000·ln(σ)/4, 1 for one that is
+    /// told the number of a step.
+    #[serde(default = "thousand", skip_serializing_if = "is_thousand")]
+    pub time_scale: f64,
+    /// Which half of the sinusoids comes first.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sinusoid_order: Order,
+    /// How the frequencies of the sinusoids are spaced.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sinusoid_spacing: Spacing,
 }
 
 /// How the channels of an attention block are divided among heads.
@@ -93,6 +113,8 @@ pub enum AdmResample {
     ResBlock,
     /// A convolution with stride 2; repeated pixels and a convolution.
     Convolution,
+    /// The same with zeros only below and at the right of what is halved, as DDPM has it.
+    ConvolutionPaddedBehind,
     /// Mean of two by two pixels; repeated pixels.
     Pooling,
 }
@@ -113,6 +135,12 @@ impl AdmConfig {
             scale_shift_norm: true,
             resample: AdmResample::ResBlock,
             dropout: 0.0,
+            groups: thirty_two(),
+            epsilon: usual_epsilon(),
+            middle_attention: true,
+            time_scale: thousand(),
+            sinusoid_order: Order::default(),
+            sinusoid_spacing: Spacing::default(),
         }
     }
 
@@ -129,6 +157,11 @@ impl AdmConfig {
         }
     }
 
+    /// Whether the feature maps of a level attend to themselves.
+    pub(crate) fn attends(&self, level: usize) -> bool {
+        attends(&self.attention_resolutions, self.image_size.halved(level))
+    }
+
     /// Refuses numbers that contradict each other, as far as the layers do not do that themselves.
     pub(super) fn check(&self) -> Result<(), ModelError> {
         check_levels(self.image_size, &self.channel_mult, &self.attention_resolutions)?;
@@ -137,8 +170,18 @@ impl AdmConfig {
         if self.in_channels == 0 || self.out_channels == 0 {
             return bad("in_channels and out_channels must be at least 1".into());
         }
-        if self.model_channels == 0 || !self.model_channels.is_multiple_of(32) {
-            return bad(format!("model_channels must be a multiple of 32, got {}", self.model_channels));
+        if self.model_channels == 0 || self.groups == 0 || !self.model_channels.is_multiple_of(self.groups) {
+            return bad(format!(
+                "model_channels must be a multiple of {}, got {}",
+                self.groups.max(1),
+                self.model_channels
+            ));
+        }
+        if !(self.epsilon > 0.0 && self.epsilon < 1.0) {
+            return bad(format!("epsilon must be above 0 and below 1, got {}", self.epsilon));
+        }
+        if !(self.time_scale > 0.0 && self.time_scale.is_finite()) {
+            return bad(format!("time_scale must be above 0, got {}", self.time_scale));
         }
         if self.num_res_blocks == 0 {
             return bad("num_res_blocks must be at least 1".into());
@@ -159,4 +202,37 @@ fn three() -> usize {
 
 fn yes() -> bool {
     true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+fn thirty_two() -> usize {
+    32
+}
+
+fn is_thirty_two(value: &usize) -> bool {
+    *value == thirty_two()
+}
+
+fn usual_epsilon() -> f64 {
+    1e-5
+}
+
+fn is_usual_epsilon(value: &f64) -> bool {
+    *value == usual_epsilon()
+}
+
+/// The published networks were trained on the times 1000·ln(σ)/4.
+fn thousand() -> f64 {
+    1000.0
+}
+
+fn is_thousand(value: &f64) -> bool {
+    *value == thousand()
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

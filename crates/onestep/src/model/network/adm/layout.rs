@@ -1,9 +1,8 @@
 //! How OpenAI's U-Net is laid out.
 
 use super::{AdmConfig, AdmResample, NAMES};
-use crate::model::network::attends;
 use crate::model::network::attention::SelfAttention;
-use crate::model::network::block::{BlockStyle, ResidualBlock};
+use crate::model::network::block::{BlockStyle, Groups, ResidualBlock};
 use crate::model::network::layers::{Conv2d, Start};
 use crate::model::network::recompute::Recomputable;
 use crate::model::network::resample::{BOX_FILTER, Resampling};
@@ -25,8 +24,8 @@ impl<'a> Layout<'a> {
             n_embedding: 4 * config.model_channels,
             scale_shift: config.scale_shift_norm,
             dropout: config.dropout,
-            groups: |_| 32,
-            epsilon: 1e-5,
+            groups: Groups::Fixed(config.groups),
+            epsilon: config.epsilon,
             residual_scale: 1.0,
             filter: BOX_FILTER.to_vec(),
             project_resampled: false,
@@ -66,7 +65,7 @@ impl<'a> Layout<'a> {
             for _ in 0..config.num_res_blocks {
                 let name = format!("input_blocks.{}", blocks.len());
                 let mut layers = vec![self.residual(&format!("{name}.0"), mult * config.model_channels)?];
-                if self.attends(level) {
+                if config.attends(level) {
                     layers.push(self.attention(&format!("{name}.1"), false)?);
                 }
                 blocks.push(self.finish(layers, &mut start));
@@ -76,11 +75,15 @@ impl<'a> Layout<'a> {
                 let name = format!("input_blocks.{}.0", blocks.len());
                 let layers = match config.resample {
                     AdmResample::ResBlock => vec![self.resampling_block(&name, Resampling::Down)?],
-                    AdmResample::Convolution => {
+                    AdmResample::Convolution | AdmResample::ConvolutionPaddedBehind => {
                         let channels = [self.channels; 2];
                         let conv =
                             Conv2d::new(&mut self.builder, &format!("{name}.op"), channels, 3, Start::FanIn);
-                        vec![Layer::Convolution(conv.at_half_resolution())]
+                        let conv = conv.at_half_resolution();
+                        vec![Layer::Convolution(match config.resample {
+                            AdmResample::ConvolutionPaddedBehind => conv.padded_behind(),
+                            _ => conv,
+                        })]
                     }
                     AdmResample::Pooling => vec![Layer::Resample(Resampling::Down)],
                 };
@@ -94,11 +97,11 @@ impl<'a> Layout<'a> {
     fn middle_block(&mut self) -> Result<Recomputable<Layers>, ModelError> {
         let channels = self.channels;
         let mut start = self.builder.n_registered();
-        let layers = vec![
-            self.residual("middle_block.0", channels)?,
-            self.attention("middle_block.1", false)?,
-            self.residual("middle_block.2", channels)?,
-        ];
+        let mut layers = vec![self.residual("middle_block.0", channels)?];
+        if self.config.middle_attention {
+            layers.push(self.attention("middle_block.1", false)?);
+        }
+        layers.push(self.residual("middle_block.2", channels)?);
         Ok(self.finish(layers, &mut start))
     }
 
@@ -112,14 +115,14 @@ impl<'a> Layout<'a> {
                 let name = format!("output_blocks.{}", blocks.len());
                 self.channels += skips.pop().expect("as many blocks up as down");
                 let mut layers = vec![self.residual(&format!("{name}.0"), mult * config.model_channels)?];
-                if self.attends(level) {
+                if config.attends(level) {
                     layers.push(self.attention(&format!("{name}.1"), true)?);
                 }
                 if level > 0 && block == config.num_res_blocks {
                     let name = format!("{name}.{}", layers.len());
                     match config.resample {
                         AdmResample::ResBlock => layers.push(self.resampling_block(&name, Resampling::Up)?),
-                        AdmResample::Convolution => {
+                        AdmResample::Convolution | AdmResample::ConvolutionPaddedBehind => {
                             layers.push(Layer::Resample(Resampling::Up));
                             layers.push(self.convolution(&format!("{name}.conv"), self.channels));
                         }
@@ -136,10 +139,6 @@ impl<'a> Layout<'a> {
     fn finish(&self, layers: Layers, start: &mut usize) -> Recomputable<Layers> {
         let end = self.builder.n_registered();
         Recomputable::new(layers, std::mem::replace(start, end)..end)
-    }
-
-    fn attends(&self, level: usize) -> bool {
-        attends(&self.config.attention_resolutions, self.config.image_size.halved(level))
     }
 
     fn convolution(&mut self, name: &str, n_out: usize) -> Layer {

@@ -14,7 +14,6 @@ use layout::Layout;
 use super::block::BlockNames;
 use super::embedding::{ClassPlace, Embedding, Labels, Waves};
 use super::layers::{Linear, Start};
-use super::sinusoids::{Order, Spacing};
 use super::unet::UNet;
 use crate::model::ModelError;
 
@@ -29,9 +28,6 @@ const NAMES: BlockNames = BlockNames {
     attention_out: "proj_out",
 };
 
-/// The times these networks were trained on are 1000·ln(σ)/4.
-const TIME_SCALE: f64 = 1000.0;
-
 impl UNet {
     /// Lays out OpenAI's U-Net, in every variant of the published checkpoints; no number is allocated.
     ///
@@ -43,7 +39,7 @@ impl UNet {
     /// # Source
     ///
     /// Dhariwal & Nichol 2021 (arXiv:2105.05233); compared with `UNetModel` of openai/consistency_models, whose
-    /// order (three, head, width) of the fused attention channels it keeps.
+    /// order (three, head, width) of the fused attention channels it keeps, and with `UNet2DModel` of diffusers.
     pub fn adm(config: &AdmConfig) -> Result<Self, ModelError> {
         config.check()?;
         let mut layout = Layout::new(config);
@@ -59,9 +55,9 @@ impl UNet {
         });
         let waves = Waves::Fixed {
             width: config.model_channels,
-            scale: TIME_SCALE,
-            order: Order::CosSin,
-            spacing: Spacing::WithoutEndpoint,
+            scale: config.time_scale,
+            order: config.sinusoid_order,
+            spacing: config.sinusoid_spacing,
         };
         let stages = layout.stages()?;
         let embedding = Embedding { waves, augment: None, layers, class, class_place: ClassPlace::Behind };

@@ -5,7 +5,7 @@
 
 use super::plan::{Decoder, Encoder, NAMES, Plan, groups};
 use super::settings::{channel_mult_emb, dropout, edm_settings, three};
-use crate::model::network::block::BlockStyle;
+use crate::model::network::block::{BlockStyle, Groups};
 use crate::model::network::embedding::{ClassPlace, Embedding, Labels, Waves};
 use crate::model::network::layers::{Linear, Start};
 use crate::model::network::resample::BOX_FILTER;
@@ -91,7 +91,7 @@ impl UNet {
                 n_embedding,
                 scale_shift: true,
                 dropout: config.dropout,
-                groups,
+                groups: Groups::Of(groups),
                 epsilon: 1e-5,
                 residual_scale: 1.0,
                 filter: BOX_FILTER.to_vec(),

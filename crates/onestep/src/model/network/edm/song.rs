@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::{Decoder, Encoder, NAMES, Plan, groups};
 use super::settings::{channel_mult_emb, edm_settings, three};
-use crate::model::network::block::BlockStyle;
+use crate::model::network::block::{BlockStyle, Groups};
 use crate::model::network::embedding::{ClassPlace, Embedding, Labels, Waves};
 use crate::model::network::layers::{Linear, Start};
 use crate::model::network::resample::BOX_FILTER;
@@ -159,7 +159,7 @@ impl UNet {
                 n_embedding,
                 scale_shift: false,
                 dropout: config.dropout,
-                groups,
+                groups: Groups::Of(groups),
                 epsilon: 1e-6,
                 residual_scale: std::f64::consts::FRAC_1_SQRT_2,
                 filter: config.resample_filter.clone(),

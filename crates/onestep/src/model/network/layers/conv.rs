@@ -42,6 +42,13 @@ impl Conv2d {
         self
     }
 
+    /// This convolution with zeros only below and at the right, as many as there were on both sides together but one.
+    pub fn padded_behind(mut self) -> Self {
+        let [top, bottom, left, right] = self.options.padding;
+        self.options.padding = [0, (top + bottom).saturating_sub(1), 0, (left + right).saturating_sub(1)];
+        self
+    }
+
     /// `[batch, height, width, n_in]` to `[batch, height / stride, width / stride, n_out]`.
     pub fn forward(&self, weights: &Weights, input: Dual<4>) -> Dual<4> {
         self.on(input).forward(weights)
