@@ -30,7 +30,7 @@ pub enum Form {
     Edm,
     /// A consistency model that is the identity at its smallest level, as Song et al. 2023 published them.
     Consistency,
-    /// A consistency model in the form of EDM, as ECT has them.
+    /// A consistency model that is the identity at 0.003, as ECT evaluates them.
     Ect,
     /// A diffusion model that answers with the noise of DDPM's 1000 steps, whose betas run evenly from 1e-4 to 0.02.
     DdpmLinear,
@@ -56,8 +56,8 @@ impl Form {
     /// What makes a denoiser of the network.
     pub fn preconditioning(self) -> Preconditioning {
         match self {
-            Self::Edm | Self::Ect => Preconditioning::Edm,
-            Self::Consistency => Preconditioning::Boundary,
+            Self::Edm => Preconditioning::Edm,
+            Self::Consistency | Self::Ect => Preconditioning::Boundary,
             Self::DdpmLinear => ddpm(Betas::Linear { start: 1e-4, end: 0.02 }),
             Self::DdpmCosine => ddpm(Betas::Cosine),
         }
@@ -124,11 +124,16 @@ impl Choices {
             (Some(form), Some((of_name, method))) if form == of_name => Ok((form, method)),
             (Some(form), _) => Ok((form, form.method())),
             (None, Some(found)) => Ok(found),
-            (None, None) => Err(InteropError::Undecided {
-                why: "whether it is a diffusion model or a consistency model cannot be seen from names and shapes".into(),
-                option: "--form edm (a diffusion model), --form consistency (a consistency model with f(x, 0.002) = x), --form ect, --form ddpm-linear, or --form ddpm-cosine \
-                         (guided-diffusion)",
-            }),
+            (None, None) => Err(Self::form_needed()),
+        }
+    }
+
+    /// The error where it has to be said what kind of model it is.
+    pub(super) fn form_needed() -> InteropError {
+        InteropError::Undecided {
+            why: "whether it is a diffusion model or a consistency model cannot be seen from names and shapes".into(),
+            option: "--form edm (a diffusion model), --form consistency (a consistency model with f(x, 0.002) = x), --form ect, \
+                     or --form ddpm-linear or ddpm-cosine (guided-diffusion)",
         }
     }
 

@@ -116,7 +116,7 @@ pub(crate) fn is_weights_file(start: &[u8]) -> bool {
 }
 
 /// Whether it is a zip or a pickle.
-fn is_torch(start: &[u8]) -> bool {
+pub(super) fn is_torch(start: &[u8]) -> bool {
     start.starts_with(ZIP_MAGIC) || matches!(start, [0x80, 2..=5, ..])
 }
 

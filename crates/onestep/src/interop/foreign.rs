@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::inference::{self, Shapes};
+use super::file::is_torch;
 use super::{
-    ArrayFile, Choices, InteropError, Matching, NameMap, NamedArrays, QkvOrder, diffusers, open_weights,
+    ArrayFile, Choices, EdmFile, InteropError, Matching, NameMap, NamedArrays, QkvOrder, diffusers, open_weights,
+    song_from_jax,
 };
+use crate::file;
 use crate::model::network::{AdmConfig, BOX_FILTER};
 use crate::model::{Architecture, ModelKind, NoiseRange, Preconditioning};
 
@@ -19,6 +22,8 @@ pub enum Family {
     Edm,
     /// `UNet2DModel` of huggingface/diffusers, alone or in a pipeline.
     Diffusers,
+    /// openai/consistency_models_cifar10, in flax.
+    Jax,
 }
 
 impl Family {
@@ -28,6 +33,7 @@ impl Family {
             Self::OpenAi => "OpenAI (consistency_models, guided-diffusion)",
             Self::Edm => "EDM (NVlabs/edm, ECT, CMT)",
             Self::Diffusers => "diffusers (UNet2DModel)",
+            Self::Jax => "OpenAI in JAX (consistency_models_cifar10)",
         }
     }
 }
@@ -75,8 +81,18 @@ impl ForeignModel {
                 _ => diffusers::open_folder(path, choices),
             };
         }
+        if file::start(path).is_ok_and(|start| is_torch(&start)) {
+            // What it was constructed with says more than names and shapes.
+            let edm = EdmFile::open(path)?;
+            if !edm.networks().is_empty() {
+                return Self::of_edm(path, edm, choices);
+            }
+        }
         let mut file = open_weights(path)?;
         let shapes = Shapes(file.shapes());
+        if is_jax(shapes) {
+            return Self::of_flax(path, file, choices);
+        }
         if diffusers::is_diffusers(shapes) {
             return diffusers::open_file(path, file, choices);
         }
@@ -97,7 +113,28 @@ impl ForeignModel {
         let names = file.shapes().keys().take(3).cloned().collect();
         Err(InteropError::UnknownFamily {
             names,
-            families: "those of OpenAI's U-Net, of EDM's networks and of diffusers' UNet2DModel",
+            families: "those of OpenAI's U-Net, of EDM's networks, of diffusers' UNet2DModel and of flax's NCSN++",
+        })
+    }
+
+    /// A network of the JAX twin, whose form and noise are not in the file.
+    fn of_flax(path: &Path, file: Box<dyn ArrayFile>, choices: &Choices) -> Result<Self, InteropError> {
+        let config = song_from_jax(file.shapes(), choices.image_size, None)?;
+        let map = NameMap::jax(&config)?;
+        let (form, method) = choices.form_of(path)?;
+        Ok(Self {
+            family: Family::Jax,
+            architecture: Architecture::Song(config),
+            preconditioning: form.preconditioning(),
+            kind: form.kind(),
+            range: form.range(),
+            rho: 7.0,
+            class_names: Vec::new(),
+            sampling_levels: None,
+            method: method.to_owned(),
+            weights: path.to_path_buf(),
+            map,
+            file,
         })
     }
 
@@ -215,6 +252,11 @@ pub(super) fn take_own_outputs(
                    (`--form ddpm-linear`, `--form ddpm-cosine`)";
         Err(InteropError::Unsupported { what, why: why.into() })
     }
+}
+
+/// Whether tensors have the names that flax gives the parts of NCSN++ and DDPM++.
+fn is_jax(shapes: Shapes<'_>) -> bool {
+    shapes.has_prefix("ResnetBlockBigGANpp_0/")
 }
 
 /// The one file of weights in a folder, such as a repository of the Hugging Face hub.

@@ -6,6 +6,7 @@ mod choices;
 pub(crate) mod diffusers;
 mod edm_arguments;
 mod edm_file;
+mod edm_model;
 mod edm_object;
 mod edm_settings;
 mod error;

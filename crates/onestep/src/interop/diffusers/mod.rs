@@ -204,7 +204,11 @@ impl Form {
             Preconditioning::Discrete(discrete) => {
                 scheduler::of_schedule(discrete.schedule, discrete.answer).range
             }
+            _ if self == Self::Ect => NoiseRange { sigma_min: ECT_SIGMA_MIN, ..NoiseRange::default() },
             _ => NoiseRange::default(),
         }
     }
 }
+
+/// Where a model of ECT is the identity when it is evaluated: the default of its `ECMPrecond`.
+const ECT_SIGMA_MIN: f64 = 0.003;
