@@ -70,6 +70,7 @@ impl Module {
             names: vec![format!("{path}/{parameter}")],
             shape: shape.clone(),
             axes: Axes::Same,
+            first_of: None,
         };
         Entry {
             ours: spec.name.clone(),
