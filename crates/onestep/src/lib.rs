@@ -72,6 +72,7 @@ pub mod edit;
 mod error;
 #[cfg(feature = "eval")]
 pub mod eval;
+pub mod exchange;
 pub mod file;
 mod front;
 #[cfg(feature = "formats")]

@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::noise::{sigma_from_trig, trig_from_sigma};
+use super::formula::{Formula, Number};
+use crate::noise::sigma_from_trig;
 
 /// The choice of the four coefficients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,17 +36,17 @@ pub struct VelocityCoefficients {
     pub code_slope: f64,
 }
 
-/// The coefficients at one noise level.
+/// The coefficients at one noise level: as numbers, or as formulas of a level that is not known yet.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Coefficients {
+pub struct Coefficients<N = f64> {
     /// Share of the noisy input that passes unchanged.
-    pub c_skip: f64,
+    pub c_skip: N,
     /// Scale of the network's output.
-    pub c_out: f64,
+    pub c_out: N,
     /// Scale of the network's input: gives it unit variance.
-    pub c_in: f64,
+    pub c_in: N,
     /// What the network is told about σ: ln(σ)/4, or the angle.
-    pub c_noise: f64,
+    pub c_noise: N,
 }
 
 impl Preconditioning {
@@ -62,22 +63,35 @@ impl Preconditioning {
     /// belongs to that network here, and the denormal keeps c_noise finite at σ = 0. TrigFlow: Lu and Song 2024
     /// (arXiv:2410.11081), section 3, in EDM's variables: c_skip = cos² t and c_out = -σ_data·sin t.
     pub fn coefficients(self, sigma: f64, sigma_min: f64, sigma_data: f64) -> Coefficients {
-        let variance = sigma.powi(2) + sigma_data.powi(2);
-        let c_in = 1.0 / variance.sqrt();
+        self.at(sigma, sigma_min, sigma_data)
+    }
+
+    /// [`Self::coefficients`] as formulas of the level, for a graph with σ as an input.
+    ///
+    /// At σ = 0 they say of ln(σ) what f32 can.
+    pub fn formulas(self, sigma_min: f64, sigma_data: f64) -> Coefficients<Formula> {
+        self.at(Formula::Level, sigma_min, sigma_data)
+    }
+
+    fn at<N: Number>(self, sigma: N, sigma_min: f64, sigma_data: f64) -> Coefficients<N> {
+        let number = N::from;
+        let variance = sigma.clone().square() + number(sigma_data.square());
+        let deviation = variance.clone().root();
+        let c_in = number(1.0) / deviation.clone();
         let c_noise = match self {
-            Self::Trig => trig_from_sigma(sigma, sigma_data),
-            Self::Edm | Self::TrigEdm | Self::Boundary => 0.25 * (sigma + 1e-44).ln(),
+            Self::Trig => sigma.clone().angle_of_level(sigma_data),
+            Self::Edm | Self::TrigEdm | Self::Boundary => number(0.25) * sigma.clone().ln_of_level(),
         };
         let (c_skip, c_out) = match self {
             Self::Edm | Self::TrigEdm => {
-                (sigma_data.powi(2) / variance, sigma * sigma_data / variance.sqrt())
+                (number(sigma_data.square()) / variance, sigma * number(sigma_data) / deviation)
             }
-            Self::Trig => (sigma_data.powi(2) / variance, -sigma * sigma_data / variance.sqrt()),
+            Self::Trig => (number(sigma_data.square()) / variance, -sigma * number(sigma_data) / deviation),
             Self::Boundary => {
-                let above = sigma - sigma_min;
+                let above = sigma - number(sigma_min);
                 (
-                    sigma_data.powi(2) / (above.powi(2) + sigma_data.powi(2)),
-                    above * sigma_data / variance.sqrt(),
+                    number(sigma_data.square()) / (above.clone().square() + number(sigma_data.square())),
+                    above * number(sigma_data) / deviation,
                 )
             }
         };

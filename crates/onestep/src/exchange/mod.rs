@@ -1,0 +1,3 @@
+//! Models on their way to other programs.
+
+pub mod onnx;
