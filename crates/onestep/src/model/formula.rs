@@ -1,7 +1,7 @@
 //! Numbers that formulas are written for: f64, and formulas themselves, as data.
 //!
 //! A coefficient of the preconditioning is needed as a number wherever σ is known, and as nodes of a
-//! [`Graph`](super::network::Graph) wherever σ is an input of an exported model. Written for any [`Number`], it is written
+//! [`Graph`](super::network::graph::Graph) wherever σ is an input of an exported model. Written for any [`Number`], it is written
 //! once.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};

@@ -63,8 +63,6 @@ fn shrunk(mut architecture: Architecture) -> Architecture {
         }
         Architecture::Dhariwal(config) => {
             (config.image_size, config.attention_resolutions) = (8.into(), vec![4]);
-            // Heads are 64 channels wide, so that there would be no attention.
-            config.model_channels = 32;
             config.out_channels = config.in_channels;
         }
         Architecture::Mlp(_) | Architecture::Custom(_) => {}

@@ -67,10 +67,12 @@ fn outputs(node: &Node, inputs: &[Option<Tensor>]) -> Vec<Tensor> {
             Tensor::joined(&parts, node.int("axis") as usize)
         }
         "Slice" => {
-            let ([start], [end], [axis]) = (&axes(1)[..], &axes(2)[..], &axes(3)[..]) else {
-                panic!("`{}` cuts more than one axis", node.name)
-            };
-            x.part(*axis, *start..*end)
+            let [start, end, axis] = [1, 2, 3].map(|index| {
+                let bounds = axes(index);
+                assert_eq!(bounds.len(), 1, "`{}` cuts more than one axis", node.name);
+                bounds[0]
+            });
+            x.part(axis, start..end)
         }
         "Split" => {
             let axis = node.int("axis") as usize;

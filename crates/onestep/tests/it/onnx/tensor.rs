@@ -57,30 +57,23 @@ impl Tensor {
     /// Two arrays number by number; axes are counted from the last, and those that are absent or of length 1 are repeated.
     pub fn paired(&self, other: &Self, of: impl Fn(f64, f64) -> f64) -> Self {
         let rank = self.dims.len().max(other.dims.len());
-        let filled = |tensor: &Self| {
-            let mut dims = vec![1; rank - tensor.dims.len()];
-            dims.extend(&tensor.dims);
-            tensor.reshaped(dims)
+        let length = |tensor: &Self, axis: usize| {
+            (axis + tensor.dims.len()).checked_sub(rank).map_or(1, |axis| tensor.dims[axis])
         };
-        let (a, b) = (filled(self), filled(other));
-        let dims: Vec<usize> = a
-            .dims
-            .iter()
-            .zip(&b.dims)
-            .map(|(&a, &b)| {
+        let dims: Vec<usize> = (0..rank)
+            .map(|axis| {
+                let (a, b) = (length(self, axis), length(other, axis));
                 assert!(a == b || a == 1 || b == 1, "{:?} and {:?}", self.dims, other.dims);
                 if a == 1 { b } else { a }
             })
             .collect();
-        let value = |tensor: &Self, place: &[usize]| {
-            let place: Vec<usize> = place
-                .iter()
-                .zip(&tensor.dims)
-                .map(|(&at, &length)| if length == 1 { 0 } else { at })
-                .collect();
-            tensor.at(&place)
+        let index = |tensor: &Self, place: &[usize]| {
+            place.iter().enumerate().fold(0, |index, (axis, &at)| {
+                let length = length(tensor, axis);
+                index * length + if length == 1 { 0 } else { at }
+            })
         };
-        Self::from_fn(&dims, |place| of(value(&a, place), value(&b, place)))
+        Self::from_fn(&dims, |at| of(self.values[index(self, at)], other.values[index(other, at)]))
     }
 
     /// Some places along an axis.
