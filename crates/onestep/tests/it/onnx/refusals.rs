@@ -82,15 +82,16 @@ fn weights_that_are_no_numbers_are_never_written() {
         if spec.name == "layers.2.second.weight" { value.clone() * f64::NAN } else { value.clone() }
     };
     let weights = Weights::from_values(network.parameters(), start.iter().map(broken).collect());
-    let model = model(network, weights, ModelKind::Consistency);
+    let broken = model(network.clone(), weights, ModelKind::Consistency);
     for largest in [0, u64::MAX] {
-        let refused = Export::new(&model, Form::OneStep).largest_file(largest).write(&path).unwrap_err();
+        let refused = Export::new(&broken, Form::OneStep).largest_file(largest).write(&path).unwrap_err();
         let expected = ModelError::NotFinite { name: "layers.2.second.weight".into(), index: 0 };
         assert!(matches!(&refused, Error::Model(error) if *error == expected), "{refused}");
     }
     // Whole or not at all.
     assert_eq!(std::fs::read(&path).unwrap(), b"what was there");
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1);
+    let sound = model(network, start, ModelKind::Consistency);
     let nowhere = home.path().join("no such folder/model.onnx");
-    assert!(matches!(Export::new(&model, Form::OneStep).write(nowhere).unwrap_err(), Error::Data(_)));
+    assert!(matches!(Export::new(&sound, Form::OneStep).write(nowhere).unwrap_err(), Error::Data(_)));
 }
