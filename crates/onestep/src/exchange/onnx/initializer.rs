@@ -118,7 +118,8 @@ fn in_chunks<T: Copy, const N: usize>(
 }
 
 fn numbers(weights: &Weights, parameter: ParameterId) -> Vec<f32> {
-    weights.values()[parameter.index()].clone().inner().into_data().iter::<f32>().collect()
+    let data = weights.values()[parameter.index()].clone().inner().into_data();
+    data.convert::<f32>().try_into_vec().expect("just converted")
 }
 
 /// `matrix` `[n_taps, …]` times the pixels of a kernel, each of which is `pairs` numbers.

@@ -1,6 +1,6 @@
 //! ONNX files: a network with its preconditioning, for programs that run such files.
 //!
-//! 1. The model says itself as a [`Graph`](crate::model::network::graph::Graph), and what depends on weights alone is computed.
+//! 1. The model says itself as a [`Graph`], and what depends on weights alone is computed.
 //! 2. Each of its operations becomes nodes of ONNX, on images `[batch, channels, height, width]`.
 //! 3. Nodes and weights are written, one parameter at a time, whole or not at all.
 //!
@@ -28,8 +28,8 @@ use translation::Translation;
 /// The version of the operators; every runtime of the last years knows it.
 const OPSET: u64 = 17;
 
-/// Largest file that holds weights itself: a message of protobuf ends at 2 GiB, and nodes want some room.
-const LARGEST_FILE: u64 = (2 << 30) - (16 << 20);
+/// Largest file that holds weights itself: a message of protobuf ends at 2 GiB, and whoever changes one wants some room.
+const LARGEST_FILE: u64 = 2_000_000_000;
 
 /// What an exported model takes and gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,8 +96,8 @@ impl<'a> Export<'a> {
         Self { model, form, largest_file: LARGEST_FILE }
     }
 
-    /// Has the weights lie in a file beside the ONNX file where that would become larger; by default where it would not be
-    /// read, near 2 GiB, which is also the most that counts here. With 0 they always do.
+    /// Has the weights lie in a file beside the ONNX file where that would become larger; by default from
+    /// 2 GB on, which is also the most that counts here: readers end at 2 GiB. With 0 they always do.
     #[must_use]
     pub fn largest_file(mut self, bytes: u64) -> Self {
         self.largest_file = bytes.min(LARGEST_FILE);
@@ -193,8 +193,9 @@ impl<'a> Export<'a> {
 /// Refuses weights that hold NaN or infinity, before anything is computed of them.
 fn check_finite(weights: &Weights) -> Result<(), ModelError> {
     for (spec, values) in weights.iter() {
-        let data = values.clone().inner().into_data();
-        if let Some(index) = data.iter::<f32>().position(|value| !value.is_finite()) {
+        let data = values.clone().inner().into_data().convert::<f32>();
+        let values = data.as_slice::<f32>().expect("just converted");
+        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
             return Err(ModelError::NotFinite { name: spec.name.clone(), index });
         }
     }

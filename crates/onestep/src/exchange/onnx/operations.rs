@@ -143,18 +143,16 @@ impl Translation<'_> {
         let Extent::Image { height, width, channels } = extent else { return };
         let head = channels / heads;
         let part = |part: &str| format!("{output}/{part}");
-        let parts = ["q", "k", "v"].map(part);
-        let sizes = self.integers(&[channels as i64; 3]);
-        let by_head = self.integers(&[0, heads as i64, head as i64, (height * width) as i64]);
+        let [heads, head] = [heads, head].map(|n| n as i64);
+        // By heads first: what is cut then lies in one piece, which the runtimes are faster with.
+        let (all, [q, k, v]) = (part("heads"), ["q", "k", "v"].map(part));
+        let by_head = self.integers(&[0, 3 * heads, head, (height * width) as i64]);
+        let sizes = self.integers(&[heads; 3]);
         let back = self.integers(&[0, channels as i64, height as i64, width as i64]);
         let scale = self.number(1.0 / (head as f64).sqrt());
         let turned = [("perm", Ints(&[0, 1, 3, 2]))];
-        self.emit_all("Split", &[input, &sizes], &parts.each_ref().map(String::as_str), &[("axis", Int(1))]);
-        let [q, k, v] = parts.map(|part| {
-            let by_heads = format!("{part}/heads");
-            self.emit("Reshape", &[&part, &by_head], &by_heads, &[]);
-            by_heads
-        });
+        self.emit("Reshape", &[input, &by_head], &all, &[]);
+        self.emit_all("Split", &[&all, &sizes], &[&q, &k, &v], &[("axis", Int(1))]);
         let [queries, scaled, values] = ["queries", "scaled", "values"].map(part);
         self.emit("Transpose", &[&q], &queries, &turned);
         self.emit("Mul", &[&queries, &scale], &scaled, &[]);
