@@ -57,6 +57,9 @@ pub enum Error {
     #[cfg(feature = "train")]
     #[error(transparent)]
     Train(#[from] crate::train::TrainError),
+    /// A model that cannot be exported to ONNX.
+    #[error(transparent)]
+    Onnx(#[from] crate::exchange::onnx::OnnxError),
     /// A checkpoint that cannot be written or read.
     #[error(transparent)]
     Checkpoint(#[from] crate::checkpoint::CheckpointError),

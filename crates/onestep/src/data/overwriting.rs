@@ -77,7 +77,8 @@ pub enum OutputError {
 /// What may be written over, and what may not.
 ///
 /// By default nothing that exists is replaced. Told to overwrite, files that onestep made are: those that say so themselves, in a
-/// PNG's parameters, by the `tool` of a JSON object or in the metadata of a safetensors file, and those that have no place to say it
+/// PNG's parameters, by the `tool` of a JSON object, in the metadata of a safetensors file or as the producer of an ONNX file, the file of
+/// weights beside which begins with the name too; and those that have no place to say it
 /// but lie beside a JSON file of their name that does, and that names them with their SHA-256. What is read is never written over, by whatever name or link.
 ///
 /// # Examples
@@ -214,6 +215,10 @@ fn made_here(path: &Path) -> bool {
         }
         Some("json") => json_made_here(path).is_some(),
         Some("safetensors") => tensors_made_here(path),
+        Some("onnx") => onnx_made_here(path),
+        Some("data") if ending(&path.with_extension("")).as_deref() == Some("onnx") => {
+            begins(path).is_some_and(|start| start.starts_with(b"onestep "))
+        }
         // That there is JSON of ours is not enough: it may be of a picture, and this somebody's data of the same name.
         _ => json_made_here(&path.with_extension("json"))
             .is_some_and(|signed| beside::is_named(path, &signed.files)),
@@ -223,6 +228,19 @@ fn made_here(path: &Path) -> bool {
 fn json_made_here(path: &Path) -> Option<Signed> {
     let signed: Signed = serde_json::from_reader(BufReader::new(File::open(path).ok()?)).ok()?;
     signed.is_ours().then_some(signed)
+}
+
+/// Whether an ONNX file names this program as its producer, as the second field of those written here does.
+fn onnx_made_here(path: &Path) -> bool {
+    // Field 1 is an integer of one byte; field 2 is a text of seven.
+    begins(path).is_some_and(|start| start[0] == 0x08 && &start[2..11] == b"\x12\x07onestep")
+}
+
+/// The first bytes of a file.
+fn begins(path: &Path) -> Option<[u8; 16]> {
+    let mut start = [0; 16];
+    File::open(path).ok()?.read_exact(&mut start).ok()?;
+    Some(start)
 }
 
 /// Whether the metadata of a safetensors file say that it is ours: a model, or what was written for another program.
@@ -333,6 +351,12 @@ mod tests {
         };
         fs::write(path("ours.safetensors"), tensors("onestep")).unwrap();
         fs::write(path("plain.safetensors"), tensors("format")).unwrap();
+        fs::write(path("ours.onnx"), b"\x08\x08\x12\x07onestep\x1a\x050.1.0").unwrap();
+        fs::write(path("plain.onnx"), b"\x08\x08\x12\x07pytorch\x1a\x052.9.0").unwrap();
+        fs::write(path("empty.onnx"), "").unwrap();
+        fs::write(path("ours.onnx.data"), "onestep 0.1.0: weights of ours.onnx").unwrap();
+        fs::write(path("plain.onnx.data"), [0; 64]).unwrap();
+        fs::write(path("ours.data"), "onestep 0.1.0: weights of ours.onnx").unwrap();
         let over = Outputs::default().overwrite(true);
         for (name, allowed) in [
             ("ours.png", true),
@@ -348,6 +372,12 @@ mod tests {
             ("plain.npz", false),
             ("ours.safetensors", true),
             ("plain.safetensors", false),
+            ("ours.onnx", true),
+            ("plain.onnx", false),
+            ("empty.onnx", false),
+            ("ours.onnx.data", true),
+            ("plain.onnx.data", false),
+            ("ours.data", false),
         ] {
             let path = path(name);
             let exists = OutputError::Exists { path: path.clone() };

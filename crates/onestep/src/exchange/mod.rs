@@ -4,7 +4,8 @@
 //!    said, [`crate::open`] and everything else take such files directly.
 //! 2. [`write_state_dict`] writes the weights under the names of the original implementation.
 //! 3. [`write_diffusers`] writes a folder that `DiffusionPipeline.from_pretrained` loads.
-//! 4. [`model_card`] says what a model is, for people and for catalogues.
+//! 4. [`onnx`] writes ONNX files.
+//! 5. [`model_card`] says what a model is, for people and for catalogues.
 //!
 //! What is written is there whole or not at all, and takes the place of nothing that it may not
 //! ([`Outputs`](crate::data::Outputs)).
@@ -14,6 +15,7 @@ mod diffusers;
 mod error;
 mod folder;
 mod import;
+pub mod onnx;
 mod options;
 mod pipeline;
 mod state_dict;

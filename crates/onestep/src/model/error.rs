@@ -18,6 +18,14 @@ pub enum ModelError {
         /// Its name.
         name: String,
     },
+    /// A network of a program's own that does not say itself as a graph.
+    #[error(
+        "this network is a program's own and does not say what it is made of, which an export needs: let it implement `Network::describe`"
+    )]
+    NoGraph,
+    /// A denoiser whose noise code is the time of a schedule, in a graph that takes σ.
+    #[error("networks that are told the steps of a schedule have no graph with sigma as an input; `--to diffusers` writes them")]
+    NoFormula,
     /// A tensor the architecture needs is not among the ones given.
     #[error("tensor `{name}` is missing; the network needs it with shape {shape:?}")]
     MissingTensor {

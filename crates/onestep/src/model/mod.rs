@@ -10,6 +10,7 @@ mod closed_form;
 mod condition;
 mod denoiser;
 mod error;
+mod formula;
 mod kind;
 pub mod network;
 mod parameter;
@@ -24,6 +25,7 @@ pub(crate) use condition::check_batch;
 pub use condition::{Condition, DropoutKey};
 pub use denoiser::{Denoiser, per_sample};
 pub use error::ModelError;
+pub use formula::Formula;
 pub use kind::ModelKind;
 pub use network::{Architecture, Network};
 pub use onestep_kernels::Precision;
@@ -33,6 +35,6 @@ pub use precision::{PrecisionChoice, ReplacedPrecision};
 pub use precondition::{
     Answer, Between, Coefficients, Discrete, Preconditioning, VariancePreserving, VelocityCoefficients,
 };
-pub use preconditioned::{NoiseRange, Preconditioned};
+pub use preconditioned::{Level, NoiseRange, Preconditioned};
 pub use trigflow::{TrigFlow, Velocity};
 pub use weights::Weights;

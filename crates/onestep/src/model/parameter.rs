@@ -74,6 +74,13 @@ impl ParameterSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParameterId(pub(super) usize);
 
+impl ParameterId {
+    /// The place of the parameter among those of its network.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// Collects the parameters while a network's structure is laid out.
 #[derive(Debug, Default)]
 pub struct Builder {

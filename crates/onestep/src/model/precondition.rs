@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::noise::{DiscreteSchedule, sigma_from_trig, trig_from_sigma};
+use super::formula::{Formula, Number};
+use crate::noise::{DiscreteSchedule, sigma_from_trig};
 
 /// The choice of the four coefficients.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -107,17 +108,17 @@ pub struct VelocityCoefficients {
     pub code_slope: f64,
 }
 
-/// The coefficients at one noise level.
+/// The coefficients at one noise level: as numbers, or as formulas of a level that is not known yet.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Coefficients {
+pub struct Coefficients<N = f64> {
     /// Share of the noisy input that passes unchanged.
-    pub c_skip: f64,
+    pub c_skip: N,
     /// Scale of the network's output.
-    pub c_out: f64,
+    pub c_out: N,
     /// Scale of the network's input: gives it unit variance, but for networks of exploding noise.
-    pub c_in: f64,
+    pub c_in: N,
     /// What the network is told about σ: ln(σ)/4, the angle, or the step.
-    pub c_noise: f64,
+    pub c_noise: N,
 }
 
 impl Preconditioning {
@@ -136,45 +137,61 @@ impl Preconditioning {
     /// VE: EDM's table 1 and appendix C, as `iDDPMPrecond`, `VPPrecond` and `VEPrecond` of NVlabs/edm; the velocity by Salimans and Ho
     /// 2022 (arXiv:2202.00512), appendix D, in EDM's variables. They assume nothing of the data: `sigma_data` is not asked.
     pub fn coefficients(self, sigma: f64, sigma_min: f64, sigma_data: f64) -> Coefficients {
-        let variance = sigma.powi(2) + sigma_data.powi(2);
+        self.at(sigma, sigma_min, sigma_data).expect("numbers know every one of them")
+    }
+
+    /// [`Self::coefficients`] as formulas of the level, for a graph with σ as an input; none for forms that are told the time of a
+    /// schedule, which no formula here says.
+    ///
+    /// At σ = 0 they say of ln(σ) what f32 can.
+    pub fn formulas(self, sigma_min: f64, sigma_data: f64) -> Option<Coefficients<Formula>> {
+        self.at(Formula::Level, sigma_min, sigma_data)
+    }
+
+    fn at<N: Number>(self, sigma: N, sigma_min: f64, sigma_data: f64) -> Option<Coefficients<N>> {
+        let number = N::from;
+        let variance = sigma.clone().square() + number(sigma_data.square());
+        let deviation = variance.clone().root();
         // √ᾱ of DDPM: what takes a sample to its scale.
-        let preserving = 1.0 / (sigma.powi(2) + 1.0).sqrt();
+        let preserving = number(1.0) / (sigma.clone().square() + number(1.0)).root();
         let c_in = match self {
-            Self::Edm | Self::TrigEdm | Self::Boundary | Self::Trig => 1.0 / variance.sqrt(),
-            Self::Discrete(_) | Self::VariancePreserving(_) => preserving,
-            Self::VarianceExploding => 1.0,
+            Self::Edm | Self::TrigEdm | Self::Boundary | Self::Trig => number(1.0) / deviation.clone(),
+            Self::Discrete(_) | Self::VariancePreserving(_) => preserving.clone(),
+            Self::VarianceExploding => number(1.0),
         };
         let c_noise = match self {
-            Self::Trig => trig_from_sigma(sigma, sigma_data),
-            Self::Edm | Self::TrigEdm | Self::Boundary => 0.25 * (sigma + 1e-44).ln(),
-            Self::Discrete(Discrete { schedule, between, .. }) => match between {
+            Self::Trig => sigma.clone().angle_of_level(sigma_data),
+            Self::Edm | Self::TrigEdm | Self::Boundary => number(0.25) * sigma.clone().ln_of_level(),
+            Self::Discrete(Discrete { schedule, between, .. }) => sigma.clone().time(|sigma| match between {
                 Between::Interpolated => schedule.time(sigma),
                 Between::Nearest => schedule.nearest(sigma) as f64,
-            },
-            Self::VariancePreserving(noise) => f64::from(noise.steps.saturating_sub(1)) * noise.time(sigma),
-            Self::VarianceExploding => (0.5 * sigma + 1e-44).ln(),
+            })?,
+            Self::VariancePreserving(noise) => {
+                sigma.clone().time(|sigma| f64::from(noise.steps.saturating_sub(1)) * noise.time(sigma))?
+            }
+            Self::VarianceExploding => (number(0.5) * sigma.clone()).ln_of_level(),
         };
         let (c_skip, c_out) = match self {
             Self::Edm | Self::TrigEdm => {
-                (sigma_data.powi(2) / variance, sigma * sigma_data / variance.sqrt())
+                (number(sigma_data.square()) / variance, sigma * number(sigma_data) / deviation)
             }
-            Self::Trig => (sigma_data.powi(2) / variance, -sigma * sigma_data / variance.sqrt()),
+            Self::Trig => (number(sigma_data.square()) / variance, -sigma * number(sigma_data) / deviation),
             Self::Boundary => {
-                let above = sigma - sigma_min;
+                let above = sigma - number(sigma_min);
                 (
-                    sigma_data.powi(2) / (above.powi(2) + sigma_data.powi(2)),
-                    above * sigma_data / variance.sqrt(),
+                    number(sigma_data.square()) / (above.clone().square() + number(sigma_data.square())),
+                    above * number(sigma_data) / deviation,
                 )
             }
             Self::Discrete(Discrete { answer, .. }) => match answer {
-                Answer::Noise => (1.0, -sigma),
-                Answer::Velocity => (preserving.powi(2), -sigma * preserving),
-                Answer::Clean => (0.0, 1.0),
+                Answer::Noise => (number(1.0), -sigma),
+                Answer::Velocity => (preserving.clone().square(), -sigma * preserving),
+                Answer::Clean => (number(0.0), number(1.0)),
             },
-            Self::VariancePreserving(_) => (1.0, -sigma),
-            Self::VarianceExploding => (1.0, sigma),
+            Self::VariancePreserving(_) => (number(1.0), -sigma),
+            Self::VarianceExploding => (number(1.0), sigma),
         };
-        Coefficients { c_skip, c_out, c_in, c_noise }
+        Some(Coefficients { c_skip, c_out, c_in, c_noise })
     }
 
     /// The coefficients of TrigFlow's velocity at an angle; none for the boundary form, whose shift has no place there, and none for

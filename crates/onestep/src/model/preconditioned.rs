@@ -5,7 +5,8 @@ use std::sync::Arc;
 use burn::tensor::{DType, Tensor};
 
 use super::denoiser::{Denoiser, per_sample};
-use super::{Condition, ModelError, Network, Precision, Preconditioning, Weights, check_batch};
+use super::network::graph::{Extent, Graph, Input, Value};
+use super::{Coefficients, Condition, ModelError, Network, Precision, Preconditioning, Weights, check_batch};
 
 /// The noise a model was made for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,6 +83,56 @@ impl Preconditioned {
     /// How its output is put together.
     pub fn preconditioning(&self) -> Preconditioning {
         self.preconditioning
+    }
+}
+
+/// The noise level of a graph: known while it is put together, or given to it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Level {
+    /// It is known.
+    Known(f64),
+    /// It is one number a sample.
+    Given(Value),
+}
+
+impl Preconditioned {
+    /// Says the denoiser as nodes of a graph that takes a label where the network does: what [`Denoiser::denoise`] computes.
+    ///
+    /// # Shapes
+    ///
+    /// `noisy`: an image of the network's size, as is the result.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::NoGraph`] for a network that does not say itself; [`ModelError::NoFormula`] for one that is told the time of a
+    /// schedule, where the level is given; [`ModelError::WrongImage`] for one whose output is
+    /// not of the shape of its input.
+    pub fn describe(&self, graph: &mut Graph, noisy: Value, level: Level) -> Result<Value, ModelError> {
+        let NoiseRange { sigma_min, sigma_data, .. } = self.range;
+        let [c_skip, c_out, c_in, c_noise] = match level {
+            Level::Known(sigma) => {
+                let Coefficients { c_skip, c_out, c_in, c_noise } =
+                    self.preconditioning.coefficients(sigma, sigma_min, sigma_data);
+                [c_skip, c_out, c_in, c_noise].map(|value| graph.constant(value))
+            }
+            Level::Given(sigma) => {
+                let Coefficients { c_skip, c_out, c_in, c_noise } =
+                    self.preconditioning.formulas(sigma_min, sigma_data).ok_or(ModelError::NoFormula)?;
+                [c_skip, c_out, c_in, c_noise].map(|formula| graph.formula(&formula, sigma))
+            }
+        };
+        let label = self.network.n_classes().map(|_| graph.input(Input::Label, Extent::Label));
+        let scaled = graph.multiply(noisy, c_in);
+        let output = self.network.describe(graph, scaled, c_noise, label)?;
+        if let (Extent::Image { height, width, channels }, true) =
+            (graph.extent(noisy), graph.extent(output) != graph.extent(noisy))
+        {
+            let found = [height, width, graph.extent(output).channels()];
+            return Err(ModelError::WrongImage { found, expected: [height, width, channels] });
+        }
+        let passed = graph.multiply(noisy, c_skip);
+        let output = graph.multiply(output, c_out);
+        Ok(graph.add(passed, output))
     }
 }
 

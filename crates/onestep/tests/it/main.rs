@@ -13,6 +13,7 @@ mod golden;
 mod interop;
 mod networks;
 mod objectives;
+mod onnx;
 mod optimizer;
 mod perceptual;
 mod records;

@@ -6,6 +6,7 @@ use onestep_kernels::Activation;
 
 use super::block::BlockStyle;
 use super::dual::Dual;
+use super::graph::{Graph, Value};
 use super::layers::{Conv2d, ConvolutionOn, GroupNorm};
 use crate::model::{Builder, ModelError, Weights};
 
@@ -74,6 +75,16 @@ impl SelfAttention {
         let projection = self.projection.on(Dual::with(value, tangent));
         ConvolutionOn { residual: Some(input), factor: self.residual_scale, inner: true, ..projection }
             .forward(weights)
+    }
+
+    /// [`Self::forward`] as nodes of a graph.
+    pub fn describe(&self, graph: &mut Graph, input: Value) -> Value {
+        let hidden = self.norm.describe(graph, input, None, Activation::None);
+        let qkv = self.qkv.describe(graph, hidden);
+        let attended = graph.attention(self.heads, qkv);
+        let projected = self.projection.describe(graph, attended);
+        let sum = graph.add(projected, input);
+        graph.scaled(sum, self.residual_scale)
     }
 }
 

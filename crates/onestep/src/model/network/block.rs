@@ -3,6 +3,7 @@
 use onestep_kernels::Activation;
 
 use super::dual::Dual;
+use super::graph::{Graph, Value};
 use super::layers::{Conv2d, ConvolutionOn, Dropout, GroupNorm, Linear, Start};
 use super::resample::Resampling;
 use crate::model::{Builder, Condition, ModelError, Weights};
@@ -192,5 +193,31 @@ impl ResidualBlock {
         };
         ConvolutionOn { residual: Some(skip), factor: self.residual_scale, inner: true, ..second }
             .forward(weights)
+    }
+
+    /// [`Self::forward`] as nodes of a graph; there is no dropout in it.
+    pub fn describe(&self, graph: &mut Graph, input: Value, embedding: Value) -> Value {
+        let hidden = self.norm0.describe(graph, input, None, Activation::Silu);
+        let hidden = self.resampling.describe(graph, hidden, &self.filter);
+        let mut hidden = self.conv0.describe(graph, hidden);
+        let mut modulation = Some(self.embedding.describe(graph, embedding));
+        if !self.scale_shift
+            && let Some(shift) = modulation.take()
+        {
+            hidden = graph.add(hidden, shift);
+        }
+        let channels = graph.extent(hidden).channels();
+        let scale_shift =
+            modulation.map(|both| [0, channels].map(|first| graph.narrow(both, first, channels)));
+
+        let hidden = self.norm1.describe(graph, hidden, scale_shift, Activation::Silu);
+        let hidden = self.conv1.describe(graph, hidden);
+        let skip = self.resampling.describe(graph, input, &self.filter);
+        let skip = match &self.skip {
+            Some(conv) => conv.describe(graph, skip),
+            None => skip,
+        };
+        let sum = graph.add(hidden, skip);
+        graph.scaled(sum, self.residual_scale)
     }
 }

@@ -3,8 +3,9 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::dual::{Dual, NoiseCode};
+use super::graph::{Graph, Value};
 use super::layers::Linear;
-use super::sinusoids::{Order, Spacing, fourier, sinusoidal};
+use super::sinusoids::{Order, Spacing, describe_fourier, describe_sinusoidal, fourier, sinusoidal};
 use crate::model::{Condition, ParameterId, Weights};
 
 /// Sinusoids of the noise code and layers that labels go through, brought together by two layers.
@@ -94,13 +95,44 @@ impl Embedding {
             let rows = class.and_then(|class| class_rows(condition, class.n_labels, value, place));
             add_labels(weights, embedding, class, rows)
         };
-        let root = (self.n_classes().unwrap_or(0) as f64).sqrt();
-        let embedding = with_class(waves, ClassPlace::InFront, root);
+        let embedding = with_class(waves, ClassPlace::InFront, self.root());
         let augment = augment_rows(condition, self.augment_dim(), place);
         let embedding = add_labels(weights, embedding, self.augment.as_ref(), augment);
         let embedding = self.layers[0].forward(weights, embedding).silu();
         let embedding = self.layers[1].forward(weights, embedding);
         with_class(embedding, ClassPlace::Behind, 1.0).silu()
+    }
+
+    /// [`Self::forward`] as nodes of a graph, without augmentation.
+    pub fn describe(&self, graph: &mut Graph, code: Value, label: Option<Value>) -> Value {
+        let waves = match self.waves {
+            Waves::Fixed { width, scale, order, spacing } => {
+                describe_sinusoidal(graph, code, scale, width, order, spacing)
+            }
+            Waves::Stored(frequencies) => describe_fourier(graph, code, frequencies),
+        };
+        let with_class = |graph: &mut Graph, embedding, at, value: f64| {
+            let class = self.class.as_ref().filter(|_| self.class_place == at);
+            match class.zip(label) {
+                Some((class, label)) => {
+                    let row = class.layer.describe_label(graph, label, value);
+                    graph.add(embedding, row)
+                }
+                None => embedding,
+            }
+        };
+        let root = self.root();
+        let mut embedding = with_class(graph, waves, ClassPlace::InFront, root);
+        embedding = self.layers[0].describe(graph, embedding);
+        embedding = graph.silu(embedding);
+        embedding = self.layers[1].describe(graph, embedding);
+        embedding = with_class(graph, embedding, ClassPlace::Behind, 1.0);
+        graph.silu(embedding)
+    }
+
+    /// What stands at the place of a class in front of both layers.
+    fn root(&self) -> f64 {
+        (self.n_classes().unwrap_or(0) as f64).sqrt()
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dual::{Dual, NoiseCode};
 use super::embedding::{ClassPlace, Embedding, Labels, Waves};
+use super::graph::{Graph, Value};
 use super::layers::{Linear, Start};
 use super::sinusoids::{Order, Spacing};
 use super::{Network, check_call};
@@ -159,6 +160,30 @@ impl Network for Mlp {
         }
         let output = self.output.forward(weights, hidden.silu());
         Ok(output.linear(|points| points.reshape([batch, 1, 1, n_dims])))
+    }
+
+    fn describe(
+        &self,
+        graph: &mut Graph,
+        input: Value,
+        code: Value,
+        label: Option<Value>,
+    ) -> Result<Value, ModelError> {
+        let embedding = self.embedding.describe(graph, code, label);
+        let point = graph.flatten(input);
+        let mut hidden = self.input.describe(graph, point);
+        for layer in &self.layers {
+            let inner = graph.silu(hidden);
+            let inner = layer.first.describe(graph, inner);
+            let told = layer.embedding.describe(graph, embedding);
+            let inner = graph.add(inner, told);
+            let inner = graph.silu(inner);
+            let inner = layer.second.describe(graph, inner);
+            hidden = graph.add(hidden, inner);
+        }
+        let output = graph.silu(hidden);
+        let output = self.output.describe(graph, output);
+        Ok(graph.unflatten(output))
     }
 }
 

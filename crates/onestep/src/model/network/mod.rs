@@ -11,6 +11,7 @@ mod custom;
 mod dual;
 mod edm;
 mod embedding;
+pub mod graph;
 pub mod layers;
 mod mlp;
 mod recompute;
@@ -38,6 +39,7 @@ pub use unet::UNet;
 
 use super::{Condition, ModelError, ParameterSpec, Weights, check_batch};
 use crate::size::ImageSize;
+use graph::{Graph, Value};
 
 /// A raw network F.
 pub trait Network: std::fmt::Debug + Send + Sync {
@@ -103,6 +105,32 @@ pub trait Network: std::fmt::Debug + Send + Sync {
         code: &NoiseCode,
         condition: &Condition,
     ) -> Result<Dual<4>, ModelError>;
+
+    /// Says the network as nodes of a graph: what it computes where there is neither dropout nor augmentation.
+    ///
+    /// It is what exports to formats of others are made of. Every layer of this library says itself; networks of
+    /// programs' own refuse, unless they say themselves.
+    ///
+    /// # Shapes
+    ///
+    /// - `input`: an image as [`Network::image`] says, scaled by c_in
+    /// - `code`: a row of one number, c_noise
+    /// - `label`: the class, where the network takes one
+    /// - returns: an image of `out_channels`
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::NoGraph`] for a network that does not say itself.
+    fn describe(
+        &self,
+        graph: &mut Graph,
+        input: Value,
+        code: Value,
+        label: Option<Value>,
+    ) -> Result<Value, ModelError> {
+        let _ = (graph, input, code, label);
+        Err(ModelError::NoGraph)
+    }
 
     /// Evaluates the network.
     ///

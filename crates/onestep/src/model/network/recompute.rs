@@ -21,6 +21,7 @@ use burn::backend::{
 use burn::tensor::Tensor;
 
 use super::dual::Dual;
+use super::graph::{Graph, Value};
 use crate::model::{Condition, ParameterSpec, Precision, Weights};
 
 /// A piece of a network with one image in and one out, told the embedding.
@@ -37,6 +38,9 @@ pub trait Part: fmt::Debug + Send + Sync + 'static {
         embedding: &Dual<2>,
         condition: &Condition,
     ) -> Dual<4>;
+
+    /// [`Self::forward`] as nodes of a graph, without dropout.
+    fn describe(&self, graph: &mut Graph, input: Value, embedding: Value) -> Value;
 }
 
 /// A part and the parameters that are its own.
@@ -61,6 +65,12 @@ impl<P: Part> Recomputable<P> {
     /// The numbers of the part's parameters.
     pub fn parameters(&self) -> Range<usize> {
         self.parameters.clone()
+    }
+
+    /// The part, of `inputs` joined along the channels, as nodes of a graph.
+    pub fn describe(&self, graph: &mut Graph, inputs: Vec<Value>, embedding: Value) -> Value {
+        let joined = graph.join(inputs);
+        self.part.describe(graph, joined, embedding)
     }
 
     /// Applies the part to `inputs` joined along the channels, keeping its inner activations unless `weights`

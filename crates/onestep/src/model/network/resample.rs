@@ -4,6 +4,7 @@ use burn::tensor::{Tensor, TensorData};
 use onestep_kernels::Conv2dOptions;
 
 use super::dual::Dual;
+use super::graph::{Graph, Mixing, Scaling, Value};
 use super::layers::{Conv2d, Start};
 use crate::model::{Builder, Weights};
 
@@ -30,6 +31,15 @@ impl Resampling {
             Self::Down => input.linear(|tensor| onestep_kernels::fir_downsample(tensor, filter)),
         }
     }
+
+    /// [`Self::apply`] as a node of a graph.
+    pub fn describe(self, graph: &mut Graph, input: Value, filter: &[f32]) -> Value {
+        match self {
+            Self::Keep => input,
+            Self::Up => graph.resample(Scaling::Double, filter, input),
+            Self::Down => graph.resample(Scaling::Halve, filter, input),
+        }
+    }
 }
 
 /// A 3x3 convolution and, after it, a filter that halves the resolution, as one convolution with stride 2.
@@ -49,6 +59,7 @@ pub struct ConvDownsample {
 
 impl ConvDownsample {
     const KERNEL: usize = 3;
+    const STRIDE: usize = 2;
 
     /// Registers the convolution as [`Conv2d::new`] does.
     pub fn new(
@@ -72,13 +83,23 @@ impl ConvDownsample {
         );
         let weight = matrix.matmul(weight.reshape([kernel * kernel, n_in * n_out]));
         let weight = weight.reshape([combined, combined, n_in, n_out]);
-        let padding = kernel / 2 + (self.filter.len() - 1) / 2;
-        let options = Conv2dOptions { stride: 2, padding: [padding; 4] };
+        let options = Conv2dOptions { stride: Self::STRIDE, padding: [self.padding(); 4] };
         let tangent = input
             .tangent
             .map(|tangent| onestep_kernels::conv2d(tangent, weight.clone().inner(), None, options));
         let bias = Some(self.conv.bias(weights));
         Dual::with(onestep_kernels::conv2d(input.value, weight, bias, options), tangent)
+    }
+
+    /// [`Self::forward`] as a node of a graph.
+    pub fn describe(&self, graph: &mut Graph, input: Value) -> Value {
+        let mixing = Mixing { size: Self::KERNEL + self.filter.len() - 1, matrix: self.combination() };
+        self.conv.describe_as(graph, Some(mixing), [Self::STRIDE, self.padding()], input)
+    }
+
+    /// Zeros around the image that the combined kernel wants.
+    fn padding(&self) -> usize {
+        Self::KERNEL / 2 + (self.filter.len() - 1) / 2
     }
 
     /// The matrix from the pixels of the 3x3 kernel to those of the combined one.

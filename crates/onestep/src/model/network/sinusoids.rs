@@ -4,6 +4,8 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::dual::{Dual, NoiseCode};
+use super::graph::{Function, Graph, Value};
+use crate::model::ParameterId;
 
 /// Which half of a sinusoidal embedding comes first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +29,17 @@ pub enum Spacing {
     WithEndpoint,
 }
 
+impl Spacing {
+    /// Frequency number `i` of `half`.
+    fn frequency(self, i: usize, half: usize) -> f64 {
+        let steps = match self {
+            Self::WithoutEndpoint => half,
+            Self::WithEndpoint => half.saturating_sub(1).max(1),
+        } as f64;
+        (-(10_000f64.ln()) * i as f64 / steps).exp()
+    }
+}
+
 /// The sinusoidal embedding of one number a sample, computed in f64 and rounded once to `dtype`.
 ///
 /// # Shapes
@@ -45,11 +58,7 @@ pub fn sinusoidal(
     (device, dtype): (&Device, DType),
 ) -> Dual<2> {
     let half = width / 2;
-    let steps = match spacing {
-        Spacing::WithoutEndpoint => half,
-        Spacing::WithEndpoint => half.saturating_sub(1).max(1),
-    } as f64;
-    let frequency = |i: usize| (-(10_000f64.ln()) * i as f64 / steps).exp();
+    let frequency = |i: usize| spacing.frequency(i, half);
     let rows = |of: &dyn Fn(usize, usize) -> [f64; 2]| {
         let mut values = vec![0.0; code.values.len() * width];
         for (sample, row) in values.chunks_exact_mut(width.max(1)).enumerate() {
@@ -100,4 +109,37 @@ pub fn fourier(code: &NoiseCode, frequencies: Tensor<1>) -> Dual<2> {
         Tensor::cat(vec![speed.clone() * cos.clone().inner(), speed.neg() * sin.clone().inner()], 1)
     });
     Dual::with(Tensor::cat(vec![sin, cos], 1), tangent)
+}
+
+/// [`sinusoidal`] of a code times `scale`, as nodes of a graph.
+pub fn describe_sinusoidal(
+    graph: &mut Graph,
+    code: Value,
+    scale: f64,
+    width: usize,
+    order: Order,
+    spacing: Spacing,
+) -> Value {
+    let half = width / 2;
+    // Frequencies take the scale: one rounding less where the code is a thousand.
+    let frequencies = graph.row((0..half).map(|i| scale * spacing.frequency(i, half)).collect());
+    let angle = graph.multiply(code, frequencies);
+    let halves = match order {
+        Order::CosSin => [Function::Cosine, Function::Sine],
+        Order::SinCos => [Function::Sine, Function::Cosine],
+    };
+    let mut parts = halves.map(|function| graph.apply(function, angle)).to_vec();
+    if !width.is_multiple_of(2) {
+        parts.push(graph.scaled(code, 0.0));
+    }
+    graph.join(parts)
+}
+
+/// [`fourier`] as nodes of a graph.
+pub fn describe_fourier(graph: &mut Graph, code: Value, frequencies: ParameterId) -> Value {
+    let turn = graph.scaled(code, std::f64::consts::TAU);
+    let frequencies = graph.parameter(frequencies);
+    let angle = graph.multiply(turn, frequencies);
+    let halves = [Function::Sine, Function::Cosine].map(|function| graph.apply(function, angle));
+    graph.join(halves.to_vec())
 }

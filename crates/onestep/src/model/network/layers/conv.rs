@@ -5,6 +5,7 @@ use onestep_kernels::{Conv2dOptions, Convolution, Moments, Precision};
 
 use super::{NormWith, Start};
 use crate::model::network::dual::Dual;
+use crate::model::network::graph::{Graph, Kernel, Mixing, Value};
 use crate::model::{Builder, ParameterId, Weights};
 
 /// A convolution with bias, channels last.
@@ -52,6 +53,24 @@ impl Conv2d {
     /// `[batch, height, width, n_in]` to `[batch, height / stride, width / stride, n_out]`.
     pub fn forward(&self, weights: &Weights, input: Dual<4>) -> Dual<4> {
         self.on(input).forward(weights)
+    }
+
+    /// [`Self::forward`] as a node of a graph.
+    pub fn describe(&self, graph: &mut Graph, input: Value) -> Value {
+        let Conv2dOptions { stride, padding: [padding, ..] } = self.options;
+        self.describe_as(graph, None, [stride, padding], input)
+    }
+
+    /// A convolution with these weights, but of another kernel, stride and padding.
+    pub(in crate::model::network) fn describe_as(
+        &self,
+        graph: &mut Graph,
+        mixing: Option<Mixing>,
+        stride_and_padding: [usize; 2],
+        input: Value,
+    ) -> Value {
+        let kernel = Kernel { parameter: self.weight, mixing };
+        graph.convolution(kernel, self.bias, stride_and_padding, input)
     }
 
     /// [`Self::forward`] for a result that layers of this network alone read.

@@ -2,6 +2,7 @@
 
 use super::Start;
 use crate::model::network::dual::Dual;
+use crate::model::network::graph::{Graph, Value};
 use crate::model::{Builder, ParameterId, Weights};
 
 /// A matrix product with optional bias.
@@ -33,5 +34,23 @@ impl Linear {
             onestep_kernels::linear_with(tangent, weight.clone().inner(), None, layouts.clone())
         });
         Dual::with(onestep_kernels::linear_with(input.value, weight, bias, layouts), tangent)
+    }
+
+    /// [`Self::forward`] as a node of a graph.
+    pub fn describe(&self, graph: &mut Graph, input: Value) -> Value {
+        graph.linear(self.weight, self.bias, input)
+    }
+
+    /// [`Self::forward`] of a row that is `value` at the place of a label and zero elsewhere, as nodes of a graph.
+    pub fn describe_label(&self, graph: &mut Graph, label: Value, value: f64) -> Value {
+        let row = graph.lookup(self.weight, label);
+        let row = graph.scaled(row, value);
+        match self.bias {
+            Some(bias) => {
+                let bias = graph.parameter(bias);
+                graph.add(row, bias)
+            }
+            None => row,
+        }
     }
 }

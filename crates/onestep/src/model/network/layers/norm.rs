@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use onestep_kernels::{Activation, Norm, NormActOptions};
 
 use crate::model::network::dual::Dual;
+use crate::model::network::graph::{Graph, Value};
 use crate::model::{Builder, Init, ModelError, ParameterId, Weights};
 
 /// Group norm, optionally followed by scale and shift from the embedding, and SiLU.
@@ -60,6 +61,33 @@ impl GroupNorm {
         let value =
             onestep_kernels::norm_act(input.value, groups, epsilon, gain, offset, scale_shift, activation);
         Dual::with(value, tangent)
+    }
+
+    /// [`Self::forward`] as nodes of a graph.
+    ///
+    /// Scale and shift meet gain and offset before they meet the image: on rows that costs nothing.
+    pub fn describe(
+        &self,
+        graph: &mut Graph,
+        input: Value,
+        scale_shift: Option<[Value; 2]>,
+        activation: Activation,
+    ) -> Value {
+        let [mut gain, mut offset] = [self.gain, self.offset].map(|row| graph.parameter(row));
+        if let Some([scale, shift]) = scale_shift {
+            let one = graph.constant(1.0);
+            let factor = graph.add(scale, one);
+            gain = graph.multiply(gain, factor);
+            offset = graph.multiply(offset, factor);
+            offset = graph.add(offset, shift);
+        }
+        let normal = graph.normalize(self.groups, self.epsilon, input);
+        let scaled = graph.multiply(normal, gain);
+        let output = graph.add(scaled, offset);
+        match activation {
+            Activation::None => output,
+            Activation::Silu => graph.silu(output),
+        }
     }
 
     /// What a convolution that follows does first.

@@ -16,6 +16,7 @@ pub(super) use stages::{DecoderStage, EncoderStage, Layer, Layers, Stages};
 use super::attention::scaled;
 use super::dual::{Dual, NoiseCode};
 use super::embedding::Embedding;
+use super::graph::{Graph, Value};
 use super::layers::ConvolutionOn;
 use super::resample::Resampling;
 use super::{Network, check_call};
@@ -67,6 +68,17 @@ impl Network for UNet {
         let place = (&input.device(), input.dtype());
         let embedding = self.embedding.forward(weights, code, condition, place);
         Ok(self.stages.forward(weights, input, &embedding, condition))
+    }
+
+    fn describe(
+        &self,
+        graph: &mut Graph,
+        input: Value,
+        code: Value,
+        label: Option<Value>,
+    ) -> Result<Value, ModelError> {
+        let embedding = self.embedding.describe(graph, code, label);
+        Ok(self.stages.describe(graph, input, embedding))
     }
 }
 
@@ -132,6 +144,58 @@ impl Stages {
                     let level = ConvolutionOn { norm, ..conv.on(hidden.clone()) }.forward(weights);
                     image = Some(match image {
                         Some(below) => Resampling::Up.apply(below, &self.filter) + level,
+                        None => level,
+                    });
+                }
+            }
+        }
+        image.expect("the top level always has an output")
+    }
+
+    /// [`Self::forward`] as nodes of a graph.
+    fn describe(&self, graph: &mut Graph, input: Value, embedding: Value) -> Value {
+        let mut side = input;
+        let mut hidden = input;
+        let mut skips: Vec<Value> = Vec::with_capacity(self.encoder.len());
+        for stage in &self.encoder {
+            match stage {
+                EncoderStage::Convolution(conv) => hidden = conv.describe(graph, hidden),
+                EncoderStage::Block(block) => hidden = block.describe(graph, vec![hidden], embedding),
+                EncoderStage::Skip(conv) => {
+                    side = Resampling::Down.describe(graph, side, &self.filter);
+                    let beside = conv.describe(graph, side);
+                    hidden = graph.add(hidden, beside);
+                    skips.pop();
+                }
+                EncoderStage::Residual(conv) => {
+                    let beside = conv.describe(graph, side);
+                    let sum = graph.add(hidden, beside);
+                    hidden = graph.scaled(sum, std::f64::consts::FRAC_1_SQRT_2);
+                    side = hidden;
+                    skips.pop();
+                }
+            }
+            skips.push(hidden);
+        }
+
+        let mut image: Option<Value> = None;
+        for stage in &self.decoder {
+            match stage {
+                DecoderStage::Block { block, joins } => {
+                    let mut inputs = vec![hidden];
+                    if *joins {
+                        inputs.push(skips.pop().expect("as many blocks up as down"));
+                    }
+                    hidden = block.describe(graph, inputs, embedding);
+                }
+                DecoderStage::Output { norm, conv } => {
+                    let level = norm.describe(graph, hidden, None, Activation::Silu);
+                    let level = conv.describe(graph, level);
+                    image = Some(match image {
+                        Some(below) => {
+                            let enlarged = Resampling::Up.describe(graph, below, &self.filter);
+                            graph.add(enlarged, level)
+                        }
                         None => level,
                     });
                 }

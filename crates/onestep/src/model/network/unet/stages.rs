@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::model::network::attention::SelfAttention;
 use crate::model::network::block::ResidualBlock;
 use crate::model::network::dual::Dual;
+use crate::model::network::graph::{Graph, Value};
 use crate::model::network::layers::{Conv2d, GroupNorm};
 use crate::model::network::recompute::{Part, Recomputable};
 use crate::model::network::resample::{BOX_FILTER, ConvDownsample, Resampling};
@@ -99,6 +100,15 @@ impl Layer {
             Self::Resample(resampling) => resampling.apply(input, &BOX_FILTER),
         }
     }
+
+    fn describe(&self, graph: &mut Graph, input: Value, embedding: Value) -> Value {
+        match self {
+            Self::Residual(block) => block.describe(graph, input, embedding),
+            Self::Attention(attention) => attention.describe(graph, input),
+            Self::Convolution(conv) => conv.describe(graph, input),
+            Self::Resample(resampling) => resampling.describe(graph, input, &BOX_FILTER),
+        }
+    }
 }
 
 impl Part for Layers {
@@ -110,5 +120,9 @@ impl Part for Layers {
         condition: &Condition,
     ) -> Dual<4> {
         self.iter().fold(input, |hidden, layer| layer.forward(weights, hidden, embedding, condition))
+    }
+
+    fn describe(&self, graph: &mut Graph, input: Value, embedding: Value) -> Value {
+        self.iter().fold(input, |hidden, layer| layer.describe(graph, hidden, embedding))
     }
 }
