@@ -21,7 +21,7 @@ pub use edit::{CommonArgs, EditArgs, EditCommand, SearchArgs, SearchTask, Subjec
 pub use eval::{
     CurveArgs, DistanceArgs, EvalArgs, EvalCommand, LikelihoodArgs, MergeArgs, MetricName, NetworkArgs,
 };
-pub use exchange::{FetchArgs, ImportArgs, ModelsArgs};
+pub use exchange::{ExportArgs, FetchArgs, FormatName, ImportArgs, ModelsArgs, OnnxFormName};
 pub use precision::{ChoiceName, PrecisionName};
 pub use train::{ExtendName, NewArgs, RecipeCommand, TrainArgs};
 
@@ -57,6 +57,8 @@ pub enum Command {
     Info(InfoArgs),
     /// Take over a model of another program: OpenAI's, EDM's, diffusers'.
     Import(ImportArgs),
+    /// Write a model for another program: diffusers, ONNX, PyTorch.
+    Export(ExportArgs),
     /// List the published checkpoints that can be taken over.
     Models(ModelsArgs),
     /// Fetch a published checkpoint, once.

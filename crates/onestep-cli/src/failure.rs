@@ -96,6 +96,7 @@ impl From<Error> for Failure {
             Error::Output(output) => (code::CANNOT_CREATE, vec![output_hint(output)]),
             Error::Data(_) | Error::Weights(_) | Error::Vision(_) => (code::DATA, vec![]),
             Error::Interop(interop) => interop_answer(interop),
+            Error::Export(_) | Error::Onnx(_) => (code::USAGE, vec![]),
             Error::Edit(edit) => (edit_code(edit), edit_hints(edit)),
             Error::Sample(sample @ SampleError::AnotherModel { .. }) => (code::DATA, sample_hint(sample)),
             Error::Sample(sample) => (code::USAGE, sample_hint(sample)),

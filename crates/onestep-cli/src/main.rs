@@ -52,6 +52,7 @@ fn main() -> ExitCode {
         Command::Search(args) => commands::search::run(&args, cli.quiet),
         Command::Info(args) => commands::info::run(&args),
         Command::Import(args) => commands::import::run(&args, cli.quiet),
+        Command::Export(args) => commands::export::run(&args, cli.quiet),
         Command::Models(args) => commands::models::run(&args),
         Command::Fetch(args) => commands::fetch::run(&args, cli.quiet),
         Command::Recipe(command) => commands::recipe::run(command),

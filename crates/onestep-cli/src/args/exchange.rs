@@ -1,4 +1,4 @@
-//! What can be typed behind `import`, `models` and `fetch`.
+//! What can be typed behind `import`, `export`, `models` and `fetch`.
 
 use std::path::PathBuf;
 
@@ -86,8 +86,12 @@ pub enum FormName {
     Edm,
     /// A consistency model that is the identity at its smallest level (Song et al. 2023).
     Consistency,
-    /// A consistency model in EDM's form (ECT).
+    /// A consistency model that is the identity at 0.003 (ECT).
     Ect,
+    /// A diffusion model that answers with the noise of 1000 steps, betas evenly from 1e-4 to 0.02 (guided-diffusion).
+    DdpmLinear,
+    /// The same with the cosine of improved DDPM.
+    DdpmCosine,
 }
 
 impl FormName {
@@ -96,6 +100,8 @@ impl FormName {
             Self::Edm => Form::Edm,
             Self::Consistency => Form::Consistency,
             Self::Ect => Form::Ect,
+            Self::DdpmLinear => Form::DdpmLinear,
+            Self::DdpmCosine => Form::DdpmCosine,
         }
     }
 }
@@ -107,6 +113,59 @@ pub enum OrderName {
     ThreeFirst,
     /// Head by head: what guided-diffusion published.
     HeadsFirst,
+}
+
+/// Options of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// A model file, a step folder or a run folder.
+    pub model: PathBuf,
+    /// What to write.
+    #[arg(long, value_enum)]
+    pub to: FormatName,
+    /// The file or folder to write; by default one here, named after the model.
+    #[arg(short, long, value_name = "PATH")]
+    pub out: Option<PathBuf>,
+    /// Of ONNX: the whole way from noise to image in one step, or one evaluation of the denoiser; by default what the model can.
+    #[arg(long, value_enum)]
+    pub form: Option<OnnxFormName>,
+    /// Which of the model's weights: best, raw, target, or the label of an average.
+    #[arg(long, value_name = "WHICH", default_value = "best")]
+    pub weights: String,
+    /// Title of the model card.
+    #[arg(long, value_name = "TEXT")]
+    pub title: Option<String>,
+    /// Licence of the weights for the model card, as catalogues write it: apache-2.0, cc-by-4.0.
+    #[arg(long, value_name = "NAME")]
+    pub license: Option<String>,
+    /// Metrics for the model card: a file that `eval --json` wrote, or Markdown.
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
+    /// Replace what onestep made.
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// Formats that models go out in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatName {
+    /// A folder that diffusers' `DiffusionPipeline.from_pretrained` loads.
+    Diffusers,
+    /// An ONNX file for ONNX Runtime, OpenVINO and others.
+    Onnx,
+    /// A .pt with the names of the original implementation, for `torch.load(weights_only=True)`.
+    Openai,
+    /// The same names in a safetensors file.
+    Safetensors,
+}
+
+/// What an ONNX file computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnnxFormName {
+    /// From noise of unit variance to an image (consistency models).
+    OneStep,
+    /// From a noisy image and its noise level to the clean one.
+    Denoiser,
 }
 
 /// Options of `models`.

@@ -5,6 +5,7 @@ pub mod data;
 pub mod doctor;
 pub mod edit;
 pub mod eval;
+pub mod export;
 pub mod fetch;
 pub mod import;
 pub mod info;
