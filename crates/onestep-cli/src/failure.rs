@@ -149,6 +149,9 @@ impl From<Error> for Failure {
                 TrainError::TeacherNeeded => {
                     (code::USAGE, vec!["give the run folder of a diffusion model: --teacher runs/emoji-edm".into()])
                 }
+                TrainError::TeacherDiffers { .. } => {
+                    (code::DATA, vec!["--like-teacher takes the teacher's network in place of the recipe's".into()])
+                }
                 TrainError::RecipeDiffers { .. } => (
                     code::USAGE,
                     vec!["leave the recipe out to go on with the run's own, or choose another --out".into()],

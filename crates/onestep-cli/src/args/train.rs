@@ -54,6 +54,9 @@ pub struct TrainArgs {
     /// The diffusion model to distill from, or to start from: a run folder or a model file.
     #[arg(long, value_name = "MODEL")]
     pub teacher: Option<PathBuf>,
+    /// Take the network from the teacher, and with it the size of the images, in place of what the recipe says of them.
+    #[arg(long, requires = "teacher", requires = "recipe")]
+    pub like_teacher: bool,
     /// Change the recipe, for example --set train.batch=32; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,

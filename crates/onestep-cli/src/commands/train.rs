@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use onestep::Error;
+use onestep::checkpoint::{Which, read_header};
 use onestep::data::{self, DataError, DataSpec, Dataset, Split};
 use onestep::model::n_parameters;
 use onestep::objective::Distance;
@@ -145,6 +146,10 @@ fn resolve(args: &TrainArgs) -> Outcome<Asked> {
         (Some(name), _) => {
             let mut draft = read_draft(name, &args.settings)?;
             apply(args, &mut draft);
+            if let (true, Some(teacher)) = (args.like_teacher, &args.teacher) {
+                let teacher = read_header(teacher, &Which::Best)?;
+                draft = draft.with_network_of(&teacher.header.architecture)?;
+            }
             let data = open_data(&draft.data).inspect_err(|_| {
                 // What can be told without data is told all the same.
                 if let (true, Ok(recipe)) = (args.dry_run, draft.as_it_stands()) {

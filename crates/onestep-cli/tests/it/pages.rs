@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use onestep::interop::Published;
 use tempfile::TempDir;
 
 use super::documented::{Documented, commands, root};
@@ -51,8 +52,10 @@ fn commands_of_pages_run() {
             // Of the models of the other methods there are none here, and placeholders are no paths.
             _ if words.iter().any(|word| word.starts_with("runs/") && !home.join(word).exists()) => continue,
             _ if words.iter().any(|word| word.chars().all(|c| c.is_ascii_uppercase())) => continue,
+            // What others published would have to be fetched first.
+            _ if words.iter().any(|word| Published::find(word).is_some() || word.starts_with("openai/")) => continue,
             ["new", ..] => " --hours 0.001",
-            ["sample" | "edit" | "data" | "recipe" | "info", ..] => "",
+            ["sample" | "edit" | "data" | "recipe" | "info" | "import" | "export" | "models", ..] => "",
             ["eval", "distance", a, ..] if a.starts_with("docs/") && !line.contains("lpips-alex") => "",
             _ => continue,
         };

@@ -48,6 +48,8 @@ pub(super) struct Tensor {
 pub(super) struct Header {
     /// The one metadata string; empty where the rules ask for none.
     pub metadata: String,
+    /// Whether there is metadata of ours, whatever else there is.
+    pub signed: bool,
     /// In the order of the file.
     pub tensors: Vec<Tensor>,
     /// Bytes of all values.
@@ -59,6 +61,7 @@ impl Header {
     pub(super) fn parse(text: &[u8], rules: Rules) -> Result<Self, TensorFileError> {
         let raw: RawHeader =
             serde_json::from_slice(text).map_err(|reason| TensorFileError::BadHeader { reason })?;
+        let signed = raw.metadata.iter().any(|(key, _)| key == METADATA_KEY);
         let metadata = match <[_; 1]>::try_from(raw.metadata) {
             Ok([(key, value)]) if rules.signed && key == METADATA_KEY => value,
             _ if rules.signed => return Err(TensorFileError::NotOurs),
@@ -73,7 +76,7 @@ impl Header {
             Ok(tensor)
         });
         let tensors = tensors.collect::<Result<_, TensorFileError>>()?;
-        Ok(Self { metadata, tensors, n_bytes })
+        Ok(Self { metadata, signed, tensors, n_bytes })
     }
 }
 

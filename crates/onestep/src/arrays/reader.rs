@@ -11,6 +11,7 @@ use crate::file;
 pub(crate) struct TensorFile<R> {
     input: R,
     metadata: String,
+    signed: bool,
     /// In the order of the file.
     tensors: Vec<Tensor>,
     /// Where the values begin.
@@ -49,18 +50,23 @@ impl<R: Read> TensorFile<R> {
         }
         let mut text = vec![0; n_header as usize];
         input.read_exact(&mut text)?;
-        let Header { metadata, tensors, n_bytes } = Header::parse(&text, rules)?;
+        let Header { metadata, signed, tensors, n_bytes } = Header::parse(&text, rules)?;
         let available = length - 8 - n_header;
         match available.cmp(&n_bytes) {
             std::cmp::Ordering::Less => Err(truncated((8 + n_header).saturating_add(n_bytes))),
             std::cmp::Ordering::Greater => Err(TensorFileError::Trailing { extra: available - n_bytes }),
-            std::cmp::Ordering::Equal => Ok(Self { input, metadata, tensors, values: 8 + n_header }),
+            std::cmp::Ordering::Equal => Ok(Self { input, metadata, signed, tensors, values: 8 + n_header }),
         }
     }
 
     /// The one metadata string; empty for a file that need not have it.
     pub(crate) fn metadata(&self) -> &str {
         &self.metadata
+    }
+
+    /// Whether it has metadata of ours, whatever else it has.
+    pub(crate) fn is_signed(&self) -> bool {
+        self.signed
     }
 
     /// Names and shapes, in the order of the file.

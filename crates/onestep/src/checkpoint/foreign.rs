@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::header::{Format, Imported};
 use super::{CheckpointError, ModelHeader};
 use crate::TOOL;
-use crate::arrays::{Rules, TensorFile, TensorFileError};
+use crate::arrays::{Rules, TensorFile};
 use crate::file;
 use crate::interop::{self, Caches, Choices, ForeignModel};
 
@@ -22,12 +22,8 @@ pub(super) fn is_foreign(path: &Path) -> bool {
     }
     let Ok(file) = File::open(path) else { return false };
     let Ok(length) = file.metadata().map(|metadata| metadata.len()) else { return false };
-    match TensorFile::open(std::io::BufReader::new(file), length, Rules::OURS) {
-        Err(TensorFileError::NotOurs) => true,
-        // Types that only others write.
-        Err(TensorFileError::WrongType { .. }) => true,
-        _ => false,
-    }
+    let opened = TensorFile::open(std::io::BufReader::new(file), length, Rules::FOREIGN);
+    opened.is_ok_and(|file| !file.is_signed())
 }
 
 /// The place of a model: a path, or a name in one of the user's caches.

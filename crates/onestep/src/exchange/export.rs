@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{ExportError, ExportOptions, model_card, onnx, write_diffusers, write_state_dict};
-use crate::data::{DataError, OutputError, write_whole};
+use crate::data::{OutputError, write_whole};
 use crate::{Model, Result};
 
 /// A format that models go out in.

@@ -8,19 +8,21 @@ mod check;
 mod network;
 mod settings;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::method::{MethodSettings, Objective};
 use super::training::{Noise, Start, Train};
 use super::{Decay, RecipeError, SchedulePoint, builtin_recipe};
-use crate::TOOL;
 use crate::checkpoint::{Format, ModelHeader};
 use crate::data::{self, DataSpec, Dataset, Labels};
 use crate::model::network::Architecture;
-use crate::model::{ModelKind, Preconditioning};
+use crate::model::{ModelKind, Network, Preconditioning};
 use crate::noise::{LevelsError, SamplingLevels};
 use crate::objective::Distance;
 use crate::sample::SamplingProfile;
+use crate::{ImageSize, TOOL};
 
 pub use network::NetworkTable;
 use settings::{apply_setting, parse_error, set_to_nonsense, takes_away};
@@ -154,12 +156,36 @@ impl Draft {
         self.with_network(self.network.settled_without_data(self.data.grey)?)
     }
 
+    /// The same recipe with the network of another model, for a student of a teacher whose network no recipe knows: the data are
+    /// brought to its size, and unlabelled where it has no classes. The recipe's rate of dropout stays.
+    ///
+    /// # Errors
+    ///
+    /// [`RecipeError`] for a network that a program brings along.
+    pub fn with_network_of(self, architecture: &Architecture) -> Result<Self, RecipeError> {
+        let network = self.network.replaced_by(architecture)?;
+        let [height, width, _] = built(architecture)?.image();
+        let mut data = self.data;
+        if height * width > 1 {
+            data.image_size = Some(ImageSize { height, width });
+        }
+        if !network.has_classes() {
+            data.labels = Labels::None;
+        }
+        Ok(Self { network, data, ..self })
+    }
+
     fn with_network(&self, network: Architecture) -> Result<Recipe, RecipeError> {
         let Self { name, about, objective, data, noise, train, sampling, .. } = self.clone();
         let recipe = Recipe { name, about, objective, data, noise, network, train, sampling };
         recipe.check()?;
         Ok(recipe)
     }
+}
+
+/// A network that a recipe can name.
+fn built(architecture: &Architecture) -> Result<Arc<dyn Network>, RecipeError> {
+    architecture.build().map_err(|error| RecipeError::Parse { message: format!("network: {error}") })
 }
 
 impl<N: Serialize> Recipe<N> {

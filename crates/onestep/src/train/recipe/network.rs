@@ -16,6 +16,8 @@ const N_DIMS: &str = "n_dims";
 const N_CLASSES: &str = "n_classes";
 /// Keys of the channels of input and output.
 const CHANNELS: [&str; 2] = ["in_channels", "out_channels"];
+/// Key of the rate of dropout.
+const DROPOUT: &str = "dropout";
 /// Key of the feature maps that attend to themselves.
 const ATTENTION: &str = "attention_resolutions";
 /// Key of the channels of each level.
@@ -43,6 +45,21 @@ impl NetworkTable {
         let tells = |key: &&&str| !CHANNELS.contains(key) && (**key != N_CLASSES || labels);
         let missing = self.follows().iter().filter(tells).filter(|key| !self.0.contains_key(**key));
         missing.map(|key| format!("network.{key}")).collect()
+    }
+
+    /// This network instead, with the rate of dropout of the one that it replaces.
+    pub(super) fn replaced_by(&self, architecture: &Architecture) -> Result<Self, RecipeError> {
+        let mut table = Table::try_from(architecture)
+            .map_err(|error| RecipeError::Parse { message: format!("network: {error}") })?;
+        if let (Some(rate), true) = (self.0.get(DROPOUT), table.contains_key(DROPOUT)) {
+            table.insert(DROPOUT.into(), rate.clone());
+        }
+        Ok(Self(table))
+    }
+
+    /// Whether it names a number of classes.
+    pub(super) fn has_classes(&self) -> bool {
+        self.0.contains_key(N_CLASSES)
     }
 
     /// The network for images that are gray or in color, with nothing left to the data but their channels.

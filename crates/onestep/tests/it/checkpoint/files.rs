@@ -296,12 +296,16 @@ fn absurd_headers_are_refused_without_reading_them() {
 fn metadata_is_exactly_our_header() {
     let folder = folder();
     let tensor = r#""a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#;
+    for metadata in ["", r#""__metadata__":{},"#, r#""__metadata__":{"format":"pt"},"#] {
+        // A file of another program, which has no network that is known.
+        let path = write(folder.path(), &format!("{{{metadata}{tensor}}}"), 4);
+        let error = load_model(&path, &Which::Best).unwrap_err();
+        assert!(matches!(error, CheckpointError::Foreign { .. }), "{error}");
+        assert!(error.to_string().contains("such as `a`"), "{error}");
+    }
     for metadata in [
-        String::new(),
-        r#""__metadata__":{},"#.into(),
-        r#""__metadata__":{"format":"pt"},"#.into(),
-        r#""__metadata__":{"onestep":"{}","format":"pt"},"#.into(),
-        r#""__metadata__":{"onestep":"{}","onestep":"{}"},"#.into(),
+        r#""__metadata__":{"onestep":"{}","format":"pt"},"#,
+        r#""__metadata__":{"onestep":"{}","onestep":"{}"},"#,
     ] {
         let path = write(folder.path(), &format!("{{{metadata}{tensor}}}"), 4);
         let error = refused(&path);
