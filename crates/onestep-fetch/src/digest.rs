@@ -17,8 +17,11 @@ impl Expected {
     pub(crate) fn of_headers(header: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let quoted = |text: String| text.trim_start_matches("W/").trim_matches('"').to_ascii_lowercase();
         let is_sha256 = |text: &String| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let sha256 = ["x-linked-etag", "etag"].iter().find_map(|name| header(name).map(quoted).filter(is_sha256));
-        let md5 = || header("content-md5").and_then(|text| from_base64(text.trim())).filter(|bytes| bytes.len() == 16);
+        let sha256 =
+            ["x-linked-etag", "etag"].iter().find_map(|name| header(name).map(quoted).filter(is_sha256));
+        let md5 = || {
+            header("content-md5").and_then(|text| from_base64(text.trim())).filter(|bytes| bytes.len() == 16)
+        };
         sha256.map(Self::Sha256).or_else(|| md5().map(|bytes| Self::Md5(hex(&bytes))))
     }
 }
@@ -82,11 +85,18 @@ mod tests {
             Expected::of_headers(move |asked| (asked == name).then(|| value.to_owned()))
         };
         let sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(of("x-linked-etag", "\"E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855\""), Some(Expected::Sha256(sha256.into())));
+        assert_eq!(
+            of("x-linked-etag", "\"E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855\""),
+            Some(Expected::Sha256(sha256.into()))
+        );
         assert_eq!(of("etag", "\"0x8DB3\""), None);
-        assert_eq!(of("content-md5", "1B2M2Y8AsgTpgAmY7PhCfg=="), Some(Expected::Md5("d41d8cd98f00b204e9800998ecf8427e".into())));
+        assert_eq!(
+            of("content-md5", "1B2M2Y8AsgTpgAmY7PhCfg=="),
+            Some(Expected::Md5("d41d8cd98f00b204e9800998ecf8427e".into()))
+        );
         assert_eq!(of("content-md5", "not base64!"), None);
-        let (found, difference) = Digests::default().compare(Some(&Expected::Md5("d41d8cd98f00b204e9800998ecf8427e".into())));
+        let (found, difference) =
+            Digests::default().compare(Some(&Expected::Md5("d41d8cd98f00b204e9800998ecf8427e".into())));
         assert_eq!((found.as_str(), difference), (sha256, None));
     }
 }

@@ -109,7 +109,11 @@ impl Download {
     ///
     /// [`FetchError`]. After [`FetchError::BrokenOff`] and [`FetchError::Stopped`] the same call goes on where it was; a file of the
     /// wrong size or digest is removed.
-    pub fn run(&self, offer: &Offer, mut progress: impl FnMut(Progress) -> bool) -> Result<Fetched, FetchError> {
+    pub fn run(
+        &self,
+        offer: &Offer,
+        mut progress: impl FnMut(Progress) -> bool,
+    ) -> Result<Fetched, FetchError> {
         let identity = Identity { address: self.address.clone(), etag: offer.etag.clone(), size: offer.size };
         let mut part = Part::open(&self.to, &identity)?;
         let most = offer.size.unwrap_or(self.most);

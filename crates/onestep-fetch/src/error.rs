@@ -24,7 +24,9 @@ pub enum FetchError {
         status: u16,
     },
     /// The connection broke or stalled, again and again.
-    #[error("the connection broke off {attempts} times without getting on, at {received} bytes; the same command goes on from there")]
+    #[error(
+        "the connection broke off {attempts} times without getting on, at {received} bytes; the same command goes on from there"
+    )]
     BrokenOff {
         /// How often in a row.
         attempts: usize,
@@ -48,7 +50,9 @@ pub enum FetchError {
         most: u64,
     },
     /// Bytes that are not those that were promised.
-    #[error("the file is damaged or another one: its digest is {found}, {expected} was promised; it was removed")]
+    #[error(
+        "the file is damaged or another one: its digest is {found}, {expected} was promised; it was removed"
+    )]
     WrongDigest {
         /// What it is.
         found: String,

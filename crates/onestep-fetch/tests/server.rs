@@ -23,7 +23,9 @@ struct Request {
 }
 
 /// Serves requests until the test ends; returns its address and what was asked.
-fn serve(answer: impl Fn(&Request, &mut TcpStream) + Send + Sync + 'static) -> (String, Arc<Mutex<Vec<String>>>) {
+fn serve(
+    answer: impl Fn(&Request, &mut TcpStream) + Send + Sync + 'static,
+) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let (answer, asked, number): (Arc<Answer>, _, _) =
@@ -47,7 +49,8 @@ fn serve(answer: impl Fn(&Request, &mut TcpStream) + Send + Sync + 'static) -> (
                     }
                 }
                 let mut words = first.split(' ').map(str::to_owned);
-                let request = Request { method: words.next().unwrap(), path: words.next().unwrap(), from, number };
+                let request =
+                    Request { method: words.next().unwrap(), path: words.next().unwrap(), from, number };
                 log.lock().unwrap().push(format!("{} {} {}", request.method, request.path, request.from));
                 answer(&request, &mut stream);
             });
@@ -70,7 +73,10 @@ fn contents(n: usize) -> Vec<u8> {
 fn head(file: &[u8], request: &Request, etag: &str) -> String {
     let (status, range) = match request.from {
         0 => ("200 OK", String::new()),
-        from => ("206 Partial Content", format!("content-range: bytes {from}-{}/{}\r\n", file.len() - 1, file.len())),
+        from => (
+            "206 Partial Content",
+            format!("content-range: bytes {from}-{}/{}\r\n", file.len() - 1, file.len()),
+        ),
     };
     format!(
         "HTTP/1.1 {status}\r\ncontent-length: {}\r\n{range}etag: \"{etag}\"\r\nconnection: close\r\n\r\n",
@@ -97,7 +103,13 @@ fn download(address: &str, to: &Path) -> Download {
         attempts: 3,
         redirects: 3,
     };
-    Download { address: format!("{address}/file"), to: to.to_path_buf(), expected: None, most: 1 << 20, limits }
+    Download {
+        address: format!("{address}/file"),
+        to: to.to_path_buf(),
+        expected: None,
+        most: 1 << 20,
+        limits,
+    }
 }
 
 fn run(download: &Download) -> Result<onestep_fetch::Fetched, FetchError> {
@@ -176,7 +188,8 @@ fn a_file_that_changed_meanwhile_is_fetched_from_its_beginning() {
         1 => send(stream, &head(&before, request, "one"), &before[..2_000]),
         // From now on another file; a range of the old one is not honoured.
         _ => {
-            let whole = Request { method: request.method.clone(), path: request.path.clone(), from: 0, number: 0 };
+            let whole =
+                Request { method: request.method.clone(), path: request.path.clone(), from: 0, number: 0 };
             let body = if request.method == "HEAD" { &[][..] } else { &after[..] };
             send(stream, &head(&after, &whole, "two"), body);
         }
@@ -198,7 +211,10 @@ fn a_wrong_digest_leaves_nothing() {
     let download = download(&address, &folder.path().join("model.pt"));
     let wrong = Download { expected: Some(Expected::Sha256(SHA256_OF_EMPTY.into())), ..download };
     let error = run(&wrong).unwrap_err();
-    assert!(matches!(&error, FetchError::WrongDigest { expected, .. } if expected == SHA256_OF_EMPTY), "{error}");
+    assert!(
+        matches!(&error, FetchError::WrongDigest { expected, .. } if expected == SHA256_OF_EMPTY),
+        "{error}"
+    );
     assert!(nothing_is_left(folder.path()));
 }
 
@@ -206,7 +222,9 @@ fn a_wrong_digest_leaves_nothing() {
 fn what_the_server_says_of_its_digest_is_compared() {
     let (address, _) = serve(|request, stream| {
         let body: &[u8] = if request.method == "HEAD" { b"" } else { b"other" };
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-linked-etag: \"{SHA256_OF_EMPTY}\"\r\nconnection: close\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-linked-etag: \"{SHA256_OF_EMPTY}\"\r\nconnection: close\r\n\r\n"
+        );
         send(stream, &head, body);
     });
     let folder = tempfile::tempdir().unwrap();
@@ -243,8 +261,16 @@ fn redirections_are_followed_up_to_a_number() {
     let served = file.clone();
     let (address, _) = serve(move |request, stream| match request.path.as_str() {
         "/real" => honest(&served, request, stream),
-        "/file" => send(stream, "HTTP/1.1 302 Found\r\nlocation: /real\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", &[]),
-        _ => send(stream, "HTTP/1.1 302 Found\r\nlocation: /round\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", &[]),
+        "/file" => send(
+            stream,
+            "HTTP/1.1 302 Found\r\nlocation: /real\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            &[],
+        ),
+        _ => send(
+            stream,
+            "HTTP/1.1 302 Found\r\nlocation: /round\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            &[],
+        ),
     });
     let folder = tempfile::tempdir().unwrap();
     let download = download(&address, &folder.path().join("model.pt"));
@@ -257,8 +283,12 @@ fn redirections_are_followed_up_to_a_number() {
 #[test]
 fn refusals_and_lies_about_the_size_are_told() {
     let (address, _) = serve(|request, stream| match request.path.as_str() {
-        "/file" => send(stream, "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", &[]),
-        "/large" => send(stream, "HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\nconnection: close\r\n\r\n", &[]),
+        "/file" => {
+            send(stream, "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", &[])
+        }
+        "/large" => {
+            send(stream, "HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\nconnection: close\r\n\r\n", &[])
+        }
         // No length at all, and no end.
         _ => {
             send(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", &[]);

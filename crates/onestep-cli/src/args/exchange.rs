@@ -50,7 +50,12 @@ pub struct ChoiceArgs {
     #[arg(long, value_enum, help_heading = "What cannot be seen in every file")]
     pub form: Option<FormName>,
     /// Channels of an attention head.
-    #[arg(long, value_name = "N", conflicts_with = "heads", help_heading = "What cannot be seen in every file")]
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "heads",
+        help_heading = "What cannot be seen in every file"
+    )]
     pub head_channels: Option<usize>,
     /// Number of attention heads, the same at every size.
     #[arg(long, value_name = "N", help_heading = "What cannot be seen in every file")]

@@ -88,8 +88,12 @@ fn failure(error: onestep_fetch::FetchError) -> Failure {
 
     let code = match &error {
         FetchError::Stopped { .. } | FetchError::BrokenOff { .. } => code::STOPPED,
-        FetchError::DiskFull { .. } | FetchError::Write { .. } | FetchError::InUse { .. } => code::CANNOT_CREATE,
-        FetchError::WrongDigest { .. } | FetchError::WrongSize { .. } | FetchError::TooLarge { .. } => code::DATA,
+        FetchError::DiskFull { .. } | FetchError::Write { .. } | FetchError::InUse { .. } => {
+            code::CANNOT_CREATE
+        }
+        FetchError::WrongDigest { .. } | FetchError::WrongSize { .. } | FetchError::TooLarge { .. } => {
+            code::DATA
+        }
         _ => code::IO,
     };
     Failure::new(code, error)

@@ -24,7 +24,8 @@ pub fn run(args: &ImportArgs, quiet: bool) -> Outcome<ExitCode> {
         // A name that is taken is told before a gigabyte is read.
         outputs.check(&args.out)?;
     }
-    let mut import = Import::open(&args.model, &args.choices.choices()).map_err(|error| of_file(args, error))?;
+    let mut import =
+        Import::open(&args.model, &args.choices.choices()).map_err(|error| of_file(args, error))?;
     if let Some(names) = &args.class_names {
         import = import.class_names(names.each(&[]).map_err(Failure::usage)?)?;
     }
@@ -39,7 +40,8 @@ pub fn run(args: &ImportArgs, quiet: bool) -> Outcome<ExitCode> {
     }
     if let Some(problem) = matching.problem() {
         let n = matching.missing.len() + matching.extra.len() + matching.misshapen.len();
-        let failure = Failure::from(problem).context(format!("{n} tensors of {} do not fit", args.model.display()));
+        let failure =
+            Failure::from(problem).context(format!("{n} tensors of {} do not fit", args.model.display()));
         return Err(failure.hint("nothing was written: a model is taken over whole or not at all"));
     }
     if args.dry_run {
@@ -71,10 +73,20 @@ fn describe(args: &ImportArgs, import: &Import, matching: &Matching) -> Outcome 
     let [height, width, channels] = network.image();
     answer!("file         {}", model.weights.display());
     answer!("family       {}", model.family.name());
-    answer!("model        {}, {:?} preconditioning, method {}", kind(model.kind), model.preconditioning, model.method);
+    answer!(
+        "model        {}, {:?} preconditioning, method {}",
+        kind(model.kind),
+        model.preconditioning,
+        model.method
+    );
     answer!("images       {width}x{height}, {channels} channels");
     answer!("classes      {}", network.n_classes().map_or("none".into(), |n| n.to_string()));
-    answer!("noise        {} to {}, data {}", model.range.sigma_min, model.range.sigma_max, model.range.sigma_data);
+    answer!(
+        "noise        {} to {}, data {}",
+        model.range.sigma_min,
+        model.range.sigma_max,
+        model.range.sigma_data
+    );
     answer!("network      {}", serde_json::to_string(&model.architecture).unwrap_or_default());
     let n = n_parameters(network.parameters());
     let n_tensors: usize = matching.matched.iter().map(|found| found.theirs.len()).sum();
@@ -93,7 +105,9 @@ fn describe(args: &ImportArgs, import: &Import, matching: &Matching) -> Outcome 
     let limit = if args.tensors { usize::MAX } else { LISTED };
     listed("missing", missing.iter().map(|(name, shape)| format!("{name} {shape:?}")), limit);
     listed("too many", extra.iter().map(|(name, shape)| format!("{name} {shape:?}")), limit);
-    let shapes = |(name, found, needed): &(String, Vec<usize>, Vec<usize>)| format!("{name} {found:?}, needed {needed:?}");
+    let shapes = |(name, found, needed): &(String, Vec<usize>, Vec<usize>)| {
+        format!("{name} {found:?}, needed {needed:?}")
+    };
     listed("shape", misshapen.iter().map(shapes), limit);
     if args.tensors {
         for found in &matching.matched {

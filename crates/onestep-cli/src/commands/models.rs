@@ -55,7 +55,9 @@ pub fn run(args: &ModelsArgs) -> Outcome<ExitCode> {
     answer!();
     answer!("* is here. `onestep fetch NAME` fetches one; its name then stands for it in every command:");
     answer!("  onestep sample cd-imagenet64-lpips --seeds 0-15");
-    answer!("What other programs have downloaded from the Hugging Face hub is found as ORG/NAME or ORG/NAME@REVISION:");
+    answer!(
+        "What other programs have downloaded from the Hugging Face hub is found as ORG/NAME or ORG/NAME@REVISION:"
+    );
     answer!("  onestep sample openai/diffusers-cd_imagenet64_l2");
     Ok(ExitCode::SUCCESS)
 }

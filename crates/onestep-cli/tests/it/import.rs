@@ -75,7 +75,8 @@ fn a_model_of_another_program_is_drawn_from_directly_and_taken_over() {
     let dry = onestep(home, &["import", "cd_small.safetensors", "--dry-run"]);
     expect(&dry, 0);
     assert!(!home.join("model.safetensors").exists(), "a dry run writes nothing");
-    let imported = onestep(home, &["import", "cd_small.safetensors", "-o", "model.safetensors", "--data", "made up"]);
+    let imported =
+        onestep(home, &["import", "cd_small.safetensors", "-o", "model.safetensors", "--data", "made up"]);
     expect(&imported, 0);
     let told = stdout(&imported);
     assert!(told.contains("consistency model") && told.contains("0 missing, 0 too many"), "{told}");
@@ -88,7 +89,10 @@ fn a_model_of_another_program_is_drawn_from_directly_and_taken_over() {
     let again = onestep(home, &["import", "cd_small.safetensors", "-o", "model.safetensors"]);
     expect(&again, 73);
     expect(&onestep(home, &["import", "cd_small.safetensors", "-o", "model.safetensors", "--overwrite"]), 0);
-    expect(&onestep(home, &["import", "cd_small.safetensors", "-o", "cd_small.safetensors", "--overwrite"]), 73);
+    expect(
+        &onestep(home, &["import", "cd_small.safetensors", "-o", "cd_small.safetensors", "--overwrite"]),
+        73,
+    );
 }
 
 #[test]
@@ -211,4 +215,55 @@ fn published_names_say_how_they_are_to_be_had() {
     std::fs::write(caches.join("hub/models--someone--something/refs/main"), "abc123").unwrap();
     write(&snapshot.join("cd_small.safetensors"), &state_dict(&song()));
     expect(&run(&["sample", "someone/something", "--seeds", "0", "--out", "one.png"]), 0);
+}
+
+#[test]
+fn models_go_out_and_come_in_again_as_the_same() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    write(&home.join("cd_small.safetensors"), &state_dict(&song()));
+    write(&home.join("small.safetensors"), &state_dict(&adm()));
+    let run = |arguments: &[&str], code: i32| {
+        let output = onestep(home, arguments);
+        expect(&output, code);
+        stdout(&output)
+    };
+    let all = ["--size", "8", "--head-channels", "16", "--form", "consistency"];
+    run(&[&["import", "small.safetensors", "-o", "adm.safetensors"][..], &all].concat(), 0);
+    run(&["import", "cd_small.safetensors", "-o", "song.safetensors"], 0);
+    let pixels = |model: &str| {
+        let out = format!("{}.png", model.replace('.', "-"));
+        run(&["sample", model, "--seeds", "0-2", "--precision", "f32", "-o", &out], 0);
+        image::open(home.join(out)).unwrap().into_rgb8().into_raw()
+    };
+    // A folder of diffusers is a model as it is.
+    run(&["export", "adm.safetensors", "--to", "diffusers", "-o", "folder", "--license", "mit"], 0);
+    let card = std::fs::read_to_string(home.join("folder/README.md")).unwrap();
+    assert!(card.contains("license: \"mit\"") && card.contains("ConsistencyModelPipeline"), "{card}");
+    assert_eq!(pixels("folder"), pixels("adm.safetensors"));
+    // A state dict of torch has the names of EDM.
+    assert!(
+        run(&["export", "song.safetensors", "--to", "openai", "-o", "cd_again.pt"], 0)
+            .contains("cd_again.pt.md")
+    );
+    assert_eq!(pixels("cd_again.pt"), pixels("song.safetensors"));
+    run(&["export", "song.safetensors", "--to", "safetensors", "-o", "cd_original.safetensors"], 0);
+    assert_eq!(pixels("cd_original.safetensors"), pixels("song.safetensors"));
+    for form in ["one-step", "denoiser"] {
+        let out = format!("{form}.onnx");
+        run(&["export", "song.safetensors", "--to", "onnx", "--form", form, "-o", &out], 0);
+        assert!(home.join(&out).metadata().unwrap().len() > 100_000);
+    }
+    // What is there is replaced when it is said, and never what others made or what is read.
+    run(&["export", "song.safetensors", "--to", "onnx", "-o", "denoiser.onnx"], 73);
+    run(&["export", "song.safetensors", "--to", "onnx", "-o", "denoiser.onnx", "--overwrite"], 0);
+    std::fs::write(home.join("notes.onnx.md"), "mine").unwrap();
+    run(&["export", "song.safetensors", "--to", "onnx", "-o", "notes.onnx", "--overwrite"], 73);
+    assert!(!home.join("notes.onnx").exists());
+    run(&["export", "song.safetensors", "--to", "safetensors", "-o", "song.safetensors", "--overwrite"], 73);
+    // What a program does not know is said.
+    let output = onestep(home, &["export", "song.safetensors", "--to", "diffusers", "-o", "no"]);
+    expect(&output, 2);
+    assert!(stderr(&output).contains("UNet2DModel"), "{}", stderr(&output));
+    expect(&onestep(home, &["export", "song.safetensors", "--to", "openai", "--form", "denoiser"]), 2);
 }

@@ -53,7 +53,9 @@ fn commands_of_pages_run() {
             _ if words.iter().any(|word| word.starts_with("runs/") && !home.join(word).exists()) => continue,
             _ if words.iter().any(|word| word.chars().all(|c| c.is_ascii_uppercase())) => continue,
             // What others published would have to be fetched first.
-            _ if words.iter().any(|word| Published::find(word).is_some() || word.starts_with("openai/")) => continue,
+            _ if words.iter().any(|word| Published::find(word).is_some() || word.starts_with("openai/")) => {
+                continue;
+            }
             ["new", ..] => " --hours 0.001",
             ["sample" | "edit" | "data" | "recipe" | "info" | "import" | "export" | "models", ..] => "",
             ["eval", "distance", a, ..] if a.starts_with("docs/") && !line.contains("lpips-alex") => "",

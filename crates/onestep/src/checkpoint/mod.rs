@@ -23,11 +23,11 @@ pub use average::{AverageConfig, AverageError};
 pub use error::{CheckpointError, ErrorClass};
 pub use header::{Format, Imported, ModelHeader, TrainState};
 pub(crate) use header::{Manifest, parse, render};
-pub use model::{Damaged, LoadedModel, ModelSummary, load_model, read_header, stage_models};
 #[cfg(feature = "formats")]
 pub(crate) use model::file_digest;
+pub use model::{Damaged, LoadedModel, ModelSummary, load_model, read_header, stage_models};
 pub(crate) use model::{first_intact, read_arrays, read_manifest, weights_from};
 pub use storage::{Disk, Storage, StoredFile};
 pub use which::Which;
-pub(crate) use writer::{Writer, arrays_of, save_arrays};
 pub use writer::save_model;
+pub(crate) use writer::{Writer, arrays_of, save_arrays};

@@ -115,17 +115,14 @@ pub fn load_model(path: &Path, which: &Which) -> Result<LoadedModel, CheckpointE
     #[cfg(feature = "formats")]
     if foreign::is_foreign(path) {
         let mut model = opened_foreign(path, which)?;
-        let arrays = model.arrays().map_err(|reason| foreign::at(path, reason))?;
-        let sha256 = file_digest(&model.weights)?;
+        let weights = model.weights.clone();
+        let (arrays, sha256) = rayon::join(|| model.arrays(), || file_digest(&weights));
+        let (arrays, sha256) = (arrays.map_err(|reason| foreign::at(path, reason))?, sha256?);
         let (header, file) = (ModelHeader::imported(&model, &sha256), model.weights);
         return Ok(LoadedModel { header, arrays, file, sha256, skipped: Vec::new() });
     }
     let (skipped, file, (header, arrays, sha256)) = find(path, which, |file, digest| {
         let (metadata, arrays, sha256) = read_arrays(file, digest)?;
-        // A file of a step folder has been compared with its digest there.
-        if digest.is_none() && !is_whole(&metadata, &arrays) {
-            return Err(CheckpointError::Flipped { path: file.to_path_buf() });
-        }
         Ok((ModelHeader::parse(file, &metadata)?, arrays, sha256))
     })?;
     Ok(LoadedModel { header, arrays, file, sha256, skipped })
@@ -195,7 +192,6 @@ fn opened_foreign(path: &Path, which: &Which) -> Result<ForeignModel, Checkpoint
 }
 
 /// SHA-256 of a file, in hexadecimal.
-#[cfg(feature = "formats")]
 pub(crate) fn file_digest(path: &Path) -> Result<String, CheckpointError> {
     let failed = |error| read_failed(path, error);
     let mut file = Digesting::new(crate::file::open(path).map_err(failed)?);
@@ -324,27 +320,35 @@ pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest, CheckpointError> 
 }
 
 /// Opens a tensor file and reads its header.
-fn open(path: &Path) -> Result<TensorFile<Digesting<File>>, CheckpointError> {
+fn open(path: &Path) -> Result<TensorFile<File>, CheckpointError> {
     let metadata = std::fs::metadata(path).map_err(|error| read_failed(path, error))?;
     // Opening a pipe would wait for ever.
     if !metadata.is_file() {
         return Err(CheckpointError::NotFound { path: path.to_path_buf() });
     }
     let file = File::open(path).map_err(|error| read_failed(path, error))?;
-    TensorFile::open(Digesting::new(file), metadata.len(), Rules::OURS).map_err(|error| bad_file(path, error))
+    TensorFile::open(file, metadata.len(), Rules::OURS).map_err(|error| bad_file(path, error))
 }
 
-/// Reads a tensor file's metadata, arrays and digest, and compares the digest if one is known.
+/// Reads a tensor file's metadata, arrays and digest, and compares the digest: with the one that is known, else with the one that the
+/// file carries of itself, if it does.
 pub(crate) fn read_arrays(
     path: &Path,
     digest: Option<&str>,
 ) -> Result<(String, NamedArrays, String), CheckpointError> {
-    let file = open(path)?;
-    let metadata = file.metadata().to_string();
-    let (arrays, input) = file.read().map_err(|error| bad_file(path, error))?;
-    let found = input.hex();
+    let read = || {
+        let file = open(path)?;
+        let metadata = file.metadata().to_string();
+        let (arrays, _) = file.read().map_err(|error| bad_file(path, error))?;
+        let is_whole = digest.is_some() || is_whole(&metadata, &arrays);
+        Ok::<_, CheckpointError>((metadata, arrays, is_whole))
+    };
+    // Two digests of gigabytes take as long as all the rest: one is had meanwhile.
+    let (found, read) = rayon::join(|| file_digest(path), read);
+    let ((metadata, arrays, is_whole), found) = (read?, found?);
     match digest {
         Some(digest) if found != digest => Err(CheckpointError::WrongDigest { path: path.to_path_buf() }),
+        _ if !is_whole => Err(CheckpointError::Flipped { path: path.to_path_buf() }),
         _ => Ok((metadata, arrays, found)),
     }
 }

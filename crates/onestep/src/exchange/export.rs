@@ -30,7 +30,7 @@ impl ExportFormat {
         }
     }
 
-    /// Writes a model, with its card, and returns what was written: the card of a file `x.onnx` is `x.md`, that of a folder its
+    /// Writes a model, with its card, and returns what was written: the card of a file `x.onnx` is `x.onnx.md`, that of a folder its
     /// `README.md`.
     ///
     /// # Errors
@@ -39,7 +39,8 @@ impl ExportFormat {
     /// - [`onnx::OnnxError`]: a model that has no such form.
     /// - [`OutputError`]: something that must not be written over; [`DataError::Write`](crate::data::DataError::Write).
     pub fn write(self, model: &Model, path: &Path, options: &ExportOptions) -> Result<Vec<PathBuf>> {
-        let unknown = || ExportError::unknown("other programs", "it is a function of a program's own, without a file");
+        let unknown =
+            || ExportError::unknown("other programs", "it is a function of a program's own, without a file");
         let (Some(origin), Some(network)) = (model.origin(), model.network()) else { return Err(unknown()) };
         let (header, weights) = (&origin.header, network.weights());
         let mut options = options.clone();
@@ -48,7 +49,7 @@ impl ExportFormat {
             write_diffusers(header, weights, path, &options)?;
             return Ok(vec![path.to_path_buf()]);
         }
-        let card = path.with_extension("md");
+        let card = card_of(path);
         check_card(&card, &options)?;
         let mut written = match self {
             Self::OpenAi | Self::Safetensors => {
@@ -63,7 +64,13 @@ impl ExportFormat {
             Self::Diffusers => unreachable!("written above"),
         };
         let name = path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let text = model_card(header, options.title.as_deref().unwrap_or(&name), self.library(), &self.use_of(path), &options);
+        let text = model_card(
+            header,
+            options.title.as_deref().unwrap_or(&name),
+            self.library(),
+            &self.use_of(path),
+            &options,
+        );
         write_whole(&card, |file| std::io::Write::write_all(file, text.as_bytes()))?;
         written.push(card);
         Ok(written)
@@ -83,7 +90,9 @@ impl ExportFormat {
         let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let code = match self {
             Self::OpenAi => format!("import torch\n\nstate = torch.load(\"{file}\", weights_only=True)"),
-            Self::Safetensors => format!("from safetensors.torch import load_file\n\nstate = load_file(\"{file}\")"),
+            Self::Safetensors => {
+                format!("from safetensors.torch import load_file\n\nstate = load_file(\"{file}\")")
+            }
             Self::Onnx(onnx::Form::OneStep) => format!(
                 "import numpy, onnxruntime\n\nsession = onnxruntime.InferenceSession(\"{file}\")\n\
                  shape = [4] + session.get_inputs()[0].shape[1:]\n\
@@ -98,6 +107,13 @@ impl ExportFormat {
         };
         format!("```python\n{code}\n```\n")
     }
+}
+
+/// Where the card of a file lies.
+fn card_of(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".md");
+    path.with_file_name(name)
 }
 
 /// Refuses a card that somebody else wrote, and one that is there where nothing may be replaced.

@@ -52,7 +52,9 @@ impl Import {
         let n_classes = self.network()?.n_classes().unwrap_or(0);
         if names.len() != n_classes {
             let what = format!("{} names of classes", names.len());
-            return Err(InteropError::Unsupported { what, why: format!("the network has {n_classes}") }.into());
+            return Err(
+                InteropError::Unsupported { what, why: format!("the network has {n_classes}") }.into()
+            );
         }
         self.model.class_names = names;
         Ok(self)

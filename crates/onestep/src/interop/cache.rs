@@ -50,7 +50,9 @@ impl Caches {
     /// The hub's: `HF_HUB_CACHE`, else `HUGGINGFACE_HUB_CACHE`, else `hub` in `HF_HOME`, else in `huggingface` in `XDG_CACHE_HOME` or
     /// `~/.cache`. Ours: `ONESTEP_MODELS`, else `onestep/models` in `XDG_CACHE_HOME` or `~/.cache`.
     pub fn of_user() -> Self {
-        Self::from_variables(|name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
+        Self::from_variables(|name| {
+            std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+        })
     }
 
     fn from_variables(variable: impl Fn(&str) -> Option<PathBuf>) -> Self {
@@ -143,7 +145,9 @@ fn hub_name_is_likely(path: &Path) -> bool {
     let known = ["safetensors", "pt", "pth", "pkl", "bin", "msgpack", "onnx", "ckpt"];
     let ending = path.extension().and_then(|ending| ending.to_str());
     let parent_is_there = path.parent().is_some_and(Path::is_dir);
-    !parent_is_there && path.components().count() == 2 && !ending.is_some_and(|ending| known.contains(&ending))
+    !parent_is_there
+        && path.components().count() == 2
+        && !ending.is_some_and(|ending| known.contains(&ending))
 }
 
 #[cfg(test)]
@@ -162,10 +166,7 @@ mod tests {
         };
         let some = |hub: &str, fetched: &str| [Some(hub.to_owned()), Some(fetched.to_owned())];
         assert_eq!(caches(&[]), [None, None]);
-        assert_eq!(
-            caches(&[("HOME", "/h")]),
-            some("/h/.cache/huggingface/hub", "/h/.cache/onestep/models")
-        );
+        assert_eq!(caches(&[("HOME", "/h")]), some("/h/.cache/huggingface/hub", "/h/.cache/onestep/models"));
         assert_eq!(
             caches(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x"), ("HF_HOME", "/f")]),
             some("/f/hub", "/x/onestep/models")
@@ -196,7 +197,15 @@ mod tests {
         let error = locate("org/other").unwrap_err().to_string();
         assert!(error.contains("hf download"), "{error}");
         // Paths stay what they are, and names that would lead out of the cache are paths.
-        for path in ["runs/model.safetensors", "../name", "org/..", "org/name@..", "a/b/c", "model.pt", "org/name@../x"] {
+        for path in [
+            "runs/model.safetensors",
+            "../name",
+            "org/..",
+            "org/name@..",
+            "a/b/c",
+            "model.pt",
+            "org/name@../x",
+        ] {
             assert_eq!(locate(path), Ok(PathBuf::from(path)), "{path}");
         }
     }

@@ -131,7 +131,9 @@ impl Choices {
     /// The error where it has to be said what kind of model it is.
     pub(super) fn form_needed() -> InteropError {
         InteropError::Undecided {
-            why: "whether it is a diffusion model or a consistency model cannot be seen from names and shapes".into(),
+            why:
+                "whether it is a diffusion model or a consistency model cannot be seen from names and shapes"
+                    .into(),
             option: "--form edm (a diffusion model), --form consistency (a consistency model with f(x, 0.002) = x), --form ect, \
                      or --form ddpm-linear or ddpm-cosine (guided-diffusion)",
         }

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use super::edm_settings::{EdmForm, EdmSettings};
 use super::{Choices, EdmFile, Family, ForeignModel, InteropError, NameMap, QkvOrder};
-use crate::model::{Answer, Architecture, Between, Discrete, ModelKind, NoiseRange, Preconditioning, VariancePreserving};
+use crate::model::{
+    Answer, Architecture, Between, Discrete, ModelKind, NoiseRange, Preconditioning, VariancePreserving,
+};
 use crate::noise::{Betas, DiscreteSchedule};
 
 impl ForeignModel {

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::inference::{self, Shapes};
 use super::file::is_torch;
+use super::inference::{self, Shapes};
 use super::{
-    ArrayFile, Choices, EdmFile, InteropError, Matching, NameMap, NamedArrays, QkvOrder, diffusers, open_weights,
-    song_from_jax,
+    ArrayFile, Choices, EdmFile, InteropError, Matching, NameMap, NamedArrays, QkvOrder, diffusers,
+    open_weights, song_from_jax,
 };
 use crate::file;
 use crate::model::network::{AdmConfig, BOX_FILTER};

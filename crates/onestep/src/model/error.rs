@@ -24,7 +24,9 @@ pub enum ModelError {
     )]
     NoGraph,
     /// A denoiser whose noise code is the time of a schedule, in a graph that takes σ.
-    #[error("networks that are told the steps of a schedule have no graph with sigma as an input; `--to diffusers` writes them")]
+    #[error(
+        "networks that are told the steps of a schedule have no graph with sigma as an input; `--to diffusers` writes them"
+    )]
     NoFormula,
     /// A tensor the architecture needs is not among the ones given.
     #[error("tensor `{name}` is missing; the network needs it with shape {shape:?}")]

@@ -162,10 +162,12 @@ impl Preconditioning {
         let c_noise = match self {
             Self::Trig => sigma.clone().angle_of_level(sigma_data),
             Self::Edm | Self::TrigEdm | Self::Boundary => number(0.25) * sigma.clone().ln_of_level(),
-            Self::Discrete(Discrete { schedule, between, .. }) => sigma.clone().time(|sigma| match between {
-                Between::Interpolated => schedule.time(sigma),
-                Between::Nearest => schedule.nearest(sigma) as f64,
-            })?,
+            Self::Discrete(Discrete { schedule, between, .. }) => {
+                sigma.clone().time(|sigma| match between {
+                    Between::Interpolated => schedule.time(sigma),
+                    Between::Nearest => schedule.nearest(sigma) as f64,
+                })?
+            }
             Self::VariancePreserving(noise) => {
                 sigma.clone().time(|sigma| f64::from(noise.steps.saturating_sub(1)) * noise.time(sigma))?
             }

@@ -12,8 +12,8 @@ use super::Checkpoint;
 use crate::arrays::{Array, NamedArrays, Values};
 use crate::checkpoint::layout::{self, MODEL, OPTIMIZER, STATE, TARGET, TEACHER, WEIGHTING};
 use crate::checkpoint::{
-    CheckpointError, Format, Manifest, ModelHeader, Storage, Writer, arrays_of, parse, read_arrays, read_manifest,
-    render, weights_from,
+    CheckpointError, Format, Manifest, ModelHeader, Storage, Writer, arrays_of, parse, read_arrays,
+    read_manifest, render, weights_from,
 };
 use crate::model::{ParameterSpec, Weights};
 use crate::objective::LevelWeighting;

@@ -65,11 +65,9 @@ fn with_own_outputs(architecture: Architecture) -> (Architecture, Choices) {
 fn traceable(architecture: &Architecture) -> Architecture {
     match architecture.clone() {
         Architecture::Adm(config) => Architecture::Adm(AdmConfig { dropout: 0.0, ..config }),
-        Architecture::Song(config) => Architecture::Song(SongConfig {
-            dropout: 0.0,
-            fourier_scale: 16.0,
-            ..config
-        }),
+        Architecture::Song(config) => {
+            Architecture::Song(SongConfig { dropout: 0.0, fourier_scale: 16.0, ..config })
+        }
         Architecture::Dhariwal(config) => {
             // Where there are fewer channels than one head has, nothing attends, whatever is asked for.
             let mut attention_resolutions = config.attention_resolutions.clone();
@@ -114,13 +112,27 @@ fn every_small_network_is_found_again() {
 
 #[test]
 fn golden_networks_are_found_again_from_their_weights() {
-    let names = ["adm_unet_a", "adm_unet_b", "adm_unet_c", "adm_unet_d", "edm_ddpmpp", "edm_ncsnpp", "edm_skip", "edm_adm", "edm_cond", "ect_net"];
+    let names = [
+        "adm_unet_a",
+        "adm_unet_b",
+        "adm_unet_c",
+        "adm_unet_d",
+        "edm_ddpmpp",
+        "edm_ncsnpp",
+        "edm_skip",
+        "edm_adm",
+        "edm_cond",
+        "ect_net",
+    ];
     let folder = tempfile::tempdir().unwrap();
     for name in names {
         let Some(case) = case(name) else { continue };
         let Some(weights) = arrays(&case.weights_file()) else { continue };
         let path = folder.path().join("weights.safetensors");
-        write(&path, &weights.into_iter().map(|(name, array)| (name, (array.shape.clone(), array.f32()))).collect());
+        write(
+            &path,
+            &weights.into_iter().map(|(name, array)| (name, (array.shape.clone(), array.f32()))).collect(),
+        );
         let architecture = models::architecture(&case.json["config"]);
         let (architecture, choices) = with_own_outputs(architecture);
         let found = ForeignModel::open(&path, &choices).unwrap();
@@ -172,7 +184,10 @@ fn write_sparse(path: &Path, architecture: &Architecture) {
     for (name, shape) in map.shapes() {
         let start = end;
         end += 4 * shape.iter().product::<usize>();
-        header.insert(name, serde_json::json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, end] }));
+        header.insert(
+            name,
+            serde_json::json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, end] }),
+        );
     }
     let header = serde_json::to_string(&header).unwrap();
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
@@ -225,7 +240,10 @@ fn the_order_of_guided_diffusion_is_chosen_and_translated() {
     let all = choices(&architecture);
     let open = |order| ForeignModel::open(&path, &Choices { qkv_order: order, ..all.clone() });
     let error = open(None).unwrap_err();
-    assert!(matches!(&error, InteropError::Undecided { option, .. } if option.contains("--qkv-order")), "{error}");
+    assert!(
+        matches!(&error, InteropError::Undecided { option, .. } if option.contains("--qkv-order")),
+        "{error}"
+    );
     let [three, heads] = [QkvOrder::ThreeFirst, QkvOrder::HeadsFirst]
         .map(|order| open(Some(order)).unwrap().arrays().unwrap());
     let name = "middle_block.1.qkv.bias";

@@ -99,8 +99,7 @@ fn files_that_do_not_fit_are_refused_by_the_name_of_the_tensor() {
     let filter = "model.enc.14x14_aux_residual.resample_filter";
     let error = refused(&|file| file.get_mut(filter).unwrap().1[3] += 0.01);
     assert!(matches!(&error, ModelError::WrongConstant { name, .. } if name == filter), "{error}");
-    let error =
-        refused(&|file| drop(file.insert(filter.into(), (vec![1, 1, 2, 2], vec![0.25; 4]))));
+    let error = refused(&|file| drop(file.insert(filter.into(), (vec![1, 1, 2, 2], vec![0.25; 4]))));
     assert!(matches!(&error, ModelError::WrongShape { name, .. } if name == filter), "{error}");
 
     // Filters are constants: a file without them says no less.
