@@ -5,6 +5,8 @@
 
 #[cfg(feature = "formats")]
 mod input;
+#[cfg(feature = "formats")]
+mod zip;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,6 +14,8 @@ use std::path::Path;
 
 #[cfg(feature = "formats")]
 pub(crate) use input::{EARLY, Input, Span};
+#[cfg(feature = "formats")]
+pub(crate) use zip::open_zip;
 
 /// How many first bytes tell what a file is.
 pub(crate) const START: usize = 512;

@@ -52,7 +52,7 @@ impl Archive {
         if let Some(what) = file::foreign(&start) {
             return Err(DataError::unsupported(name, what));
         }
-        let archive = ZipArchive::new(BufReader::new(file)).map_err(|e| zip_error(path, &name, e))?;
+        let archive = file::open_zip(BufReader::new(file)).map_err(|e| zip_error(path, &name, e))?;
         if archive.len() > MAX_ENTRIES {
             let reason = format!("it has {} entries, over {MAX_ENTRIES}", archive.len());
             return Err(DataError::refused(name, reason));

@@ -8,6 +8,7 @@ use ::zip::ZipArchive;
 
 use super::broken;
 use super::problem::Problem;
+use crate::file::open_zip;
 
 /// The largest real models have some thousand tensors.
 const MAX_ENTRIES: usize = 200_000;
@@ -25,7 +26,7 @@ pub(super) struct Archive {
 impl Archive {
     /// Reads the list of entries and checks their sizes and names.
     pub(super) fn open(file: File) -> Result<Self, Problem> {
-        let zip = ZipArchive::new(BufReader::new(file))
+        let zip = open_zip(BufReader::new(file))
             .map_err(|error| broken(format!("this zip archive is damaged or cut short ({error})")))?;
         if zip.len() > MAX_ENTRIES {
             return Err(Problem::Hostile(format!("it has {} entries, over {MAX_ENTRIES}", zip.len())));

@@ -2,7 +2,9 @@
 
 use burn::tensor::{Tensor, TensorData};
 use onestep::data::{DataError, Dataset, ImageShape, Sample, open};
-use onestep::model::{Condition, Denoiser, GaussianMixture, Preconditioned, Preconditioning, Weights};
+use onestep::model::{
+    Condition, Denoiser, GaussianMixture, Precision, Preconditioned, Preconditioning, Weights,
+};
 use onestep::noise::{Purpose, Stream, TrainingLevels};
 use onestep::objective::{Batch, Consistency, Distance, LevelPairs, Path as OdePath, Weighting};
 use onestep::solver::Solver;
@@ -171,7 +173,9 @@ fn training_in_bf16_follows_training_in_f32() {
     let ((start, exact), (_, rounded)) = (weights("f32"), weights("bf16"));
     let distance = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
     let (moved, apart) = (distance(&start, &exact), distance(&exact, &rounded));
-    assert!(apart > 0.0 && apart < 0.5 * moved, "{apart} apart after {moved}");
+    // Processors that are not faster in bf16 compute f32 for it, and then nothing differs.
+    let differs = Precision::Bf16.here() == Precision::Bf16;
+    assert!((apart > 0.0) == differs && apart < 0.5 * moved, "{apart} apart after {moved}");
 }
 
 /// Bug A16 of the reference: losses are binned by levels the loss was not computed at.
