@@ -94,7 +94,7 @@ impl Import {
     ///
     /// - [`InteropError::Model`] if the tensors are not exactly those of the network; [`InteropError::File`] for damage.
     /// - [`OutputError`](crate::data::OutputError) for a file that is not written over.
-    /// - [`CheckpointError`](crate::checkpoint::CheckpointError) for a full disk and the like.
+    /// - [`CheckpointError`] for a full disk and the like.
     pub fn save(mut self, path: impl AsRef<Path>, outputs: &Outputs) -> Result<ModelHeader> {
         let path = path.as_ref();
         outputs.clone().spare(self.model.weights.clone()).check(path)?;
