@@ -46,12 +46,13 @@ fn commands_of_pages_run() {
     for Documented { page, line } in commands() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let more = match &words[1..] {
+            // Placeholders are no paths.
+            _ if words.iter().any(|word| word.chars().all(|c| c.is_ascii_uppercase())) => continue,
             // What they would do is said, and not done.
             ["train", ..] if !words.contains(&"--dry-run") && !words.contains(&"--resume") => " --dry-run",
             ["train", ..] if words.contains(&"--resume") => continue,
-            // Of the models of the other methods there are none here, and placeholders are no paths.
+            // Of the models of the other methods there are none here.
             _ if words.iter().any(|word| word.starts_with("runs/") && !home.join(word).exists()) => continue,
-            _ if words.iter().any(|word| word.chars().all(|c| c.is_ascii_uppercase())) => continue,
             // What others published would have to be fetched first.
             _ if words.iter().any(|word| Published::find(word).is_some() || word.starts_with("openai/")) => {
                 continue;
