@@ -233,7 +233,7 @@ fn models_go_out_and_come_in_again_as_the_same() {
     run(&["import", "cd_small.safetensors", "-o", "song.safetensors"], 0);
     let pixels = |model: &str| {
         let out = format!("{}.png", model.replace('.', "-"));
-        run(&["sample", model, "--seeds", "0-2", "--precision", "f32", "-o", &out], 0);
+        run(&["sample", model, "--seeds", "0-2", "--precision", "f32", "-o", &out, "--overwrite"], 0);
         image::open(home.join(out)).unwrap().into_rgb8().into_raw()
     };
     // A folder of diffusers is a model as it is.
