@@ -241,6 +241,8 @@ fn models_go_out_and_come_in_again_as_the_same() {
     let card = std::fs::read_to_string(home.join("folder/README.md")).unwrap();
     assert!(card.contains("license: \"mit\"") && card.contains("ConsistencyModelPipeline"), "{card}");
     assert_eq!(pixels("folder"), pixels("adm.safetensors"));
+    let judged = run(&["eval", "folder", "builtin:emoji", "-n", "8", "--fewer", "--image-size", "32"], 0);
+    assert!(!judged.is_empty());
     // A state dict of torch has the names of EDM.
     assert!(
         run(&["export", "song.safetensors", "--to", "openai", "-o", "cd_again.pt"], 0)

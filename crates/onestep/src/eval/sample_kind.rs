@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use super::collection::Collection;
+use crate::interop;
 
 /// What a path holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SampleKind {
     /// What was seen of images, as [`Collection::save`] writes it.
     Collection,
-    /// A model file, a step folder or a run folder.
+    /// A model file, a step folder or a run folder; a file or folder of another program, or the name of one.
     Model,
     /// Neither, so images if anything.
     Images,
@@ -27,5 +28,5 @@ pub fn sample_kind(path: &Path) -> SampleKind {
     } else {
         path.extension().is_some_and(|extension| extension == "safetensors")
     };
-    if is_model { SampleKind::Model } else { SampleKind::Images }
+    if is_model || interop::looks_like_model(path) { SampleKind::Model } else { SampleKind::Images }
 }

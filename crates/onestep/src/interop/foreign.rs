@@ -5,12 +5,17 @@ use std::path::{Path, PathBuf};
 use super::file::is_torch;
 use super::inference::{self, Shapes};
 use super::{
-    ArrayFile, Choices, EdmFile, InteropError, Matching, NameMap, NamedArrays, QkvOrder, diffusers,
+    ArrayFile, Caches, Choices, EdmFile, InteropError, Matching, NameMap, NamedArrays, QkvOrder, diffusers,
     open_weights, song_from_jax,
 };
 use crate::file;
 use crate::model::network::{AdmConfig, BOX_FILTER};
 use crate::model::{Architecture, ModelKind, NoiseRange, Preconditioning};
+
+/// Endings of files of weights. `bin` is none of them: batches of CIFAR have it, too.
+const WEIGHTS: [&str; 5] = ["safetensors", "pt", "pth", "pkl", "msgpack"];
+/// Endings by which a folder is one of pictures, whatever else is in it.
+const PICTURES: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
 
 /// Which program names tensors so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,6 +229,17 @@ pub(crate) fn is_model_folder(path: &Path) -> bool {
     diffusers::is_pipeline_or_network(path) || only_weights(path).is_some()
 }
 
+/// Whether a path is a model of another program by its name and place, where it could be images as well: contents do not tell, because
+/// both come in zips and pickles.
+pub(crate) fn looks_like_model(path: &Path) -> bool {
+    if path.is_dir() {
+        return is_model_folder(path);
+    }
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    let is_weights = ending.is_some_and(|ending| WEIGHTS.contains(&ending));
+    is_weights || Caches::of_user().locate(path).is_ok_and(|place| place != path)
+}
+
 /// What OpenAI's U-Net multiplies the noise code of a form by: it was made for the steps of DDPM, and of what it is told in other
 /// forms, ln(σ)/4, it is told the thousandfold.
 pub(super) fn time_scale(preconditioning: Preconditioning) -> f64 {
@@ -261,17 +277,20 @@ fn is_jax(shapes: Shapes<'_>) -> bool {
 
 /// The one file of weights in a folder, such as a repository of the Hugging Face hub.
 fn only_weights(folder: &Path) -> Option<PathBuf> {
-    const ENDINGS: [&str; 6] = ["safetensors", "pt", "pth", "pkl", "bin", "msgpack"];
     // What is ours has a place of its own.
     if ["state.json", "ckpt"].iter().any(|name| folder.join(name).exists()) {
         return None;
     }
-    let is_weights = |path: &PathBuf| {
+    let has = |path: &PathBuf, endings: &[&str]| {
         let ending = path.extension().and_then(|ending| ending.to_str());
-        ending.is_some_and(|ending| ENDINGS.contains(&ending)) && path.is_file()
+        ending.is_some_and(|ending| endings.contains(&ending)) && path.is_file()
     };
     let entries = std::fs::read_dir(folder).ok()?;
-    let mut files = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_weights);
+    let paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    if paths.iter().any(|path| has(path, &PICTURES)) {
+        return None;
+    }
+    let mut files = paths.into_iter().filter(|path| has(path, &WEIGHTS));
     let only = files.next()?;
     files.next().is_none().then_some(only)
 }
