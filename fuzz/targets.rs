@@ -33,8 +33,8 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("webp", webp),
 ];
 
-/// A folder of this process alone, in memory where the system has such a place.
-fn folder() -> PathBuf {
+/// A folder of this thread alone, in memory where the system has such a place; whoever has fed all inputs may remove it.
+pub fn folder() -> PathBuf {
     thread_local! {
         static FOLDER: PathBuf = {
             let memory = Path::new("/dev/shm");

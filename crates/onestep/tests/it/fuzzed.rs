@@ -30,4 +30,5 @@ fn no_input_of_the_corpora_ends_or_holds_up_the_program() {
         }
         println!("fuzzed | {name} | {} inputs |", inputs.len());
     }
+    std::fs::remove_dir_all(targets::folder()).unwrap();
 }
