@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::folder::{pretty, write_folder};
-use super::pipeline::pipeline;
+use super::pipeline::{VERSION, pipeline};
 use super::state_dict::{finite, values_of};
 use super::{ExportError, ExportOptions, model_card};
 use crate::arrays::write_foreign;
@@ -19,9 +19,6 @@ use crate::{Result, TOOL};
 
 /// Whom folders are written for, in messages.
 const PROGRAM: &str = "diffusers";
-
-/// The version whose keys these are.
-pub(super) const VERSION: &str = "0.42.1";
 
 /// Writes a model as a folder that `DiffusionPipeline.from_pretrained` of diffusers loads: the network, the scheduler, a model card,
 /// and a record of what diffusers has no place for, which makes it the same model when it is opened here again.

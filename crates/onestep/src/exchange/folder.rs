@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::arrays::TensorFileError;
+use crate::checkpoint::file_digest;
 use crate::data::{DataError, OutputError, Outputs};
 use crate::digest::Digesting;
 use crate::interop::diffusers::{RECORD, Record};
@@ -139,7 +140,8 @@ fn check(folder: &Path, outputs: &Outputs) -> Result<()> {
         outputs.check_unread(&path)?;
         let name = path.strip_prefix(folder).ok().and_then(Path::to_str).map(|name| name.replace('\\', "/"));
         let is_ours = name.is_some_and(|name| {
-            name == RECORD || files.get(&name).is_some_and(|said| digest(&path).as_ref() == Some(said))
+            name == RECORD
+                || files.get(&name).is_some_and(|said| file_digest(&path).is_ok_and(|digest| digest == *said))
         });
         if !is_ours {
             return Err(foreign(&path).into());
@@ -161,11 +163,4 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     }
     files.sort();
     Ok(files)
-}
-
-/// SHA-256 of a file, if it can be read.
-fn digest(path: &Path) -> Option<String> {
-    let mut digesting = Digesting::new(io::sink());
-    io::copy(&mut crate::file::open(path).ok()?, &mut digesting).ok()?;
-    Some(digesting.hex())
 }

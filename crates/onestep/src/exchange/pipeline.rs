@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::diffusers::VERSION;
 use crate::checkpoint::ModelHeader;
 use crate::model::network::AdmConfig;
 use crate::model::{Answer, Architecture, Discrete, ModelKind, Preconditioning};
 use crate::noise::{Betas, karras_level};
+
+/// The version of diffusers whose keys are written.
+pub(super) const VERSION: &str = "0.42.1";
 
 /// A pipeline: its class, its scheduler with settings, and how it is called.
 pub(super) struct Pipeline {

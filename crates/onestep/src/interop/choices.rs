@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
+use super::noise::{Noise, RHO};
 use super::{InteropError, QkvOrder};
 use crate::model::network::AdmHeads;
 use crate::model::{Answer, Between, Discrete, ModelKind, Preconditioning};
@@ -119,13 +120,20 @@ impl FromStr for QkvOrder {
 
 impl Choices {
     /// The form that was said, else the one that published files of this name have; with the name of the method.
-    pub(super) fn form_of(&self, path: &Path) -> Result<(Form, &'static str), InteropError> {
+    fn form_of(&self, path: &Path) -> Result<(Form, &'static str), InteropError> {
         match (self.form, Form::of_path(path)) {
             (Some(form), Some((of_name, method))) if form == of_name => Ok((form, method)),
             (Some(form), _) => Ok((form, form.method())),
             (None, Some(found)) => Ok(found),
             (None, None) => Err(Self::form_needed()),
         }
+    }
+
+    /// Form and noise as they were said, or as the name of a published file says them.
+    pub(super) fn noise_of(&self, path: &Path) -> Result<Noise, InteropError> {
+        let (form, method) = self.form_of(path)?;
+        let (preconditioning, kind) = (form.preconditioning(), form.kind());
+        Ok(Noise { preconditioning, kind, range: form.range(), rho: RHO, method })
     }
 
     /// The error where it has to be said what kind of model it is.

@@ -20,10 +20,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use self::scheduler::Noise;
 use self::settings::Settings;
 use super::foreign::{take_own_outputs, time_scale};
 use super::inference::{self, Shapes};
+use super::noise::Noise;
 use super::{ArrayFile, Choices, Family, ForeignModel, Form, InteropError, NameMap, open_weights};
 use crate::model::network::AdmConfig;
 use crate::model::{Architecture, ModelKind, NoiseRange, Preconditioning};
@@ -58,7 +58,7 @@ pub(super) fn open_folder(path: &Path, choices: &Choices) -> Result<ForeignModel
     if !path.join(INDEX).is_file() {
         let weights = folder::weights_of(path)?;
         let file = open_weights(&weights)?;
-        return in_folder(path, weights, file, said(path, choices)?, choices);
+        return in_folder(path, weights, file, choices.noise_of(path)?, choices);
     }
     let class = pipeline(&path.join(INDEX))?;
     let noise = scheduler_of(path)?;
@@ -92,12 +92,12 @@ pub(super) fn open_file(
     let above = folder.join("..");
     if !folder.join(CONFIG).is_file() {
         let config = inference::diffusers(Shapes(file.shapes()), choices)?;
-        return of_config(config, path.to_path_buf(), file, said(path, choices)?);
+        return of_config(config, path.to_path_buf(), file, choices.noise_of(path)?);
     }
     let noise = match choices.form {
         None if folder.join(INDEX).is_file() => scheduler_of(folder)?,
         None if above.join(INDEX).is_file() => scheduler_of(&above)?,
-        _ => said(path, choices)?,
+        _ => choices.noise_of(path)?,
     };
     in_folder(folder, path.to_path_buf(), file, noise, choices)
 }
@@ -138,13 +138,6 @@ fn pipeline(path: &Path) -> Result<String, InteropError> {
     Ok(class)
 }
 
-/// Form and noise as they were said.
-fn said(path: &Path, choices: &Choices) -> Result<Noise, InteropError> {
-    let (form, method) = choices.form_of(path)?;
-    let (preconditioning, kind) = (form.preconditioning(), form.kind());
-    Ok(Noise { preconditioning, kind, range: form.range(), rho: 7.0, method })
-}
-
 /// A network with its settings in `folder`.
 fn in_folder(
     folder: &Path,
@@ -177,24 +170,11 @@ fn of_config(
 ) -> Result<ForeignModel, InteropError> {
     config.time_scale = time_scale(noise.preconditioning);
     let more = take_own_outputs(&mut config, noise.preconditioning)?;
-    let map = NameMap::diffusers(&config)?;
-    Ok(ForeignModel {
-        family: Family::Diffusers,
-        architecture: Architecture::Adm(config),
-        preconditioning: noise.preconditioning,
-        kind: noise.kind,
-        range: noise.range,
-        rho: noise.rho,
-        class_names: Vec::new(),
-        sampling_levels: None,
-        method: noise.method.to_owned(),
-        weights,
-        map: match more {
-            Some(outputs) => map.with_first_outputs("out.2", outputs),
-            None => map,
-        },
-        file,
-    })
+    let mut map = NameMap::diffusers(&config)?;
+    if let Some(outputs) = more {
+        map = map.with_first_outputs("out.2", outputs);
+    }
+    Ok(ForeignModel::new(Family::Diffusers, Architecture::Adm(config), noise, map, weights, file))
 }
 
 impl Form {

@@ -4,18 +4,9 @@ use serde_json::{Value, json};
 
 use super::settings::Settings;
 use crate::interop::InteropError;
+use crate::interop::noise::Noise;
 use crate::model::{Answer, Between, Discrete, ModelKind, NoiseRange, Preconditioning};
 use crate::noise::{Betas, DiscreteSchedule};
-
-/// What a scheduler says of the model: how its network's answer is put together, and the noise that it was made for.
-#[derive(Debug, Clone)]
-pub(super) struct Noise {
-    pub preconditioning: Preconditioning,
-    pub kind: ModelKind,
-    pub range: NoiseRange,
-    pub rho: f64,
-    pub method: &'static str,
-}
 
 /// The scheduler of consistency models.
 const CONSISTENCY: &str = "CMStochasticIterativeScheduler";
