@@ -11,6 +11,8 @@ mod exchange;
 mod fuzzed;
 mod golden;
 mod interop;
+mod mid_training;
+mod multistep_solver;
 mod networks;
 mod objectives;
 mod onnx;
