@@ -73,10 +73,10 @@ pub struct EvalArgs {
 /// The feature network and the rules of the comparison.
 #[derive(Debug, Clone, Args)]
 pub struct NetworkArgs {
-    /// What looks at the images: `effnet-lite0` (built in), `inception` (from the cache), or a file with the weights of
-    /// Inception or of a CIFAR ResNet.
-    #[arg(short, long, value_name = "NETWORK", default_value = "effnet-lite0")]
-    pub features: String,
+    /// What looks at the images: `effnet-lite0` (built in, the default), `inception` (from the cache), a file with the weights of
+    /// Inception or of a CIFAR ResNet, or `portraits`, which measures `legal` and is taken for it.
+    #[arg(short, long, value_name = "NETWORK")]
+    pub features: Option<String>,
     /// The rules of published numbers: plain (the default), openai-adm, edm, ect, clean-fid-legacy-tf, clean-fid, pytorch-fid,
     /// torch-fidelity.
     #[arg(short, long, value_name = "NAME")]
@@ -105,6 +105,8 @@ pub enum MetricName {
     Is,
     /// Precision and recall, density and coverage.
     Pr,
+    /// Of portraits: the share that can be drawn by rule, and how the attributes are distributed.
+    Legal,
 }
 
 impl MetricName {
@@ -116,6 +118,7 @@ impl MetricName {
             Self::Kid => Metric::Kernel,
             Self::Is => Metric::InceptionScore,
             Self::Pr => Metric::PrecisionRecall,
+            Self::Legal => Metric::Legal,
         }
     }
 }
@@ -203,8 +206,8 @@ pub struct MergeArgs {
     #[arg(short, long, value_name = "LIST", value_delimiter = ',', value_enum, default_value = "fd")]
     pub metrics: Vec<MetricName>,
     /// The network that sees the reference, where that is images; it must be the one that saw the parts.
-    #[arg(short, long, value_name = "NETWORK", default_value = "effnet-lite0")]
-    pub features: String,
+    #[arg(short, long, value_name = "NETWORK")]
+    pub features: Option<String>,
     /// Take fewer images than the protocol's numbers are computed from.
     #[arg(long)]
     pub fewer: bool,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use onestep::ImageSize;
 use onestep::data::{
-    self, CheckReport, DataError, DataSpec, Dataset, Hint, Outputs, PassedOver, Sheet, Split,
+    self, AttributeTable, CheckReport, DataError, DataSpec, Dataset, Hint, Outputs, PassedOver, Sheet, Split,
 };
 use onestep::train::Suggestion;
 use serde_json::json;
@@ -64,6 +64,7 @@ fn info(args: &DataArgs) -> Outcome<ExitCode> {
             "source": args.source, "images": set.len(), "height": set.shape().height, "width": set.shape().width,
             "channels": set.shape().channels, "classes": classes, "passed_over": passed_over,
             "hints": hints_json(&hints), "fingerprint": set.fingerprint(), "read_as": set.read_as(),
+            "attributes": set.attributes(),
         });
         answer!("{report:#}");
     } else {
@@ -77,11 +78,27 @@ fn info(args: &DataArgs) -> Outcome<ExitCode> {
             0 => answer!("classes      none"),
             n => answer!("classes      {n}: {}", Classes::typed(classes)),
         }
+        for AttributeTable { name, values } in set.attributes() {
+            answer!("attribute    {name}: {}", listed(&values));
+        }
         print_notes(&passed_over, &hints);
         answer!("fingerprint  {}", set.fingerprint());
     }
     picture_of(args, set.as_ref())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The most probable values of an attribute, with how probable they are.
+fn listed(values: &[(String, f64)]) -> String {
+    let mut values: Vec<&(String, f64)> = values.iter().collect();
+    values.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    let percent = |(name, chance): &&(String, f64)| format!("{name} {:.1} %", 100.0 * chance);
+    let first: Vec<String> = values.iter().take(4).map(percent).collect();
+    let more = match values.len() - first.len() {
+        0 => String::new(),
+        n => format!(", and {n} more"),
+    };
+    format!("{}{more}", first.join(", "))
 }
 
 fn check(args: &DataArgs, quiet: bool) -> Outcome<ExitCode> {

@@ -47,7 +47,7 @@ pub fn run(args: &SearchArgs, quiet: bool) -> Outcome<ExitCode> {
         create_parent(Some(file))?;
     }
     let network = NetworkArgs {
-        features: args.features.clone(),
+        features: Some(args.features.clone()),
         protocol: None,
         fewer: true,
         feature_batch: SEEN_TOGETHER,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Where the classes of images come from.
 ///
-/// In recipes it is `true`, `false` or `"file-name"`.
+/// In recipes it is `true`, `false`, `"file-name"`, or the name of an attribute.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Labels {
     /// `true`: from the source, as it has them: the labels of its file format, a `dataset.json`, or class folders.
@@ -18,6 +18,8 @@ pub enum Labels {
     ///
     /// So the tools of the first published diffusion models name classes.
     FileName,
+    /// The name of an attribute: what is known of `builtin:portraits` under this name (one of [`ATTRIBUTES`]).
+    Attribute(&'static str),
     /// `false`: nowhere. The set has no labels, and those that the source may have are not read.
     None,
 }
@@ -29,7 +31,32 @@ impl From<bool> for Labels {
     }
 }
 
-const EXPECTED: &str = "true, false or \"file-name\"";
+/// What is known of every image of `builtin:portraits`.
+pub const ATTRIBUTES: [&str; 16] = [
+    "skin",
+    "hair",
+    "hair_color",
+    "eyes",
+    "eye_color",
+    "mouth",
+    "mouth_color",
+    "clothing",
+    "clothing_color",
+    "glasses",
+    "glasses_color",
+    "hat",
+    "hat_color",
+    "beard",
+    "accessory",
+    "accessory_color",
+];
+
+const EXPECTED: &str =
+    "true, false or \"file-name\", or for builtin:portraits an attribute such as \"glasses\"";
+
+fn attribute(name: &str) -> Option<Labels> {
+    ATTRIBUTES.into_iter().find(|known| *known == name).map(Labels::Attribute)
+}
 
 impl FromStr for Labels {
     type Err = String;
@@ -40,7 +67,10 @@ impl FromStr for Labels {
             "true" => Ok(Self::Given),
             "false" => Ok(Self::None),
             "file-name" => Ok(Self::FileName),
-            _ => Err(format!("`{text}` is none of true, false, file-name")),
+            _ => attribute(text).ok_or_else(|| {
+                let attributes = ATTRIBUTES.join(", ");
+                format!("`{text}` is none of true, false, file-name, or for builtin:portraits {attributes}")
+            }),
         }
     }
 }
@@ -50,6 +80,7 @@ impl Serialize for Labels {
         match self {
             Self::Given => serializer.serialize_bool(true),
             Self::FileName => serializer.serialize_str("file-name"),
+            Self::Attribute(name) => serializer.serialize_str(name),
             Self::None => serializer.serialize_bool(false),
         }
     }
@@ -72,7 +103,8 @@ impl<'de> Deserialize<'de> for Labels {
             fn visit_str<E: Error>(self, text: &str) -> Result<Labels, E> {
                 match text {
                     "file-name" => Ok(Labels::FileName),
-                    other => Err(E::custom(format!("`labels` is {EXPECTED}, not `{other}`"))),
+                    other => attribute(other)
+                        .ok_or_else(|| E::custom(format!("`labels` is {EXPECTED}, not `{other}`"))),
                 }
             }
         }
@@ -86,9 +118,12 @@ mod tests {
 
     #[test]
     fn labels_are_written_as_they_are_read() {
-        for (labels, json) in
-            [(Labels::Given, "true"), (Labels::None, "false"), (Labels::FileName, "\"file-name\"")]
-        {
+        for (labels, json) in [
+            (Labels::Given, "true"),
+            (Labels::None, "false"),
+            (Labels::FileName, "\"file-name\""),
+            (Labels::Attribute("hair_color"), "\"hair_color\""),
+        ] {
             assert_eq!(serde_json::to_string(&labels).unwrap(), json);
             assert_eq!(serde_json::from_str::<Labels>(json).unwrap(), labels);
             assert_eq!(json.trim_matches('"').parse(), Ok(labels));

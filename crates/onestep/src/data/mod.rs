@@ -67,6 +67,8 @@ pub mod picture;
 mod picture_header;
 #[cfg(feature = "formats")]
 mod pixel_array;
+#[cfg(feature = "builtin")]
+mod portraits;
 mod sheet;
 mod spec;
 mod spread;
@@ -93,7 +95,7 @@ pub use error::DataError;
 pub use fit::Fit;
 pub use hint::{Hint, hints};
 pub use image::{Pixels, Rounding, flip_horizontal, pixels_from_tensor, tensor_from_pixels};
-pub use labels::Labels;
+pub use labels::{ATTRIBUTES, Labels};
 #[cfg(feature = "formats")]
 pub(crate) use npz_writer::NpzWriter;
 pub use open::open;
@@ -104,6 +106,8 @@ pub use output::write_whole;
 pub use output_lock::OutputLock;
 pub use overwriting::{OutputError, Outputs, ending};
 pub use passed_over::{PassedOver, PassedOverGroup, PassedOverReason};
+#[cfg(all(feature = "builtin", feature = "eval"))]
+pub(crate) use portraits::N_TRAINING;
 pub use sheet::Sheet;
 pub use spec::{DataSpec, OnError, Split};
 pub use spread::spread;
@@ -173,11 +177,26 @@ pub trait Dataset: Send + Sync {
         PassedOver::default()
     }
 
+    /// What is known of every sample beside its class, and how it is distributed; empty where nothing is. Each sample's own is
+    /// part of its [`source`](Dataset::source).
+    fn attributes(&self) -> Vec<AttributeTable> {
+        Vec::new()
+    }
+
     /// How the source was understood, where its files leave that open: which axis of an array is which, and what its numbers
     /// stand for.
     fn read_as(&self) -> Option<String> {
         None
     }
+}
+
+/// What may be known of a sample under one name.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct AttributeTable {
+    /// What it is called, as [`Labels::Attribute`] has it.
+    pub name: String,
+    /// Its values, and how probable each is.
+    pub values: Vec<(String, f64)>,
 }
 
 /// One image and its class.

@@ -71,19 +71,17 @@ fn check_settings(spec: &DataSpec) -> Result<(), DataError> {
 }
 
 fn open_builtin(name: &str, spec: &DataSpec) -> Result<Box<dyn Dataset>, DataError> {
-    let toy = Toy::ALL.into_iter().find(|toy| toy.name() == name);
-    if name != "emoji" && toy.is_none() {
-        return Err(DataError::UnknownBuiltin { name: name.to_owned() });
-    }
-    match toy {
-        Some(toy) => {
+    match (name, Toy::ALL.into_iter().find(|toy| toy.name() == name)) {
+        (_, Some(toy)) => {
             spec.require_train(&spec.source)?;
             Ok(Box::new(ToySet::new(toy, spec)?))
         }
-        None => {
+        ("portraits", None) => builtin::portraits(spec),
+        ("emoji", None) => {
             let emoji = builtin::emoji(spec.split, spec.wants_given_labels(&spec.source)?)?;
             Ok(Box::new(ImageSet::new(emoji, &spec.source, spec)?))
         }
+        _ => Err(DataError::UnknownBuiltin { name: name.to_owned() }),
     }
 }
 

@@ -42,7 +42,8 @@ pub struct DataSpec {
     #[serde(default)]
     pub flip: bool,
     /// Where the classes come from: `true` takes the source's own (of its format, its `dataset.json` or its class folders),
-    /// `"file-name"` what stands before the first `_` of each file's name, `false` none.
+    /// `"file-name"` what stands before the first `_` of each file's name, `false` none. Of `builtin:portraits`, the name of an
+    /// attribute (`"glasses"`, `"hair"`, ...); `true` takes the color of the hair there.
     #[serde(default)]
     pub labels: Labels,
     /// Which part of a set that comes in several. Without it, what models learn from; of `builtin:emoji`, which is one set
@@ -77,7 +78,8 @@ pub enum Split {
     /// What is held back to choose by, of folders and zips that hold `train` and `val` (or `validation`, or `valid`).
     #[serde(alias = "validation", alias = "valid")]
     Val,
-    /// What is held back: of CIFAR, IDX folders, folders and zips that hold `train` and `test`, and every tenth emoji.
+    /// What is held back: of CIFAR, IDX folders, folders and zips that hold `train` and `test`, every tenth emoji, and portraits
+    /// with combinations of colors that those to learn from do not have.
     Test,
 }
 
@@ -148,6 +150,15 @@ impl DataSpec {
                     format!("is \"file-name\", and the images of `{name}` are no files; say true or false");
                 Err(DataError::Setting { setting: "labels", reason })
             }
+            Labels::Attribute(attribute) => Err(no_attributes(attribute, name)),
         }
     }
+}
+
+/// The error where an attribute of portraits is asked of something else.
+pub(super) fn no_attributes(attribute: &str, name: &str) -> DataError {
+    let reason = format!(
+        "is \"{attribute}\", an attribute of builtin:portraits that `{name}` does not have; say true, false or \"file-name\""
+    );
+    DataError::Setting { setting: "labels", reason }
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::label_index::{self, LabelIndex, Labelled};
 use super::natural::natural_order;
+use super::spec::no_attributes;
 use super::{DataError, DataSpec, Labels, Split};
 
 /// The files of a source that matter, by their paths within it, with forward slashes.
@@ -43,6 +44,7 @@ impl Tree {
                 let known = self.paths(&learned).into_iter().filter_map(class_of_name).collect();
                 Some(classes_of_names(&paths, &known, full_name)?)
             }
+            Labels::Attribute(attribute) => return Err(no_attributes(attribute, &self.name)),
             Labels::Given => {
                 let index = match self.nearest_index(shared_folder(&paths)) {
                     Some((place, home)) => {

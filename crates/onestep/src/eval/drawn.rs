@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::collection::{Collection, Subject};
-use super::images::{Images, check_images, number_ranges};
+use super::images::{AskedClasses, Images, check_images, number_ranges};
 use super::judge::Judge;
 use super::keep::holds_moments_alone;
 use crate::data::{Pixels, Rounding};
@@ -81,6 +81,11 @@ impl Images for DefiniteDraw<'_> {
     fn settled(&self) -> Result<Option<Box<dyn Images + '_>>> {
         check_images("this model", self.model().shape().channels)?;
         Ok(None)
+    }
+
+    fn classes(&self) -> Option<AskedClasses> {
+        let labels = DefiniteDraw::classes(self)?.to_vec();
+        Some(AskedClasses { labels, names: self.model().class_names().to_vec() })
     }
 }
 

@@ -43,6 +43,11 @@ pub trait Images {
         None
     }
 
+    /// The classes that were asked for; none where none were.
+    fn classes(&self) -> Option<AskedClasses> {
+        None
+    }
+
     /// The same images with everything decided that is still open, and found fit to be judged; none where these are it.
     ///
     /// # Errors
@@ -51,6 +56,15 @@ pub trait Images {
     fn settled(&self) -> Result<Option<Box<dyn Images + '_>>> {
         Ok(None)
     }
+}
+
+/// The classes that images were made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedClasses {
+    /// The class of each image, a place among the names.
+    pub labels: Vec<usize>,
+    /// What the classes are called.
+    pub names: Vec<String>,
 }
 
 /// All images of a data set.

@@ -7,12 +7,12 @@ use burn::tensor::Device;
 
 use super::collection::{Collection, Subject};
 use super::comparison::Comparison;
-use super::features::{self, BUILTIN, OpenOptions};
-use super::images::Images;
+use super::features::{self, BUILTIN, OpenOptions, PORTRAITS};
+use super::images::{AskedClasses, Images};
 use super::metric::Metric;
 use super::protocol::Protocol;
 use super::reference::Reference;
-use super::score::check_metrics;
+use super::score::{accuracy, check_metrics};
 use super::{EvalError, FeatureNetwork};
 use crate::Result;
 use crate::observer::Observer;
@@ -40,7 +40,7 @@ const BATCH: usize = 16;
 /// # Ok::<(), onestep::Error>(())
 /// ```
 pub struct Judge {
-    features: String,
+    features: Option<String>,
     network: OnceLock<Box<dyn FeatureNetwork>>,
     protocol: Protocol,
     metrics: Vec<Metric>,
@@ -53,7 +53,7 @@ pub struct Judge {
 impl Default for Judge {
     fn default() -> Self {
         Self {
-            features: BUILTIN.into(),
+            features: None,
             network: OnceLock::new(),
             protocol: Protocol::default(),
             metrics: vec![Metric::Frechet],
@@ -71,11 +71,12 @@ impl Judge {
         Self::default()
     }
 
-    /// Looks with this network: a name or a file, as [`features::open`] takes them. It is opened when something has to be
+    /// Looks with this network: a name or a file, as [`features::open`] takes them. Without it, the built-in network looks, and where
+    /// nothing but legality is measured, what knows portraits. It is opened when something has to be
     /// looked at, and not before.
     #[must_use]
     pub fn features(mut self, name: &str) -> Self {
-        (self.features, self.network) = (name.into(), OnceLock::new());
+        (self.features, self.network) = (Some(name.into()), OnceLock::new());
         self
     }
 
@@ -155,7 +156,11 @@ impl Judge {
                 cache: self.cache.as_deref(),
                 device: &self.device,
             };
-            let _ = self.network.set(features::open(&self.features, &options)?);
+            // Only what knows portraits can say whether they are legal.
+            let is_legality =
+                !self.metrics.is_empty() && self.metrics.iter().all(|&metric| metric == Metric::Legal);
+            let usual = if is_legality { PORTRAITS } else { BUILTIN };
+            let _ = self.network.set(features::open(self.features.as_deref().unwrap_or(usual), &options)?);
         }
         Ok(self.network.get().expect("just set").as_ref())
     }
@@ -205,6 +210,25 @@ impl Judge {
         Comparison::new(&self.metrics, samples, reference)
     }
 
+    /// The same of samples that were asked to be of classes: legality says how many of them are, where the classes are the values of
+    /// an attribute.
+    ///
+    /// # Errors
+    ///
+    /// As [`Judge::judge`].
+    pub fn judge_asked(
+        &self,
+        samples: &Collection,
+        reference: &Reference,
+        classes: Option<&AskedClasses>,
+    ) -> Result<Comparison, EvalError> {
+        let mut comparison = self.judge(samples, reference)?;
+        if let (Some(classes), true) = (classes, self.metrics.contains(&Metric::Legal)) {
+            comparison.scores.extend(accuracy(samples, classes)?);
+        }
+        Ok(comparison)
+    }
+
     /// What the metrics say of some images beside others; none if the observer wants to stop before the end.
     ///
     /// The observer is told of the samples first, then of the reference, each by itself.
@@ -220,9 +244,14 @@ impl Judge {
     ) -> Result<Option<Comparison>> {
         self.check_count(samples.n_images())?;
         self.check_metrics(samples.n_images())?;
-        let Some(samples) = self.collect_all(samples, observer)? else { return Ok(None) };
+        let settled = samples.settled()?;
+        let classes = settled.as_deref().unwrap_or(samples).classes();
+        let Some(samples) = self.collect_all(settled.as_deref().unwrap_or(samples), observer)? else {
+            return Ok(None);
+        };
         let Some(reference) = self.collect_all(reference, observer)? else { return Ok(None) };
-        Ok(Some(self.judge(&samples, &Reference::collected(&reference, &self.protocol)?)?))
+        let reference = Reference::collected(&reference, &self.protocol)?;
+        Ok(Some(self.judge_asked(&samples, &reference, classes.as_ref())?))
     }
 }
 

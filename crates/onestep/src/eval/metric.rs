@@ -16,25 +16,36 @@ pub enum Metric {
     InceptionScore,
     /// Precision, recall, density and coverage.
     PrecisionRecall,
+    /// Which share of the images are portraits that can be drawn, and how these are distributed.
+    Legal,
 }
 
 impl Metric {
     /// All of them, as they are typed.
-    pub const ALL: [(&'static str, Self); 5] = [
+    pub const ALL: [(&'static str, Self); 6] = [
         ("fd", Self::Frechet),
         ("sfd", Self::SpatialFrechet),
         ("kid", Self::Kernel),
         ("is", Self::InceptionScore),
         ("pr", Self::PrecisionRecall),
+        ("legal", Self::Legal),
     ];
 
-    /// Whether it compares images one by one, and so needs their features kept.
+    /// Whether it looks at images one by one, and so needs their features kept.
     pub fn needs_rows(self) -> bool {
-        matches!(self, Self::Kernel | Self::PrecisionRecall)
+        matches!(self, Self::Kernel | Self::PrecisionRecall | Self::Legal)
+    }
+
+    /// Whether it compares images with others, and says nothing of them alone.
+    pub fn needs_reference(self) -> bool {
+        !matches!(self, Self::InceptionScore | Self::Legal)
     }
 
     /// What to call it when a network computed it: FID, KID and IS are those of the Inception of 2015 and of nothing else.
     pub fn label(self, network: &str) -> String {
+        if self == Self::Legal {
+            return "legal".into();
+        }
         let short = network.split_whitespace().next().unwrap_or(network);
         let inception = network.starts_with(INCEPTION);
         let name = match self {
@@ -47,6 +58,7 @@ impl Metric {
             Self::Kernel => "KD",
             Self::InceptionScore => "CS",
             Self::PrecisionRecall => "precision and recall",
+            Self::Legal => "legal",
         };
         if inception { name.into() } else { format!("{name}-{short}") }
     }

@@ -24,6 +24,8 @@ mod inception_score;
 mod judge;
 mod keep;
 mod kernel;
+#[cfg(feature = "builtin")]
+pub mod legality;
 mod likelihood;
 mod metric;
 mod moments;
@@ -45,7 +47,7 @@ pub use data_likelihood::{DataLikelihood, likelihood, likelihood_spec};
 pub use error::EvalError;
 pub use features::{Activations, FeatureNetwork, Widths};
 pub use frechet::{FrechetReference, frechet_distance};
-pub use images::{Images, Made, check_images, number_ranges};
+pub use images::{AskedClasses, Images, Made, check_images, number_ranges};
 pub use inception_score::{InceptionScore, ScoreSums, Splits};
 pub use judge::{Judge, frechet};
 pub use keep::{Keep, holds_moments_alone};

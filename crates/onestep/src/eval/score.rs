@@ -1,6 +1,7 @@
 //! Scores: metrics of one side beside another.
 
 use super::collection::Collection;
+use super::images::AskedClasses;
 use super::kernel::{kernel_distance, subsets};
 use super::metric::{Metric, Score};
 use super::precision_recall::precision_recall;
@@ -10,6 +11,8 @@ use super::rows::Rows;
 use super::{EvalError, Widths};
 
 const NEEDS_SPATIAL: &str = "needs a network that tells where: Inception";
+/// How the name of what looks for the nearest portrait begins.
+const PORTRAITS_LOOK: &str = "nearest portrait";
 const NEEDS_LOGITS: &str = "needs a network that tells classes";
 
 /// Refuses metrics that cannot come of it, before images are drawn for them.
@@ -28,6 +31,9 @@ pub fn check_metrics(
         let lacks = match metric {
             Metric::SpatialFrechet if widths.spatial.is_none() => NEEDS_SPATIAL,
             Metric::InceptionScore if widths.logits.is_none() => NEEDS_LOGITS,
+            Metric::Legal if !network.starts_with(PORTRAITS_LOOK) => {
+                "is measured by what knows portraits, and other metrics by networks that were trained: ask for them one by one"
+            }
             Metric::PrecisionRecall if n <= k => "needs more images than neighbors",
             _ if n < 2 => "needs at least two images",
             _ => continue,
@@ -96,6 +102,7 @@ pub fn score(
                 let error = Some(distance.std).filter(|_| distance.subset_size < n.max(real.n()));
                 scores.push(Score { n, ..one(distance.mean, error, n_reference) });
             }
+            Metric::Legal => scores.extend(legality(samples, protocol)?),
             Metric::PrecisionRecall => {
                 let (made, real) = both_rows(samples, reference, protocol, &lacks)?;
                 let found = precision_recall(&made, &real, protocol.neighbors)?;
@@ -116,6 +123,32 @@ pub fn score(
         }
     }
     Ok(scores)
+}
+
+/// What share of the images can be drawn.
+#[cfg(feature = "builtin")]
+fn legality(samples: &Collection, protocol: &Protocol) -> Result<Vec<Score>, EvalError> {
+    let statistics = samples.statistics(protocol.divisor)?;
+    Ok(super::legality::Legality::of(samples, &statistics)?.scores())
+}
+
+/// How many of the samples are of the class that was asked for; none where classes are no attribute of portraits.
+#[cfg(feature = "builtin")]
+pub(super) fn accuracy(samples: &Collection, classes: &AskedClasses) -> Result<Option<Score>, EvalError> {
+    super::legality::accuracy(samples, classes)
+}
+
+/// A smaller build knows no portraits.
+#[cfg(not(feature = "builtin"))]
+pub(super) fn accuracy(_: &Collection, _: &AskedClasses) -> Result<Option<Score>, EvalError> {
+    Ok(None)
+}
+
+/// A smaller build knows no portraits.
+#[cfg(not(feature = "builtin"))]
+fn legality(_: &Collection, _: &Protocol) -> Result<Vec<Score>, EvalError> {
+    let reason = "needs the portraits, and this program was built without the feature `builtin`".into();
+    Err(EvalError::Metric { metric: "legal".into(), reason })
 }
 
 /// The features of both sides one by one, as many as the protocol looks at.

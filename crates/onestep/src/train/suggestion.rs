@@ -174,7 +174,9 @@ impl Suggestion {
         let grey = if data.grey { "grey = true\n" } else { "" };
         let labels = match (n_classes, data.labels) {
             (0, _) => "the images have no labels".to_owned(),
-            (n, Labels::Given | Labels::FileName) => format!("{n} classes: each can be asked for by name"),
+            (n, Labels::Given | Labels::FileName | Labels::Attribute(_)) => {
+                format!("{n} classes: each can be asked for by name")
+            }
             (n, Labels::None) => {
                 format!("{n} classes, too few images of each to tell them apart; true to try")
             }

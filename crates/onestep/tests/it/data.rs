@@ -11,6 +11,7 @@ mod hostile;
 mod looking;
 mod pictures;
 mod pixels;
+mod portraits;
 mod structure;
 mod tiff;
 

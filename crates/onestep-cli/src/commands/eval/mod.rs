@@ -13,7 +13,9 @@ use std::process::ExitCode;
 use burn::tensor::Device;
 use onestep::data::{DataSpec, Labels, Outputs};
 use onestep::eval::reference::{self, Source};
-use onestep::eval::{Collection, Judge, Metric, Protocol, Reference, Selection, Stored, holds_moments_alone};
+use onestep::eval::{
+    AskedClasses, Collection, Judge, Protocol, Reference, Selection, Stored, holds_moments_alone,
+};
 
 use crate::args::{EvalArgs, EvalCommand, MetricName, NetworkArgs};
 use crate::failure::{Failure, Outcome};
@@ -42,7 +44,8 @@ pub(super) fn judge(
     device: &Device,
 ) -> Judge {
     let judge = Judge::new().protocol(protocol).metrics(metrics.iter().map(|name| name.metric()));
-    let judge = judge.features(&args.features).cache(features::cache()).device(device);
+    let judge = judge.cache(features::cache()).device(device);
+    let judge = args.features.iter().fold(judge, |judge, name| judge.features(name));
     judge.batch(args.feature_batch as usize).fewer(args.fewer)
 }
 
@@ -58,7 +61,8 @@ fn rule(args: &EvalArgs) -> Outputs {
 
 fn compare(args: &EvalArgs, quiet: bool) -> Outcome<ExitCode> {
     let alone = Judge::new().metrics(args.metrics.iter().map(|name| name.metric()));
-    if args.reference.is_none() && args.stats_out.is_none() && alone.measures() != [Metric::InceptionScore] {
+    let needs = alone.measures().iter().any(|metric| metric.needs_reference());
+    if args.reference.is_none() && args.stats_out.is_none() && needs {
         return Err(Failure::usage("there is nothing to compare with")
             .hint("name a reference after the samples: real images, or published statistics")
             .hint("or keep what is seen with --stats-out, to be a reference itself later"));
@@ -86,7 +90,7 @@ fn compare(args: &EvalArgs, quiet: bool) -> Outcome<ExitCode> {
     collecting::create_parent(args.stats_out.as_deref())?;
     collecting::create_parent(args.out.as_deref())?;
     let samples = samples.going_on(args, &judge)?;
-    let described = samples.describe();
+    let (described, classes) = (samples.describe(), samples.classes());
     let collection = match samples {
         Samples::Collected { collection, .. } => *collection,
         samples => match see(args, &samples, &judge, &work)? {
@@ -107,7 +111,7 @@ fn compare(args: &EvalArgs, quiet: bool) -> Outcome<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     collection.check_whole()?;
-    let compared = Compared { judge, work, described, collection };
+    let compared = Compared { judge, work, described, classes, collection };
     match (args.reference.as_deref(), other) {
         (Some(name), Some(source)) => compared.beside(args, (name, source), args.floor.as_deref().zip(floor)),
         _ => compared.alone(args),
@@ -141,24 +145,26 @@ struct Compared {
     judge: Judge,
     work: Collecting,
     described: String,
+    classes: Option<AskedClasses>,
     collection: Collection,
 }
 
 impl Compared {
-    /// Without another side: the Inception Score, or nothing but the file.
+    /// Without another side: what needs none, or nothing but the file.
     fn alone(self, args: &EvalArgs) -> Outcome<ExitCode> {
         args.stats_out.iter().for_each(|file| answer!("{}", file.display()));
-        if self.judge.measures() != [Metric::InceptionScore] {
+        if self.judge.measures().iter().any(|metric| metric.needs_reference()) {
             return Ok(ExitCode::SUCCESS);
         }
-        let comparison = self.judge.judge(&self.collection, &Reference::none(self.judge.rules()))?;
+        let none = Reference::none(self.judge.rules());
+        let comparison = self.judge.judge_asked(&self.collection, &none, self.classes.as_ref())?;
         let report = Report::new(comparison, self.described, None);
         report.show(args.json, args.out.as_deref(), &rule(args), self.work.quiet)
     }
 
     /// Beside a reference, and beside other real images where asked.
     fn beside(self, args: &EvalArgs, other: Real<'_>, floor: Option<Real<'_>>) -> Outcome<ExitCode> {
-        let Self { judge, work, described, collection } = self;
+        let Self { judge, work, described, classes, collection } = self;
         let stopped = || Ok(collecting::stopped(&collection, args.stats_out.as_deref()));
         let (name, are_images) = (other.0, matches!(other.1, Source::Images(_)));
         let selection = match &args.reference_images {
@@ -166,7 +172,8 @@ impl Compared {
             None => Selection::All,
         };
         let Some(reference) = work.reference(&judge, other, selection)? else { return stopped() };
-        let mut report = Report::new(judge.judge(&collection, &reference)?, described, Some(name));
+        let comparison = judge.judge_asked(&collection, &reference, classes.as_ref())?;
+        let mut report = Report::new(comparison, described, Some(name));
         if let Some((name, source)) = floor {
             let Some(real) = see_floor(name, source, collection.subject().n, &judge, &work)? else {
                 return stopped();

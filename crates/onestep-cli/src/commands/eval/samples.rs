@@ -4,8 +4,8 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use onestep::eval::{
-    Collection, Images, Judge, Protocol, SampleKind, Selection, Stored, check_images, number_ranges,
-    sample_kind,
+    AskedClasses, Collection, Images, Judge, Protocol, SampleKind, Selection, Stored, check_images,
+    number_ranges, sample_kind,
 };
 use onestep::sample::SamplerSettings;
 use onestep::{DefiniteDraw, Model, data};
@@ -131,6 +131,14 @@ impl<'a> Samples<'a> {
                 Selection::Spread(_) | Selection::All => (*name).to_owned(),
             },
             Self::Drawn(draw) => describe(draw),
+        }
+    }
+
+    /// The classes that were asked for, of a model that draws.
+    pub fn classes(&self) -> Option<AskedClasses> {
+        match self {
+            Self::Drawn(draw) => Images::classes(&**draw),
+            Self::Collected { .. } | Self::Stored { .. } => None,
         }
     }
 

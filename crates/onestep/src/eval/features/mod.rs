@@ -13,7 +13,7 @@ mod resize;
 pub use cifar_resnet::CifarResNet;
 pub use efficientnet_lite::EfficientNetLite0;
 pub use inception::Inception;
-pub use open::{BUILTIN, INCEPTION, INCEPTION_FILES, OpenOptions, find_inception, open};
+pub use open::{BUILTIN, INCEPTION, INCEPTION_FILES, OpenOptions, PORTRAITS, find_inception, open};
 pub use resize::Resize;
 
 use super::EvalError;

@@ -11,6 +11,8 @@ use crate::vision::{VisionError, find, fitted};
 
 /// The network that comes with the library.
 pub const BUILTIN: &str = "effnet-lite0";
+/// What looks for the nearest portrait of `builtin:portraits`.
+pub const PORTRAITS: &str = "portraits";
 /// The network that FID is defined by, whose weights do not.
 pub const INCEPTION: &str = "inception";
 
@@ -32,7 +34,7 @@ pub struct OpenOptions<'a> {
     pub device: &'a Device,
 }
 
-/// Opens a feature network: `effnet-lite0`, which is built in; `inception`, whose weights are looked for in the cache folder; or
+/// Opens a feature network: `effnet-lite0`, which is built in; `portraits`, which knows those that are built in; `inception`, whose weights are looked for in the cache folder; or
 /// the path of a file of weights, which says itself whether it is Inception's or a CIFAR ResNet's.
 ///
 /// # Errors
@@ -43,6 +45,8 @@ pub struct OpenOptions<'a> {
 pub fn open(spec: &str, options: &OpenOptions) -> Result<Box<dyn FeatureNetwork>, EvalError> {
     match spec {
         BUILTIN => return Ok(Box::new(EfficientNetLite0::builtin(options.device)?)),
+        #[cfg(feature = "builtin")]
+        PORTRAITS => return Ok(Box::new(crate::eval::legality::NearestPortrait)),
         INCEPTION => {
             let cache = options.cache.unwrap_or(Path::new("."));
             let missing =

@@ -3,6 +3,7 @@
 mod collections;
 pub mod features;
 mod judge;
+mod legality;
 mod likelihood;
 mod metrics;
 mod order;
