@@ -3,6 +3,7 @@
 mod bench;
 mod data;
 mod edit;
+mod emoji;
 mod eval;
 mod exchange;
 mod precision;
@@ -18,6 +19,9 @@ use crate::lists::{Classes, Indices, Levels, Seeds};
 pub use bench::{BenchArgs, PassName};
 pub use data::{DataArgs, DataCommand, SizeArgs, ViewArgs};
 pub use edit::{CommonArgs, EditArgs, EditCommand, SearchArgs, SearchTask, Subjects};
+#[cfg(feature = "icons")]
+pub use emoji::StyleName;
+pub use emoji::{EmojiArgs, FetchSet};
 pub use eval::{
     CurveArgs, DistanceArgs, EvalArgs, EvalCommand, LikelihoodArgs, MergeArgs, MetricName, NetworkArgs,
 };
@@ -66,7 +70,7 @@ pub enum Command {
     /// The built-in recipes.
     #[command(subcommand)]
     Recipe(RecipeCommand),
-    /// Look at a data set.
+    /// Look at a data set, or get one.
     #[command(subcommand)]
     Data(DataCommand),
     /// Judge images, or those that a model draws, beside real ones.

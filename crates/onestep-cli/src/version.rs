@@ -10,8 +10,10 @@ use crate::args::Cli;
 pub const COMMIT: &str = env!("ONESTEP_COMMIT");
 
 /// Cargo features that are off by default.
-const FEATURES: [(&str, bool); 6] = [
+const FEATURES: [(&str, bool); 8] = [
     ("avif", cfg!(feature = "avif")),
+    ("fetch", cfg!(feature = "fetch")),
+    ("icons", cfg!(feature = "icons")),
     ("vulkan", cfg!(feature = "vulkan")),
     ("metal", cfg!(feature = "metal")),
     ("webgpu", cfg!(feature = "webgpu")),

@@ -1,13 +1,15 @@
 //! Digests of what is fetched.
 
 use md5::Md5;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
 
 /// A digest that a file must have, in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
     /// SHA-256: what publishers and the Hugging Face hub give.
     Sha256(String),
+    /// SHA-512, as the npm registry gives it (in base64).
+    Sha512(String),
     /// MD5, as Azure's stores give it: good against damage, not against malice.
     Md5(String),
 }
@@ -30,12 +32,14 @@ impl Expected {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Digests {
     sha256: Sha256,
+    sha512: Sha512,
     md5: Md5,
 }
 
 impl Digests {
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.sha256.update(bytes);
+        self.sha512.update(bytes);
         self.md5.update(bytes);
     }
 
@@ -47,6 +51,7 @@ impl Digests {
         };
         let difference = match expected {
             Some(Expected::Sha256(expected)) => differs(&sha256, expected),
+            Some(Expected::Sha512(expected)) => differs(&hex(&self.sha512.finalize()), expected),
             Some(Expected::Md5(expected)) => differs(&md5, expected),
             None => None,
         };
@@ -98,5 +103,19 @@ mod tests {
         let (found, difference) =
             Digests::default().compare(Some(&Expected::Md5("d41d8cd98f00b204e9800998ecf8427e".into())));
         assert_eq!((found.as_str(), difference), (sha256, None));
+    }
+
+    /// The examples of FIPS 180-4 for `abc`.
+    #[test]
+    fn digests_of_both_lengths_are_compared() {
+        let sha512 = "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd\
+                      454d4423643ce80e2a9ac94fa54ca49f";
+        let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let mut digests = Digests::default();
+        digests.update(b"abc");
+        assert_eq!(digests.clone().compare(Some(&Expected::Sha512(sha512.into()))), (sha256.into(), None));
+        let other = "0".repeat(128);
+        let (_, difference) = digests.compare(Some(&Expected::Sha512(other.clone())));
+        assert_eq!(difference, Some([sha512.into(), other]));
     }
 }

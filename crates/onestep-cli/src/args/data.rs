@@ -6,6 +6,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use onestep::ImageSize;
 use onestep::data::{DataSpec, Fit, Labels};
 
+use super::FetchSet;
+
 /// Verbs of `data`.
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
@@ -13,6 +15,9 @@ pub enum DataCommand {
     Info(DataArgs),
     /// Decode every image and list the bad ones.
     Check(DataArgs),
+    /// Get a data set that others publish, and make one file of it.
+    #[command(subcommand)]
+    Fetch(FetchSet),
 }
 
 /// The size that images of a data set are brought to.

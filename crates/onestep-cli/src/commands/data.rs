@@ -1,4 +1,4 @@
-//! `onestep data`: look at a data set before training on it.
+//! `onestep data`: look at a data set before training on it, or get one.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use onestep::data::{
 use onestep::train::Suggestion;
 use serde_json::json;
 
-use crate::args::{DataArgs, DataCommand};
+use crate::args::{DataArgs, DataCommand, EmojiArgs, FetchSet};
 use crate::failure::{Failure, Outcome, code};
 use crate::lists::Classes;
 use crate::print::{answer, say};
@@ -20,7 +20,21 @@ pub fn run(command: &DataCommand, quiet: bool) -> Outcome<ExitCode> {
     match command {
         DataCommand::Info(args) => info(args),
         DataCommand::Check(args) => check(args, quiet),
+        DataCommand::Fetch(FetchSet::Emoji(args)) => fetch_emoji(args, quiet),
     }
+}
+
+/// Gets a set of emoji, where this build can.
+#[cfg(feature = "icons")]
+fn fetch_emoji(args: &EmojiArgs, quiet: bool) -> Outcome<ExitCode> {
+    super::emoji::run(args, quiet)
+}
+
+/// Says how to get it, where this build cannot.
+#[cfg(not(feature = "icons"))]
+fn fetch_emoji(_: &EmojiArgs, _: bool) -> Outcome<ExitCode> {
+    let failure = Failure::usage("this build does not draw emoji");
+    Err(failure.hint("a build that does, and fetches them: cargo build --release --features icons,fetch"))
 }
 
 /// The set, and the size it is looked at in where its images have several and none was asked for.

@@ -45,13 +45,12 @@ fn fetched(published: &Published, address: String, to: PathBuf, quiet: bool) -> 
     use onestep_fetch::{Download, Expected, Limits};
 
     use crate::failure::create_folder;
-    use crate::progress::bar;
     use crate::signals::StopFlag;
 
     if let Some(folder) = to.parent() {
         create_folder(folder)?;
     }
-    let download = Download {
+    let wanted = Download {
         address,
         to: to.clone(),
         expected: published.sha256.map(|digest| Expected::Sha256(digest.to_owned())),
@@ -60,16 +59,7 @@ fn fetched(published: &Published, address: String, to: PathBuf, quiet: bool) -> 
         limits: Limits::default(),
     };
     let stop = StopFlag::listen()?;
-    let offer = download.look().map_err(failure)?;
-    let megabytes = |bytes: u64| bytes / 1_000_000;
-    let bar = bar(megabytes(offer.size.unwrap_or(published.about_bytes)), "MB", quiet);
-    stop.heed(quiet, "stopping; what has come is kept", || "stopped; what has come is kept".into());
-    let fetched = download.run(&offer, |progress| {
-        bar.set_position(megabytes(progress.received));
-        !stop.is_set()
-    });
-    bar.finish_and_clear();
-    let fetched = fetched.map_err(failure)?;
+    let fetched = download(&wanted, published.about_bytes, &stop, quiet)?;
     answer!("sha256       {}", fetched.sha256);
     match fetched.compared {
         Some(_) => answer!("checked      size and digest are right"),
@@ -79,6 +69,26 @@ fn fetched(published: &Published, address: String, to: PathBuf, quiet: bool) -> 
         say!("next: onestep sample {}", typed(published.name));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Fetches one file and shows how far it is; `about` is its size where the server does not say.
+#[cfg(feature = "fetch")]
+pub fn download(
+    what: &onestep_fetch::Download,
+    about: u64,
+    stop: &crate::signals::StopFlag,
+    quiet: bool,
+) -> Outcome<onestep_fetch::Fetched> {
+    let offer = what.look().map_err(failure)?;
+    let megabytes = |bytes: u64| bytes / 1_000_000;
+    let bar = crate::progress::bar(megabytes(offer.size.unwrap_or(about)), "MB", quiet);
+    stop.heed(quiet, "stopping; what has come is kept", || "stopped; what has come is kept".into());
+    let fetched = what.run(&offer, |progress| {
+        bar.set_position(megabytes(progress.received));
+        !stop.is_set()
+    });
+    bar.finish_and_clear();
+    fetched.map_err(failure)
 }
 
 /// What a download that failed says and returns.

@@ -4,6 +4,8 @@ pub mod bench;
 pub mod data;
 pub mod doctor;
 pub mod edit;
+#[cfg(feature = "icons")]
+pub mod emoji;
 pub mod eval;
 pub mod export;
 pub mod fetch;

@@ -4,6 +4,7 @@ mod bench;
 #[path = "../documented.rs"]
 mod documented;
 mod edit;
+mod emoji;
 mod eval;
 mod import;
 mod messages;

@@ -57,6 +57,8 @@ fn commands_of_pages_run() {
             _ if words.iter().any(|word| Published::find(word).is_some() || word.starts_with("openai/")) => {
                 continue;
             }
+            // It takes another build, and a network.
+            ["data", "fetch", ..] => continue,
             ["new", ..] => " --hours 0.001",
             ["sample" | "edit" | "data" | "recipe" | "info" | "import" | "export" | "models", ..] => "",
             ["eval", "distance", a, ..] if a.starts_with("docs/") && !line.contains("lpips-alex") => "",

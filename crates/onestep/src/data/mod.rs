@@ -9,7 +9,7 @@
 //! 4. [`check()`] decodes everything once and reports what is wrong before a long run finds out, [`check_headers()`] looks
 //!    at headers alone, and [`hints`] tells what a glance shows.
 //!
-//! The way back, from values to pictures people can look at, is [`picture`] (PNG) and [`npz`].
+//! The way back, from values to pictures people can look at, is [`picture`] (PNG) and [`npz`]; a whole set is written by `EdmWriter`.
 //! Only [`image`] knows that pixels are bytes. Nothing here writes by a name found inside a file,
 //! and nothing inside a file is ever executed.
 
@@ -29,6 +29,8 @@ mod cifar_layout;
 #[cfg(feature = "formats")]
 mod container;
 mod decode;
+#[cfg(feature = "formats")]
+mod edm_writer;
 #[cfg(feature = "builtin")]
 mod emoji;
 mod error;
@@ -80,6 +82,8 @@ mod walk;
 mod warp;
 #[cfg(feature = "formats")]
 mod zip;
+#[cfg(feature = "formats")]
+mod zip_writer;
 
 use std::fmt;
 
@@ -91,6 +95,8 @@ pub use beside::named_beside;
 pub use builtin::builtin_names;
 pub use check::{BadSample, CheckReport, check, check_headers};
 pub(crate) use decode::read_encoded;
+#[cfg(feature = "formats")]
+pub use edm_writer::EdmWriter;
 pub use error::DataError;
 pub use fit::Fit;
 pub use hint::{Hint, hints};
