@@ -5,6 +5,7 @@ mod bench;
 mod documented;
 mod edit;
 mod eval;
+mod guidance;
 mod import;
 mod messages;
 mod named_commands;

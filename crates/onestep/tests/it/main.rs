@@ -10,6 +10,7 @@ mod eval;
 mod exchange;
 mod fuzzed;
 mod golden;
+mod guidance;
 mod interop;
 mod networks;
 mod objectives;
