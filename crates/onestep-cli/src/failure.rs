@@ -262,7 +262,9 @@ fn sample_hint(error: &SampleError) -> Vec<String> {
             let is = is.as_deref().unwrap_or("no file");
             return vec![format!("its SHA-256 was {was}; the one given has {is}")];
         }
-        SampleError::GuidanceScale { .. } => "--guidance 1 does nothing, 2 exaggerates the class, 0 takes it away",
+        SampleError::GuidanceScale { .. } => {
+            "--guidance 1 does nothing, 2 exaggerates the class, 0 takes it away"
+        }
         SampleError::GuidanceWithoutClasses
         | SampleError::NullClassUntrained
         | SampleError::NotToldGuidance

@@ -46,11 +46,9 @@ fn a_guided_model_is_trained_drawn_from_and_distilled() {
     let both = onestep(home, &["sample", "--from", "guided.png", "--guidance", "2"]);
     expect(&both, 2);
 
-    for (model, scale, part) in [
-        ("plain", "2", "train.drop_class"),
-        ("edm", "-1", "from 0 on"),
-        ("edm", "nan", "from 0 on"),
-    ] {
+    for (model, scale, part) in
+        [("plain", "2", "train.drop_class"), ("edm", "-1", "from 0 on"), ("edm", "nan", "from 0 on")]
+    {
         let refused = draw(model, "no.png", &["--guidance", scale]);
         expect(&refused, 2);
         assert!(stderr(&refused).contains(part) && !home.join("no.png").exists(), "{}", stderr(&refused));
@@ -81,12 +79,21 @@ fn a_guided_model_is_trained_drawn_from_and_distilled() {
     let untold = draw("untold", "no.png", &["--guidance", "2"]);
     expect(&untold, 2);
     assert!(stderr(&untold).contains("objective.guidance"), "{}", stderr(&untold));
-    let told_by_plain: Vec<&str> = told.iter().map(|word| if *word == "edm" { "plain" } else { word }).collect();
+    let told_by_plain: Vec<&str> =
+        told.iter().map(|word| if *word == "edm" { "plain" } else { word }).collect();
     let refused = train(home, "toy2d-cd", "no", 5, &told_by_plain);
-    assert!(!refused.status.success() && stderr(&refused).contains("train.drop_class"), "{}", stderr(&refused));
+    assert!(
+        !refused.status.success() && stderr(&refused).contains("train.drop_class"),
+        "{}",
+        stderr(&refused)
+    );
     // Nobody else's file has a place for the scale.
     let exported = onestep(home, &["export", "told", "--to", "onnx", "--out", "told.onnx"]);
-    assert!(!exported.status.success() && stderr(&exported).contains("guidance scale"), "{}", stderr(&exported));
+    assert!(
+        !exported.status.success() && stderr(&exported).contains("guidance scale"),
+        "{}",
+        stderr(&exported)
+    );
 }
 
 #[test]
@@ -107,36 +114,51 @@ fn evaluations_say_their_guidance() {
         arguments.extend(["--set", setting]);
     }
     expect(&onestep(home, &arguments), 0);
-    let eval = |more: &[&str]| {
-        let own = ["eval", "edm", "builtin:emoji", "--reference-images", "0-19", "-n", "8", "--steps", "2"];
-        let output = onestep(home, &[&own[..], more].concat());
-        expect(&output, 0);
-        stdout(&output)
-    };
-    let report = |more: &[&str]| -> Value { serde_json::from_str(&eval(&[more, &["--json"]].concat())).unwrap() };
-    let (plain, guided) = (report(&[]), report(&["--guidance", "3", "--stats-out", "seen.safetensors"]));
-    assert_eq!([&plain["guidance"], &guided["guidance"]], [&Value::from(1.0), &Value::from(3.0)]);
-    assert_ne!(plain["scores"], guided["scores"]);
-    assert!(eval(&["--guidance", "3"]).contains("6 network evaluations"));
-    let text = eval(&[]);
+    let own = ["eval", "edm", "builtin:emoji", "--reference-images", "0-3", "-n", "3", "--steps", "2"];
+    let eval = |more: &[&str]| onestep(home, &[&own[..], more].concat());
+    let plain = eval(&[]);
+    expect(&plain, 0);
+    let text = stdout(&plain);
     assert!(text.contains("no guidance") && text.contains("3 network evaluations"), "{text}");
+    let guided = eval(&["--guidance", "3", "--stats-out", "seen.safetensors", "--json"]);
+    expect(&guided, 0);
+    let report: Value = serde_json::from_str(&stdout(&guided)).unwrap();
+    assert_eq!(report["guidance"], 3.0);
+    assert!(report["samples"].as_str().unwrap().contains("6 network evaluations"), "{report}");
     // What was seen of guided images is not gone on with at another scale, and says its own.
-    let own = ["eval", "edm", "builtin:emoji", "--reference-images", "0-19", "-n", "8", "--steps", "2"];
-    let other = onestep(home, &[&own[..], &["--guidance", "2", "--stats-out", "seen.safetensors"]].concat());
+    let other = eval(&["--guidance", "2", "--stats-out", "seen.safetensors"]);
     expect(&other, 73);
-    let seen = onestep(home, &["eval", "seen.safetensors", "builtin:emoji", "--reference-images", "0-19"]);
+    let seen = onestep(home, &["eval", "seen.safetensors", "builtin:emoji", "--reference-images", "0-3"]);
     expect(&seen, 0);
     assert!(stdout(&seen).contains("guidance 3"), "{}", stdout(&seen));
 
+    let few = home.join("few");
+    std::fs::create_dir(&few).unwrap();
+    for number in 0..3 {
+        super::edit::photo(few.join(format!("{number}.png")), 32 + number, 32);
+    }
     let curve = [
-        "eval", "curve", "edm", "builtin:emoji", "-n", "8", "--ode-steps", "2", "--guidance", "1,2.5", "--points",
-        "points", "--out", "curve.svg",
+        "eval",
+        "curve",
+        "edm",
+        "few",
+        "-n",
+        "3",
+        "--ode-steps",
+        "2",
+        "--guidance",
+        "1,2.5",
+        "--points",
+        "points",
+        "--out",
+        "curve.svg",
     ];
     let output = onestep(home, &curve);
     expect(&output, 0);
     assert!(stdout(&output).contains("guidance"), "{}", stdout(&output));
     let points = json(&home.join("curve.json"))["points"].clone();
-    let of = |key: &str| points.as_array().unwrap().iter().map(|point| point[key].clone()).collect::<Vec<_>>();
+    let of =
+        |key: &str| points.as_array().unwrap().iter().map(|point| point[key].clone()).collect::<Vec<_>>();
     assert_eq!(of("guidance"), [Value::from(1.0), Value::from(2.5)]);
     assert_eq!(of("nfe"), [Value::from(3), Value::from(6)]);
     assert!(std::fs::read_to_string(home.join("curve.svg")).unwrap().contains("guidance 2.5"));

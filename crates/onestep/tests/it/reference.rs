@@ -61,6 +61,14 @@ const TABLES: &[Table] = &[
         "objective",
         Least("continuous", "song"),
     ),
+    Table(
+        "`[objective.guidance]`",
+        "Of `consistency` along a teacher's path, `progressive-distillation` and `continuous`.",
+        "model/guidance.rs",
+        "GuidanceRange",
+        "objective.guidance",
+        Least("consistency", "song"),
+    ),
     Table("`[data]`", "", "data/spec.rs", "DataSpec", "data", DENOISING),
     Table("`[noise]`", "", "train/training.rs", "Noise", "noise", DENOISING),
     Table(
@@ -245,7 +253,7 @@ fn in_words(kind: &str) -> String {
         "Labels" => "true, false or \"file-name\"".into(),
         "Precision" => "\"f32\" or \"bf16\"".into(),
         "N" | "Objective" | "DataSpec" | "Noise" | "Train" | "Sampling" | "OptimizerConfig"
-        | "LearningRate" | "Augmentation" | "WeightFiles" => "table".into(),
+        | "LearningRate" | "Augmentation" | "WeightFiles" | "GuidanceRange" => "table".into(),
         other => format!("[choice](#{})", other.to_lowercase()),
     }
 }
@@ -292,9 +300,12 @@ fn kebab(name: &str) -> String {
 }
 
 /// Defaults that a recipe does not write out: file, key and value.
-const UNWRITTEN: [(&str, &str, &str); 9] = [
+const UNWRITTEN: [(&str, &str, &str); 12] = [
     ("train/method/denoising.rs", "preconditioning", "\"edm\""),
     ("model/network/mlp.rs", "code_scale", "32.0"),
+    ("model/network/mlp.rs", "guidance_embedding", "false"),
+    ("model/network/adm/config.rs", "guidance_embedding", "false"),
+    ("model/network/edm/settings.rs", "guidance_embedding", "false"),
     ("train/training.rs", "precision", "\"f32\""),
     ("model/network/adm/config.rs", "groups", "32"),
     ("model/network/adm/config.rs", "epsilon", "1e-5"),
