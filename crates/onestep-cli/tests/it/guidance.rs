@@ -134,8 +134,8 @@ fn evaluations_say_their_guidance() {
 
     let few = home.join("few");
     std::fs::create_dir(&few).unwrap();
-    for number in 0..3 {
-        super::edit::photo(few.join(format!("{number}.png")), 32 + number, 32);
+    for number in 0..4 {
+        super::edit::photo(few.join(format!("{number}.png")), 32, 32);
     }
     let curve = [
         "eval",

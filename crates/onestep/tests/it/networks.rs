@@ -164,7 +164,7 @@ fn check_edm(name: &str) {
     for (key, labels) in [("denoised_without_class_labels", None), ("denoised_row1_without_class", row_1)] {
         for key in [key.to_owned(), format!("{key}_f64")] {
             let Some(expected) = case.find(&key) else { continue };
-            let other = Condition { labels: labels.clone(), ..condition.clone() };
+            let other = Condition { labels: labels.clone(), augment: None, ..condition.clone() };
             let got = edm.denoised(noisy.clone(), raw(&subject.weights, noisy.clone(), &other));
             case.check(&key, &Array::from_tensor(got), &expected.channels_last());
         }
