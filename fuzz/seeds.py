@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 CORPUS = pathlib.Path(__file__).parent / "corpus"
+PIPELINES = CORPUS.parents[1] / "crates/onestep/tests/foreign/diffusers"
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
 
@@ -113,13 +114,13 @@ def texts():
         if path:
             seed("recipe", name, path.read_bytes())
     seed("recipe", "shortest", b'name = "x"\n[data]\nsource = "builtin:emoji"\n[train]\nsteps = 1\n')
-    config = {
-        "_class_name": "UNet2DModel", "sample_size": 16, "in_channels": 3, "out_channels": 3, "layers_per_block": 1,
-        "block_out_channels": [32, 32], "down_block_types": ["ResnetDownsampleBlock2D", "AttnDownBlock2D"],
-        "up_block_types": ["AttnUpBlock2D", "ResnetUpsampleBlock2D"], "attention_head_dim": 16,
-        "resnet_time_scale_shift": "scale_shift", "norm_num_groups": 32, "num_class_embeds": 5,
-    }  # fmt: skip
-    seed("diffusers_config", "small", json.dumps(config).encode())
+
+
+def pipelines():
+    for folder in sorted(path for path in PIPELINES.iterdir() if path.is_dir()):
+        places = ["unet/config.json", "scheduler/scheduler_config.json", "model_index.json"]
+        texts = [json.dumps(json.loads((folder / place).read_text())) for place in places]
+        seed("diffusers_config", folder.name, "\0".join(texts).encode())
 
 
 def golden(folder):
@@ -138,6 +139,7 @@ def main():
     data_sets()
     weights()
     texts()
+    pipelines()
     if args.golden:
         golden(args.golden)
     sizes = {folder.name: [path.stat().st_size for path in folder.iterdir()] for folder in sorted(CORPUS.iterdir())}

@@ -102,11 +102,19 @@ fn dataset_json(bytes: &[u8]) {
     images(&folder);
 }
 
+/// The three texts of a pipeline's folder, with a zero byte between them, beside a file of weights that holds none.
 fn diffusers_config(bytes: &[u8]) {
-    let folder = folder().join("unet");
-    fs::create_dir_all(&folder).expect("a folder");
-    fs::write(folder.join("config.json"), bytes).expect("an input is written");
-    let _ = ForeignModel::open(&folder, &Choices::default());
+    let pipeline = folder().join("pipeline");
+    let mut texts = bytes.splitn(3, |&byte| byte == 0);
+    for place in ["unet/config.json", "scheduler/scheduler_config.json", "model_index.json"] {
+        let path = pipeline.join(place);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, texts.next().unwrap_or_default()).expect("an input is written");
+    }
+    let weights = pipeline.join("unet/diffusion_pytorch_model.safetensors");
+    fs::write(weights, b"\x02\0\0\0\0\0\0\0{}").expect("a file is written");
+    let _ = ForeignModel::open(&pipeline, &Choices::default());
+    let _ = ForeignModel::open(&pipeline.join("unet"), &Choices::default());
 }
 
 fn edm_pickle(bytes: &[u8]) {

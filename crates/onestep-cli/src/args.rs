@@ -120,6 +120,12 @@ pub enum SamplerName {
     Euler,
     /// Diffusion models: DPM-2, second order.
     Dpm2,
+    /// Diffusion models: DPM-Solver++ (3M), third order with one evaluation a step.
+    #[value(name = "dpm++")]
+    DpmPlusPlus,
+    /// Diffusion models: DPM-Solver++ (2M), second order with one evaluation a step.
+    #[value(name = "dpm++2m")]
+    DpmPlusPlus2M,
     /// Diffusion models: Euler's method with fresh noise at every step.
     Ancestral,
     /// Models of progressive distillation: Euler's method on the levels they were made for.
@@ -134,6 +140,8 @@ impl SamplerName {
             Self::Heun => Sampler::Heun,
             Self::Euler => Sampler::Euler,
             Self::Dpm2 => Sampler::Dpm2,
+            Self::DpmPlusPlus => Sampler::DpmPlusPlus,
+            Self::DpmPlusPlus2M => Sampler::DpmPlusPlus2M,
             Self::Ancestral => Sampler::Ancestral,
             Self::Progressive => Sampler::Progressive,
         }

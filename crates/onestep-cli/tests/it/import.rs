@@ -258,7 +258,13 @@ fn models_go_out_and_come_in_again_as_the_same() {
     }
     // What is there is replaced when it is said, and never what others made or what is read.
     run(&["export", "song.safetensors", "--to", "onnx", "-o", "denoiser.onnx"], 73);
+    // Weights that lay beside a larger export go with it, but not what somebody else has called so.
+    let data = home.join("denoiser.onnx.data");
+    std::fs::write(&data, "mine").unwrap();
+    run(&["export", "song.safetensors", "--to", "onnx", "-o", "denoiser.onnx", "--overwrite"], 73);
+    std::fs::write(&data, "onestep 0.1.0 weights").unwrap();
     run(&["export", "song.safetensors", "--to", "onnx", "-o", "denoiser.onnx", "--overwrite"], 0);
+    assert!(!data.exists());
     std::fs::write(home.join("notes.onnx.md"), "mine").unwrap();
     run(&["export", "song.safetensors", "--to", "onnx", "-o", "notes.onnx", "--overwrite"], 73);
     assert!(!home.join("notes.onnx").exists());

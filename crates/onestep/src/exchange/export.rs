@@ -58,8 +58,14 @@ impl ExportFormat {
             }
             Self::Onnx(form) => {
                 options.outputs.check(path)?;
-                options.outputs.check(&onnx::Export::data_path(path))?;
-                onnx::Export::new(model, form).write(path)?.files
+                let data = onnx::Export::data_path(path);
+                options.outputs.check(&data)?;
+                let files = onnx::Export::new(model, form).write(path)?.files;
+                if !files.contains(&data) {
+                    // Weights of a larger model that was here before.
+                    options.outputs.remove(&|_| data.clone(), 1)?;
+                }
+                files
             }
             Self::Diffusers => unreachable!("written above"),
         };

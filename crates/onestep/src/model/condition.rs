@@ -77,6 +77,26 @@ impl Condition {
         Ok(())
     }
 
+    /// The condition of a batch of which `times` copies follow each other.
+    ///
+    /// # Randomness
+    ///
+    /// Each copy of a sample drops out by itself: copy j of sample s is number s·times + j, so that numbers are as different as
+    /// those of the samples are, however these are cut into batches.
+    #[must_use]
+    pub fn repeated(&self, times: usize) -> Self {
+        let numbers = |key: &DropoutKey| -> Vec<u64> {
+            let copy = |j: u64| key.samples.iter().map(move |sample| sample * times as u64 + j);
+            (0..times as u64).flat_map(copy).collect()
+        };
+        Self {
+            labels: self.labels.as_ref().map(|labels| labels.repeat(times)),
+            augment: self.augment.as_ref().map(|augment| vec![augment.as_slice(); times].concat()),
+            guidance: self.guidance.as_ref().map(|guidance| guidance.repeat(times)),
+            dropout: self.dropout.as_ref().map(|key| DropoutKey { samples: numbers(key), ..key.clone() }),
+        }
+    }
+
     /// The condition of some of the samples only.
     pub fn select(&self, samples: std::ops::Range<usize>) -> Self {
         Self {

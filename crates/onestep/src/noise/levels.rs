@@ -38,12 +38,7 @@ pub fn karras_levels(
     sigma_max: f64,
     rho: f64,
 ) -> Result<Vec<f64>, LevelsError> {
-    if n_levels < 2 {
-        return Err(LevelsError::TooFewLevels { n_levels });
-    }
-    if !(0.0 < sigma_min && sigma_min < sigma_max && sigma_max.is_finite()) {
-        return Err(LevelsError::BadRange { sigma_min, sigma_max });
-    }
+    check_grid(n_levels, sigma_min, sigma_max)?;
     if !(0.0 < rho && rho.is_finite()) {
         return Err(LevelsError::BadRho { rho });
     }
@@ -139,6 +134,26 @@ impl SamplingLevels {
         Ok(Self(levels))
     }
 
+    /// `n_levels` levels from σ_max down to σ_min, evenly spaced in ln σ, with both ends exact.
+    ///
+    /// # Errors
+    ///
+    /// As [`karras_levels`].
+    ///
+    /// # Source
+    ///
+    /// Lu et al. 2022 (arXiv:2211.01095), section 4: uniform in λ = -ln σ; the paths of consistency mid-training
+    /// (arXiv:2509.24526).
+    pub fn log_uniform(n_levels: usize, sigma_min: f64, sigma_max: f64) -> Result<Self, LevelsError> {
+        check_grid(n_levels, sigma_min, sigma_max)?;
+        let n_intervals = (n_levels - 1) as f64;
+        let ratio = sigma_min / sigma_max;
+        let mut levels: Vec<f64> =
+            (0..n_levels).map(|i| sigma_max * ratio.powf(i as f64 / n_intervals)).collect();
+        levels[n_levels - 1] = sigma_min;
+        Ok(Self(levels))
+    }
+
     /// Levels by their published indices into the descending Karras grid of `n_levels`.
     ///
     /// The published lists end in `n_levels - 1`, the level σ_min at which nothing is evaluated any more;
@@ -174,6 +189,17 @@ impl SamplingLevels {
     pub fn as_slice(&self) -> &[f64] {
         &self.0
     }
+}
+
+/// Refuses a grid that bounds no interval.
+fn check_grid(n_levels: usize, sigma_min: f64, sigma_max: f64) -> Result<(), LevelsError> {
+    if n_levels < 2 {
+        return Err(LevelsError::TooFewLevels { n_levels });
+    }
+    if !(0.0 < sigma_min && sigma_min < sigma_max && sigma_max.is_finite()) {
+        return Err(LevelsError::BadRange { sigma_min, sigma_max });
+    }
+    Ok(())
 }
 
 fn check_positive(levels: &[f64]) -> Result<(), LevelsError> {

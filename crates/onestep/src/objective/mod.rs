@@ -9,6 +9,8 @@
 //! 3. a [`Distance`] between the two estimates, ready to compute as [`LoadedDistance`];
 //! 4. a [`Weighting`] of the levels.
 //!
+//! [`MidTraining`] needs no pairs: whole paths of a teacher, every point onto the end.
+//!
 //! [`Continuous`] is the same with the two points infinitely close together: sCD and sCT, and the continuous-time losses of
 //! 2023.
 
@@ -17,6 +19,7 @@ mod continuous;
 mod denoising;
 mod distance;
 mod level_weighting;
+mod mid_training;
 mod progressive;
 mod weighting;
 
@@ -25,5 +28,6 @@ pub use continuous::{Continuous, Direction, RateWeighting, TangentNormalization}
 pub use denoising::denoising;
 pub use distance::{Distance, LoadedDistance, huber_c_for};
 pub use level_weighting::LevelWeighting;
+pub use mid_training::MidTraining;
 pub use progressive::ProgressiveDistillation;
 pub use weighting::Weighting;

@@ -5,13 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Clamped, Request, draw};
 use crate::Result;
-use crate::model::Denoiser;
+use crate::model::{Condition, Denoiser, ModelError};
 use crate::noise::{NoiseSource, SamplingLevels};
-use crate::solver::Solver;
+use crate::solver::{DpmPlusPlus, Order, Solver, Step};
 
 /// How a step from one level to the next is taken.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OdeMethod {
     /// Second order: the mean of the slopes at both ends. 2N - 1 evaluations for N levels.
     #[default]
@@ -22,15 +21,46 @@ pub enum OdeMethod {
     Dpm2,
     /// First order with fresh noise at every step. N evaluations.
     Ancestral,
+    /// DPM-Solver++, multistep: as many estimates as its order says together make a step. N evaluations.
+    DpmPlusPlus(Order),
 }
 
 impl OdeMethod {
     /// How the deterministic part of a step is taken.
-    fn solver(self) -> Solver {
+    fn stepper(self) -> Stepper {
         match self {
-            Self::Heun => Solver::Heun,
-            Self::Euler | Self::Ancestral => Solver::Euler,
-            Self::Dpm2 => Solver::Dpm2,
+            Self::Heun => Stepper::Alone(Solver::Heun),
+            Self::Euler | Self::Ancestral => Stepper::Alone(Solver::Euler),
+            Self::Dpm2 => Stepper::Alone(Solver::Dpm2),
+            Self::DpmPlusPlus(order) => Stepper::Remembering(DpmPlusPlus::new(order)),
+        }
+    }
+}
+
+/// What takes the steps of a path.
+enum Stepper {
+    /// Each by itself.
+    Alone(Solver),
+    /// Each with what those before it saw.
+    Remembering(DpmPlusPlus),
+}
+
+impl Stepper {
+    /// Moves a whole batch from one level to another; `remaining` counts the steps from this one on.
+    fn step(
+        &mut self,
+        model: &dyn Denoiser,
+        noisy: Tensor<4>,
+        levels: [f64; 2],
+        remaining: usize,
+        condition: &Condition,
+    ) -> Result<Step, ModelError> {
+        match self {
+            Self::Alone(solver) => {
+                let [from, to] = levels.map(|level| vec![level; noisy.dims()[0]]);
+                solver.step(model, noisy, &from, &to, condition)
+            }
+            Self::Remembering(solver) => solver.step(model, noisy, levels, remaining, condition),
         }
     }
 }
@@ -87,7 +117,7 @@ impl OdeOptions {
         match self.method {
             OdeMethod::Heun if self.end == OdeEnd::Zero => 2 * steps - 1,
             OdeMethod::Heun | OdeMethod::Dpm2 => 2 * steps,
-            OdeMethod::Euler | OdeMethod::Ancestral => steps,
+            OdeMethod::Euler | OdeMethod::Ancestral | OdeMethod::DpmPlusPlus(_) => steps,
         }
     }
 }
@@ -112,7 +142,7 @@ impl OdeOptions {
 ///
 /// Karras et al. 2022 (arXiv:2206.00364), Algorithms 1 and 2; Euler, DPM-2 and ancestral steps as
 /// `sample_*` in openai/consistency_models (after k-diffusion). That code draws noise at every Heun and
-/// DPM-2 step even without churn, where nothing is drawn here.
+/// DPM-2 step even without churn, where nothing is drawn here. DPM-Solver++: as [`DpmPlusPlus`].
 pub fn sample_ode(
     model: &dyn Denoiser,
     levels: &SamplingLevels,
@@ -121,7 +151,6 @@ pub fn sample_ode(
     request: Request<'_>,
 ) -> Result<Tensor<4>> {
     let Request { shape, condition, clamp, device, on_estimate } = request;
-    let batch = shape[0];
     let dtype = if options.double { DType::F64 } else { DType::F32 };
     let mut ladder = levels.as_slice().to_vec();
     if options.end == OdeEnd::Zero {
@@ -131,7 +160,8 @@ pub fn sample_ode(
     let churns = options.churn.amount > 0.0 && matches!(options.method, OdeMethod::Heun | OdeMethod::Dpm2);
     let model = Clamped { model, clamp };
     let mut state = draw(noise, shape, device, dtype) * options.start.unwrap_or(ladder[0]);
-    for pair in ladder.windows(2) {
+    let mut stepper = options.method.stepper();
+    for (index, pair) in ladder.windows(2).enumerate() {
         let (mut sigma, next) = (pair[0], pair[1]);
         if churns {
             let churn = &options.churn;
@@ -146,13 +176,7 @@ pub fn sample_ode(
         let ancestral = options.method == OdeMethod::Ancestral;
         let up = if ancestral { (next.powi(2) * (1.0 - (next / sigma).powi(2))).sqrt() } else { 0.0 };
         let down = (next.powi(2) - up.powi(2)).max(0.0).sqrt();
-        let step = options.method.solver().step(
-            &model,
-            state,
-            &vec![sigma; batch],
-            &vec![down; batch],
-            condition,
-        )?;
+        let step = stepper.step(&model, state, [sigma, down], n_steps - index, condition)?;
         state = step.state;
         if ancestral {
             state = state + draw(noise, shape, device, dtype) * up;

@@ -6,6 +6,7 @@ use super::{Churn, OdeEnd, OdeMethod, OdeOptions, Plan, SampleError, default_lev
 use crate::Result;
 use crate::model::{ModelKind, NoiseRange, Preconditioning};
 use crate::noise::{LevelsError, SamplingLevels};
+use crate::solver::Order;
 
 /// Levels of an ODE sampler where nobody chose: EDM's setting for 32x32 images.
 pub const ODE_LEVELS: usize = 18;
@@ -24,14 +25,28 @@ pub enum Sampler {
     Dpm2,
     /// Diffusion models: Euler's method with fresh noise at every step.
     Ancestral,
+    /// Diffusion models: DPM-Solver++ (3M), third order with one evaluation a step.
+    #[serde(rename = "dpm++")]
+    DpmPlusPlus,
+    /// Diffusion models: DPM-Solver++ (2M), second order with one evaluation a step.
+    #[serde(rename = "dpm++2m")]
+    DpmPlusPlus2M,
     /// Models of progressive distillation: Euler's method on the levels they were made for.
     Progressive,
 }
 
 impl Sampler {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Multistep, Self::Heun, Self::Euler, Self::Dpm2, Self::Ancestral, Self::Progressive];
+    pub const ALL: [Self; 8] = [
+        Self::Multistep,
+        Self::Heun,
+        Self::Euler,
+        Self::Dpm2,
+        Self::DpmPlusPlus,
+        Self::DpmPlusPlus2M,
+        Self::Ancestral,
+        Self::Progressive,
+    ];
 
     /// The sampler's name, as it is typed and written.
     pub fn name(self) -> &'static str {
@@ -40,6 +55,8 @@ impl Sampler {
             Self::Heun => "heun",
             Self::Euler => "euler",
             Self::Dpm2 => "dpm2",
+            Self::DpmPlusPlus => "dpm++",
+            Self::DpmPlusPlus2M => "dpm++2m",
             Self::Ancestral => "ancestral",
             Self::Progressive => "progressive",
         }
@@ -61,6 +78,8 @@ impl Sampler {
             Self::Heun => (OdeMethod::Heun, OdeEnd::Zero),
             Self::Euler => (OdeMethod::Euler, OdeEnd::Zero),
             Self::Dpm2 => (OdeMethod::Dpm2, OdeEnd::Zero),
+            Self::DpmPlusPlus => (OdeMethod::DpmPlusPlus(Order::Third), OdeEnd::Zero),
+            Self::DpmPlusPlus2M => (OdeMethod::DpmPlusPlus(Order::Second), OdeEnd::Zero),
             Self::Ancestral => (OdeMethod::Ancestral, OdeEnd::Zero),
         };
         let churn = Churn { amount: churn, ..Churn::default() };

@@ -32,6 +32,7 @@ impl MemoryForecast {
         let saved = 3 + train.averages.len() as u64 + beside.saved;
         let held = saved + 2 + beside.unsaved + u64::from(train.microbatch.is_some());
         let micro = train.microbatch.unwrap_or(train.batch) as u64;
+        let points = micro.saturating_mul(recipe.settings().points_per_image());
         let perceptual = recipe.distance().and_then(|distance| Some((distance, distance.perceptual()?)));
         let (looking, looks_with) = perceptual.map_or((0, 0), |(distance, kind)| {
             let [height, width, _] = network.image();
@@ -44,7 +45,7 @@ impl MemoryForecast {
         let activations = (network.activations(train.activation_checkpointing) as u64).max(outputs);
         Self {
             weights: size.saturating_mul(held).saturating_add(looks_with),
-            activations: activations.saturating_add(looking).saturating_mul(4).saturating_mul(micro),
+            activations: activations.saturating_add(looking).saturating_mul(4).saturating_mul(points),
             checkpoint: size.saturating_mul(saved),
         }
     }

@@ -160,6 +160,7 @@ def networks(whole):
     whole.copy("ect_net", samples=2, of="x")
     whole.copy("denoise", samples=2, of="x_t")
     whole.copy("loss_net")
+    whole.weights("cmt_loss.student", "cmt_loss.teacher")
     whole.weights("adm_unet_d", "edm_cond", "edm_ddpmpp", "edm_ncsnpp", "edm_skip", "ect_net", "loss_net.student")
 
 
@@ -167,7 +168,7 @@ def losses(whole):
     # Means over the batch and their gradients: no sample can go. What the student answered follows from its weights.
     for name in ["consistency_cd", "consistency_ct", "consistency_ct_weights", "progdist", "edm_training"]:
         whole.copy(name, drop=["calls.*.student.*", "*.xs_mse", "*.mse"])
-    for name in ["ct_training_steps", "ect_loss", "edm_loss", "edm_loss_cond"]:
+    for name in ["cmt_loss", "ct_training_steps", "ect_loss", "edm_loss", "edm_loss_cond"]:
         whole.copy(name)
 
 
@@ -189,6 +190,13 @@ def guidance(whole):
     settings, arrays = whole.json("cfg_sampling"), whole.arrays("cfg_sampling.safetensors")
     drop = ["*_f64", "w0.*", "w1.*"]
     whole.write("cfg_sampling", settings, {key: a.rows([0]) for key, a in arrays.items() if not matches(key, drop)})
+
+
+def solvers(whole):
+    # On the network one path of all; on the Gaussian all.
+    settings, arrays = whole.json("dpm_solver"), whole.arrays("dpm_solver.safetensors")
+    kept = {key: a for key, a in arrays.items() if "gaussian." in key or key in ("latents", "log.k8.o3.x")}
+    whole.write("dpm_solver", settings, kept)
 
 
 def edits(whole):
@@ -267,7 +275,7 @@ def main():
     for pattern in ("*.json", "*.safetensors", "*.packed"):
         for old in whole.target.glob(pattern):
             old.unlink()
-    for write in (networks, losses, samplers, guidance, edits, rules, evaluation):
+    for write in (networks, losses, samplers, guidance, solvers, edits, rules, evaluation):
         write(whole)
 
 

@@ -12,6 +12,8 @@ mod fuzzed;
 mod golden;
 mod guidance;
 mod interop;
+mod mid_training;
+mod multistep_solver;
 mod networks;
 mod objectives;
 mod onnx;

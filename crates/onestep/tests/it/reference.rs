@@ -63,7 +63,7 @@ const TABLES: &[Table] = &[
     ),
     Table(
         "`[objective.guidance]`",
-        "Of `consistency` along a teacher's path, `progressive-distillation` and `continuous`.",
+        "Of `consistency` and `continuous` along a teacher's path, `mid-training` and `progressive-distillation`.",
         "model/guidance.rs",
         "GuidanceRange",
         "objective.guidance",

@@ -1,17 +1,9 @@
 //! What a pickle of PyTorch holds: a state dict, or networks of EDM.
 
 use super::network::{Network, module_tensors, networks};
-use super::pickle::{Object, Torch, View};
+use super::pickle::{MAX_DEPTH, MAX_VISITS, Object, Tensors, Torch, View, text};
 use super::problem::Problem;
 use crate::pickle::{Id, Machine, Node};
-
-/// State dicts in real files are two or three levels deep.
-pub(super) const MAX_DEPTH: usize = 64;
-/// Values that are looked at, for dictionaries that hold each other many times.
-pub(super) const MAX_VISITS: usize = 1 << 20;
-
-/// The tensors of one state dict, by name.
-pub(super) type Tensors = Vec<(String, View)>;
 
 /// What a pickle holds.
 #[derive(Debug)]
@@ -123,11 +115,4 @@ fn named(machine: &Machine<'_, Torch>, root: Id, visits: &mut usize) -> Result<T
         }
     }
     Ok(tensors)
-}
-
-pub(super) fn text(machine: &Machine<'_, Torch>, id: Id) -> Option<String> {
-    match &machine.nodes[id] {
-        Node::Bytes(text) => String::from_utf8(text.clone()).ok(),
-        _ => None,
-    }
 }

@@ -5,8 +5,7 @@ use std::fs::File;
 
 use super::archive::Archive;
 use super::broken;
-use super::contents::Tensors;
-use super::pickle::Storage;
+use super::pickle::{Storage, Tensors};
 use super::problem::Problem;
 use super::views::{Views, gather, n_bytes};
 use crate::file::{Input, Span};

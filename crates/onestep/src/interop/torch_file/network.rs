@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::contents::{MAX_DEPTH, MAX_VISITS, Tensors, text};
-use super::pickle::{Object, Torch, View};
+use super::pickle::{MAX_DEPTH, MAX_VISITS, Object, Tensors, Torch, View, text};
 use super::problem::Problem;
 use crate::interop::edm_object::{EdmObject, PlainValue};
 use crate::pickle::{Id, Machine, Node};

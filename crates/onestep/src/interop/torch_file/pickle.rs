@@ -28,9 +28,25 @@ pub(super) struct View {
     pub strides: Vec<usize>,
 }
 
+/// The tensors of one state dict, by name.
+pub(super) type Tensors = Vec<(String, View)>;
+
+/// State dicts in real files are two or three levels deep.
+pub(super) const MAX_DEPTH: usize = 64;
+/// Values that are looked at, for dictionaries that hold each other many times.
+pub(super) const MAX_VISITS: usize = 1 << 20;
+
 /// The dialect.
 #[derive(Debug)]
 pub(super) struct Torch;
+
+/// The text that a value is; none where it is another kind of value.
+pub(super) fn text(machine: &Machine<'_, Torch>, id: Id) -> Option<String> {
+    match &machine.nodes[id] {
+        Node::Bytes(text) => String::from_utf8(text.clone()).ok(),
+        _ => None,
+    }
+}
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Name {

@@ -15,6 +15,7 @@ pub mod denoising;
 mod guidance;
 mod learned_weighting;
 mod levels;
+pub mod mid_training;
 pub mod progressive;
 mod running;
 mod settings;
@@ -39,6 +40,8 @@ pub enum Objective {
     Consistency(consistency::Settings),
     /// The consistency loss at levels drawn freely: easy consistency tuning (ECT).
     Tuning(tuning::Settings),
+    /// Every point of a teacher's path onto its end: consistency mid-training (CMT).
+    MidTraining(mid_training::Settings),
     /// Two Euler steps of a teacher in one, and again with the student as teacher: progressive distillation (PD).
     ProgressiveDistillation(progressive::Settings),
     /// The continuous-time consistency loss: sCD, sCT, and the continuous-time CD and CT of 2023.
@@ -52,6 +55,7 @@ impl Objective {
             Self::Denoising(settings) => settings,
             Self::Consistency(settings) => settings,
             Self::Tuning(settings) => settings,
+            Self::MidTraining(settings) => settings,
             Self::ProgressiveDistillation(settings) => settings,
             Self::Continuous(settings) => settings,
         }

@@ -154,6 +154,11 @@ pub trait MethodSettings {
         Networks { saved: 0, unsaved: u64::from(self.distills()) }
     }
 
+    /// Points that the student is asked at for each image of a batch.
+    fn points_per_image(&self) -> u64 {
+        1
+    }
+
     /// The running method.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
@@ -78,6 +78,13 @@ impl Array {
         Self { shape: vec![batch, height, width, channels], values }
     }
 
+    /// One entry of the first axis.
+    pub fn row(&self, index: usize) -> Self {
+        let shape = self.shape[1..].to_vec();
+        let n_values: usize = shape.iter().product();
+        Self { shape, values: self.values[index * n_values..][..n_values].to_vec() }
+    }
+
     /// The values in f32.
     pub fn f32(&self) -> Vec<f32> {
         self.values.iter().map(|&value| value as f32).collect()
@@ -92,6 +99,12 @@ impl Array {
     pub fn tensor<const D: usize>(&self, device: &Device) -> Tensor<D> {
         let shape: [usize; D] = self.shape.as_slice().try_into().expect("rank");
         Tensor::from_data(TensorData::new(self.f32(), shape), device)
+    }
+
+    /// A tensor of rank `D` in f64.
+    pub fn tensor_f64<const D: usize>(&self, device: &Device) -> Tensor<D> {
+        let shape: [usize; D] = self.shape.as_slice().try_into().expect("rank");
+        Tensor::from_data(TensorData::new(self.values.clone(), shape), (device, DType::F64))
     }
 
     /// What a tensor holds, widened to f64.

@@ -164,6 +164,7 @@ fn runs_for_guidance_go_on_exactly() {
         ("pd", &guided[..], 1),
         ("pd", &guided[..], 3),
         ("scd", &guided[..], 2),
+        ("cmt", &guided[..], 2),
     ] {
         let recipe = tiny(method, settings);
         let whole = tempfile::tempdir().unwrap();
@@ -202,7 +203,7 @@ fn guided_builder(recipe: &Recipe) -> RunBuilder {
 
 #[test]
 fn a_student_that_is_told_starts_as_its_teacher() {
-    for method in ["cd", "pd", "scd"] {
+    for method in ["cd", "cmt", "pd", "scd"] {
         let recipe = tiny(
             method,
             &[

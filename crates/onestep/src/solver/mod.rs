@@ -1,9 +1,13 @@
-//! One step along the probability-flow ODE dx/dσ = (x - D(x, σ))/σ.
+//! Steps along the probability-flow ODE dx/dσ = (x - D(x, σ))/σ: one by itself, or many that remember those before.
+
+mod multistep;
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Condition, Denoiser, ModelError, per_sample};
+
+pub use multistep::{DpmPlusPlus, Order, path};
 
 /// How one step is taken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +20,10 @@ pub enum Solver {
     Heun,
     /// Second order, two evaluations: the slope at a middle level, the mean of the two in σ^(1/3).
     Dpm2,
+    /// Second order, two evaluations: the estimate at the middle level in ln σ stands for the whole step; to σ = 0 the first
+    /// estimate does. DPM-Solver++ (2S).
+    #[serde(rename = "dpm++")]
+    DpmPlusPlus,
 }
 
 /// Where a step arrived.
@@ -41,7 +49,8 @@ impl Solver {
     /// # Source
     ///
     /// Karras et al. 2022 (arXiv:2206.00364), Algorithm 1 with the two levels given. DPM-2: `sample_dpm` of
-    /// openai/consistency_models (after k-diffusion).
+    /// openai/consistency_models (after k-diffusion). DPM-Solver++ (2S): Lu et al. 2022 (arXiv:2211.01095), algorithm 1 with
+    /// r = ½.
     pub fn step(
         self,
         denoiser: &dyn Denoiser,
@@ -68,6 +77,15 @@ impl Solver {
                     from.iter().zip(to).map(|(f, t)| (0.5 * (f.cbrt() + t.cbrt())).powi(3)).collect();
                 let (second, estimate) = slope(denoiser, &euler(&middle), &middle, condition)?;
                 Ok(Step { state: noisy.clone() + second * length(to), estimate })
+            }
+            Self::DpmPlusPlus => {
+                // A sample that lands on σ = 0 has no middle: its first estimate is looked up again.
+                let middle: Vec<f64> =
+                    from.iter().zip(to).map(|(&f, &t)| if t > 0.0 { (f * t).sqrt() } else { f }).collect();
+                let estimate = denoiser.denoise(euler(&middle), &middle, condition)?;
+                let rest = per_sample(from.iter().zip(to).map(|(from, to)| to / from), &noisy);
+                let state = estimate.clone() + (noisy.clone() - estimate.clone()) * rest;
+                Ok(Step { state, estimate })
             }
         }
     }
