@@ -34,7 +34,8 @@ pub fn dump(folder: &Path, subject: &Subject, case: &Case) -> Result<[PathBuf; 2
         ("output", Dtype::F32, shape, bytes(output)),
         ("sigma", Dtype::F32, batch.clone(), sigma),
     ];
-    if let Some(labels) = &case.batch.condition.labels {
+    let labels = case.batch.condition.labels.iter().flatten().copied().collect::<Option<Vec<usize>>>();
+    if let Some(labels) = labels.filter(|labels| !labels.is_empty()) {
         let labels = labels.iter().flat_map(|&label| (label as i64).to_le_bytes()).collect();
         arrays.push(("labels", Dtype::I64, batch, labels));
     }

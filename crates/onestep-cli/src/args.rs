@@ -175,6 +175,10 @@ pub struct SamplerArgs {
     /// double quotes: --classes '"Food, Drink",Flags'.
     #[arg(short, long, value_name = "LIST")]
     pub classes: Option<Classes>,
+    /// Guides towards the class: 1 does nothing, above 1 exaggerates the class, 0 takes it away. Needs a model that was trained
+    /// for it; a diffusion model is evaluated twice as often then.
+    #[arg(short, long, value_name = "SCALE", allow_negative_numbers = true)]
+    pub guidance: Option<f64>,
     /// Images computed together; does not change them.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub batch: u32,
@@ -190,7 +194,7 @@ pub struct SampleArgs {
     #[arg(value_name = "MODEL", required_unless_present = "from")]
     pub model: Option<PathBuf>,
     /// Make a picture again: reads model, seeds and everything else out of it.
-    #[arg(long, value_name = "PICTURE", conflicts_with_all = ["seeds", "steps", "levels", "indices", "classes", "sampler", "weights", "precision"])]
+    #[arg(long, value_name = "PICTURE", conflicts_with_all = ["seeds", "steps", "levels", "indices", "classes", "guidance", "sampler", "weights", "precision"])]
     pub from: Option<PathBuf>,
     /// Seeds, one image each, for example 0-63 or 3,17,20-29.
     #[arg(short, long, value_name = "LIST", default_value = "0-63", allow_negative_numbers = true)]

@@ -262,6 +262,13 @@ fn sample_hint(error: &SampleError) -> Vec<String> {
             let is = is.as_deref().unwrap_or("no file");
             return vec![format!("its SHA-256 was {was}; the one given has {is}")];
         }
+        SampleError::GuidanceScale { .. } => {
+            "--guidance 1 does nothing, 2 exaggerates the class, 0 takes it away"
+        }
+        SampleError::GuidanceWithoutClasses
+        | SampleError::NullClassUntrained
+        | SampleError::NotToldGuidance
+        | SampleError::GuidanceOutside { .. } => "leave --guidance out",
         SampleError::FileKind { extension } => {
             return vec![
                 "--out takes a .png (a grid), a .npz, a .csv (points), or a folder (one PNG an image)".into(),

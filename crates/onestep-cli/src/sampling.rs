@@ -13,6 +13,9 @@ pub fn draw<'a>(args: &SamplerArgs, model: &'a Model, seeds: Vec<u64>) -> Outcom
     if let Some(sampler) = args.sampler {
         draw = draw.sampler(sampler.sampler());
     }
+    if let Some(scale) = args.guidance {
+        draw = draw.guidance(scale);
+    }
     let profile = model.profile();
     match (&args.levels, &args.indices, args.steps) {
         (Some(levels), _, _) => draw = draw.levels(levels.0.clone()),

@@ -52,7 +52,7 @@ fn main() -> Anything<()> {
         labels.extend(sample.label);
     }
     let labels = path_of.network().n_classes().map(|_| labels);
-    let condition = Condition { labels, ..Condition::default() };
+    let condition = Condition::of_labels(labels);
     let dims = [n, shape.height, shape.width, shape.channels];
     let tensor = |values: Vec<f32>| Tensor::<4>::from_data(TensorData::new(values, dims), &device);
     let seeds: Vec<u64> = (0..n as u64).collect();

@@ -50,7 +50,7 @@ fn main() -> Anything<()> {
     let model = onestep::open(arguments.next().ok_or("name a model")?)?;
     let n = arguments.next().map_or(Ok(64), |n| n.parse::<u64>())?;
     let seeds: Vec<u64> = (0..n).collect();
-    let condition = Condition { labels: classes_of_seeds(&seeds, model.n_classes()), ..Condition::default() };
+    let condition = Condition::of_labels(classes_of_seeds(&seeds, model.n_classes()));
     let (range, rho) = (model.range(), model.profile().rho);
     let karras = |n| SamplingLevels::karras(n, range.sigma_min, range.sigma_max, rho);
     let even = |n| SamplingLevels::log_uniform(n, range.sigma_min, range.sigma_max);

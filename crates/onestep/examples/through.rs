@@ -96,6 +96,8 @@ fn new(kind: &str, path: &Path) -> Result<(), Box<dyn Error>> {
         tool: onestep::TOOL.into(),
         sampling_levels: None,
         task_levels: Default::default(),
+        null_class: false,
+        guidance: None,
         imported: None,
     };
     Ok(save_model(path, &header, &weights)?)
@@ -114,7 +116,7 @@ fn ask(model: &str, input: &Path, output: &Path) -> Result<(), Box<dyn Error>> {
     let noisy = Tensor::<4>::from_data(TensorData::new(values, shape), &Device::flex());
     let mut list = |name: &str| input.remove(name).map(|(_, values)| values);
     let labels = list("labels").map(|labels| labels.into_iter().map(|label| label as usize).collect());
-    let condition = Condition { labels, ..Condition::default() };
+    let condition = Condition::of_labels(labels);
     let numbers = |values: Vec<f32>| values.into_iter().map(f64::from).collect::<Vec<_>>();
     let clean = match (list("sigma"), list("levels")) {
         (Some(sigma), _) => model.denoiser().denoise(noisy, &numbers(sigma), &condition)?,

@@ -66,6 +66,9 @@ pub struct CommonArgs {
     /// Class by number, name or the beginning of one; by default the one that explains best what is known.
     #[arg(short, long, value_name = "CLASS")]
     pub class: Option<String>,
+    /// Guides towards the class, at a scale that the model was distilled at.
+    #[arg(short, long, value_name = "SCALE", allow_negative_numbers = true)]
+    pub guidance: Option<f64>,
     /// Where the result goes: a .png (one picture, or a grid of candidates), a .gif (the way there), or a folder; `-` is a PNG on
     /// standard output, --out=-.gif a GIF.
     #[arg(short, long, value_name = "PATH", default_value = "edit.png")]

@@ -241,6 +241,9 @@ pub struct CurveArgs {
     /// Samplers for diffusion models.
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_enum, default_value = "heun")]
     pub samplers: Vec<SamplerName>,
+    /// Guidance scales, each for all models: 1 does nothing, above 1 exaggerates the class.
+    #[arg(short, long, value_name = "LIST", value_delimiter = ',', allow_negative_numbers = true)]
+    pub guidance: Vec<f64>,
     /// Images a point: seeds from 0 on.
     #[arg(short, long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(2..=16_000_000))]
     pub num_samples: u32,

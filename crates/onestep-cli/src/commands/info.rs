@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use onestep::checkpoint::{Which, read_header, stage_models};
 use onestep::data::picture;
-use onestep::model::n_parameters;
+use onestep::model::{ModelKind, n_parameters};
 use onestep::train::RunSummary;
 use onestep_bench::human_bytes;
 use serde_json::{Value, json};
@@ -51,6 +51,14 @@ pub fn run(args: &InfoArgs) -> Outcome<ExitCode> {
         Some(n) if header.class_names.is_empty() => answer!("classes      {n}"),
         Some(n) => answer!("classes      {n}: {}", Classes::typed(&header.class_names)),
         None => answer!("classes      none"),
+    }
+    match (header.guidance, header.kind) {
+        (Some(range), _) if range.low == range.high => answer!("guidance     {}, always", range.low),
+        (Some(range), _) => answer!("guidance     {} to {}: --guidance tells it one", range.low, range.high),
+        (None, ModelKind::Diffusion) if network.n_classes().is_some() && header.knows_null_class() => {
+            answer!("guidance     any: it knows images without class");
+        }
+        _ => {}
     }
     answer!("parameters   {n} in {} tensors", summary.tensors.len());
     answer!(

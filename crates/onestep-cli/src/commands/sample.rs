@@ -109,12 +109,13 @@ fn draw(
         return Ok(ExitCode::from(code::STOPPED));
     }
     let (sampler, precision) = (writer.record().sampler.name(), writer.record().precision.name());
+    let guidance = writer.record().guidance.map_or_else(String::new, |scale| format!(" · guidance {scale}"));
     writer.finish()?;
     target.deliver()?;
     if !quiet {
         let seconds = started.elapsed().as_secs_f64();
         say!(
-            "{} · {sampler} · {} each · {precision} · {seconds:.2} s on {} threads",
+            "{} · {sampler}{guidance} · {} each · {precision} · {seconds:.2} s on {} threads",
             counted(n - n_before, "image"),
             counted(drawing.nfe(), "network evaluation"),
             device::threads(),

@@ -6,6 +6,7 @@ mod documented;
 mod edit;
 mod emoji;
 mod eval;
+mod guidance;
 mod import;
 mod messages;
 mod named_commands;

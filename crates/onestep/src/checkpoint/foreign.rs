@@ -63,6 +63,8 @@ impl ModelHeader {
             tool: TOOL.into(),
             sampling_levels: model.sampling_levels.clone(),
             task_levels: Default::default(),
+            null_class: false,
+            guidance: None,
             imported: Some(Imported { family: model.family.name().into(), file, sha256: sha256.into() }),
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::seal::opened;
 use super::{AverageConfig, CheckpointError};
-use crate::model::{Architecture, ModelKind, NoiseRange, Preconditioning};
+use crate::model::{Architecture, GuidanceRange, ModelKind, NoiseRange, Preconditioning};
 use crate::sample::SamplingProfile;
 
 /// The format this version writes, and the newest it reads.
@@ -70,6 +70,12 @@ pub struct ModelHeader {
     /// The same for editing, by the name of the task.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub task_levels: BTreeMap<String, Vec<f64>>,
+    /// Whether samples without a class were part of its training, so that it can be guided.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub null_class: bool,
+    /// The guidance scales that it was distilled at; none where its teacher was not guided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guidance: Option<GuidanceRange>,
     /// Where it was imported from; none for a model that was trained here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<Imported>,
@@ -103,6 +109,13 @@ impl ModelHeader {
     pub fn range(&self) -> NoiseRange {
         let &Self { sigma_min, sigma_max, sigma_data, .. } = self;
         NoiseRange { sigma_min, sigma_max, sigma_data }
+    }
+
+    /// Whether the model knows what an image without a class is, as guidance asks it: it was trained to, or it is a
+    /// class-conditional network of EDM, whose reference asks all of them so.
+    pub fn knows_null_class(&self) -> bool {
+        let of_edm = matches!(self.architecture, Architecture::Song(_) | Architecture::Dhariwal(_));
+        self.null_class || (self.imported.is_some() && of_edm)
     }
 
     /// What decides how the model is sampled from.

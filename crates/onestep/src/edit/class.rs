@@ -51,7 +51,7 @@ pub fn class_errors(model: &dyn Denoiser, edit: &Edit<'_>, n_classes: usize, see
     let n_values = height * width * channels;
     let image = edit.origin.clone().slice([0..1, 0..height, 0..width, 0..channels]);
     let has_known = edit.known.clone().abs().max().into_scalar::<f32>() > 0.0;
-    let condition = Condition { labels: Some((0..n_classes).collect()), ..Condition::default() };
+    let condition = Condition::classes((0..n_classes).collect());
     let mut errors = vec![0.0; n_classes];
     for (step, sigma) in LEVELS.into_iter().flat_map(|sigma| [sigma; 2]).enumerate() {
         let noise = Stream::new(seed, Purpose::Label, 1 + step as u64, 0).standard_normal(n_values);

@@ -106,7 +106,7 @@ impl Editing<'_> {
         let &Self { model, levels, device, shape: ImageShape { height, width, channels }, .. } = self;
         let seeds = &self.seeds[range.clone()];
         let labels = self.labels.map(|labels| labels[range.clone()].to_vec());
-        let condition = Condition { labels, ..Condition::default() };
+        let condition = Condition::of_labels(labels);
         let request = Request {
             shape: [range.len(), height, width, channels],
             condition: &condition,

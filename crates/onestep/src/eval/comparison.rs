@@ -29,6 +29,8 @@ pub struct Comparison {
     pub reference_size: Option<ImageSize>,
     /// What the products of the network were computed in that drew the samples; none for samples that were not drawn.
     pub precision: Option<Precision>,
+    /// The guidance scale that the samples were drawn at, 1 where there was no guidance; none for samples that were not drawn.
+    pub guidance: Option<f64>,
     /// What makes the scores less than they look.
     pub warnings: Vec<Warning>,
 }
@@ -51,6 +53,7 @@ impl Comparison {
             size: samples.subject().size,
             reference_size: reference.size,
             precision: samples.subject().precision(),
+            guidance: samples.subject().guidance(),
             warnings,
         })
     }

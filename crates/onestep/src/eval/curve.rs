@@ -13,7 +13,7 @@ use crate::sample::Sampler;
 use crate::{Result, digest};
 
 /// Numbers of steps and samplers of a curve's points.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CurveSettings {
     /// Numbers of steps of models that jump, and of the stages of progressive distillation.
     pub steps: Vec<usize>,
@@ -21,6 +21,8 @@ pub struct CurveSettings {
     pub ode_levels: Vec<usize>,
     /// Samplers of diffusion models.
     pub samplers: Vec<Sampler>,
+    /// Guidance scales; where there is none, every model draws as it is.
+    pub guidance: Vec<f64>,
 }
 
 /// One point of a curve, before it is measured.
@@ -32,6 +34,8 @@ pub struct CurvePoint<'a> {
     pub sampler: Sampler,
     /// In so many steps.
     pub steps: usize,
+    /// At this guidance scale; without one, as the model is.
+    pub guidance: Option<f64>,
 }
 
 impl CurveSettings {
@@ -49,16 +53,23 @@ impl CurveSettings {
         paths.iter().map(|path| options.open(path)).collect()
     }
 
-    /// The points of a model: every sampler with every number of steps that is for its kind.
+    /// The points of a model: every sampler with every number of steps that is for its kind, at every guidance scale.
     pub fn points<'a>(&self, model: &'a Model) -> Vec<CurvePoint<'a>> {
+        let scales: Vec<Option<f64>> = match self.guidance.as_slice() {
+            [] => vec![None],
+            scales => scales.iter().copied().map(Some).collect(),
+        };
+        let at_scales = |sampler, steps| {
+            scales.iter().map(move |&guidance| CurvePoint { model, sampler, steps, guidance })
+        };
         if let Some(steps) = model.profile().made_for_steps() {
-            return vec![CurvePoint { model, sampler: Sampler::Progressive, steps }];
+            return at_scales(Sampler::Progressive, steps).collect();
         }
         let (samplers, steps) = match model.kind() {
             ModelKind::Diffusion => (self.samplers.as_slice(), &self.ode_levels),
             ModelKind::Consistency | ModelKind::Progressive => (&[Sampler::Multistep][..], &self.steps),
         };
-        let of = |&sampler| steps.iter().map(move |&steps| CurvePoint { model, sampler, steps });
+        let of = |&sampler| steps.iter().flat_map(move |&steps| at_scales(sampler, steps));
         samplers.iter().flat_map(of).collect()
     }
 }
@@ -66,7 +77,11 @@ impl CurveSettings {
 impl<'a> CurvePoint<'a> {
     /// The drawing of the point, from seed 0 alone until it is given others.
     pub fn draw(&self) -> Draw<'a> {
-        self.model.draw().sampler(self.sampler).steps(self.steps)
+        let draw = self.model.draw().sampler(self.sampler).steps(self.steps);
+        match self.guidance {
+            Some(scale) => draw.guidance(scale),
+            None => draw,
+        }
     }
 
     /// The name of the file in which what is seen of the point is kept: whatever changes the point changes it.
@@ -87,6 +102,8 @@ pub struct MeasuredPoint {
     pub steps: usize,
     /// Network evaluations an image.
     pub nfe: usize,
+    /// The guidance scale; none for a model that is not guided.
+    pub guidance: Option<f64>,
     /// How long an image took.
     pub seconds_per_image: f64,
     /// What was measured, with the network in its name.
@@ -116,8 +133,8 @@ impl CurveReport {
         self.points.first().map_or("", |point| &point.metric)
     }
 
-    /// A picture of the curves: against network evaluations, and beside it against seconds. One curve for each model and
-    /// sampler.
+    /// A picture of the curves: against network evaluations, and beside it against seconds. One curve for each model, sampler
+    /// and guidance scale.
     pub fn svg(&self) -> String {
         let n = self.points.first().map_or(0, |point| point.n);
         let title = format!("{} against {}, {n} images a point", self.metric(), self.reference);
@@ -133,7 +150,10 @@ impl CurveReport {
     fn panel(&self, x_label: &str, x: impl Fn(&MeasuredPoint) -> f64) -> Panel {
         let mut curves: Vec<Curve> = Vec::new();
         for point in &self.points {
-            let name = format!("{}, {}", point.model, point.sampler);
+            let mut name = format!("{}, {}", point.model, point.sampler);
+            if let Some(scale) = point.guidance {
+                name += &format!(", guidance {scale}");
+            }
             // A time of zero has no place on a logarithmic axis.
             let at = [x(point).max(1e-6), point.value];
             match curves.iter_mut().find(|curve| curve.name == name) {
@@ -158,6 +178,7 @@ mod tests {
             sampler: sampler.into(),
             steps: nfe,
             nfe,
+            guidance: None,
             seconds_per_image: 0.0,
             metric: "FD".into(),
             value,

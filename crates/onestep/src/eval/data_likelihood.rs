@@ -112,7 +112,7 @@ pub fn likelihood(
             }
             None => None,
         };
-        let condition = Condition { labels, ..Condition::default() };
+        let condition = Condition::of_labels(labels);
         let bits =
             bits_per_dimension(model.denoiser(), &images, &numbers, &condition, options, model.device())?;
         found.each.extend(bits);

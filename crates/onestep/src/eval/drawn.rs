@@ -18,6 +18,8 @@ use crate::{Result, digest};
 
 /// What the precision is called in what identifies drawn images.
 const PRECISION: &str = "precision";
+/// What the guidance scale is called there; a scale of 1, which changes nothing, has no mention.
+const GUIDANCE: &str = "guidance";
 
 /// What a drawing would draw; what it leaves open is decided once, when judging begins.
 impl Images for Draw<'_> {
@@ -63,7 +65,7 @@ impl Images for DefiniteDraw<'_> {
         let own = classes_of_seeds(self.seeds(), self.model().n_classes());
         let classes =
             self.classes().filter(|&classes| Some(classes) != own.as_deref()).map(digest_of_classes);
-        let identity = json!({
+        let mut identity = json!({
             "model_sha256": origin.sha256,
             "sampling": self.settings(),
             PRECISION: precision.name(),
@@ -71,6 +73,9 @@ impl Images for DefiniteDraw<'_> {
             "classes": classes,
             "rounding": rounding,
         });
+        if let Some(scale) = self.guidance().filter(|&scale| scale != 1.0) {
+            identity[GUIDANCE] = scale.into();
+        }
         Ok(Some(identity.to_string()))
     }
 
@@ -118,6 +123,15 @@ impl Subject {
         let identity: Value = serde_json::from_str(&self.images).ok()?;
         let name = identity.get(PRECISION)?.as_str()?;
         [Precision::F32, Precision::Bf16].into_iter().find(|precision| precision.name() == name)
+    }
+}
+
+impl Subject {
+    /// The guidance scale that the images were drawn at, 1 where there was no guidance; none for images that were not drawn.
+    pub fn guidance(&self) -> Option<f64> {
+        let identity: Value = serde_json::from_str(&self.images).ok()?;
+        identity.get(PRECISION)?;
+        Some(identity.get(GUIDANCE).and_then(Value::as_f64).unwrap_or(1.0))
     }
 }
 

@@ -98,6 +98,18 @@ pub(super) fn finite(weights: &Weights) -> Result<()> {
 
 /// Refuses networks that the original implementation does not have.
 fn check_known(architecture: &Architecture) -> Result<()> {
+    let told = match architecture {
+        Architecture::Song(config) => config.guidance_embedding,
+        Architecture::Dhariwal(config) => config.guidance_embedding,
+        Architecture::Adm(config) => config.guidance_embedding,
+        Architecture::Mlp(_) | Architecture::Custom(_) => false,
+    };
+    if told {
+        return Err(ExportError::unknown(
+            PROGRAM,
+            "it is told a guidance scale, and the original is told none",
+        ));
+    }
     match architecture {
         Architecture::Song(_) | Architecture::Dhariwal(_) => Ok(()),
         Architecture::Mlp(_) | Architecture::Custom(_) => {

@@ -1,5 +1,7 @@
 //! Edits with nothing left to choose, and what comes out of them.
 
+use std::borrow::Cow;
+
 use burn::tensor::Tensor;
 
 use super::{EditRecord, Model, ModelFile};
@@ -17,7 +19,7 @@ const VISIBLE: usize = 96;
 
 /// Edits with nothing left to choose.
 pub struct DefiniteEdits<'a> {
-    pub(super) model: &'a Model,
+    pub(super) model: Cow<'a, Model>,
     pub(super) job: Job,
     pub(super) teacher: Option<Model>,
     pub(super) prepared: Prepared,
@@ -57,7 +59,7 @@ impl Edited {
 impl DefiniteEdits<'_> {
     /// The model that edits.
     pub fn model(&self) -> &Model {
-        self.model
+        &self.model
     }
 
     /// What is done.
@@ -80,6 +82,11 @@ impl DefiniteEdits<'_> {
         self.class
     }
 
+    /// The guidance scale; none for a model that is not guided.
+    pub fn guidance(&self) -> Option<f64> {
+        self.model.guidance()
+    }
+
     /// The class, if it had to be guessed from the picture.
     pub fn guessed_class(&self) -> Option<usize> {
         self.class.filter(|_| self.class_is_guessed)
@@ -99,11 +106,12 @@ impl DefiniteEdits<'_> {
     pub fn record(&self) -> EditRecord {
         EditRecord {
             job: self.job.files(),
-            model: ModelFile::of(self.model),
+            model: ModelFile::of(&self.model),
             teacher: self.teacher.as_ref().and_then(ModelFile::of),
             levels: self.levels.as_slice().to_vec(),
             seeds: self.seeds.clone(),
             class: self.class,
+            guidance: self.guidance(),
         }
     }
 
@@ -150,7 +158,7 @@ impl DefiniteEdits<'_> {
     fn noises(&self, images: Tensor<4>) -> Result<[Vec<f32>; 2]> {
         let teacher = self.teacher.as_ref().ok_or(EditError::NoTeacher)?;
         let labels = self.class.filter(|_| teacher.n_classes().is_some()).map(|class| vec![class; 2]);
-        let condition = Condition { labels, ..Condition::default() };
+        let condition = Condition::of_labels(labels);
         let levels = inversion_levels(self.model.profile())?;
         let noise = invert(teacher.denoiser(), images, &levels, &condition)?;
         let mut first: Vec<f32> = noise.into_data().iter::<f32>().collect();
@@ -161,6 +169,6 @@ impl DefiniteEdits<'_> {
 
 impl std::fmt::Debug for DefiniteEdits<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DefiniteEdits").field("model", self.model).field("record", &self.record()).finish()
+        f.debug_struct("DefiniteEdits").field("model", &*self.model).field("record", &self.record()).finish()
     }
 }

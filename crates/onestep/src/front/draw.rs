@@ -34,6 +34,7 @@ pub struct Draw<'a> {
     steps: Option<usize>,
     levels: Option<Vec<f64>>,
     churn: f64,
+    guidance: Option<f64>,
     batch: usize,
 }
 
@@ -52,6 +53,7 @@ impl<'a> Draw<'a> {
             steps: None,
             levels: None,
             churn: 0.0,
+            guidance: None,
             batch: BATCH,
         }
     }
@@ -98,6 +100,13 @@ impl<'a> Draw<'a> {
         self
     }
 
+    /// Guides towards the class at this scale, [`Model::guided`]; without it, as the model is.
+    #[must_use]
+    pub fn guidance(mut self, scale: f64) -> Self {
+        self.guidance = Some(scale);
+        self
+    }
+
     /// Draws so many images together, which does not change them.
     #[must_use]
     pub fn batch(mut self, batch: usize) -> Self {
@@ -121,12 +130,16 @@ impl<'a> Draw<'a> {
     ///
     /// # Errors
     ///
-    /// - [`SampleError`] for a sampler, churn, levels or classes that the model does not take, and steps that it has no stage for.
+    /// - [`SampleError`] for a sampler, churn, levels, classes or guidance that the model does not take, and steps that it has no stage for.
     /// - [`LevelsError`](crate::noise::LevelsError) for levels that do not descend or do not exist.
     pub fn definite(self) -> Result<DefiniteDraw<'a>> {
         let model = match (self.steps, &self.levels) {
             (Some(steps), None) => Cow::Owned(self.model.for_steps(steps)?),
             _ => Cow::Borrowed(self.model),
+        };
+        let model = match self.guidance {
+            Some(scale) => Cow::Owned(model.guided(scale)?),
+            None => model,
         };
         let profile = model.profile();
         let sampler = self.sampler.unwrap_or(profile.sampler());
@@ -159,7 +172,7 @@ impl<'a> Draw<'a> {
     ///
     /// # Randomness
     ///
-    /// A function of model, seed, class, sampler and levels.
+    /// A function of model, seed, class, guidance, sampler and levels.
     ///
     /// # Errors
     ///
@@ -210,9 +223,14 @@ impl DefiniteDraw<'_> {
         &self.settings
     }
 
-    /// Network evaluations an image.
+    /// Network evaluations an image: twice as many for estimates that are mixed by guidance.
     pub fn nfe(&self) -> usize {
-        self.plan.nfe()
+        self.plan.nfe() * self.model.evaluations()
+    }
+
+    /// The guidance scale; none for a model that is not guided.
+    pub fn guidance(&self) -> Option<f64> {
+        self.model.guidance()
     }
 
     /// The same drawing in another precision.
@@ -234,6 +252,7 @@ impl DefiniteDraw<'_> {
             sampler,
             levels,
             churn,
+            guidance: self.guidance(),
             nfe: self.nfe(),
             seeds: self.seeds.clone(),
             classes: self.classes.clone(),

@@ -51,6 +51,9 @@ pub struct DrawRecord {
     pub levels: Vec<f64>,
     /// Noise added along an ODE path: EDM's S_churn.
     pub churn: f64,
+    /// The guidance scale, for models that are guided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guidance: Option<f64>,
     /// Network evaluations a sample.
     pub nfe: usize,
     /// One seed a sample.
@@ -87,8 +90,12 @@ impl DrawRecord {
         }
         let Self { sampler, levels, churn, seeds, classes, .. } = self.clone();
         let draw = model.draw().seeds(seeds).with(SamplerSettings { sampler, levels, churn });
-        Ok(match classes {
+        let draw = match classes {
             Some(classes) => draw.classes(classes),
+            None => draw,
+        };
+        Ok(match self.guidance {
+            Some(scale) => draw.guidance(scale),
             None => draw,
         })
     }
@@ -110,9 +117,14 @@ impl DrawRecord {
     pub(super) fn draws_alike(&self, other: &Self) -> bool {
         let kind = |record: &Self| {
             let Self { model_sha256, weights, sampler, levels, churn, scale, .. } = record.without_samples();
-            (model_sha256, weights, sampler, levels, churn, scale)
+            (model_sha256, weights, sampler, levels, churn, record.scale_of_guidance(), scale)
         };
         kind(self) == kind(other) && self.seeds == other.seeds && self.classes == other.classes
+    }
+
+    /// The guidance scale as a number: 1 where there is no guidance.
+    fn scale_of_guidance(&self) -> f64 {
+        self.guidance.unwrap_or(1.0)
     }
 
     /// The record without seeds and classes, which may be millions.
@@ -126,6 +138,7 @@ impl DrawRecord {
             sampler: self.sampler,
             levels: self.levels.clone(),
             churn: self.churn,
+            guidance: self.guidance,
             nfe: self.nfe,
             seeds: Vec::new(),
             classes: None,
@@ -171,6 +184,9 @@ impl DrawRecord {
         }
         if self.churn != other.churn {
             words.push(format!("churn {}", self.churn));
+        }
+        if self.scale_of_guidance() != other.scale_of_guidance() {
+            words.push(format!("guidance {}", self.scale_of_guidance()));
         }
         if self.scale != other.scale {
             words.push(self.scale.map_or_else(|| "no scale".to_owned(), |scale| format!("scale {scale}")));

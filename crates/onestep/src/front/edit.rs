@@ -1,5 +1,7 @@
 //! Editing with an open model: a job in, pictures out.
 
+use std::borrow::Cow;
+
 use burn::tensor::Tensor;
 
 use super::Model;
@@ -48,6 +50,7 @@ pub struct Edits<'a> {
     class: Option<usize>,
     steps: Option<usize>,
     levels: Option<Vec<f64>>,
+    guidance: Option<f64>,
     keep_path: bool,
     batch: usize,
 }
@@ -62,6 +65,7 @@ impl<'a> Edits<'a> {
             class: None,
             steps: None,
             levels: None,
+            guidance: None,
             keep_path: false,
             batch: BATCH,
         }
@@ -95,6 +99,13 @@ impl<'a> Edits<'a> {
     #[must_use]
     pub fn class(mut self, class: impl Into<Option<usize>>) -> Self {
         self.class = class.into();
+        self
+    }
+
+    /// Edits at this guidance scale, [`Model::guided`]; without it, as the model is.
+    #[must_use]
+    pub fn guidance(mut self, scale: impl Into<Option<f64>>) -> Self {
+        self.guidance = scale.into();
         self
     }
 
@@ -140,18 +151,22 @@ impl<'a> Edits<'a> {
     ///
     /// - [`EditError`] for a job that the model or its pictures do not allow.
     /// - [`LevelsError`](crate::noise::LevelsError) for levels that do not descend or do not exist.
-    /// - [`SampleError::NoClasses`] for a class that the model does not have.
+    /// - [`SampleError::NoClasses`] for a class that the model does not have; as [`Model::guided`].
     /// - Whatever the model returns where it has to guess the class.
     pub fn definite(self) -> Result<DefiniteEdits<'a>> {
-        let Self { model, job, teacher, .. } = self;
-        model.check_editing()?;
-        check_teacher(&job, teacher.as_ref(), model)?;
+        let Self { job, teacher, .. } = self;
+        self.model.check_editing()?;
+        let model = match self.guidance {
+            Some(scale) => Cow::Owned(self.model.guided(scale)?),
+            None => Cow::Borrowed(self.model),
+        };
+        check_teacher(&job, teacher.as_ref(), &model)?;
         let prepared = job.prepare(model.shape(), model.device())?;
         let found_marks = prepared.marks.filter(|_| job.has_open_marks());
         let job = found_marks.map_or(job.clone(), |marks| job.with_marks(marks));
         let mut estimated_noise = None;
         let levels = match self.levels {
-            Some(levels) => given_levels(levels, model)?,
+            Some(levels) => given_levels(levels, &model)?,
             None => {
                 if let Job::Denoise { noise: None, .. } = job {
                     estimated_noise = prepared.noise.map(bytes_from_deviation);
@@ -165,7 +180,7 @@ impl<'a> Edits<'a> {
             (class, None) | (class @ Some(_), _) => (class, false),
             (None, Some(n_classes)) => match job.first_seed() {
                 Some(seed) => (Some(class_of_seed(seed, n_classes)), false),
-                None => (guess_class(model, &prepared, n_classes)?, true),
+                None => (guess_class(&model, &prepared, n_classes)?, true),
             },
         };
         let seeds = match job.frames() {
@@ -194,7 +209,7 @@ impl<'a> Edits<'a> {
     ///
     /// # Randomness
     ///
-    /// A function of model, job, seed, class and levels; images on a way are one of their place on it too.
+    /// A function of model, job, seed, class, guidance and levels; images on a way are one of their place on it too.
     ///
     /// # Errors
     ///
@@ -250,7 +265,6 @@ fn guess_class(model: &Model, prepared: &Prepared, n_classes: usize) -> Result<O
         Beginning::Ready(_) => return Ok(None),
     };
     // In full precision, so that the class does not hang on the arithmetic that the pictures are made in.
-    let exact = model.network().map(|network| network.with_precision(Precision::F32));
-    let denoiser = exact.as_ref().map_or(model.denoiser(), |exact| exact);
-    Ok(Some(likeliest_class(denoiser, &edit, n_classes)?))
+    let exact = model.with_precision(Precision::F32);
+    Ok(Some(likeliest_class(exact.denoiser(), &edit, n_classes)?))
 }

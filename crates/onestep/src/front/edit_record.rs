@@ -93,6 +93,9 @@ pub struct EditRecord {
     pub seeds: Vec<u64>,
     /// The class, for class-conditional models.
     pub class: Option<usize>,
+    /// The guidance scale, for models that are guided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guidance: Option<f64>,
 }
 
 /// An edit whose files are open again.
@@ -136,8 +139,8 @@ impl EditRecord {
 impl ReopenedEdit {
     /// The same edits as before.
     pub fn edits(&self) -> Edits<'_> {
-        let EditRecord { levels, seeds, class, .. } = self.record.clone();
+        let EditRecord { levels, seeds, class, guidance, .. } = self.record.clone();
         let edits = self.model.edit(self.job.clone()).teacher(self.teacher.as_ref());
-        edits.levels(levels).seeds(seeds).class(class)
+        edits.levels(levels).seeds(seeds).class(class).guidance(guidance)
     }
 }

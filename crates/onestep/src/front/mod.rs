@@ -13,6 +13,7 @@ mod draw;
 mod draw_record;
 mod edit;
 mod edit_record;
+mod guidance;
 mod model;
 mod open;
 mod precision;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 
+use super::guidance::Guidance;
 use super::{Draw, Edits, OpenOptions};
 use crate::Result;
 use crate::checkpoint::{Damaged, ModelHeader, stage_models};
@@ -20,8 +21,10 @@ use crate::sample::SamplingProfile;
 /// Cloning shares the weights.
 #[derive(Clone)]
 pub struct Model {
-    denoiser: Arc<dyn Denoiser + Send + Sync>,
-    network: Option<Arc<Preconditioned>>,
+    pub(super) denoiser: Arc<dyn Denoiser + Send + Sync>,
+    pub(super) network: Option<Arc<Preconditioned>>,
+    pub(super) takes_guidance: Guidance,
+    pub(super) guidance: Option<f64>,
     shape: ImageShape,
     n_classes: Option<usize>,
     class_names: Vec<String>,
@@ -52,9 +55,12 @@ impl Model {
     /// A model that came from a file.
     pub(super) fn from_file(model: Preconditioned, origin: Origin, device: &Device) -> Self {
         let [height, width, channels] = model.network().image();
-        let model = Arc::new(model);
+        let takes_guidance = Guidance::of(&model, origin.header.kind, Some(&origin.header));
+        let (model, guidance) = (Arc::new(model), takes_guidance.usual());
         Self {
-            denoiser: model.clone(),
+            denoiser: takes_guidance.denoiser(&model, guidance),
+            takes_guidance,
+            guidance,
             shape: ImageShape { height, width, channels },
             n_classes: model.network().n_classes(),
             class_names: origin.header.class_names.clone(),
@@ -74,12 +80,14 @@ impl Model {
             preconditioning: model.preconditioning(),
             ..SamplingProfile::consistency(model.range())
         };
+        let takes_guidance = Guidance::of(&model, kind, None);
         let (n_classes, model) = (model.network().n_classes(), Arc::new(model));
         let shape = ImageShape { height, width, channels };
-        let denoiser: Arc<dyn Denoiser + Send + Sync> = model.clone();
         Self {
-            denoiser,
+            denoiser: takes_guidance.denoiser(&model, None),
             network: Some(model),
+            takes_guidance,
+            guidance: None,
             shape,
             n_classes,
             class_names: Vec::new(),
@@ -102,6 +110,8 @@ impl Model {
         Self {
             denoiser: Arc::new(denoiser),
             network: None,
+            takes_guidance: Guidance::Classless,
+            guidance: None,
             shape,
             n_classes: None,
             class_names: Vec::new(),
@@ -206,8 +216,8 @@ impl Model {
         let precision = precision.into().on(&self.device);
         match &self.network {
             Some(network) => {
-                let network = Arc::new(network.with_precision(precision));
-                Self { denoiser: network.clone(), network: Some(network), ..self.clone() }
+                let network = Some(Arc::new(network.with_precision(precision)));
+                Self { network, ..self.clone() }.at_guidance(self.guidance)
             }
             None => self.clone(),
         }
@@ -283,6 +293,7 @@ impl Model {
         match (self.profile.made_for_steps(), &self.origin) {
             (Some(made_for), Some(origin)) if made_for != steps => {
                 let stage = origin.options.clone().steps(Some(steps)).open(&origin.path)?;
+                let stage = stage.at_guidance(self.guidance);
                 Ok(self.precision().map_or(stage.clone(), |precision| stage.with_precision(precision)))
             }
             _ => Ok(self.clone()),

@@ -5,13 +5,17 @@ use onestep_kernels::DropoutMask;
 use super::ModelError;
 use crate::noise::{Purpose, Stream};
 
-/// Class labels, augmentation labels and the dropout key of one evaluation. The default is: nothing.
+/// Class labels, augmentation labels, guidance scales and the dropout key of one evaluation. The default is: nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Condition {
-    /// The class of each sample, for class-conditional networks.
-    pub labels: Option<Vec<usize>>,
+    /// The class of each sample, for class-conditional networks. A sample without one, as all are where nothing is given, is of
+    /// the null class: nothing is added for it.
+    pub labels: Option<Vec<Option<usize>>>,
     /// EDM's augmentation labels, `[batch][n_labels]`; none means not augmented (all zero).
     pub augment: Option<Vec<Vec<f32>>>,
+    /// The guidance scale of each sample: told to networks that were distilled from guided teachers, and what
+    /// [`Guided`](super::Guided) guides with. Where none is given, it is 1, the model without guidance.
+    pub guidance: Option<Vec<f64>>,
     /// Dropout is on exactly where a key is given.
     pub dropout: Option<DropoutKey>,
 }
@@ -19,7 +23,25 @@ pub struct Condition {
 impl Condition {
     /// Class labels and nothing else.
     pub fn classes(labels: Vec<usize>) -> Self {
-        Self { labels: Some(labels), ..Self::default() }
+        Self::of_labels(Some(labels))
+    }
+
+    /// Class labels and nothing else, where there are any.
+    pub fn of_labels(labels: Option<Vec<usize>>) -> Self {
+        let labels = labels.map(|labels| labels.into_iter().map(Some).collect());
+        Self { labels, ..Self::default() }
+    }
+
+    /// The same condition with every sample of the null class.
+    #[must_use]
+    pub fn without_classes(&self) -> Self {
+        Self { labels: None, ..self.clone() }
+    }
+
+    /// The same condition with these guidance scales.
+    #[must_use]
+    pub fn with_guidance(&self, guidance: Option<Vec<f64>>) -> Self {
+        Self { guidance, ..self.clone() }
     }
 
     /// The same condition without dropout.
@@ -31,16 +53,14 @@ impl Condition {
     ///
     /// # Errors
     ///
-    /// [`ModelError::ClassNeeded`], [`ModelError::ClassNotTaken`], [`ModelError::UnknownClass`] or
-    /// [`ModelError::WrongBatch`].
+    /// [`ModelError::ClassNotTaken`], [`ModelError::UnknownClass`] or [`ModelError::WrongBatch`].
     pub fn check(&self, batch: usize, n_classes: Option<usize>) -> Result<(), ModelError> {
         match (&self.labels, n_classes) {
-            (None, None) => {}
-            (None, Some(n_classes)) => return Err(ModelError::ClassNeeded { n_classes }),
+            (None, _) => {}
             (Some(_), None) => return Err(ModelError::ClassNotTaken),
             (Some(labels), Some(n_classes)) => {
                 check_batch("class labels", labels.len(), batch)?;
-                if let Some(&label) = labels.iter().find(|&&label| label >= n_classes) {
+                if let Some(&label) = labels.iter().flatten().find(|&&label| label >= n_classes) {
                     return Err(ModelError::UnknownClass { label, n_classes });
                 }
             }
@@ -50,6 +70,9 @@ impl Condition {
         }
         if let Some(augment) = &self.augment {
             check_batch("augmentation labels", augment.len(), batch)?;
+        }
+        if let Some(guidance) = &self.guidance {
+            check_batch("guidance scales", guidance.len(), batch)?;
         }
         Ok(())
     }
@@ -69,6 +92,7 @@ impl Condition {
         Self {
             labels: self.labels.as_ref().map(|labels| labels.repeat(times)),
             augment: self.augment.as_ref().map(|augment| vec![augment.as_slice(); times].concat()),
+            guidance: self.guidance.as_ref().map(|guidance| guidance.repeat(times)),
             dropout: self.dropout.as_ref().map(|key| DropoutKey { samples: numbers(key), ..key.clone() }),
         }
     }
@@ -78,6 +102,7 @@ impl Condition {
         Self {
             labels: self.labels.as_ref().map(|labels| labels[samples.clone()].to_vec()),
             augment: self.augment.as_ref().map(|augment| augment[samples.clone()].to_vec()),
+            guidance: self.guidance.as_ref().map(|guidance| guidance[samples.clone()].to_vec()),
             dropout: self
                 .dropout
                 .as_ref()

@@ -1,5 +1,7 @@
 //! The contract that carries everything: a denoiser is a function of a noisy batch and its σ.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Condition, ModelError};
@@ -32,6 +34,36 @@ pub trait Denoiser {
 
     /// The smallest noise level the model knows: at it, a consistency model is the identity.
     fn sigma_min(&self) -> f64;
+}
+
+impl<D: Denoiser + ?Sized> Denoiser for &D {
+    fn denoise(
+        &self,
+        noisy: Tensor<4>,
+        sigma: &[f64],
+        condition: &Condition,
+    ) -> Result<Tensor<4>, ModelError> {
+        (**self).denoise(noisy, sigma, condition)
+    }
+
+    fn sigma_min(&self) -> f64 {
+        (**self).sigma_min()
+    }
+}
+
+impl<D: Denoiser + ?Sized> Denoiser for Arc<D> {
+    fn denoise(
+        &self,
+        noisy: Tensor<4>,
+        sigma: &[f64],
+        condition: &Condition,
+    ) -> Result<Tensor<4>, ModelError> {
+        (**self).denoise(noisy, sigma, condition)
+    }
+
+    fn sigma_min(&self) -> f64 {
+        (**self).sigma_min()
+    }
 }
 
 /// One number a sample as a `[batch, 1, 1, 1]` tensor that broadcasts over images, of the type of `like`.

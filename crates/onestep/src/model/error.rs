@@ -86,15 +86,27 @@ pub enum ModelError {
         /// Number of classes of the model.
         n_classes: usize,
     },
-    /// A class-conditional network was called without labels.
-    #[error("this model is class-conditional: give a class from 0 to {}", n_classes - 1)]
-    ClassNeeded {
-        /// Number of classes of the model.
-        n_classes: usize,
-    },
     /// Labels were given to an unconditional network.
     #[error("this model is unconditional and takes no class")]
     ClassNotTaken,
+    /// Guidance scales were given to a network that is not told any.
+    #[error("this network is not told a guidance scale (it has no `guidance_embedding`)")]
+    GuidanceNotTaken,
+    /// A network that is told a guidance scale, in a graph or a format that has no place for it.
+    #[error(
+        "this network is told a guidance scale, for which the format has no input; only a model file of onestep holds such a network"
+    )]
+    GuidanceNotExported,
+    /// Guidance scales that are none: not finite, negative, or in the wrong order.
+    #[error(
+        "guidance scales must be finite and at least 0, the low one not above the high one, got {low} and {high}"
+    )]
+    GuidanceRange {
+        /// The smallest scale.
+        low: f64,
+        /// The largest scale.
+        high: f64,
+    },
     /// Augmentation labels of another number than the network takes.
     #[error("{found} augmentation labels for a sample, the model takes {expected}")]
     WrongAugment {

@@ -4,13 +4,15 @@
 //! 2. [`Preconditioning`] gives the four coefficients around it.
 //! 3. [`Preconditioned`] is the three together: a [`Denoiser`].
 //! 4. [`TrigFlow`] is the same model seen on TrigFlow's clock, with its exact derivative along a path.
-//! 5. [`GaussianMixture`] is a denoiser that needs no network at all.
+//! 5. [`Guided`] is a model by classifier-free guidance.
+//! 6. [`GaussianMixture`] is a denoiser that needs no network at all.
 
 mod closed_form;
 mod condition;
 mod denoiser;
 mod error;
 mod formula;
+mod guidance;
 mod kind;
 pub mod network;
 mod parameter;
@@ -26,6 +28,7 @@ pub use condition::{Condition, DropoutKey};
 pub use denoiser::{Denoiser, per_sample};
 pub use error::ModelError;
 pub use formula::Formula;
+pub use guidance::{AtScale, GuidanceRange, Guided};
 pub use kind::ModelKind;
 pub use network::{Architecture, Network};
 pub use onestep_kernels::Precision;

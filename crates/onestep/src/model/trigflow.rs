@@ -94,6 +94,27 @@ impl Preconditioned {
     }
 }
 
+impl<M: TrigFlow + ?Sized> TrigFlow for &M {
+    fn velocity(
+        &self,
+        noisy: Tensor<4>,
+        angle: &[f64],
+        condition: &Condition,
+    ) -> Result<Tensor<4>, ModelError> {
+        (**self).velocity(noisy, angle, condition)
+    }
+
+    fn velocity_along(
+        &self,
+        noisy: Tensor<4>,
+        direction: Tensor<4>,
+        angle: &[f64],
+        condition: &Condition,
+    ) -> Result<Velocity, ModelError> {
+        (**self).velocity_along(noisy, direction, angle, condition)
+    }
+}
+
 impl TrigFlow for Preconditioned {
     fn velocity(
         &self,

@@ -32,6 +32,10 @@ pub enum Purpose {
     Test = 10,
     /// Likelihoods; sample = the number of the image. Step 0: where in its cell a byte lies; from 1 on: probes.
     Likelihood = 11,
+    /// Which training samples lose their class; sample = its number in the run.
+    DropClass = 12,
+    /// Guidance scales of training samples; sample = its number in the run.
+    Guidance = 13,
 }
 
 /// One stream of random numbers: Philox4x32-10 with the place of use as its counter.

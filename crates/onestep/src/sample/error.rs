@@ -37,6 +37,35 @@ pub enum SampleError {
     /// Classes were given to a model that has none.
     #[error("this model is unconditional and takes no class")]
     NoClasses,
+    /// A guidance scale that is none.
+    #[error("a guidance scale must be a number from 0 on, got {scale}")]
+    GuidanceScale {
+        /// What was given.
+        scale: f64,
+    },
+    /// A guidance scale was given for a model without classes.
+    #[error("this model is unconditional, and there is nothing to guide towards without a class")]
+    GuidanceWithoutClasses,
+    /// A guidance scale was given for a diffusion model that has never seen an image without its class.
+    #[error(
+        "this model cannot be guided: it was never trained on images without their class; train one with train.drop_class = 0.1"
+    )]
+    NullClassUntrained,
+    /// A guidance scale was given for a model of few steps that was distilled without guidance.
+    #[error(
+        "this model cannot be guided: it was not told a guidance scale when it was trained; distill one with objective.guidance"
+    )]
+    NotToldGuidance,
+    /// A guidance scale that the model was not distilled at.
+    #[error("guidance {scale} is not among the scales that this model was distilled at, {low} to {high}")]
+    GuidanceOutside {
+        /// The scale given.
+        scale: f64,
+        /// The smallest that the model knows.
+        low: f64,
+        /// The largest that it knows.
+        high: f64,
+    },
     /// Other than one class for each seed.
     #[error("{classes} classes for {seeds} seeds; give one for each, or one for all")]
     ClassCount {

@@ -106,7 +106,7 @@ impl<'a> Drawing<'a> {
         let ImageShape { height, width, channels } = self.shape;
         let seeds: Vec<u64> = indices.iter().map(|&index| self.seeds[index]).collect();
         let labels = self.labels.map(|labels| indices.iter().map(|&index| labels[index]).collect::<Vec<_>>());
-        let condition = Condition { labels: labels.clone(), ..Condition::default() };
+        let condition = Condition::of_labels(labels.clone());
         let request = Request {
             shape: [seeds.len(), height, width, channels],
             condition: &condition,

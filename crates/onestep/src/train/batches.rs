@@ -8,7 +8,7 @@ use super::method::Place;
 use super::recipe::Recipe;
 use super::{Augmentation, TrainError};
 use crate::data::{DataError, Dataset, OnError, Sample, flip_horizontal};
-use crate::model::{Condition, DropoutKey};
+use crate::model::{Condition, DropoutKey, GuidanceRange, Network};
 use crate::noise::{Purpose, Stream};
 use crate::objective::Batch;
 
@@ -17,7 +17,7 @@ use crate::objective::Batch;
 /// # Randomness
 ///
 /// Sample number j of a run (images seen before it) is a place of its own: its position in the epoch's
-/// permutation, its flip and its noise are functions of (seed, j) alone, whatever the batch
+/// permutation, its flip, its noise, whether it loses its class and its guidance scale are functions of (seed, j) alone, whatever the batch
 /// size, the microbatch, the thread or the rank.
 pub struct Batches {
     data: Box<dyn Dataset>,
@@ -25,6 +25,9 @@ pub struct Batches {
     flip: bool,
     augment: Option<Augmentation>,
     labels: bool,
+    drop_class: Option<f64>,
+    /// The guidance scales that the student is told.
+    guidance: Option<GuidanceRange>,
     on_error: OnError,
     /// Numbers of images that are known to be bad.
     bad: BTreeSet<usize>,
@@ -40,11 +43,23 @@ pub struct BadImage {
 }
 
 impl Batches {
-    /// Batches of `data` as `recipe` asks.
-    pub fn new(recipe: &Recipe, data: Box<dyn Dataset>, labels: bool) -> Self {
+    /// Batches of `data` as `recipe` asks, for this network.
+    pub fn new(recipe: &Recipe, data: Box<dyn Dataset>, network: &dyn Network) -> Self {
         let (flip, augment) = (recipe.data.flip, recipe.train.augment);
         let (on_error, bad) = (recipe.data.on_error, BTreeSet::new());
-        Self { data, seed: recipe.train.seed, flip, augment, labels, on_error, bad, epoch: None }
+        let guidance = recipe.settings().guidance().filter(|_| network.takes_guidance());
+        Self {
+            data,
+            seed: recipe.train.seed,
+            flip,
+            augment,
+            labels: network.n_classes().is_some(),
+            drop_class: recipe.train.drop_class,
+            guidance,
+            on_error,
+            bad,
+            epoch: None,
+        }
     }
 
     /// The data set.
@@ -88,16 +103,26 @@ impl Batches {
             noise.extend(
                 Stream::new(self.seed, Purpose::TrainingNoise, 0, number).standard_normal(shape.n_values()),
             );
-            labels.extend(sample.label);
+            let keeps_class = self
+                .drop_class
+                .is_none_or(|share| Stream::new(self.seed, Purpose::DropClass, 0, number).uniform() >= share);
+            labels.extend(sample.label.map(|label| keeps_class.then_some(label)));
         }
         let extents = [n, shape.height, shape.width, shape.channels];
         let tensor = |values| Tensor::from_data(TensorData::new(values, extents), device);
         let condition = Condition {
             labels: self.labels.then_some(labels),
             augment: self.augment.is_some().then_some(changes),
+            guidance: self.guidance.map(|range| self.scales(range, &samples)),
             dropout: Some(DropoutKey { seed: self.seed, step: place.step, samples }),
         };
         Ok((Batch { clean: tensor(clean), noise: tensor(noise), condition }, bad))
+    }
+
+    /// The guidance scale of each sample.
+    fn scales(&self, range: GuidanceRange, samples: &[u64]) -> Vec<f64> {
+        let draw = |&number: &u64| range.draw(&mut Stream::new(self.seed, Purpose::Guidance, 0, number));
+        samples.iter().map(draw).collect()
     }
 
     /// The image of this number, or where it is passed over the next good one by number, after the last the first: what takes

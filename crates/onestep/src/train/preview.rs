@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use super::recipe::Recipe;
 use crate::Result;
 use crate::data::{ImageShape, Sheet};
-use crate::model::Preconditioned;
+use crate::model::{AtScale, Denoiser, Preconditioned};
 use crate::sample::{Drawing, classes_of_seeds, generate};
 
 /// Where previews lie in a run's folder.
@@ -18,7 +18,7 @@ const BATCH: usize = 64;
 
 /// Writes one picture per number of steps (1, 2 and 4; a diffusion model by Heun's method, a student of progressive
 /// distillation in the steps it was made for) into
-/// `folder/previews` and returns the files.
+/// `folder/previews` and returns the files. A model that is told a guidance scale is told the one that it is where nobody chooses.
 ///
 /// # Randomness
 ///
@@ -35,6 +35,9 @@ pub fn write(
     device: &Device,
 ) -> Result<Vec<PathBuf>> {
     let profile = recipe.profile(step)?;
+    let scale = recipe.settings().guidance().filter(|_| model.network().takes_guidance());
+    let told = scale.map(|range| AtScale { model, scale: range.usual() });
+    let drawn: &dyn Denoiser = told.as_ref().map_or(model, |told| told);
     let [height, width, channels] = model.network().image();
     let shape = ImageShape { height, width, channels };
     // Points of a toy distribution need many to show a shape; large images are slow to make.
@@ -45,7 +48,7 @@ pub fn write(
     for steps in recipe.settings().preview_steps() {
         let plan = profile.plan(steps)?;
         let (seeds, labels) = (seeds.as_slice(), labels.as_deref());
-        let drawing = Drawing { model, shape, plan: &plan, seeds, labels, batch: BATCH, device };
+        let drawing = Drawing { model: drawn, shape, plan: &plan, seeds, labels, batch: BATCH, device };
         let images = generate(&drawing, &mut ())?;
         let file = folder.join(PREVIEWS).join(format!("step-{step:08}-nfe-{}.png", plan.nfe()));
         Sheet::AUTO.write(&file, &images.values, images.shape, None)?;

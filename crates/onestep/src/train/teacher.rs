@@ -17,18 +17,23 @@ use crate::model::{
 /// Names of the layers that know the classes, in all networks.
 const CLASS_LAYERS: [&str; 3] = ["label", "label_emb", "map_label"];
 
+/// Names of the layers that are told the guidance scale, in all networks.
+const GUIDANCE_LAYERS: [&str; 3] = ["guidance", "guidance_emb", "map_guidance"];
+
 /// A model to learn from or to start from, with what tells it from another one.
 #[derive(Debug, Clone)]
 pub struct Teacher {
     model: Preconditioned,
     sha256: Option<String>,
     class_names: Vec<String>,
+    /// Whether it knows what an image without a class is; of a model of no file nobody knows, and it is believed to.
+    knows_null_class: bool,
 }
 
 impl From<Preconditioned> for Teacher {
     /// A model of the program's own, which no file tells from another one and which has no names for its classes.
     fn from(model: Preconditioned) -> Self {
-        Self { model, sha256: None, class_names: Vec::new() }
+        Self { model, sha256: None, class_names: Vec::new(), knows_null_class: true }
     }
 }
 
@@ -47,11 +52,12 @@ impl Teacher {
         let mut loaded = load_model(path, &Which::Best)?;
         let damaged = std::mem::take(&mut loaded.skipped);
         let (sha256, class_names) = (Some(loaded.sha256.clone()), loaded.header.class_names.clone());
+        let knows_null_class = loaded.header.knows_null_class();
         let model = match (&loaded.header.architecture, network) {
             (Architecture::Custom(_), Some(network)) => loaded.into_model_with(network.clone(), device)?,
             _ => loaded.into_model(device)?,
         };
-        Ok((Self { model, sha256, class_names }, damaged))
+        Ok((Self { model, sha256, class_names, knows_null_class }, damaged))
     }
 
     /// SHA-256 of its file, in hexadecimal.
@@ -72,6 +78,12 @@ impl Teacher {
     ) -> Result<Preconditioned, TrainError> {
         if recipe.distills() {
             self.check_asked(network)?;
+        }
+        if recipe.settings().guidance().is_some() && !self.knows_null_class {
+            return differs(
+                "objective.guidance guides it, and it was never trained on images without their class; train it with \
+                 train.drop_class = 0.1",
+            );
         }
         self.check_noise(recipe.noise.range())?;
         let form = self.model.preconditioning();
@@ -152,7 +164,8 @@ impl Teacher {
         }
     }
 
-    /// The weights that a student begins with: the teacher's, and fresh ones for what is to be renewed.
+    /// The weights that a student begins with: the teacher's, and fresh ones for what is to be renewed. A layer for the guidance
+    /// scale that the teacher does not have begins at zero, so that the student is the same function.
     ///
     /// # Randomness
     ///
@@ -170,11 +183,14 @@ impl Teacher {
         let specs = student.parameters();
         let sizes = [teacher.network().image(), student.image()];
         let teacher = teacher.weights();
-        let renewed = |spec: &ParameterSpec| renew.contains(&Renew::ClassEmbedding) && knows_classes(spec);
-        let device = teacher.values()[0].device();
-        let fresh = specs.iter().any(renewed).then(|| Weights::initialize(specs, seed, &device));
         let named =
             |spec: &ParameterSpec| teacher.iter().find(|(other, _)| at_size(&other.name, sizes) == spec.name);
+        let renewed = |spec: &ParameterSpec| {
+            renew.contains(&Renew::ClassEmbedding) && knows_classes(spec)
+                || is_of(spec, &GUIDANCE_LAYERS) && named(spec).is_none()
+        };
+        let device = teacher.values()[0].device();
+        let fresh = specs.iter().any(renewed).then(|| Weights::initialize(specs, seed, &device));
         let find = |spec: &ParameterSpec| named(spec).filter(|(other, _)| other.shape == spec.shape);
         let lacking = specs.iter().filter(|spec| !renewed(spec) && find(spec).is_none());
         // What knows no classes comes first: where networks differ in that, it does not help to renew what knows them.
@@ -221,7 +237,12 @@ fn remedy(spec: &ParameterSpec) -> &'static str {
 
 /// Whether a tensor is part of what a network knows of its classes.
 fn knows_classes(spec: &ParameterSpec) -> bool {
-    spec.name.split('.').any(|part| CLASS_LAYERS.contains(&part))
+    is_of(spec, &CLASS_LAYERS)
+}
+
+/// Whether a tensor is part of one of these layers.
+fn is_of(spec: &ParameterSpec, layers: &[&str]) -> bool {
+    spec.name.split('.').any(|part| layers.contains(&part))
 }
 
 /// The name that a tensor of a network for images of one size has in the same network for another size: EDM's networks name

@@ -102,6 +102,9 @@ pub struct Train {
     /// Arithmetic of the network's products: "f32", or "bf16", which keeps weights, norms, losses and the optimizer in f32.
     #[serde(default, with = "PrecisionName", skip_serializing_if = "is_f32")]
     pub precision: Precision,
+    /// Share of the samples that are trained on without their class, so that the model can be guided; 0.1 is usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drop_class: Option<f64>,
     /// Recompute cheap activations in the backward pass instead of keeping them.
     #[serde(default)]
     pub activation_checkpointing: bool,

@@ -185,6 +185,13 @@ def samplers(whole):
         whole.copy(name, samples=1, of="latents", whole=["sigmas_of_calls"])
 
 
+def guidance(whole):
+    # One sample of each batch. At 0 and 1 it is the network without class and the plain one, which are there.
+    settings, arrays = whole.json("cfg_sampling"), whole.arrays("cfg_sampling.safetensors")
+    drop = ["*_f64", "w0.*", "w1.*"]
+    whole.write("cfg_sampling", settings, {key: a.rows([0]) for key, a in arrays.items() if not matches(key, drop)})
+
+
 def solvers(whole):
     # On the network one path of all; on the Gaussian all.
     settings, arrays = whole.json("dpm_solver"), whole.arrays("dpm_solver.safetensors")
@@ -268,7 +275,7 @@ def main():
     for pattern in ("*.json", "*.safetensors", "*.packed"):
         for old in whole.target.glob(pattern):
             old.unlink()
-    for write in (networks, losses, samplers, solvers, edits, rules, evaluation):
+    for write in (networks, losses, samplers, guidance, solvers, edits, rules, evaluation):
         write(whole)
 
 

@@ -35,6 +35,8 @@ fn header(architecture: Architecture) -> ModelHeader {
         tool: "onestep 0.0.9".into(),
         sampling_levels: None,
         task_levels: Default::default(),
+        null_class: false,
+        guidance: None,
         imported: None,
     }
 }

@@ -10,6 +10,7 @@ mod eval;
 mod exchange;
 mod fuzzed;
 mod golden;
+mod guidance;
 mod interop;
 mod mid_training;
 mod multistep_solver;

@@ -110,12 +110,14 @@ fn the_consistency_function_has_no_loss() {
 #[test]
 fn a_repeated_condition_drops_out_by_itself() {
     let condition = Condition {
-        labels: Some(vec![3, 1]),
+        labels: Some(vec![Some(3), None]),
+        guidance: Some(vec![1.5, 4.0]),
         augment: Some(vec![vec![0.5], vec![0.25]]),
         dropout: Some(DropoutKey { seed: 7, step: 2, samples: vec![40, 41] }),
     };
     let three = condition.repeated(3);
-    assert_eq!(three.labels, Some(vec![3, 1, 3, 1, 3, 1]));
+    assert_eq!(three.labels, Some([Some(3), None].repeat(3)));
+    assert_eq!(three.guidance, Some([1.5, 4.0].repeat(3)));
     assert_eq!(three.augment.as_ref().map(Vec::len), Some(6));
     assert_eq!(
         three.dropout.as_ref().map(|key| key.samples.clone()),

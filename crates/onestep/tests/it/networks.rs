@@ -151,11 +151,22 @@ fn check_edm(name: &str) {
     case.check("denoised against f64", &got, &case.array("denoised_f64").channels_last());
     if let Some(expected) = case.find("denoised_without_augment_labels") {
         let plain = Condition { augment: None, ..condition.clone() };
-        let got = edm.denoised(noisy.clone(), raw(&subject.weights, noisy, &plain));
+        let got = edm.denoised(noisy.clone(), raw(&subject.weights, noisy.clone(), &plain));
         let got = Array::from_tensor(got);
         case.check("without augmentation labels", &got, &expected.channels_last());
         if let Some(expected) = case.find("denoised_without_augment_labels_f64") {
             case.check("without augmentation labels against f64", &got, &expected.channels_last());
+        }
+    }
+    let row_1 = condition.labels.clone().map(|labels| {
+        labels.into_iter().enumerate().map(|(row, label)| label.filter(|_| row != 1)).collect()
+    });
+    for (key, labels) in [("denoised_without_class_labels", None), ("denoised_row1_without_class", row_1)] {
+        for key in [key.to_owned(), format!("{key}_f64")] {
+            let Some(expected) = case.find(&key) else { continue };
+            let other = Condition { labels: labels.clone(), augment: None, ..condition.clone() };
+            let got = edm.denoised(noisy.clone(), raw(&subject.weights, noisy.clone(), &other));
+            case.check(&key, &Array::from_tensor(got), &expected.channels_last());
         }
     }
     check_gradients(&case, &subject, denoised);

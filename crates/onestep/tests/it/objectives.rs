@@ -13,6 +13,7 @@ use onestep::train::{Optimizer, OptimizerConfig, RadamConfig, blend};
 
 use crate::golden::models::{check_loss_gradients, condition, golden_model, taking_part, to_golden_layout};
 use crate::golden::{self, Array, Case, check_values};
+use crate::networks::settings::classes;
 use crate::perceptual::by_rule;
 
 fn device() -> Device {
@@ -282,12 +283,10 @@ fn golden_edm_loss() {
                     let condition = match key.as_str() {
                         "labels" => Condition { augment: None, ..given },
                         "labels_augment" => given,
-                        // There, a network with classes is told none of them, for some samples or all.
-                        "no_labels" | "dropped" => {
-                            println!(
-                                "golden | {name} | {key} not compared: every sample needs a class here |"
-                            );
-                            continue;
+                        "no_labels" => Condition { labels: None, augment: None, ..given },
+                        "dropped" => {
+                            let labels = Some(classes(case.array("dropped_class_labels")));
+                            Condition { labels, augment: None, ..given }
                         }
                         other => panic!("{name}: unknown result `{other}`"),
                     };

@@ -46,6 +46,14 @@ const TABLES: &[Table] = &[
         Least("tuning", "song"),
     ),
     Table(
+        "`[objective]` with `kind = \"mid-training\"`",
+        "CMT.",
+        "train/method/mid_training.rs",
+        "Settings",
+        "objective",
+        Least("mid-training", "song"),
+    ),
+    Table(
         "`[objective]` with `kind = \"progressive-distillation\"`",
         "PD.",
         "train/method/progressive.rs",
@@ -60,6 +68,14 @@ const TABLES: &[Table] = &[
         "Settings",
         "objective",
         Least("continuous", "song"),
+    ),
+    Table(
+        "`[objective.guidance]`",
+        "Of `consistency` and `continuous` along a teacher's path, `mid-training` and `progressive-distillation`.",
+        "model/guidance.rs",
+        "GuidanceRange",
+        "objective.guidance",
+        Least("consistency", "song"),
     ),
     Table("`[data]`", "", "data/spec.rs", "DataSpec", "data", DENOISING),
     Table("`[noise]`", "", "train/training.rs", "Noise", "noise", DENOISING),
@@ -148,7 +164,8 @@ const CHOICES: &[(&str, &str, &str)] = &[
     ("TargetRate", "noise/curriculum.rs", "`objective.target`"),
     ("AdaptiveExponent", "noise/curriculum.rs", "`exponent` of the target `adaptive`"),
     ("Gap", "noise/gap.rs", "`objective.gap`"),
-    ("Solver", "solver.rs", "`solver` of the path `teacher`"),
+    ("Solver", "solver/mod.rs", "`solver` of the path `teacher`"),
+    ("Order", "solver/multistep.rs", "`objective.order`"),
     ("Preconditioning", "model/precondition.rs", "`objective.preconditioning`"),
     ("Split", "data/spec.rs", "`data.split`"),
     ("Fit", "data/fit.rs", "`data.fit`"),
@@ -245,7 +262,7 @@ fn in_words(kind: &str) -> String {
         "Labels" => "true, false or \"file-name\"".into(),
         "Precision" => "\"f32\" or \"bf16\"".into(),
         "N" | "Objective" | "DataSpec" | "Noise" | "Train" | "Sampling" | "OptimizerConfig"
-        | "LearningRate" | "Augmentation" | "WeightFiles" => "table".into(),
+        | "LearningRate" | "Augmentation" | "WeightFiles" | "GuidanceRange" => "table".into(),
         other => format!("[choice](#{})", other.to_lowercase()),
     }
 }
@@ -292,9 +309,12 @@ fn kebab(name: &str) -> String {
 }
 
 /// Defaults that a recipe does not write out: file, key and value.
-const UNWRITTEN: [(&str, &str, &str); 9] = [
+const UNWRITTEN: [(&str, &str, &str); 12] = [
     ("train/method/denoising.rs", "preconditioning", "\"edm\""),
     ("model/network/mlp.rs", "code_scale", "32.0"),
+    ("model/network/mlp.rs", "guidance_embedding", "false"),
+    ("model/network/adm/config.rs", "guidance_embedding", "false"),
+    ("model/network/edm/settings.rs", "guidance_embedding", "false"),
     ("train/training.rs", "precision", "\"f32\""),
     ("model/network/adm/config.rs", "groups", "32"),
     ("model/network/adm/config.rs", "epsilon", "1e-5"),
@@ -311,6 +331,10 @@ const IMPORTED_ONLY: [&str; 3] =
 /// Choices whose default is the same wherever they stand.
 const SETTLED: [&str; 5] = ["Trunk", "Pooling", "Solver", "AdaptiveExponent", "OnError"];
 
+/// Choices of another type of the same name: the file of the key, the name as a link has it, and the link in its place, which is the
+/// key.
+const NAMESAKES: [(&str, &str, &str); 1] = [("train/method/mid_training.rs", "order", "objective.order")];
+
 /// Keys that follow the data.
 const FOLLOW: [&str; 5] = ["image_size", "in_channels", "out_channels", "n_classes", "n_dims"];
 
@@ -326,6 +350,10 @@ fn table(text: &mut String, Table(heading, about, file, name, path, least): &Tab
         let key = if path.is_empty() { member.name.clone() } else { format!("{path}.{}", member.name) };
         let required = !member.attributes.contains("default") && !above.contains("default");
         let kind = in_words(&member.kind);
+        let kind = NAMESAKES
+            .iter()
+            .filter(|(of, ..)| of == file)
+            .fold(kind, |kind, (_, name, other)| kind.replace(&format!("(#{name})"), &format!("(#{other})")));
         let unwritten = UNWRITTEN.iter().find(|(file_of, name, _)| file_of == file && *name == member.name);
         let default = match (values.get(&key), unwritten) {
             _ if *path == "network" && FOLLOW.contains(&member.name.as_str()) => "*data*".into(),
@@ -342,7 +370,12 @@ fn table(text: &mut String, Table(heading, about, file, name, path, least): &Tab
 
 fn choice(text: &mut String, (name, file, heading): &(&str, &str, &str)) {
     let (above, members) = members(&source(file), name);
-    let _ = write!(text, "\n<a id=\"{}\"></a>\n### {heading}\n\n", name.to_lowercase());
+    let own = name.to_lowercase();
+    let anchor = match NAMESAKES.iter().find(|(_, name, other)| *name == own && heading.contains(other)) {
+        Some((_, _, other)) => (*other).to_owned(),
+        None => own,
+    };
+    let _ = write!(text, "\n<a id=\"{anchor}\"></a>\n### {heading}\n\n");
     let tag = above.contains("tag = \"kind\"");
     let snake = above.contains("snake_case");
     let lower = above.contains("\"lowercase\"");

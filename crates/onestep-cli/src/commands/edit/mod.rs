@@ -49,7 +49,8 @@ pub fn run(args: EditArgs, quiet: bool) -> Outcome<ExitCode> {
                 .candidates(common.n as usize)
                 .steps(common.steps.map(|steps| steps as usize))
                 .levels(common.levels.clone().map(|levels| levels.0))
-                .class(class);
+                .class(class)
+                .guidance(common.guidance);
             let scale = common.scale.map(|scale| scale as usize);
             let presentation = Presentation { strip: common.strip, scale };
             make(edits, presentation, &output, &target, &Watched { stop, quiet })

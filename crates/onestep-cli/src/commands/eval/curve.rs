@@ -58,6 +58,7 @@ pub fn run(args: &CurveArgs, quiet: bool) -> Outcome<ExitCode> {
         steps: counts(&args.steps.0),
         ode_levels: counts(&args.ode_steps.0),
         samplers: args.samplers.iter().map(|name| name.sampler()).collect(),
+        guidance: args.guidance.clone(),
     };
     let options = model::options(&args.with, protocol.precision(), &device, quiet);
     let mut opened: Vec<(&str, Model)> = Vec::new();
@@ -127,6 +128,7 @@ fn measure(
 ) -> Outcome<Option<MeasuredPoint>> {
     let draw = task.draw().seeds(0..u64::from(args.num_samples)).batch(args.batch as usize).definite()?;
     let (sampler, nfe) = (draw.settings().sampler.name().to_owned(), draw.nfe());
+    let guidance = draw.guidance();
     let subject = judge.subject(&draw)?;
     let kept = args.points.as_ref().map(|folder| folder.join(task.file_name(&subject)));
     let mut collection = Collection::begin(subject, kept.as_deref())?;
@@ -144,6 +146,7 @@ fn measure(
         sampler,
         steps: task.steps,
         nfe,
+        guidance,
         seconds_per_image: took.seconds / took.n.max(1) as f64,
         metric: found.metric,
         value: found.value,
@@ -206,11 +209,19 @@ fn show(
         answer!("{json:#}");
         return Ok(ExitCode::SUCCESS);
     }
-    answer!("{metric:>11}  {:>5}  {:>10}  {:>8}  {:<10}  model", "NFE", "s/image", "images", "sampler");
+    answer!(
+        "{metric:>11}  {:>5}  {:>10}  {:>8}  {:>8}  {:<10}  model",
+        "NFE",
+        "s/image",
+        "images",
+        "guidance",
+        "sampler"
+    );
     for point in points {
-        let MeasuredPoint { model, sampler, nfe, seconds_per_image, value, n, .. } = point;
+        let MeasuredPoint { model, sampler, nfe, guidance, seconds_per_image, value, n, .. } = point;
         let (value, seconds) = (digits(*value), digits(*seconds_per_image));
-        answer!("{value:>11}  {nfe:>5}  {seconds:>10}  {n:>8}  {sampler:<10}  {model}");
+        let guidance = guidance.map_or_else(|| "none".into(), |scale| scale.to_string());
+        answer!("{value:>11}  {nfe:>5}  {seconds:>10}  {n:>8}  {guidance:>8}  {sampler:<10}  {model}");
     }
     if let Some((value, of)) = floor {
         answer!("{:>11}  {of}", digits(*value));

@@ -86,7 +86,13 @@ impl Report {
             );
         }
         let sized = |size: Option<ImageSize>| size.map_or(String::new(), |size| format!(" · {size}"));
-        let drawn = self.comparison.precision.map_or(String::new(), |drawn| format!(" · {}", drawn.name()));
+        let mut drawn =
+            self.comparison.precision.map_or(String::new(), |drawn| format!(" · {}", drawn.name()));
+        match self.comparison.guidance {
+            Some(1.0) => drawn += " · no guidance",
+            Some(scale) => drawn += &format!(" · guidance {scale}"),
+            None => {}
+        }
         let _ = writeln!(text, "samples    {}{drawn}{}", self.samples, sized(self.comparison.size));
         if let Some(reference) = &self.reference {
             let _ = writeln!(text, "reference  {reference}{}", sized(self.comparison.reference_size));
@@ -115,6 +121,7 @@ impl Report {
             "image_size": self.comparison.size,
             "reference_image_size": self.comparison.reference_size,
             "precision": self.comparison.precision.map(Precision::name),
+            "guidance": self.comparison.guidance,
             "network": self.comparison.network,
             "protocol": self.comparison.protocol.name,
             "scores": self.comparison.scores,

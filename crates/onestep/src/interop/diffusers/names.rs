@@ -134,6 +134,9 @@ fn layout(spec: &ParameterSpec, n_parts: usize) -> (Vec<usize>, Axes) {
 impl AdmConfig {
     /// Why `UNet2DModel` cannot be told these settings; none if it can.
     pub(crate) fn unknown_to_diffusers(&self) -> Option<String> {
+        if self.guidance_embedding {
+            return Some("it is told a guidance scale, and `UNet2DModel` is told none".into());
+        }
         if self.resample == AdmResample::Pooling {
             return Some("it changes resolution without weights, and `UNet2DModel` has no such level".into());
         }

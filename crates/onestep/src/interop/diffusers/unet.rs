@@ -114,6 +114,7 @@ pub(super) fn config(
         attention_resolutions,
         channel_mult,
         n_classes: settings.optional("num_class_embeds", None)?,
+        guidance_embedding: false,
         heads,
         scale_shift_norm,
         resample,

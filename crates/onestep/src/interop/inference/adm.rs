@@ -61,6 +61,7 @@ pub(in crate::interop) fn adm(
         attention_resolutions: attention(image_size, attending, n_levels)?,
         channel_mult,
         n_classes,
+        guidance_embedding: false,
         heads,
         scale_shift_norm: embedding == 2 * shapes.extent("input_blocks.1.0.out_layers.3.weight", 0)?,
         resample,

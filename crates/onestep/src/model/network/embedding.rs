@@ -1,12 +1,12 @@
-//! The embedding of noise level, class and augmentation: what every block of a network is told.
+//! The embedding of noise level, class, augmentation and guidance scale: what every block of a network is told.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::dual::{Dual, NoiseCode};
 use super::graph::{Graph, Value};
-use super::layers::Linear;
+use super::layers::{Linear, Start};
 use super::sinusoids::{Order, Spacing, describe_fourier, describe_sinusoidal, fourier, sinusoidal};
-use crate::model::{Condition, ParameterId, Weights};
+use crate::model::{Builder, Condition, ModelError, ParameterId, Weights};
 
 /// Sinusoids of the noise code and layers that labels go through, brought together by two layers.
 ///
@@ -15,6 +15,8 @@ use crate::model::{Condition, ParameterId, Weights};
 pub struct Embedding {
     /// How the noise code becomes numbers.
     pub waves: Waves,
+    /// What the sinusoids of a guidance scale go through, to be added to those of the noise code.
+    pub guidance: Option<GuidanceScale>,
     /// What augmentation labels go through.
     pub augment: Option<Labels>,
     /// The layers, with an activation after each.
@@ -50,6 +52,50 @@ pub struct Labels {
     pub layer: Linear,
     /// How many numbers a sample's labels are.
     pub n_labels: usize,
+}
+
+/// A layer that the sinusoids of a guidance scale go through.
+#[derive(Debug, Clone)]
+pub struct GuidanceScale {
+    layer: Linear,
+}
+
+/// Sinusoids of a guidance scale, as many as latent consistency models have.
+const N_GUIDANCE: usize = 256;
+/// Multiplies a guidance scale in front of its sinusoids.
+const GUIDANCE_CODE: f64 = 1000.0;
+
+impl GuidanceScale {
+    /// Registers `{name}.weight`, zero at first, so that a network which starts from one without it is the same function.
+    pub fn new(builder: &mut Builder, name: &str, width: usize) -> Self {
+        Self { layer: Linear::without_bias(builder, name, [N_GUIDANCE, width], Start::Zeros) }
+    }
+
+    /// What is added to the sinusoids of the noise code.
+    ///
+    /// # Shapes
+    ///
+    /// Returns `[batch, width]`.
+    ///
+    /// # Source
+    ///
+    /// Latent consistency models (Luo et al. 2023, arXiv:2310.04378), section 4.2, whose training embeds w - 1 where the guided
+    /// estimate is D_u + w·(D_c - D_u): sinusoids of 1000·(w - 1), sines first, and a layer without bias.
+    fn forward(
+        &self,
+        weights: &Weights,
+        condition: &Condition,
+        batch: usize,
+        place: (&Device, DType),
+    ) -> Dual<2> {
+        let values = match &condition.guidance {
+            Some(scales) => scales.iter().map(|scale| GUIDANCE_CODE * (scale - 1.0)).collect(),
+            None => vec![0.0; batch],
+        };
+        let code = NoiseCode { values, tangents: None };
+        let waves = sinusoidal(&code, N_GUIDANCE, Order::SinCos, Spacing::WithEndpoint, place);
+        self.layer.forward(weights, waves)
+    }
 }
 
 /// Where a class comes in.
@@ -92,8 +138,13 @@ impl Embedding {
         };
         let with_class = |embedding, at, value: f64| {
             let class = self.class.as_ref().filter(|_| self.class_place == at);
-            let rows = class.and_then(|class| class_rows(condition, class.n_labels, value, place));
+            let rows =
+                class.map(|class| class_rows(condition, code.values.len(), class.n_labels, value, place));
             add_labels(weights, embedding, class, rows)
+        };
+        let waves = match &self.guidance {
+            Some(guidance) => waves + guidance.forward(weights, condition, code.values.len(), place),
+            None => waves,
         };
         let embedding = with_class(waves, ClassPlace::InFront, self.root());
         let augment = augment_rows(condition, self.augment_dim(), place);
@@ -103,8 +154,20 @@ impl Embedding {
         with_class(embedding, ClassPlace::Behind, 1.0).silu()
     }
 
-    /// [`Self::forward`] as nodes of a graph, without augmentation.
-    pub fn describe(&self, graph: &mut Graph, code: Value, label: Option<Value>) -> Value {
+    /// [`Self::forward`] as nodes of a graph, without augmentation, of a label that is the number of a class.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::GuidanceNotExported`] where a guidance scale comes in.
+    pub fn describe(
+        &self,
+        graph: &mut Graph,
+        code: Value,
+        label: Option<Value>,
+    ) -> Result<Value, ModelError> {
+        if self.guidance.is_some() {
+            return Err(ModelError::GuidanceNotExported);
+        }
         let waves = match self.waves {
             Waves::Fixed { width, scale, order, spacing } => {
                 describe_sinusoidal(graph, code, scale, width, order, spacing)
@@ -127,7 +190,7 @@ impl Embedding {
         embedding = graph.silu(embedding);
         embedding = self.layers[1].describe(graph, embedding);
         embedding = with_class(graph, embedding, ClassPlace::Behind, 1.0);
-        graph.silu(embedding)
+        Ok(graph.silu(embedding))
     }
 
     /// What stands at the place of a class in front of both layers.
@@ -136,23 +199,29 @@ impl Embedding {
     }
 }
 
-/// `value` at each sample's class, zero elsewhere; none where no class is given.
+/// `value` at each sample's class, zero elsewhere: a sample of the null class has a row of zeros, on which a bias still acts.
 ///
 /// # Shapes
 ///
 /// Returns `[batch, n_classes]`.
+///
+/// # Source
+///
+/// `EDMPrecond` of NVlabs/edm, whose vector of a class is all zero where no labels are given.
 fn class_rows(
     condition: &Condition,
+    batch: usize,
     n_classes: usize,
     value: f64,
     (device, dtype): (&Device, DType),
-) -> Option<Tensor<2>> {
-    let labels = condition.labels.as_ref()?;
-    let mut values = vec![0.0; labels.len() * n_classes];
-    for (row, &label) in values.chunks_exact_mut(n_classes).zip(labels) {
-        row[label] = value;
+) -> Tensor<2> {
+    let mut values = vec![0.0; batch * n_classes];
+    for (row, label) in values.chunks_exact_mut(n_classes).zip(condition.labels.iter().flatten()) {
+        if let Some(label) = *label {
+            row[label] = value;
+        }
     }
-    Some(Tensor::from_data(TensorData::new(values, [labels.len(), n_classes]), (device, dtype)))
+    Tensor::from_data(TensorData::new(values, [batch, n_classes]), (device, dtype))
 }
 
 /// Each sample's augmentation labels; none without augmentation, or for a network that takes none.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::dual::{Dual, NoiseCode};
-use super::embedding::{ClassPlace, Embedding, Labels, Waves};
+use super::embedding::{ClassPlace, Embedding, GuidanceScale, Labels, Waves};
 use super::graph::{Graph, Value};
 use super::layers::{Linear, Start};
 use super::sinusoids::{Order, Spacing};
@@ -35,6 +35,9 @@ pub struct MlpConfig {
     /// Number of classes; none for an unconditional network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_classes: Option<usize>,
+    /// Whether it is told a guidance scale: a student of a guided teacher.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guidance_embedding: bool,
 }
 
 impl MlpConfig {
@@ -47,6 +50,7 @@ impl MlpConfig {
             embedding_width: embedding_width(),
             code_scale: code_scale(),
             n_classes: None,
+            guidance_embedding: false,
         }
     }
 }
@@ -79,7 +83,8 @@ impl Mlp {
     ///
     /// [`ModelError::BadArchitecture`] if a width or the depth is zero, or `embedding_width` is odd.
     pub fn new(config: &MlpConfig) -> Result<Self, ModelError> {
-        let MlpConfig { n_dims, width, depth, embedding_width, code_scale, n_classes } = *config;
+        let MlpConfig { n_dims, width, depth, embedding_width, code_scale, n_classes, guidance_embedding } =
+            *config;
         if [n_dims, width, depth, embedding_width, n_classes.unwrap_or(1)].contains(&0) {
             let reason = "n_dims, width, depth, embedding_width and n_classes must be at least 1".into();
             return Err(ModelError::BadArchitecture { reason });
@@ -116,6 +121,8 @@ impl Mlp {
             layer: Linear::without_bias(&mut builder, "label", [n_labels, embedding_width], Start::Normal),
             n_labels,
         });
+        let guidance =
+            guidance_embedding.then(|| GuidanceScale::new(&mut builder, "guidance", embedding_width));
         let waves = Waves::Fixed {
             width: embedding_width,
             scale: code_scale,
@@ -123,7 +130,7 @@ impl Mlp {
             spacing: Spacing::WithoutEndpoint,
         };
         let class_place = ClassPlace::Behind;
-        let embedding = Embedding { waves, augment: None, layers: both, class, class_place };
+        let embedding = Embedding { waves, guidance, augment: None, layers: both, class, class_place };
         Ok(Self { specs: builder.finish(), n_dims, embedding, input, layers, output })
     }
 }
@@ -139,6 +146,10 @@ impl Network for Mlp {
 
     fn n_classes(&self) -> Option<usize> {
         self.embedding.n_classes()
+    }
+
+    fn takes_guidance(&self) -> bool {
+        self.embedding.guidance.is_some()
     }
 
     fn evaluate(
@@ -169,7 +180,7 @@ impl Network for Mlp {
         code: Value,
         label: Option<Value>,
     ) -> Result<Value, ModelError> {
-        let embedding = self.embedding.describe(graph, code, label);
+        let embedding = self.embedding.describe(graph, code, label)?;
         let point = graph.flatten(input);
         let mut hidden = self.input.describe(graph, point);
         for layer in &self.layers {

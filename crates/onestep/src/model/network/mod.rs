@@ -52,6 +52,11 @@ pub trait Network: std::fmt::Debug + Send + Sync {
     /// Number of classes that the network is conditioned on; none for an unconditional network.
     fn n_classes(&self) -> Option<usize>;
 
+    /// Whether the network is told a guidance scale, [`Condition::guidance`].
+    fn takes_guidance(&self) -> bool {
+        false
+    }
+
     /// Parameters of each block that activation checkpointing computes again in the backward pass; none where
     /// it computes nothing again.
     fn blocks(&self) -> Vec<Range<usize>> {
@@ -96,7 +101,7 @@ pub trait Network: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`ModelError`] if the condition does not fit the network (labels missing, unknown, or not taken)
+    /// [`ModelError`] if the condition does not fit the network (labels or scales not taken, labels unknown)
     /// or a list does not have `batch` entries.
     fn evaluate(
         &self,
@@ -120,7 +125,8 @@ pub trait Network: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`ModelError::NoGraph`] for a network that does not say itself.
+    /// [`ModelError::NoGraph`] for a network that does not say itself; [`ModelError::GuidanceNotExported`] for one that is
+    /// told a guidance scale.
     fn describe(
         &self,
         graph: &mut Graph,
@@ -241,6 +247,9 @@ fn check_call(
     }
     check_batch("noise codes", code.values.len(), batch)?;
     condition.check(batch, network.n_classes())?;
+    if condition.guidance.is_some() && !network.takes_guidance() {
+        return Err(ModelError::GuidanceNotTaken);
+    }
     match condition.augment.iter().flatten().find(|labels| labels.len() != augment_dim) {
         Some(labels) => Err(ModelError::WrongAugment { found: labels.len(), expected: augment_dim }),
         None => Ok(()),

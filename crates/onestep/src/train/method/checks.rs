@@ -38,7 +38,7 @@ pub fn weighs_single_levels(weighting: Weighting) -> Result<(), RecipeError> {
 
 /// Refuses a distance that makes no sense, or cannot look at what the network makes.
 pub fn distance(distance: &Distance, around: &Surroundings<'_>) -> Result<(), RecipeError> {
-    match (distance, distance.perceptual(), around.image) {
+    match (distance, distance.perceptual(), around.image()) {
         (_, Some(kind), Some(image)) => perceptual(distance, kind, image),
         (Distance::PseudoHuber { huber_c: Some(huber_c) }, ..)
             if !(*huber_c >= 0.0 && huber_c.is_finite()) =>

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Given, Losses, Method, MethodSettings, MethodState, Moved, Networks, Place, Report, Student,
-    Surroundings, checks, levels,
+    AskedTeacher, Given, Losses, Method, MethodSettings, MethodState, Moved, Networks, Place, Report,
+    Student, Surroundings, checks, levels,
 };
 use crate::Result;
-use crate::model::{ModelKind, Preconditioned, Preconditioning, Weights};
+use crate::model::{GuidanceRange, ModelKind, Preconditioned, Preconditioning, Weights};
 use crate::noise::{Curriculum, Proposal, TargetRate};
 use crate::objective::{Batch, Consistency, Distance, Path, Weighting};
 use crate::solver::Solver;
@@ -32,6 +32,9 @@ pub struct Settings {
     pub weighting: Weighting,
     /// How the target follows the student.
     pub target: TargetRate,
+    /// Guides the teacher towards each sample's class, at a scale drawn evenly from `low` to `high`, which the student is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guidance: Option<GuidanceRange>,
 }
 
 /// How the cleaner of the two points is found.
@@ -57,6 +60,7 @@ impl Default for Settings {
             distance: Distance::PseudoHuber { huber_c: None },
             weighting: Weighting::default(),
             target: TargetRate::Fixed { rate: 0.0 },
+            guidance: None,
         }
     }
 }
@@ -80,6 +84,10 @@ impl MethodSettings for Settings {
 
     fn distills(&self) -> bool {
         matches!(self.path, PathConfig::Teacher { .. })
+    }
+
+    fn guidance(&self) -> Option<GuidanceRange> {
+        self.guidance
     }
 
     fn distance(&self) -> Option<&Distance> {
@@ -112,7 +120,7 @@ impl MethodSettings for Settings {
 
     fn build(&self, given: Given<'_>) -> Result<Box<dyn Method>> {
         let teacher = match self.path {
-            PathConfig::Teacher { solver } => Some((given.teacher()?, solver)),
+            PathConfig::Teacher { solver } => Some((given.guided_teacher(self.guidance)?, solver)),
             PathConfig::Data => None,
         };
         Ok(Box::new(Running {
@@ -153,7 +161,7 @@ fn check_curriculum(curriculum: Curriculum) -> Result<(), RecipeError> {
 
 struct Running {
     /// None where the data themselves are the path.
-    teacher: Option<(Preconditioned, Solver)>,
+    teacher: Option<(AskedTeacher, Solver)>,
     /// None where the target is the student itself (μ = 0).
     target: Option<Weights>,
     loss: Consistency,

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Given, LearnedWeighting, Losses, Method, MethodSettings, MethodState, Moved, OTHER_CODE, Place, Student,
-    Surroundings, checks, levels,
+    AskedTeacher, Given, LearnedWeighting, Losses, Method, MethodSettings, MethodState, Moved, OTHER_CODE,
+    Place, Student, Surroundings, checks, levels,
 };
 use crate::Result;
-use crate::model::{ModelKind, Preconditioned, Preconditioning};
+use crate::model::{GuidanceRange, ModelKind, Preconditioned, Preconditioning};
 use crate::noise::{Proposal, karras_level};
 use crate::objective::{Batch, Continuous, Direction, LevelWeighting, RateWeighting, TangentNormalization};
 use crate::train::RecipeError;
@@ -33,6 +33,9 @@ pub struct Settings {
     pub weighting: RateWeighting,
     /// Whether a weighting of levels is learned along with the model.
     pub adaptive: bool,
+    /// Guides the teacher towards each sample's class, at a scale drawn evenly from `low` to `high`, which the student is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guidance: Option<GuidanceRange>,
 }
 
 /// Where the path through a noisy point leads.
@@ -55,6 +58,7 @@ impl Default for Settings {
             warm_up_steps: 0,
             weighting: RateWeighting::default(),
             adaptive: true,
+            guidance: None,
         }
     }
 }
@@ -87,6 +91,10 @@ impl MethodSettings for Settings {
 
     fn distills(&self) -> bool {
         self.path == DirectionConfig::Teacher
+    }
+
+    fn guidance(&self) -> Option<GuidanceRange> {
+        self.guidance
     }
 
     fn check(&self, _: &Surroundings<'_>) -> Result<(), RecipeError> {
@@ -122,7 +130,7 @@ impl MethodSettings for Settings {
         let n_values = given.student.network().image().iter().product();
         let first = self.first_weighting(n_values);
         Ok(Box::new(Running {
-            teacher: if self.distills() { Some(given.teacher()?) } else { None },
+            teacher: if self.distills() { Some(given.guided_teacher(self.guidance)?) } else { None },
             weighting: first.map(|first| {
                 LearnedWeighting::new(first, given.train.optimizer, given.train.seed, given.device)
             }),
@@ -139,7 +147,7 @@ impl MethodSettings for Settings {
 
 struct Running {
     /// None where the data themselves are the path.
-    teacher: Option<Preconditioned>,
+    teacher: Option<AskedTeacher>,
     /// None where none is learned.
     weighting: Option<LearnedWeighting>,
     loss: Continuous,

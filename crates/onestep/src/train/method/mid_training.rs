@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Given, Losses, Method, MethodSettings, Place, Report, Student, Surroundings, checks};
+use super::{
+    AskedTeacher, Given, Losses, Method, MethodSettings, Place, Report, Student, Surroundings, checks,
+};
 use crate::Result;
-use crate::model::{ModelKind, Preconditioned, Preconditioning};
+use crate::model::{GuidanceRange, ModelKind, Preconditioning};
 use crate::noise::SamplingLevels;
 use crate::objective::{Batch, Distance, MidTraining, Weighting};
 use crate::solver::Order;
@@ -29,6 +31,9 @@ pub struct Settings {
     pub distance: Distance,
     /// Weight of a level; `karras` makes the error one of the network's own output.
     pub weighting: Weighting,
+    /// Guides the teacher towards each sample's class, at a scale drawn evenly from `low` to `high`, which the student is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guidance: Option<GuidanceRange>,
 }
 
 impl Default for Settings {
@@ -38,6 +43,7 @@ impl Default for Settings {
             order: Order::Third,
             distance: Distance::PseudoHuber { huber_c: Some(0.0) },
             weighting: Weighting::Uniform,
+            guidance: None,
         }
     }
 }
@@ -63,6 +69,10 @@ impl MethodSettings for Settings {
         true
     }
 
+    fn guidance(&self) -> Option<GuidanceRange> {
+        self.guidance
+    }
+
     fn distance(&self) -> Option<&Distance> {
         Some(&self.distance)
     }
@@ -81,8 +91,8 @@ impl MethodSettings for Settings {
     }
 
     fn build(&self, given: Given<'_>) -> Result<Box<dyn Method>> {
-        let teacher = given.teacher()?;
-        let (high, low) = (given.noise.sigma_max, teacher.range().sigma_min);
+        let teacher = given.guided_teacher(self.guidance)?;
+        let (high, low) = (given.noise.sigma_max, teacher.model().range().sigma_min);
         Ok(Box::new(Running {
             levels: SamplingLevels::log_uniform(self.path_steps + 1, low, high)?,
             teacher,
@@ -97,7 +107,7 @@ impl MethodSettings for Settings {
 }
 
 struct Running {
-    teacher: Preconditioned,
+    teacher: AskedTeacher,
     levels: SamplingLevels,
     loss: MidTraining,
 }

@@ -12,6 +12,7 @@ mod checks;
 pub mod consistency;
 pub mod continuous;
 pub mod denoising;
+mod guidance;
 mod learned_weighting;
 mod levels;
 pub mod mid_training;
@@ -23,6 +24,7 @@ pub mod tuning;
 use serde::{Deserialize, Serialize};
 
 pub(super) use checks::{bad, positive};
+pub(super) use guidance::{AskedTeacher, check as check_guidance};
 pub use learned_weighting::LearnedWeighting;
 pub use running::MethodState;
 pub(super) use running::{Losses, Method, Moved, Place, Report, Student};

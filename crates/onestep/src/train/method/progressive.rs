@@ -4,11 +4,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Given, Losses, Method, MethodSettings, MethodState, Networks, Place, Report, Student, Surroundings,
-    checks, levels,
+    AskedTeacher, Given, Losses, Method, MethodSettings, MethodState, Networks, Place, Report, Student,
+    Surroundings, checks, levels,
 };
 use crate::Result;
-use crate::model::{ModelKind, Preconditioned, Preconditioning};
+use crate::model::{GuidanceRange, ModelKind, Preconditioned, Preconditioning};
 use crate::noise::{HalvingStage, LevelsError, Proposal, SamplingLevels};
 use crate::objective::{Batch, Distance, ProgressiveDistillation, Weighting};
 use crate::train::RecipeError;
@@ -32,6 +32,10 @@ pub struct Settings {
     pub distance: Distance,
     /// Weight of a level.
     pub weighting: Weighting,
+    /// Guides the teacher of the first stage towards each sample's class, at a scale drawn evenly from `low` to `high`, which the
+    /// students are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guidance: Option<GuidanceRange>,
 }
 
 impl Default for Settings {
@@ -41,6 +45,7 @@ impl Default for Settings {
             steps_per_stage: 50_000,
             distance: Distance::L2,
             weighting: Weighting::TruncatedSnr,
+            guidance: None,
         }
     }
 }
@@ -72,6 +77,10 @@ impl MethodSettings for Settings {
 
     fn distills(&self) -> bool {
         true
+    }
+
+    fn guidance(&self) -> Option<GuidanceRange> {
+        self.guidance
     }
 
     fn distance(&self) -> Option<&Distance> {
@@ -150,7 +159,7 @@ impl MethodSettings for Settings {
 
     fn build(&self, given: Given<'_>) -> Result<Box<dyn Method>> {
         Ok(Box::new(Running {
-            teacher: given.teacher()?,
+            teacher: given.guided_teacher(self.guidance)?,
             loss: ProgressiveDistillation {
                 distance: given.distance(&self.distance)?,
                 weighting: self.weighting,
@@ -164,7 +173,7 @@ impl MethodSettings for Settings {
 }
 
 struct Running {
-    teacher: Preconditioned,
+    teacher: AskedTeacher,
     loss: ProgressiveDistillation,
     noise: Noise,
     settings: Settings,
@@ -190,17 +199,20 @@ impl Method for Running {
     }
 
     fn begin_stage(&mut self, finished: Preconditioned) {
-        self.teacher = finished;
+        self.teacher = AskedTeacher::plain(finished);
     }
 
     fn state(&self, step: u64) -> MethodState {
         let made_here = self.settings.stage(step).number > 0;
-        MethodState { teacher: made_here.then(|| self.teacher.weights().clone()), ..MethodState::default() }
+        MethodState {
+            teacher: made_here.then(|| self.teacher.model().weights().clone()),
+            ..MethodState::default()
+        }
     }
 
     fn restore(&mut self, state: MethodState, student: &Preconditioned) {
         if let Some(weights) = state.teacher {
-            self.teacher = student.with_weights(weights);
+            self.teacher = AskedTeacher::plain(student.with_weights(weights));
         }
     }
 }

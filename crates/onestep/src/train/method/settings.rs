@@ -2,9 +2,9 @@
 
 use burn::tensor::Device;
 
-use super::Method;
+use super::{AskedTeacher, Method};
 use crate::Result;
-use crate::model::{ModelKind, Preconditioned, Preconditioning};
+use crate::model::{GuidanceRange, ModelKind, Network, Preconditioned, Preconditioning};
 use crate::noise::{LevelsError, SamplingLevels};
 use crate::objective::{Distance, LoadedDistance};
 use crate::train::training::{Noise, Train};
@@ -14,8 +14,15 @@ use crate::train::{RecipeError, TrainError};
 pub struct Surroundings<'a> {
     /// How the run trains.
     pub train: &'a Train,
+    /// The network; none where it cannot be built.
+    pub network: Option<&'a dyn Network>,
+}
+
+impl Surroundings<'_> {
     /// Height, width and channels of what the network makes; none where it cannot be built.
-    pub image: Option<[usize; 3]>,
+    pub fn image(&self) -> Option<[usize; 3]> {
+        self.network.map(|network| network.image())
+    }
 }
 
 /// Sets of weights that a method holds beside the student, in numbers.
@@ -47,6 +54,12 @@ impl Given<'_> {
     /// The teacher of a method that cannot do without.
     pub fn teacher(&self) -> Result<Preconditioned, TrainError> {
         self.teacher.clone().ok_or(TrainError::TeacherNeeded)
+    }
+
+    /// The same, guided at these scales, if any; a student whose network takes a scale is told it with every sample.
+    pub fn guided_teacher(&self, guidance: Option<GuidanceRange>) -> Result<AskedTeacher, TrainError> {
+        let told = self.student.network().takes_guidance();
+        Ok(AskedTeacher::new(self.teacher()?, guidance, told))
     }
 
     /// The distance that the settings name: the one given, or else loaded.
@@ -81,6 +94,11 @@ pub trait MethodSettings {
     /// Whether the loss asks a teacher.
     fn distills(&self) -> bool {
         false
+    }
+
+    /// The scales at which the teacher is guided; none where it is not.
+    fn guidance(&self) -> Option<GuidanceRange> {
+        None
     }
 
     /// The distance between two estimates; none where there is none to choose.

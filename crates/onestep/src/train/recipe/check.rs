@@ -1,16 +1,15 @@
 //! What a recipe must not say: values that make no sense, alone or beside another.
 
 use super::{Recipe, RecipeError};
-use crate::model::Architecture;
+use crate::model::{Architecture, Network};
 use crate::noise::{LevelsError, karras_levels};
 use crate::objective::Distance;
 use crate::train::Augmentation;
-use crate::train::method::{Surroundings, bad, positive};
+use crate::train::method::{Surroundings, bad, check_guidance, positive};
 use crate::train::training::{Noise, Start};
 
-/// Refuses values that make no sense, for a network that makes images of height, width and channels `image`, where that is
-/// known.
-pub(super) fn check(recipe: &Recipe, image: Option<[usize; 3]>) -> Result<(), RecipeError> {
+/// Refuses values that make no sense, for this network, where it is known.
+pub(super) fn check(recipe: &Recipe, network: Option<&dyn Network>) -> Result<(), RecipeError> {
     let Noise { sigma_min, sigma_max, sigma_data, rho } = recipe.noise;
     positive("noise.sigma_data", sigma_data)?;
     karras_levels(2, sigma_min, sigma_max, rho)
@@ -21,7 +20,10 @@ pub(super) fn check(recipe: &Recipe, image: Option<[usize; 3]>) -> Result<(), Re
     if !reads_files && !recipe.train.distance_files.is_empty() {
         return bad("train.distance_files", "belongs to the distance `lpips`; no other reads any");
     }
-    recipe.settings().check(&Surroundings { train: &recipe.train, image })?;
+    check_drop_class(recipe, network)?;
+    let (settings, around) = (recipe.settings(), Surroundings { train: &recipe.train, network });
+    settings.check(&around)?;
+    check_guidance(settings.guidance(), settings.distills(), &around)?;
     recipe
         .sampling_levels(recipe.train.steps)
         .map_err(|error| RecipeError::Value { key: "sampling.levels", reason: error.to_string() })?;
@@ -43,6 +45,24 @@ fn check_teacher(recipe: &Recipe) -> Result<(), RecipeError> {
         );
     }
     Ok(())
+}
+
+fn check_drop_class(recipe: &Recipe, network: Option<&dyn Network>) -> Result<(), RecipeError> {
+    let Some(share) = recipe.train.drop_class else { return Ok(()) };
+    let key = "train.drop_class";
+    if !(0.0 < share && share < 1.0) {
+        return bad(
+            key,
+            format!("must be above 0 and below 1, not {share}; left out, no sample loses its class"),
+        );
+    }
+    match network {
+        Some(network) if network.n_classes().is_none() => bad(
+            key,
+            "takes classes away, and the network knows none; data.labels says where classes come from",
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn check_train(recipe: &Recipe) -> Result<(), RecipeError> {

@@ -278,6 +278,8 @@ impl Recipe {
             tool: TOOL.into(),
             sampling_levels: None,
             task_levels: Default::default(),
+            null_class: self.train.drop_class.is_some(),
+            guidance: self.settings().guidance(),
             imported: None,
         }
     }
@@ -352,11 +354,11 @@ impl Recipe {
     /// [`RecipeError::Value`] with the key and the remedy.
     pub fn check(&self) -> Result<(), RecipeError> {
         bounds::check(&self.network)?;
-        check::check(self, self.network.build().ok().map(|network| network.image()))
+        check::check(self, self.network.build().ok().as_deref())
     }
 
-    /// The same with a network that is known already, which makes images of height, width and channels `image`.
-    pub(super) fn check_for(&self, image: [usize; 3]) -> Result<(), RecipeError> {
-        check::check(self, Some(image))
+    /// The same with a network that is known already.
+    pub(super) fn check_for(&self, network: &dyn Network) -> Result<(), RecipeError> {
+        check::check(self, Some(network))
     }
 }

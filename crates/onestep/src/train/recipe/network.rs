@@ -18,6 +18,8 @@ const N_CLASSES: &str = "n_classes";
 const CHANNELS: [&str; 2] = ["in_channels", "out_channels"];
 /// Key of the rate of dropout.
 const DROPOUT: &str = "dropout";
+/// Key that makes a network be told a guidance scale.
+const GUIDANCE: &str = "guidance_embedding";
 /// Key of the feature maps that attend to themselves.
 const ATTENTION: &str = "attention_resolutions";
 /// Key of the channels of each level.
@@ -47,12 +49,15 @@ impl NetworkTable {
         missing.map(|key| format!("network.{key}")).collect()
     }
 
-    /// This network instead, with the rate of dropout of the one that it replaces.
+    /// This network instead, with the rate of dropout of the one that it replaces, and told a guidance scale where that is.
     pub(super) fn replaced_by(&self, architecture: &Architecture) -> Result<Self, RecipeError> {
         let mut table = Table::try_from(architecture)
             .map_err(|error| RecipeError::Parse { message: format!("network: {error}") })?;
         if let (Some(rate), true) = (self.0.get(DROPOUT), table.contains_key(DROPOUT)) {
             table.insert(DROPOUT.into(), rate.clone());
+        }
+        if let Some(told) = self.0.get(GUIDANCE) {
+            table.insert(GUIDANCE.into(), told.clone());
         }
         Ok(Self(table))
     }

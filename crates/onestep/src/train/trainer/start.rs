@@ -40,7 +40,7 @@ impl Parts {
     /// The network, and the teacher as the run will ask it, where all parts fit the recipe and each other.
     pub fn fitted(&self, recipe: &Recipe) -> Result<(Arc<dyn Network>, Option<Preconditioned>)> {
         let network = self.network(recipe)?;
-        recipe.check_for(network.image())?;
+        recipe.check_for(network.as_ref())?;
         check_data(network.as_ref(), self.data.as_ref())?;
         if matches!(&self.distance, Some(given) if recipe.distance() != Some(given.distance())) {
             return Err(TrainError::DistanceDiffers.into());
@@ -97,7 +97,6 @@ impl Trainer {
             tool: TOOL.into(),
             ..TrainState::default()
         };
-        let labels = network.n_classes().is_some();
         let form = recipe.settings().training_preconditioning();
         let student = Preconditioned::new(network, weights, form, recipe.noise.range())
             .with_precision(recipe.train.precision);
@@ -108,7 +107,7 @@ impl Trainer {
             method: recipe.settings().build(given)?,
             averages: train.averages.iter().map(|config| Average::new(*config, student.weights())).collect(),
             optimizer: Optimizer::new(train.optimizer, student.weights()),
-            batches: Batches::new(&recipe, data, labels),
+            batches: Batches::new(&recipe, data, student.network().as_ref()),
             student,
             state,
             news: Vec::new(),

@@ -44,6 +44,8 @@ pub fn header() -> ModelHeader {
         tool: "onestep 0.1.0".into(),
         sampling_levels: Some(vec![80.0, 0.82]),
         task_levels: [("inpaint".to_owned(), vec![80.0, 5.0])].into(),
+        null_class: false,
+        guidance: None,
         imported: None,
     }
 }

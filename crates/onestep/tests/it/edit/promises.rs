@@ -21,7 +21,7 @@ impl Denoiser for Squash {
         condition: &Condition,
     ) -> Result<Tensor<4>, ModelError> {
         let scale = sigma.iter().enumerate().map(|(i, s)| {
-            let class = condition.labels.as_ref().map_or(0, |labels| labels[i]);
+            let class = condition.labels.as_ref().map_or(0, |labels| labels[i].expect("a class"));
             (1.0 / (1.0 + s) + 0.1 * class as f64) as f32
         });
         let n = sigma.len();
@@ -308,7 +308,7 @@ fn the_class_that_explains_the_known_part_is_found() {
     impl Denoiser for Memory {
         fn denoise(&self, _: Tensor<4>, _: &[f64], condition: &Condition) -> Result<Tensor<4>, ModelError> {
             let labels = condition.labels.as_ref().expect("labels");
-            Ok(Tensor::cat(labels.iter().map(|&label| self.0[label].clone()).collect(), 0))
+            Ok(Tensor::cat(labels.iter().map(|label| self.0[label.expect("a class")].clone()).collect(), 0))
         }
         fn sigma_min(&self) -> f64 {
             0.002

@@ -204,6 +204,7 @@ fn a_curve_asks_of_a_model_what_it_can() {
         steps: vec![1, 4],
         ode_levels: vec![3],
         samplers: vec![Sampler::Heun, Sampler::Euler],
+        guidance: Vec::new(),
     };
     let consistency = small_model();
     let noise = consistency.range();

@@ -142,7 +142,7 @@ fn an_image_has_the_same_likelihood_in_any_batch() {
     let run = |range: std::ops::Range<usize>| {
         let numbers: Vec<u64> = range.clone().map(|index| index as u64).collect();
         let labels = network.n_classes().map(|n| range.clone().map(|index| index % n).collect());
-        let condition = Condition { labels, ..Condition::default() };
+        let condition = Condition::of_labels(labels);
         bits_per_dimension(&model, &images[range], &numbers, &condition, &options, &Device::flex()).unwrap()
     };
     let together = run(0..3);

@@ -61,7 +61,14 @@ pub fn small_model() -> Model {
 /// The small model in a file, so that it has an identity.
 pub fn model_in_file(folder: &Path) -> Model {
     let (model, file) = (small_model(), folder.join("model.safetensors"));
-    let header = ModelHeader {
+    let header = small_header(&model);
+    save_model(&file, &header, model.network().unwrap().weights()).unwrap();
+    OpenOptions::default().open(&file).unwrap()
+}
+
+/// What the file of the small model says.
+pub fn small_header(model: &Model) -> ModelHeader {
+    ModelHeader {
         format: Format,
         architecture: Architecture::Song(small_unet()),
         preconditioning: model.profile().preconditioning,
@@ -78,10 +85,10 @@ pub fn model_in_file(folder: &Path) -> Model {
         tool: onestep::TOOL.into(),
         sampling_levels: None,
         task_levels: Default::default(),
+        null_class: false,
+        guidance: None,
         imported: None,
-    };
-    save_model(&file, &header, model.network().unwrap().weights()).unwrap();
-    OpenOptions::default().open(&file).unwrap()
+    }
 }
 
 /// A network that needs no training: the mean of each channel over each quarter of the image.

@@ -19,6 +19,7 @@ const CASES: &[&str] = &[
     "adm_unet_c",
     "adm_unet_d",
     "bad/manifest",
+    "cfg_sampling",
     "cmt_loss",
     "consistency_cd",
     "consistency_ct",

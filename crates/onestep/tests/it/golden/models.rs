@@ -59,16 +59,14 @@ pub fn taking_part<'a>(
 }
 
 /// What the case tells the network: classes, as `y` or as rows with a one, and augmentation labels, where it has them.
-///
-/// # Panics
-///
-/// For a row without a class, which the library does not take.
 pub fn condition(case: &Case, prefix: &str) -> Condition {
     let find = |key: &str| case.find(&format!("{prefix}{key}"));
     Condition {
-        labels: find("y").map(Array::indices).or(find("class_labels").map(settings::classes)),
+        labels: find("y")
+            .map(|classes| classes.indices().into_iter().map(Some).collect())
+            .or(find("class_labels").map(settings::classes)),
         augment: find("augment_labels").map(settings::rows),
-        dropout: None,
+        ..Condition::default()
     }
 }
 

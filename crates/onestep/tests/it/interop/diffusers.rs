@@ -42,7 +42,7 @@ fn a_pipeline_samples_what_diffusers_samples() {
     let folder = golden::folder().join(case.text("folder"));
     let model = onestep::open(&folder).unwrap();
     assert_eq!((model.kind(), model.n_classes()), (ModelKind::Consistency, Some(5)));
-    let condition = Condition { labels: Some(case.array("class_labels").indices()), ..Condition::default() };
+    let condition = Condition::classes(case.array("class_labels").indices());
     let latents = case.array("latents").channels_last();
     let shape: [usize; 4] = latents.shape.clone().try_into().unwrap();
     for (run, _) in case.get("runs").as_object().unwrap() {
@@ -135,7 +135,7 @@ fn write_safetensors(path: &Path, arrays: impl Iterator<Item = (String, Vec<usiz
 fn a_consistency_pipeline_with_old_names_answers_as_there() {
     let model = onestep::open(foreign("consistency")).unwrap();
     let expected = expected("consistency");
-    let condition = Condition { labels: Some(expected["labels"].indices()), ..Condition::default() };
+    let condition = Condition::classes(expected["labels"].indices());
     let noisy = batch(&expected["latents"]) * 80.0;
     let image = model.denoiser().denoise(noisy, &[80.0; 2], &condition).unwrap().clamp(-1.0, 1.0);
     close("consistency, one step", image, &expected["one_step"].values, 1e-5, 1e-4);

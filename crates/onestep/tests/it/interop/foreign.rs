@@ -37,7 +37,7 @@ fn difference(name: &str, architecture: &Architecture, named: NamedArrays) -> f6
     let shape: [usize; 4] = expected["x"].shape.clone().try_into().unwrap();
     let input = Tensor::from_data(TensorData::new(expected["x"].f32(), shape), &Device::flex());
     let labels = expected.get("labels").map(|labels| labels.values.iter().map(|&n| n as usize).collect());
-    let condition = Condition { labels, ..Condition::default() };
+    let condition = Condition::of_labels(labels);
     let output = network.forward(&weights, input, &expected["code"].values, &condition).unwrap();
     let output = Array::from_tensor(output);
     assert_eq!(output.shape, expected["y"].shape);

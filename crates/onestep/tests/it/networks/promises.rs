@@ -38,7 +38,7 @@ fn the_noise_level_and_the_class_reach_the_output() {
         let other_level = call.run();
         assert_ne!(before, other_level, "{architecture:?}: noise level");
         if call.condition.labels.is_some() {
-            call.condition.labels = Some(vec![2]);
+            call.condition.labels = Some(vec![Some(2)]);
             assert_ne!(call.run(), other_level, "{architecture:?}: class");
         }
     }

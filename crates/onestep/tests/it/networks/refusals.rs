@@ -13,13 +13,14 @@ fn calls_that_do_not_fit_are_refused() {
         change(&mut call);
         call.error()
     };
-    assert_eq!(refused(&|call| call.condition.labels = None), ModelError::ClassNeeded { n_classes: 3 });
+    let guidance = refused(&|call| call.condition.guidance = Some(vec![2.0; 2]));
+    assert_eq!(guidance, ModelError::GuidanceNotTaken);
     assert_eq!(
-        refused(&|call| call.condition.labels = Some(vec![0, 3])),
+        refused(&|call| call.condition.labels = Some(vec![Some(0), Some(3)])),
         ModelError::UnknownClass { label: 3, n_classes: 3 }
     );
     assert_eq!(
-        refused(&|call| call.condition.labels = Some(vec![0])),
+        refused(&|call| call.condition.labels = Some(vec![None])),
         ModelError::WrongBatch { what: "class labels", found: 1, batch: 2 }
     );
     assert_eq!(
@@ -36,7 +37,7 @@ fn calls_that_do_not_fit_are_refused() {
     );
     let unconditional = Architecture::Song(SongConfig { n_classes: None, ..small_song() });
     let mut call = Call::new(&unconditional, 2);
-    call.condition.labels = Some(vec![0, 1]);
+    call.condition.labels = Some(vec![Some(0), Some(1)]);
     assert_eq!(call.error(), ModelError::ClassNotTaken);
 }
 

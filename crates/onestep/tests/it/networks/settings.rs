@@ -83,6 +83,7 @@ pub fn edm(config: &Value) -> Architecture {
             in_channels: channels,
             out_channels: channels,
             n_classes: optional(config, "label_dim"),
+            guidance_embedding: false,
             augment_dim,
             model_channels: number(config, "model_channels"),
             channel_mult,
@@ -96,6 +97,7 @@ pub fn edm(config: &Value) -> Architecture {
             in_channels: channels,
             out_channels: channels,
             n_classes: optional(config, "label_dim"),
+            guidance_embedding: false,
             augment_dim,
             model_channels: number(config, "model_channels"),
             channel_mult,
@@ -132,8 +134,13 @@ pub fn rows(array: &Array) -> Vec<Vec<f32>> {
     array.f32().chunks_exact(array.shape[1]).map(<[f32]>::to_vec).collect()
 }
 
-/// The class of each one-hot row.
-pub fn classes(array: &Array) -> Vec<usize> {
-    let class = |row: &Vec<f32>| row.iter().position(|&value| value == 1.0).expect("one-hot labels");
+/// The class of each one-hot row; a row of zeros is of none.
+pub fn classes(array: &Array) -> Vec<Option<usize>> {
+    let class = |row: &Vec<f32>| {
+        let ones = row.iter().filter(|&&value| value == 1.0).count();
+        let zeros = row.iter().filter(|&&value| value == 0.0).count();
+        assert!(ones <= 1 && ones + zeros == row.len(), "one-hot labels");
+        row.iter().position(|&value| value == 1.0)
+    };
     rows(array).iter().map(class).collect()
 }

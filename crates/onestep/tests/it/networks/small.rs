@@ -139,9 +139,9 @@ impl Call {
             input: noise(6, 0, [batch, height, width, channels]),
             codes: (0..batch).map(|sample| -1.0 + 0.7 * sample as f64).collect(),
             condition: Condition {
-                labels: network.n_classes().map(|n| (0..batch).map(|sample| sample % n).collect()),
+                labels: network.n_classes().map(|n| (0..batch).map(|sample| Some(sample % n)).collect()),
                 augment: (augment_dim > 0).then(|| (0..batch).map(row).collect()),
-                dropout: None,
+                ..Condition::default()
             },
             network,
         }

@@ -109,7 +109,7 @@ impl Case {
         let noise = normals::<4>(6, batch as u64, [batch, height, width, channels]);
         let labels: Option<Vec<usize>> =
             self.network.network().n_classes().map(|n| (0..batch).map(|sample| (sample + 1) % n).collect());
-        let condition = Condition { labels: labels.clone(), ..Condition::default() };
+        let condition = Condition::of_labels(labels.clone());
         // From σ_min to σ_max, each of which is hit.
         let range = self.network.range();
         let levels: Vec<f64> = match form {

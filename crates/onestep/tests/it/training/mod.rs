@@ -3,6 +3,7 @@
 mod bad_images;
 mod described;
 mod going_on;
+mod guidance;
 mod losses;
 mod recipes;
 mod resume;

@@ -98,7 +98,9 @@ fn published_recipes_have_the_published_objectives() {
     ] {
         let ict = recipe(name);
         let Objective::Consistency(settings) = ict.objective else { panic!("{name}") };
-        let consistency::Settings { path, curriculum, proposal, distance, weighting, target } = settings;
+        let consistency::Settings { path, curriculum, proposal, distance, weighting, target, guidance } =
+            settings;
+        assert_eq!(guidance, None);
         assert_eq!(path, PathConfig::Data);
         assert_eq!(curriculum, Curriculum::Doubling { start_intervals: 10, end_intervals: 1280 });
         assert_eq!(proposal, Proposal::LogNormal { p_mean: -1.1, p_std: 2.0 });

@@ -37,6 +37,9 @@ pub struct AdmConfig {
     /// Number of classes; none for an unconditional network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_classes: Option<usize>,
+    /// Whether it is told a guidance scale: a student of a guided teacher.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guidance_embedding: bool,
     /// How channels are divided among attention heads.
     #[serde(default)]
     pub heads: AdmHeads,
@@ -131,6 +134,7 @@ impl AdmConfig {
             attention_resolutions: vec![32, 16, 8],
             channel_mult: vec![1, 2, 3, 4],
             n_classes: Some(1000),
+            guidance_embedding: false,
             heads: AdmHeads::Width(64),
             scale_shift_norm: true,
             resample: AdmResample::ResBlock,

@@ -12,7 +12,7 @@ pub use config::{AdmConfig, AdmHeads, AdmResample};
 use layout::Layout;
 
 use super::block::BlockNames;
-use super::embedding::{ClassPlace, Embedding, Labels, Waves};
+use super::embedding::{ClassPlace, Embedding, GuidanceScale, Labels, Waves};
 use super::layers::{Linear, Start};
 use super::unet::UNet;
 use crate::model::ModelError;
@@ -53,6 +53,9 @@ impl UNet {
             layer: Linear::without_bias(builder, "label_emb", [n_labels, n_embedding], Start::Normal),
             n_labels,
         });
+        let guidance = config
+            .guidance_embedding
+            .then(|| GuidanceScale::new(builder, "guidance_emb", config.model_channels));
         let waves = Waves::Fixed {
             width: config.model_channels,
             scale: config.time_scale,
@@ -60,7 +63,8 @@ impl UNet {
             spacing: config.sinusoid_spacing,
         };
         let stages = layout.stages()?;
-        let embedding = Embedding { waves, augment: None, layers, class, class_place: ClassPlace::Behind };
+        let embedding =
+            Embedding { waves, guidance, augment: None, layers, class, class_place: ClassPlace::Behind };
         let image = [config.image_size.height, config.image_size.width, config.in_channels];
         Ok(Self::new(layout.builder, image, embedding, stages))
     }

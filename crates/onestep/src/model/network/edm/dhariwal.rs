@@ -32,6 +32,7 @@ impl DhariwalConfig {
             in_channels: three(),
             out_channels: three(),
             n_classes: Some(1000),
+            guidance_embedding: false,
             augment_dim: 0,
             model_channels: model_channels(),
             channel_mult: channel_mult(),
@@ -71,6 +72,7 @@ impl UNet {
             order: Order::CosSin,
             spacing: Spacing::WithoutEndpoint,
         };
+        let guidance = settings.guidance(&mut builder, n_noise);
         let augment = settings.augment(&mut builder, n_noise, Start::Zeros);
         let layers = settings.layers(&mut builder, n_noise, Start::FanIn);
         // The published gain √n_classes cancels the fan-in of the Kaiming initialization.
@@ -102,7 +104,8 @@ impl UNet {
             },
         };
         let stages = plan.stages(&mut builder)?;
-        let embedding = Embedding { waves, augment, layers, class, class_place: ClassPlace::Behind };
+        let embedding =
+            Embedding { waves, guidance, augment, layers, class, class_place: ClassPlace::Behind };
         Ok(Self::new(builder, settings.image(), embedding, stages))
     }
 }

@@ -1,6 +1,6 @@
 //! The settings that EDM's networks share, declared once.
 
-use crate::model::network::embedding::Labels;
+use crate::model::network::embedding::{GuidanceScale, Labels};
 use crate::model::network::layers::{Linear, Start};
 use crate::model::network::{check_dropout, check_levels};
 use crate::model::{Builder, ModelError};
@@ -28,6 +28,9 @@ macro_rules! edm_settings {
             /// Number of classes; none for an unconditional network.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub n_classes: Option<usize>,
+            /// Whether it is told a guidance scale: a student of a guided teacher.
+            #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+            pub guidance_embedding: bool,
             /// Number of augmentation labels; 0 for none.
             #[serde(default)]
             pub augment_dim: usize,
@@ -60,6 +63,7 @@ macro_rules! edm_settings {
                     in_channels: self.in_channels,
                     out_channels: self.out_channels,
                     n_classes: self.n_classes,
+                    guidance_embedding: self.guidance_embedding,
                     augment_dim: self.augment_dim,
                     model_channels: self.model_channels,
                     channel_mult: &self.channel_mult,
@@ -82,6 +86,7 @@ pub(super) struct Shared<'a> {
     pub in_channels: usize,
     pub out_channels: usize,
     pub n_classes: Option<usize>,
+    pub guidance_embedding: bool,
     pub augment_dim: usize,
     pub model_channels: usize,
     pub channel_mult: &'a [usize],
@@ -120,6 +125,11 @@ impl Shared<'_> {
     /// Width of the embedding of noise level and class.
     pub(super) fn n_embedding(&self) -> usize {
         self.model_channels * self.channel_mult_emb
+    }
+
+    /// The layer that a guidance scale goes through, to the embedding of the noise level.
+    pub(super) fn guidance(&self, builder: &mut Builder, n_noise: usize) -> Option<GuidanceScale> {
+        self.guidance_embedding.then(|| GuidanceScale::new(builder, "map_guidance", n_noise))
     }
 
     /// The layer that augmentation labels go through, to the embedding of the noise level.

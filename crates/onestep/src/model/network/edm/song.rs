@@ -60,6 +60,7 @@ impl SongConfig {
             in_channels: three(),
             out_channels: three(),
             n_classes: None,
+            guidance_embedding: false,
             augment_dim: 9,
             model_channels: model_channels(),
             channel_mult: vec![2, 2, 2],
@@ -144,6 +145,7 @@ impl UNet {
             layer: Linear::new(&mut builder, "map_label", [n_labels, n_noise], start),
             n_labels,
         });
+        let guidance = settings.guidance(&mut builder, n_noise);
         let augment = settings.augment(&mut builder, n_noise, start);
         let layers = settings.layers(&mut builder, n_noise, start);
         let plan = Plan {
@@ -170,7 +172,8 @@ impl UNet {
             },
         };
         let stages = plan.stages(&mut builder)?;
-        let embedding = Embedding { waves, augment, layers, class, class_place: ClassPlace::InFront };
+        let embedding =
+            Embedding { waves, guidance, augment, layers, class, class_place: ClassPlace::InFront };
         Ok(Self::new(builder, settings.image(), embedding, stages))
     }
 }

@@ -53,6 +53,10 @@ impl Network for UNet {
         self.embedding.n_classes()
     }
 
+    fn takes_guidance(&self) -> bool {
+        self.embedding.guidance.is_some()
+    }
+
     fn blocks(&self) -> Vec<Range<usize>> {
         self.stages.blocks()
     }
@@ -77,7 +81,7 @@ impl Network for UNet {
         code: Value,
         label: Option<Value>,
     ) -> Result<Value, ModelError> {
-        let embedding = self.embedding.describe(graph, code, label);
+        let embedding = self.embedding.describe(graph, code, label)?;
         Ok(self.stages.describe(graph, input, embedding))
     }
 }

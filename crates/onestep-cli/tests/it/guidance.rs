@@ -1,0 +1,165 @@
+//! Guidance as people ask for it: trained for, drawn with, recorded, distilled, judged and refused.
+
+use std::path::Path;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{expect, onestep, stderr, stdout, train};
+
+const CLASSES: [&str; 4] = ["--set", "data.source=builtin:eight-gaussians", "--set", "data.labels=true"];
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn a_guided_model_is_trained_drawn_from_and_distilled() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    let with = |more: &[&'static str]| [&CLASSES[..], more].concat();
+    expect(&train(home, "toy2d-edm", "plain", 20, &CLASSES), 0);
+    expect(&train(home, "toy2d-edm", "edm", 20, &with(&["--set", "train.drop_class=0.2"])), 0);
+    let info = stdout(&onestep(home, &["info", "edm"]));
+    assert!(info.contains("guidance     any"), "{info}");
+    assert!(!stdout(&onestep(home, &["info", "plain"])).contains("guidance"));
+
+    let draw = |model: &str, out: &str, more: &[&str]| {
+        onestep(home, &[&["sample", model, "--seeds", "0-9", "--out", out], more].concat())
+    };
+    let drawn = draw("edm", "guided.csv", &["--guidance", "2.5"]);
+    expect(&drawn, 0);
+    assert!(stderr(&drawn).contains("guidance 2.5 · 70 network evaluations each"), "{}", stderr(&drawn));
+    let record = json(&home.join("guided.json"));
+    assert_eq!((&record["guidance"], &record["nfe"]), (&Value::from(2.5), &Value::from(70)));
+    for (name, more) in [("one.csv", &["--guidance", "1"][..]), ("none.csv", &[])] {
+        let drawn = draw("edm", name, more);
+        expect(&drawn, 0);
+        assert!(stderr(&drawn).contains("35 network evaluations"), "{}", stderr(&drawn));
+    }
+    let bytes = |name: &str| std::fs::read(home.join(name)).unwrap();
+    assert!(bytes("one.csv") == bytes("none.csv") && bytes("none.csv") != bytes("guided.csv"));
+    // A picture is made again with the scale that it says.
+    expect(&draw("edm", "guided.png", &["-g", "2.5"]), 0);
+    expect(&onestep(home, &["sample", "--from", "guided.png", "--out", "again.png"]), 0);
+    assert!(bytes("guided.png") == bytes("again.png"));
+    let both = onestep(home, &["sample", "--from", "guided.png", "--guidance", "2"]);
+    expect(&both, 2);
+
+    for (model, scale, part) in
+        [("plain", "2", "train.drop_class"), ("edm", "-1", "from 0 on"), ("edm", "nan", "from 0 on")]
+    {
+        let refused = draw(model, "no.png", &["--guidance", scale]);
+        expect(&refused, 2);
+        assert!(stderr(&refused).contains(part) && !home.join("no.png").exists(), "{}", stderr(&refused));
+    }
+
+    let told = with(&[
+        "--teacher",
+        "edm",
+        "--set",
+        "network.guidance_embedding=true",
+        "--set",
+        "objective.guidance={ low = 1.0, high = 4.0 }",
+    ]);
+    expect(&train(home, "toy2d-cd", "told", 20, &told), 0);
+    let info = stdout(&onestep(home, &["info", "told"]));
+    assert!(info.contains("guidance     1 to 4"), "{info}");
+    expect(&draw("told", "three.csv", &["--guidance", "3"]), 0);
+    expect(&draw("told", "usual.csv", &[]), 0);
+    let scale = |name: &str| json(&home.join(name))["guidance"].clone();
+    assert_eq!([scale("three.json"), scale("usual.json")], [Value::from(3.0), Value::from(1.0)]);
+    assert_eq!(json(&home.join("three.json"))["nfe"], 1);
+    assert!(bytes("three.csv") != bytes("usual.csv"));
+    let outside = draw("told", "no.png", &["--guidance", "9"]);
+    expect(&outside, 2);
+    assert!(stderr(&outside).contains("guidance 9 is not among the scales"), "{}", stderr(&outside));
+    // What was not told cannot be asked, and a teacher that was not trained for it is not guided.
+    expect(&train(home, "toy2d-cd", "untold", 5, &with(&["--teacher", "edm"])), 0);
+    let untold = draw("untold", "no.png", &["--guidance", "2"]);
+    expect(&untold, 2);
+    assert!(stderr(&untold).contains("objective.guidance"), "{}", stderr(&untold));
+    let told_by_plain: Vec<&str> =
+        told.iter().map(|word| if *word == "edm" { "plain" } else { word }).collect();
+    let refused = train(home, "toy2d-cd", "no", 5, &told_by_plain);
+    assert!(
+        !refused.status.success() && stderr(&refused).contains("train.drop_class"),
+        "{}",
+        stderr(&refused)
+    );
+    // Nobody else's file has a place for the scale.
+    let exported = onestep(home, &["export", "told", "--to", "onnx", "--out", "told.onnx"]);
+    assert!(
+        !exported.status.success() && stderr(&exported).contains("guidance scale"),
+        "{}",
+        stderr(&exported)
+    );
+}
+
+#[test]
+fn evaluations_say_their_guidance() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    let mut arguments = vec!["train", "emoji-edm", "--out", "edm", "-q"];
+    for setting in [
+        "train.steps=2",
+        "train.batch=4",
+        "train.preview_every=0",
+        "train.drop_class=0.5",
+        "data.limit=20",
+        "network.model_channels=16",
+        "network.channel_mult=[1]",
+        "network.attention_resolutions=[]",
+    ] {
+        arguments.extend(["--set", setting]);
+    }
+    expect(&onestep(home, &arguments), 0);
+    let own = ["eval", "edm", "builtin:emoji", "--reference-images", "0-3", "-n", "3", "--steps", "2"];
+    let eval = |more: &[&str]| onestep(home, &[&own[..], more].concat());
+    let plain = eval(&[]);
+    expect(&plain, 0);
+    let text = stdout(&plain);
+    assert!(text.contains("no guidance") && text.contains("3 network evaluations"), "{text}");
+    let guided = eval(&["--guidance", "3", "--stats-out", "seen.safetensors", "--json"]);
+    expect(&guided, 0);
+    let report: Value = serde_json::from_str(&stdout(&guided)).unwrap();
+    assert_eq!(report["guidance"], 3.0);
+    assert!(report["samples"].as_str().unwrap().contains("6 network evaluations"), "{report}");
+    // What was seen of guided images is not gone on with at another scale, and says its own.
+    let other = eval(&["--guidance", "2", "--stats-out", "seen.safetensors"]);
+    expect(&other, 73);
+    let seen = onestep(home, &["eval", "seen.safetensors", "builtin:emoji", "--reference-images", "0-3"]);
+    expect(&seen, 0);
+    assert!(stdout(&seen).contains("guidance 3"), "{}", stdout(&seen));
+
+    let few = home.join("few");
+    std::fs::create_dir(&few).unwrap();
+    for number in 0..4 {
+        super::edit::photo(few.join(format!("{number}.png")), 32, 32);
+    }
+    let curve = [
+        "eval",
+        "curve",
+        "edm",
+        "few",
+        "-n",
+        "3",
+        "--ode-steps",
+        "2",
+        "--guidance",
+        "1,2.5",
+        "--points",
+        "points",
+        "--out",
+        "curve.svg",
+    ];
+    let output = onestep(home, &curve);
+    expect(&output, 0);
+    assert!(stdout(&output).contains("guidance"), "{}", stdout(&output));
+    let points = json(&home.join("curve.json"))["points"].clone();
+    let of =
+        |key: &str| points.as_array().unwrap().iter().map(|point| point[key].clone()).collect::<Vec<_>>();
+    assert_eq!(of("guidance"), [Value::from(1.0), Value::from(2.5)]);
+    assert_eq!(of("nfe"), [Value::from(3), Value::from(6)]);
+    assert!(std::fs::read_to_string(home.join("curve.svg")).unwrap().contains("guidance 2.5"));
+}
