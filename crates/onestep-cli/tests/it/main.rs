@@ -12,6 +12,7 @@ mod messages;
 mod named_commands;
 mod outputs;
 mod pages;
+mod portraits;
 mod precision;
 mod train;
 mod wide;
