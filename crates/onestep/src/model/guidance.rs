@@ -60,6 +60,9 @@ impl GuidanceRange {
 /// other scale costs two. Samples of no class are estimated as they are. The velocity in TrigFlow is guided in the same way, being
 /// linear in the estimate.
 ///
+/// The two evaluations follow each other, in the memory of one. For a U-Net of 1.26 million parameters at 32x32 on two threads, a
+/// batch of twice the size would take a fifth less time for one image and as long for eight.
+///
 /// # Source
 ///
 /// Ho and Salimans 2022 (arXiv:2207.12598), eq. 6, in the scale of Stable Diffusion: their w is this one less 1.

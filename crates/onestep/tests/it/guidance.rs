@@ -324,7 +324,7 @@ fn a_scale_that_is_told_reaches_the_output_and_adds_nothing_at_first() {
             &Device::flex(),
         );
         let exported = onestep::exchange::onnx::Export::new(&refused, onestep::exchange::onnx::Form::OneStep)
-            .write(&std::env::temp_dir().join("never-written.onnx"));
+            .write(std::env::temp_dir().join("never-written.onnx"));
         let message = exported.unwrap_err().to_string();
         assert!(message.contains("guidance scale"), "{message}");
     }

@@ -30,8 +30,11 @@ fn gaussians(name: &str, settings: &[&str]) -> Recipe {
     Recipe::parse(builtin_recipe(name).unwrap(), &all).unwrap()
 }
 
-/// What the student of a run is told, by the number of the sample.
-fn told(recipe: &Recipe) -> BTreeMap<u64, (Option<usize>, Option<f64>)> {
+/// Class and guidance scale that a network was told, by the number of the sample.
+type Heard = BTreeMap<u64, (Option<usize>, Option<f64>)>;
+
+/// What the student of a run is told.
+fn told(recipe: &Recipe) -> Heard {
     let (own, network) = listening(recipe);
     let mut parts = RunBuilder::new(own).device(device()).network(network.clone());
     if let Some(teacher) = teacher(&without_layer(recipe)) {
@@ -59,7 +62,7 @@ fn without_layer(recipe: &Recipe) -> Recipe {
 #[derive(Debug)]
 struct Listening {
     inner: Arc<dyn Network>,
-    heard: Mutex<BTreeMap<u64, (Option<usize>, Option<f64>)>>,
+    heard: Mutex<Heard>,
 }
 
 impl Network for Listening {
