@@ -11,7 +11,9 @@ use super::avif;
 use super::image::Pixels;
 #[cfg(feature = "formats")]
 use super::jpeg;
-use super::picture_header::{MAX_ALLOC, MAX_ENCODED, check_size, exif_orientation};
+use super::picture_header::{
+    MAX_ALLOC, MAX_ENCODED, check_density, check_palette, check_size, exif_orientation,
+};
 use super::{DataError, ImageShape};
 use crate::file;
 
@@ -146,7 +148,9 @@ fn decode_as_stored(encoded: &[u8], name: &str) -> Result<(DynamicImage, Orienta
     if file::is_avif(encoded) {
         return avif::decode(encoded, name);
     }
+    check_palette(encoded, name)?;
     let mut decoder = decoder(Cursor::new(encoded), name)?;
+    check_density(decoder.dimensions().into(), encoded.len(), name)?;
     check_size(decoder.dimensions().into(), decoder.color_type().bytes_per_pixel().into(), name)?;
     let orientation = orientation(&mut decoder);
     let picture = DynamicImage::from_decoder(decoder).map_err(|error| DataError::image(name, error))?;
