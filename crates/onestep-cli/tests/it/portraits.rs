@@ -52,7 +52,7 @@ fn the_data_are_legal_and_a_model_that_has_learned_nothing_is_not() {
     assert!((0.0..=1.0).contains(&score(&drawn, "accuracy of hair_color")));
     assert!(drawn["samples"].as_str().unwrap().contains("4 network evaluations"), "{}", drawn["samples"]);
     let output = onestep(home, &["eval", "runs/edm", "builtin:portraits", "-m", "fd,legal", "-n", "20"]);
-    expect(&output, 2);
+    expect(&output, 65);
     assert!(stderr(&output).contains("one by one"), "{}", stderr(&output));
     // A student by mid-training, and one tuned from it.
     let few = ["--set", "train.steps=2", "--set", "train.batch=2", "--set", "train.preview_every=0", "-q"];

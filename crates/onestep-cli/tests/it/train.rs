@@ -211,7 +211,7 @@ fn recipes_are_listed_in_80_columns_and_shown_in_full() {
     assert!(list.lines().all(|line| line.chars().count() <= 80), "{list}");
     let families: Vec<&str> =
         list.lines().filter(|line| !line.starts_with(' ') && !line.is_empty()).collect();
-    assert_eq!(families, ["toy2d", "emoji", "cifar10", "imagenet64", "lsun256"]);
+    assert_eq!(families, ["toy2d", "portraits", "emoji", "cifar10", "imagenet64", "lsun256"]);
     let full = onestep(home.path(), &["recipe", "show", "emoji-ct", "--full"]);
     expect(&full, 0);
     for line in [

@@ -150,8 +150,8 @@ fn decode_as_stored(encoded: &[u8], name: &str) -> Result<(DynamicImage, Orienta
     }
     check_palette(encoded, name)?;
     let mut decoder = decoder(Cursor::new(encoded), name)?;
-    check_density(decoder.dimensions().into(), encoded.len(), name)?;
     check_size(decoder.dimensions().into(), decoder.color_type().bytes_per_pixel().into(), name)?;
+    check_density(decoder.dimensions().into(), encoded.len(), name)?;
     let orientation = orientation(&mut decoder);
     let picture = DynamicImage::from_decoder(decoder).map_err(|error| DataError::image(name, error))?;
     match brightest_of_16_bits(&picture) {

@@ -44,7 +44,7 @@ fn a_grid_of_emoji_is_a_picture() {
 
 #[test]
 fn every_toy_is_centred_and_has_the_deviation_the_recipes_assume() {
-    for name in builtin_names().into_iter().filter(|&name| name != "emoji") {
+    for name in builtin_names().into_iter().filter(|name| !["emoji", "portraits"].contains(name)) {
         let set = open(&DataSpec::new(format!("builtin:{name}"))).unwrap();
         assert_eq!((set.len(), set.shape()), (65_536, ImageShape { height: 1, width: 1, channels: 2 }));
         let report = check(&*set, |_| {});

@@ -119,7 +119,10 @@ fn every_metric_says_what_it_lacks() {
     let protocol = Protocol::named("plain").unwrap();
     let (samples, other) = (emoji(0..200, 200, &protocol), emoji(200..500, 300, &protocol));
     let reference = Reference::collected(&other, &protocol).unwrap();
-    let all = Metric::ALL.map(|(_, metric)| metric);
+    // Whether images are portraits, nothing but the portraits can say.
+    let (alone, all): (Vec<Metric>, Vec<Metric>) =
+        Metric::ALL.into_iter().map(|(_, metric)| metric).partition(|metric| *metric == Metric::Legal);
+    assert!(score(&alone, &samples, &reference).unwrap_err().to_string().contains("nearest portrait"));
     let scores = score(&all, &samples, &reference).unwrap();
     let named: Vec<&str> = scores.iter().map(|score| score.metric.as_str()).collect();
     assert_eq!(

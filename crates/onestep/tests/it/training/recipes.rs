@@ -9,6 +9,7 @@ use onestep::model::network::SongConfig;
 use onestep::noise::{AdaptiveExponent, Curriculum, Gap, Proposal, TargetRate};
 use onestep::objective::{Distance, Weighting};
 use onestep::perceptual::{Pooling, Trunk};
+use onestep::solver::Order;
 use onestep::train::method::{consistency, tuning};
 use onestep::train::{
     Draft, MemoryForecast, Objective, PathConfig, Recipe, RecipeError, Trainer, builtin_recipe,
@@ -22,8 +23,10 @@ fn recipes_parse_describe_themselves_and_come_back_from_toml() {
         assert_eq!(recipe.name, *name);
         assert!(recipe.about.len() > 20, "{name}");
         assert_eq!(Recipe::parse(&recipe.to_toml(), &[]).unwrap(), recipe, "{name}");
-        let after = name.split_once('-').and_then(|(_, rest)| rest.strip_prefix(recipe.method()));
-        assert!(after.is_some_and(|after| after.is_empty() || after.starts_with('-')), "{name}");
+        // What a run is for, its method and what else there is to say; or the methods of two runs, the second last.
+        let (_, rest) = name.split_once('-').unwrap_or_default();
+        let (method, rest) = (format!("-{}-", recipe.method()), format!("-{rest}-"));
+        assert!(rest.starts_with(&method) || rest.ends_with(&method), "{name}");
         recipe.network.build().unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }
@@ -31,7 +34,7 @@ fn recipes_parse_describe_themselves_and_come_back_from_toml() {
 /// The numbers of the published runs (bugs A7, A13, B2: launch scripts, configurations and paper disagree).
 #[test]
 fn published_recipes_have_the_published_numbers() {
-    let rows: [(&str, u64, usize, f64, &str); 36] = [
+    let rows: [(&str, u64, usize, f64, &str); 38] = [
         ("cifar10-edm", 400_000, 512, 1e-3, "random"),
         ("cifar10-cd", 800_000, 512, 4e-4, "teacher"),
         ("cifar10-ct", 800_000, 512, 4e-4, "random"),
@@ -64,15 +67,16 @@ fn published_recipes_have_the_published_numbers() {
         ("imagenet64-ict-deep", 800_000, 4096, 1e-4, "random"),
         ("cifar10-ect", 200_000, 128, 1e-4, "teacher"),
         ("cifar10-ect-1h", 8_000, 128, 1e-4, "teacher"),
+        ("cifar10-cmt", 300_000, 8, 2e-4, "teacher"),
+        ("cifar10-cmt-ect", 100_000, 128, 1e-4, "teacher"),
         ("imagenet64-ect", 100_000, 128, 1e-4, "teacher"),
         ("emoji-ect", 5_000, 32, 5e-4, "teacher"),
         ("cifar10-edm-small", 3_500, 32, 1e-3, "random"),
         ("cifar10-ect-small", 2_000, 32, 5e-4, "teacher"),
     ];
     // No large recipe without its row.
-    for (name, _) in
-        builtin_recipes().iter().filter(|(name, _)| !name.starts_with("toy") && !name.starts_with("emoji"))
-    {
+    let is_large = |name: &str| !["toy", "emoji", "portraits"].iter().any(|small| name.starts_with(small));
+    for (name, _) in builtin_recipes().iter().filter(|(name, _)| is_large(name)) {
         assert!(rows.iter().any(|row| row.0 == *name), "{name} has no row");
     }
     for (name, steps, batch, rate, start) in rows {
@@ -113,9 +117,20 @@ fn published_recipes_have_the_published_objectives() {
     assert_eq!((small.fourier_scale, small.dropout), (0.02, 0.3));
     assert_eq!(deep.num_blocks, 2 * small.num_blocks);
 
+    let cmt = recipe("cifar10-cmt");
+    let Objective::MidTraining(settings) = cmt.objective else { panic!("cifar10-cmt") };
+    assert_eq!((settings.path_steps, settings.order), (16, Order::PublishedThird));
+    assert_eq!(settings.distance, Distance::Lpips { trunk: Trunk::Vgg16, pooling: Pooling::Max, size: 32 });
+    assert_eq!(settings.path_steps * cmt.train.batch, 128);
+    assert_eq!(
+        (cmt.train.averages, song("cifar10-cmt").dropout),
+        (vec![AverageConfig::Rate { rate: 0.999 }], 0.2)
+    );
+
     for (name, shrink, stages, huber_c, weighting, middle, dropout) in [
         ("cifar10-ect", 2.0, 8, 0.0, Weighting::InverseGap, 0.821, Some(0.2)),
         ("cifar10-ect-1h", 256.0, 1, 0.0, Weighting::InverseGap, 0.821, Some(0.2)),
+        ("cifar10-cmt-ect", 4096.0, 1, 0.0, Weighting::InverseGap, 0.776, Some(0.2)),
         ("imagenet64-ect", 4.0, 4, 0.06, Weighting::Karras, 1.526, None),
     ] {
         let ect = recipe(name);
