@@ -1,8 +1,12 @@
 //! Files that one process has at a time.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// How many scratch files of others are stepped over.
+const MAX_ATTEMPTS: usize = 100;
 
 /// A lock file that is ours until this is dropped.
 ///
@@ -91,4 +95,40 @@ fn owner(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.take(32).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
+}
+
+/// A scratch file beside `path` that is ours alone, locked as long as it is open. One that a killed process left behind is taken over, so
+/// that it goes away when the name is written again.
+pub(crate) fn create_scratch(path: &Path) -> io::Result<(PathBuf, File)> {
+    let Some(name) = path.file_name() else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"));
+    };
+    for attempt in 0..MAX_ATTEMPTS {
+        let mut scratch_name = OsString::from(".");
+        scratch_name.push(name);
+        scratch_name.push(format!(".{attempt}.partial"));
+        let scratch_path = path.with_file_name(scratch_name);
+        let (file, is_new) = match File::create_new(&scratch_path) {
+            Ok(file) => (file, true),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            // Through a link, somebody's file would be written.
+            Err(_) if !fs::symlink_metadata(&scratch_path).is_ok_and(|there| there.is_file()) => continue,
+            // Not truncated: it may be somebody's, and even have its final name by the time it is open.
+            Err(_) => match OpenOptions::new().write(true).open(&scratch_path) {
+                Ok(file) => (file, false),
+                Err(_) => continue,
+            },
+        };
+        let is_ours = match file.try_lock() {
+            Ok(()) => is_at(&file, &scratch_path),
+            Err(TryLockError::WouldBlock) => false,
+            // Where there are no locks, what was there may be somebody's.
+            Err(TryLockError::Error(_)) => is_new,
+        };
+        if is_ours {
+            file.set_len(0)?;
+            return Ok((scratch_path, file));
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "too many scratch files of that name are there"))
 }

@@ -97,7 +97,7 @@ pub enum Event {
         /// Its folder.
         folder: PathBuf,
     },
-    /// Some of the images that are drawn, edited or looked at are done.
+    /// Some of the images that are drawn, edited or looked at, or of the tensors that are taken over, are done.
     Progress {
         /// What is being done.
         work: Work,
@@ -115,7 +115,7 @@ pub enum Event {
     },
 }
 
-/// What is done to images one after the other.
+/// What is done to images, or to tensors, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Work {
@@ -125,6 +125,8 @@ pub enum Work {
     Editing,
     /// A feature network looks at them.
     Judging,
+    /// Tensors of another program are taken over.
+    Importing,
 }
 
 /// Mean loss over the samples of a batch whose noise levels lie in a range.

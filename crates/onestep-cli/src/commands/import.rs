@@ -11,8 +11,10 @@ use onestep_bench::human_bytes;
 use serde_json::{Value, json};
 
 use crate::args::ImportArgs;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, code};
 use crate::print::{answer, say, typed};
+use crate::progress::ImageBar;
+use crate::signals::StopFlag;
 
 /// Tensors that are listed of each kind of misfit where not all were asked for.
 const LISTED: usize = 12;
@@ -47,7 +49,15 @@ pub fn run(args: &ImportArgs, quiet: bool) -> Outcome<ExitCode> {
     if args.dry_run {
         return Ok(ExitCode::SUCCESS);
     }
-    import.save(&args.out, &outputs)?;
+    let stop = StopFlag::listen()?;
+    stop.heed(quiet, "stopping ...", || "ended at once; nothing was written".into());
+    let mut bar = ImageBar::new("tensors", quiet, &stop);
+    let saved = import.save_watched(&args.out, &outputs, &mut bar)?;
+    bar.finish();
+    if saved.is_none() {
+        say!("stopped; nothing was written, the same command begins anew");
+        return Ok(ExitCode::from(code::STOPPED));
+    }
     if !args.json {
         let size = std::fs::metadata(&args.out).map_or(0, |metadata| metadata.len());
         answer!("written      {} ({})", args.out.display(), human_bytes(size));

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::header::render;
 use super::seal::seal;
 use super::{CheckpointError, Disk, ModelHeader, Storage};
 use crate::arrays::{Array, Layout, TensorFileError, Values, write_tensors};
 use crate::digest::Digesting;
+use crate::lock::create_scratch;
 use crate::model::{ParameterSpec, Weights};
 
 /// Writes the files of one folder and keeps their digests.
@@ -106,17 +107,16 @@ pub(crate) fn save_arrays(
 ) -> Result<(), CheckpointError> {
     let storage: &dyn Storage = &Disk;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Some(name) = path.file_name() else {
+    if path.file_name().is_none() {
         return Err(CheckpointError::NotFound { path: path.to_path_buf() });
-    };
-    // The process id keeps two processes apart; a file of a dead one with the same id means nothing.
-    let temporary = format!(".tmp-{}-{}", std::process::id(), name.to_string_lossy());
-    let temporary_path: PathBuf = folder.join(&temporary);
-    let _ = storage.remove_file(&temporary_path);
+    }
     let n_values = |array: &Array<'_>| array.shape.iter().map(|&extent| extent as u64).product::<u64>();
     let needed = 4 * arrays.iter().map(n_values).sum::<u64>();
-    let mut writer = Writer { storage, folder, needed, digests: BTreeMap::new() };
     let io = |action| move |error| CheckpointError::from_io(action, path, error, needed);
+    // Locked until it has its final name: what a killed process left of it is taken over.
+    let (temporary_path, _lock) = create_scratch(path).map_err(io("create the file"))?;
+    let temporary = temporary_path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut writer = Writer { storage, folder, needed, digests: BTreeMap::new() };
     let result = writer
         .model(&temporary, header, arrays)
         .and_then(|()| storage.rename(&temporary_path, path).map_err(io("create the file")))

@@ -1,6 +1,6 @@
 //! Models of other programs, written as model files.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 
 use crate::Result;
@@ -9,6 +9,7 @@ use crate::checkpoint::{CheckpointError, ModelHeader, file_digest, save_arrays};
 use crate::data::Outputs;
 use crate::interop::{Caches, Choices, ForeignModel, InteropError, Matching};
 use crate::model::Network;
+use crate::observer::{Observer, Work, tell};
 
 /// A model of another program, looked at and ready to be written.
 ///
@@ -95,7 +96,22 @@ impl Import {
     /// - [`InteropError::Model`] if the tensors are not exactly those of the network; [`InteropError::File`] for damage.
     /// - [`OutputError`](crate::data::OutputError) for a file that is not written over.
     /// - [`CheckpointError`] for a full disk and the like.
-    pub fn save(mut self, path: impl AsRef<Path>, outputs: &Outputs) -> Result<ModelHeader> {
+    pub fn save(self, path: impl AsRef<Path>, outputs: &Outputs) -> Result<ModelHeader> {
+        let saved = self.save_watched(path, outputs, &mut ())?;
+        Ok(saved.expect("nobody stops it"))
+    }
+
+    /// As [`Import::save`], watched; none, and nothing written, if the observer wants to stop. It is told after every tensor.
+    ///
+    /// # Errors
+    ///
+    /// As [`Import::save`].
+    pub fn save_watched(
+        mut self,
+        path: impl AsRef<Path>,
+        outputs: &Outputs,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<ModelHeader>> {
         let path = path.as_ref();
         outputs.clone().spare(self.model.weights.clone()).check(path)?;
         self.model.check()?;
@@ -106,7 +122,15 @@ impl Import {
         let network = header.architecture.build()?;
         let model = RefCell::new(self.model);
         let failure: RefCell<Option<InteropError>> = RefCell::default();
+        // Tensors are read twice: for the digest that stands before them, and to be written.
+        let (n_reads, n_all) = (Cell::new(0), 2 * network.parameters().len());
+        let (observer, stopped) = (RefCell::new(observer), Cell::new(false));
         let read = |name: &str| {
+            n_reads.set(n_reads.get() + 1);
+            if !tell(&mut **observer.borrow_mut(), Work::Importing, n_reads.get().min(n_all), n_all) {
+                stopped.set(true);
+                return Err(TensorFileError::Io(std::io::ErrorKind::Interrupted.into()));
+            }
             model.borrow_mut().read(name).map_err(|error| {
                 let told = std::io::Error::other(error.to_string());
                 *failure.borrow_mut() = Some(error);
@@ -121,8 +145,9 @@ impl Import {
         let saved = save_arrays(path, &header, arrays.collect());
         // What the file says is the cause; that the output could not be written is its consequence.
         match failure.take() {
+            _ if stopped.get() => Ok(None),
             Some(cause) => Err(cause.into()),
-            None => Ok(saved.map(|()| header)?),
+            None => Ok(saved.map(|()| Some(header))?),
         }
     }
 }

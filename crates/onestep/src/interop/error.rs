@@ -22,7 +22,7 @@ pub enum InteropError {
         families: &'static str,
     },
     /// Something that the file does not say and that has to be said.
-    #[error("{why}; say it with `{option}`")]
+    #[error("{why}; say it with {option}")]
     Undecided {
         /// What cannot be seen, and why.
         why: String,

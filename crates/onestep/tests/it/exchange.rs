@@ -6,10 +6,11 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use onestep::checkpoint::{Format, ModelHeader};
 use onestep::data::Outputs;
-use onestep::exchange::{ExportOptions, write_diffusers, write_state_dict};
-use onestep::interop::{read_weights, to_torch};
+use onestep::exchange::{ExportOptions, Import, write_diffusers, write_state_dict};
+use onestep::interop::{Choices, read_weights, to_torch};
 use onestep::model::network::{AdmConfig, AdmHeads, AdmResample};
 use onestep::model::{Architecture, ModelKind, Preconditioning, Weights};
+use onestep::observer::{Event, Flow, Work};
 use serde_json::Value;
 
 use crate::golden::Array;
@@ -276,4 +277,49 @@ fn weights_that_are_no_numbers_are_never_written() {
         assert!(told.to_string().contains(&specs[last].name), "{told}");
     }
     assert_eq!(listed(home.path()), [""; 0]);
+}
+
+/// Taking a model over can be stopped, and leaves nothing; what a killed process left is taken over with the name.
+#[test]
+fn an_import_that_is_stopped_leaves_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name);
+    let architecture = Architecture::Adm(small());
+    let options = ExportOptions::default();
+    write_state_dict(
+        &header(architecture.clone()),
+        &weights(&architecture),
+        &path("cd.safetensors"),
+        &options,
+    )
+    .unwrap();
+    let choices =
+        Choices { image_size: Some(8.into()), heads: Some(AdmHeads::Width(16)), ..Choices::default() };
+    let import = || Import::open(path("cd.safetensors"), &choices).unwrap();
+    let before = listed(home.path());
+    let mut told = Vec::new();
+    let mut third = |event: &Event| {
+        if let Event::Progress { work: Work::Importing, done, total } = event {
+            told.push((*done, *total));
+        }
+        if told.len() == 3 { Flow::Stop } else { Flow::Continue }
+    };
+    let saved = import().save_watched(path("model.safetensors"), &Outputs::default(), &mut third).unwrap();
+    assert!(saved.is_none());
+    assert_eq!((told.len(), told[2].0), (3, 3));
+    assert_eq!(listed(home.path()), before);
+
+    std::fs::write(path(".model.safetensors.0.partial"), "of a killed process").unwrap();
+    let mut most = 0;
+    let mut watching = |event: &Event| {
+        if let Event::Progress { done, total, .. } = event {
+            most = (*done).max(most);
+            assert!(done <= total);
+        }
+        Flow::Continue
+    };
+    let saved = import().save_watched(path("model.safetensors"), &Outputs::default(), &mut watching).unwrap();
+    assert!(saved.is_some() && most > 3);
+    assert_eq!(listed(home.path()), [&before[..], &["model.safetensors".into()]].concat());
+    onestep::open(path("model.safetensors")).unwrap();
 }
