@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::header::render;
 use super::seal::seal;
+use super::storage::StoredFile;
 use super::{CheckpointError, Disk, ModelHeader, Storage};
 use crate::arrays::{Array, Layout, TensorFileError, Values, write_tensors};
 use crate::digest::Digesting;
@@ -29,10 +30,22 @@ impl Writer<'_> {
         &mut self,
         name: &str,
         header: &ModelHeader,
+        tensors: Vec<Array<'_>>,
+    ) -> Result<(), CheckpointError> {
+        let file = self.created(name)?;
+        self.model_into(file, name, header, tensors)
+    }
+
+    /// The same into a file that is there already, under this name.
+    fn model_into(
+        &mut self,
+        file: Box<dyn StoredFile>,
+        name: &str,
+        header: &ModelHeader,
         mut tensors: Vec<Array<'_>>,
     ) -> Result<(), CheckpointError> {
         let metadata = render("model header", &self.folder.join(name), header)?;
-        self.file(name, |output| {
+        self.fill(file, name, |output| {
             let metadata = seal(&metadata, &mut tensors)?;
             write_tensors(output, &metadata, tensors, Layout::ByName)
         })
@@ -58,12 +71,27 @@ impl Writer<'_> {
         name: &str,
         write: impl FnOnce(&mut dyn Write) -> Result<(), TensorFileError>,
     ) -> Result<(), CheckpointError> {
+        let file = self.created(name)?;
+        self.fill(file, name, write)
+    }
+
+    fn created(&self, name: &str) -> Result<Box<dyn StoredFile>, CheckpointError> {
+        let path = self.folder.join(name);
+        let failed = |error| CheckpointError::from_io("create the file", &path, error, self.needed);
+        self.storage.create_file(&path).map_err(failed)
+    }
+
+    fn fill(
+        &mut self,
+        file: Box<dyn StoredFile>,
+        name: &str,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), TensorFileError>,
+    ) -> Result<(), CheckpointError> {
         let path = self.folder.join(name);
         let failed = |action| {
             let (path, needed) = (path.clone(), self.needed);
             move |error| CheckpointError::from_io(action, &path, error, needed)
         };
-        let file = self.storage.create_file(&path).map_err(failed("create the file"))?;
         let mut output = Digesting::new(file);
         match write(&mut output) {
             Ok(()) => {}
@@ -114,11 +142,12 @@ pub(crate) fn save_arrays(
     let needed = 4 * arrays.iter().map(n_values).sum::<u64>();
     let io = |action| move |error| CheckpointError::from_io(action, path, error, needed);
     // Locked until it has its final name: what a killed process left of it is taken over.
-    let (temporary_path, _lock) = create_scratch(path).map_err(io("create the file"))?;
+    let (temporary_path, scratch) = create_scratch(path).map_err(io("create the file"))?;
+    let _lock = scratch.try_clone();
     let temporary = temporary_path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut writer = Writer { storage, folder, needed, digests: BTreeMap::new() };
     let result = writer
-        .model(&temporary, header, arrays)
+        .model_into(Box::new(scratch), &temporary, header, arrays)
         .and_then(|()| storage.rename(&temporary_path, path).map_err(io("create the file")))
         .and_then(|()| storage.sync_folder(folder).map_err(io("force the folder to disk")));
     if result.is_err() {

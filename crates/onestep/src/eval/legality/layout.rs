@@ -10,12 +10,16 @@ pub const NAME: &str = "nearest portrait of builtin:portraits";
 
 /// Levels of 255 that an image may be off and still count as legal; the first is what rounding makes.
 pub const WITHIN: [u8; 3] = [1, 8, 16];
-/// Whether it is a legal combination that is held out; 1 or 0, as all of them.
+/// Whether it is a legal combination that is held out; 1 or 0, as all but the two differences.
 pub const HELD_OUT: usize = WITHIN.len();
 /// Whether it is a training image.
 pub const REPEATS: usize = HELD_OUT + 1;
+/// The largest difference of a value from the nearest portrait's, in levels of 255.
+pub const LARGEST: usize = REPEATS + 1;
+/// The mean of the squared differences, in levels squared over 255, which keeps black images within what can be summed.
+pub const SQUARE: usize = LARGEST + 1;
 /// Whose part is worst, one place for each attribute; all 0 where the image is legal.
-pub const FAILS: Range<usize> = REPEATS + 1..REPEATS + 1 + Attribute::ALL.len();
+pub const FAILS: Range<usize> = SQUARE + 1..SQUARE + 1 + Attribute::ALL.len();
 
 /// Where the values of each attribute stand: a 1 at the value that it has, 0 at the others.
 #[derive(Debug)]

@@ -31,6 +31,10 @@ pub struct Legality {
     pub held_out: f64,
     /// The share of images that are equal, but for rounding, to one of the training images.
     pub repeats: f64,
+    /// The largest difference of a value from the nearest portrait's, the mean over the images, in levels of 255.
+    pub largest_difference: f64,
+    /// The root of the mean squared difference from the nearest portraits, in levels of 255.
+    pub difference: f64,
     /// Of which attribute's part the worst pixel is in images that are not legal within the most of these levels, as shares of all images.
     pub fails: Vec<(&'static str, f64)>,
     /// How each attribute is distributed.
@@ -73,6 +77,8 @@ impl Legality {
             within: WITHIN.into_iter().zip(mean.iter().copied()).collect(),
             held_out: mean[layout::HELD_OUT],
             repeats: mean[layout::REPEATS],
+            largest_difference: mean[layout::LARGEST],
+            difference: (255.0 * mean[layout::SQUARE]).sqrt(),
             fails: fails.filter(|(_, share)| *share > 0.0).collect(),
             attributes: Attribute::ALL
                 .map(|attribute| AttributeShares::new(attribute, &mean[layout.values(attribute)]))
@@ -91,12 +97,16 @@ impl Legality {
         let within =
             self.within.iter().map(|(levels, value)| share(format!("legal within {levels}"), *value));
         let rest = [share("held-out".into(), self.held_out), share("repeats".into(), self.repeats)];
+        let differences = [
+            one("largest difference".into(), self.largest_difference),
+            one("difference".into(), self.difference),
+        ];
         let fails = self.fails.iter().map(|(name, value)| share(format!("fails at {name}"), *value));
         let attributes = self.attributes.iter().flat_map(|shares| {
             let AttributeShares { name, entropy, divergence, .. } = shares;
             [one(format!("entropy of {name}"), *entropy), one(format!("divergence of {name}"), *divergence)]
         });
-        within.chain(rest).chain(fails).chain(attributes).collect()
+        within.chain(rest).chain(differences).chain(fails).chain(attributes).collect()
     }
 }
 

@@ -6,14 +6,15 @@ use std::sync::LazyLock;
 use onestep_portraits::{Attribute, Nearest, Portrait, Split, likeliest, nearest};
 use rayon::prelude::*;
 
-use super::layout::{FAILS, HELD_OUT, Layout, NAME, REPEATS, WITHIN};
+use super::layout::{FAILS, HELD_OUT, LARGEST, Layout, NAME, REPEATS, SQUARE, WITHIN};
 use crate::data::{N_TRAINING, Pixels};
 use crate::eval::{Activations, EvalError, FeatureNetwork, Widths};
 
 /// Pixels a side, as portraits are drawn.
 const SIDE: usize = 16;
 
-/// Looks for the nearest portrait of every image: a feature network without weights, whose features are ones and zeros.
+/// Looks for the nearest portrait of every image: a feature network without weights, whose features are ones and zeros, and two
+/// differences.
 ///
 /// Images are of 16x16 pixels, or of 32x32 as portraits are doubled: then every four pixels count as their mean in the search, and
 /// each by itself in how far the image is.
@@ -55,12 +56,14 @@ fn row(image: &Pixels) -> Result<Vec<f32>, EvalError> {
         let got = format!("an image of {shape}; portraits are of 16x16 or 32x32 pixels in color");
         return Err(EvalError::Images { network: NAME.into(), got });
     }
-    let Seen { portrait, likely, difference, worst } = seen(image.bytes(), scale);
+    let Seen { portrait, likely, difference, square, worst } = seen(image.bytes(), scale);
     let layout = Layout::get();
     let mut row = vec![0.0; layout.width()];
     for (place, levels) in WITHIN.into_iter().enumerate() {
         row[place] = f32::from(u8::from(difference <= f32::from(levels)));
     }
+    row[LARGEST] = difference;
+    row[SQUARE] = square / 255.0;
     let [rounding, .., most] = WITHIN.map(f32::from);
     if difference > most {
         row[FAILS.start + worst as usize] = 1.0;
@@ -84,6 +87,8 @@ struct Seen {
     likely: Portrait,
     /// The largest difference of a value, in levels of 255.
     difference: f32,
+    /// The mean of the squared differences, in levels squared.
+    square: f32,
     /// Whose part it is in.
     worst: Attribute,
 }
@@ -100,12 +105,13 @@ fn seen(bytes: &[u8], scale: usize) -> Seen {
         *value = four.sum::<f32>() / (scale * scale) as f32;
     }
     let Nearest { portrait, picture, mean_squared_difference, .. } = nearest(&small);
-    let mut worst = (0.0, 0);
+    let (mut worst, mut squares) = ((0.0, 0), 0.0f64);
     for row in 0..SIDE * scale {
         for column in 0..SIDE * scale {
             let pixel = row / scale * SIDE + column / scale;
             for channel in 0..3 {
                 let difference = (at(row, column, channel) - f32::from(picture[pixel * 3 + channel])).abs();
+                squares += f64::from(difference).powi(2);
                 if difference > worst.0 {
                     worst = (difference, pixel);
                 }
@@ -118,5 +124,6 @@ fn seen(bytes: &[u8], scale: usize) -> Seen {
         true => portrait,
         false => likeliest(&small, mean_squared_difference.sqrt() as f32).portrait,
     };
-    Seen { portrait, likely, difference, worst: portrait.attribute_at(pixel / SIDE, pixel % SIDE) }
+    let square = (squares / bytes.len() as f64) as f32;
+    Seen { portrait, likely, difference, square, worst: portrait.attribute_at(pixel / SIDE, pixel % SIDE) }
 }

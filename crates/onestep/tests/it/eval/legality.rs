@@ -63,6 +63,12 @@ fn one_wrong_pixel_decides() {
         let found = legality(&vec![pixels(&picture, 16); 2]);
         let n_within = found.within.iter().filter(|(_, share)| *share == 1.0).count();
         assert_eq!(n_within, within, "{wrong} levels: {:?}", found.within);
+        assert_eq!(found.largest_difference, f64::from(wrong));
+        assert!(
+            (found.difference.powi(2) * 768.0 - f64::from(wrong).powi(2)).abs() < 1e-2,
+            "{}",
+            found.difference
+        );
         assert_eq!(found.repeats, f64::from(u8::from(wrong <= 1)));
         let fails: Vec<&str> = found.fails.iter().map(|(name, _)| *name).collect();
         assert_eq!(fails, if within == 0 { vec!["clothing"] } else { vec![] });
@@ -80,6 +86,8 @@ fn a_quarter_of_a_pixel_counts() {
 
 #[test]
 fn noise_is_not_legal_and_other_sizes_are_refused() {
+    // As far as an image can be.
+    assert!(legality(&vec![pixels(&[0; 768], 16); 2]).difference > 100.0);
     let noise: Vec<u8> = (0..768u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let found = legality(&vec![pixels(&noise, 16); 2]);
     assert!(found.within.iter().all(|(_, share)| *share == 0.0));
