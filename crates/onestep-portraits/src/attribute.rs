@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use crate::art::{Art, Layer};
 use crate::census::Census;
+use crate::color_name::color_name;
 use crate::paint::Palette;
 
 /// One thing that is chosen about a portrait: a part, or a color.
@@ -103,7 +104,8 @@ impl Attribute {
         }
     }
 
-    /// The names of its values: a part's in the part set, or a color's six hexadecimal digits.
+    /// The names of its values: a part's in the part set, or a word for a color, of this crate's own and
+    /// unique in the palette.
     pub fn names(self) -> &'static [String] {
         &self.known().names
     }
@@ -188,8 +190,8 @@ impl Attribute {
                 (names.collect(), &census.parts[layer as usize])
             }
             Place::Color(palette) => {
-                let hexadecimal = |[red, green, blue]: &[u8; 3]| format!("{red:02x}{green:02x}{blue:02x}");
-                (art.colors(palette).iter().map(hexadecimal).collect(), &census.colors[palette as usize])
+                let names = art.colors(palette).iter().map(|&color| color_name(palette, color));
+                (names.collect(), &census.colors[palette as usize])
             }
         };
         let none = self.may_be_none().then(|| "none".to_owned());

@@ -20,12 +20,13 @@
 //! # How it is built
 //!
 //! `parts.txt` is the table of the parts, made by `parts.mjs`. `path` and `paint` fill paths, `table` makes `art` of them, `choices` says
-//! what of a portrait is seen, `census` counts all portraits, `draw` and `split` choose them, and `nearest` finds them again.
+//! what of a portrait is seen, `color_name` has words for colors, `census` counts all portraits, `draw` and `split` choose them, and `nearest` finds them again.
 
 mod art;
 mod attribute;
 mod census;
 mod choices;
+mod color_name;
 mod draw;
 #[cfg(test)]
 mod golden;

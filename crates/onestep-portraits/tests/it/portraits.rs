@@ -22,8 +22,8 @@ fn a_portrait_is_a_function_of_its_number() {
     assert_eq!(Portrait::n_different(), 4_042_396_780_646_400);
 }
 
-const FIRST: &str = "eac393 long19 603015 variant06 697b94 happy03 de0f0d variant01 00b159 light01 323232 none none none none none";
-const LAST: &str = "f5cfa0 long20 91cb15 variant06 697b94 happy06 de0f0d variant13 d11141 none none none none none none none";
+const FIRST: &str = "sand long19 chestnut variant06 slate-blue happy03 red variant01 green light01 charcoal none none none none none";
+const LAST: &str = "ivory long20 green variant06 slate-blue happy06 red variant13 crimson none none none none none none none";
 
 #[test]
 fn twice_as_large_is_four_times_each_pixel() {
