@@ -26,6 +26,9 @@ const N_POINTS: usize = 8192;
 /// Points in a panel of the picture.
 const SHOWN: usize = 2500;
 
+/// Half of the images for mid-training, half for the tuning that goes on from it.
+const CMT_ECT: &str = "cmt-ect";
+
 type Anything<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Anything<()> {
@@ -46,14 +49,23 @@ fn main() -> Anything<()> {
 
     let mut panels = vec![panel(&sets[0])?];
     let mut teacher = None;
-    for method in ["edm", "cd", "ct", "ict", "ect", "pd", "scd", "sct"] {
+    for method in ["edm", "cd", "ct", "ict", "ect", "pd", "scd", "sct", "cmt", CMT_ECT] {
         let wanted = chosen.is_empty() || chosen.iter().any(|name| name == method);
         if !(wanted || method == "edm") {
             continue;
         }
-        let recipe = with_images(&format!("toy2d-{method}"), images, if wanted { &settings } else { &[] })?;
+        let settings: &[String] = if wanted { &settings } else { &[] };
         let started = Instant::now();
-        let models = train(&recipe, teacher.clone(), &device)?;
+        let (recipe, models) = if method == CMT_ECT {
+            let begun = train(&with_images("toy2d-cmt", images / 2, settings)?, teacher.clone(), &device)?;
+            let recipe = with_images("toy2d-ect", images / 2, settings)?;
+            let models = train(&recipe, begun.into_iter().next_back().map(|stage| stage.model), &device)?;
+            (recipe, models)
+        } else {
+            let recipe = with_images(&format!("toy2d-{method}"), images, settings)?;
+            let models = train(&recipe, teacher.clone(), &device)?;
+            (recipe, models)
+        };
         let seconds = started.elapsed().as_secs_f64();
         let draw = |(model, plan): (&Preconditioned, Plan)| -> Anything<Vec<[f64; 2]>> {
             let seeds: Vec<u64> = (0..N_POINTS as u64).collect();
@@ -105,7 +117,12 @@ struct Stage {
 fn with_images(name: &str, images: u64, more: &[String]) -> Anything<Recipe> {
     let text = builtin_recipe(name)?;
     let published = Recipe::parse(text, &[])?;
-    let steps = images / published.train.batch as u64;
+    let points = match &published.objective {
+        // A point of a path counts as an image.
+        Objective::MidTraining(settings) => settings.path_steps,
+        _ => 1,
+    };
+    let steps = images / (published.train.batch * points) as u64;
     let mut settings = vec![format!("train.steps={steps}")];
     match name {
         "toy2d-pd" => settings.push(format!("objective.steps_per_stage={}", steps.div_ceil(8))),

@@ -48,6 +48,14 @@ fn commands_of_pages_run() {
         let more = match &words[1..] {
             // Placeholders are no paths.
             _ if words.iter().any(|word| word.chars().all(|c| c.is_ascii_uppercase())) => continue,
+            // Its teacher would have to be trained first.
+            ["train", rest @ ..]
+                if rest.windows(2).any(|pair| {
+                    pair[0] == "--teacher" && pair[1].starts_with("runs/") && !home.join(pair[1]).exists()
+                }) =>
+            {
+                continue;
+            }
             // What they would do is said, and not done.
             ["train", ..] if !words.contains(&"--dry-run") && !words.contains(&"--resume") => " --dry-run",
             ["train", ..] if words.contains(&"--resume") => continue,
