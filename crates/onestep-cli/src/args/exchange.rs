@@ -162,6 +162,8 @@ pub enum FormatName {
     Openai,
     /// The same names in a safetensors file.
     Safetensors,
+    /// One model file of onestep with numbers of 16 bits: half the size, to use rather than to train on.
+    Compact,
 }
 
 /// What an ONNX file computes.

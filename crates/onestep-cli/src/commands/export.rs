@@ -51,6 +51,7 @@ fn format(args: &ExportArgs, model: &Model) -> Outcome<ExportFormat> {
         FormatName::Diffusers => ExportFormat::Diffusers,
         FormatName::Openai => ExportFormat::OpenAi,
         FormatName::Safetensors => ExportFormat::Safetensors,
+        FormatName::Compact => ExportFormat::Compact,
     })
 }
 

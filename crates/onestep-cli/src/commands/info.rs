@@ -43,8 +43,7 @@ pub fn run(args: &InfoArgs) -> Outcome<ExitCode> {
         answer!("{report:#}");
         return Ok(ExitCode::SUCCESS);
     }
-    let size = std::fs::metadata(&summary.file).map_or(0, |metadata| metadata.len());
-    answer!("file         {} ({})", summary.file.display(), human_bytes(size));
+    answer!("file         {} ({})", summary.file.display(), human_bytes(summary.n_bytes));
     answer!("method       {}, {:?} preconditioning", header.method, header.preconditioning);
     answer!("images       {width}x{height}, {channels} channels");
     match network.n_classes() {

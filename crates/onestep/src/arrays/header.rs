@@ -27,8 +27,8 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// For models and states that this tool wrote.
-    pub(crate) const OURS: Self = Self { signed: true, elements: &[Element::F32] };
+    /// For models and states that this tool wrote; numbers of 16 bits are those of compact models.
+    pub(crate) const OURS: Self = Self { signed: true, elements: &[Element::F32, Element::F16] };
     /// For weights that others wrote.
     pub(crate) const FOREIGN: Self = Self { signed: false, elements: &Element::ALL };
 }

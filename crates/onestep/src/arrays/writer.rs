@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, f16};
 use serde::Serialize;
 
 use super::header::{METADATA, METADATA_KEY};
@@ -28,6 +28,8 @@ pub(crate) enum Values<'a> {
     Words(&'a [i128]),
     /// Made when they are written, each time anew, so that those of one array are in memory at a time.
     Later(Later<'a>),
+    /// On a device, to be rounded to 16 bits.
+    Half(&'a Tensor<1>),
 }
 
 /// Makes the numbers of an array.
@@ -157,9 +159,10 @@ impl Array<'_> {
             Ok::<(), TensorFileError>(in_chunks(rows, f32::to_le_bytes, output)?)
         };
         match &self.values {
-            Values::Tensor(values) => {
-                let data = (*values).clone().inner().into_data().convert::<f32>();
-                rows(data.as_slice::<f32>().expect("just converted"), output)
+            Values::Tensor(values) => rows(&numbers(values), output),
+            Values::Half(values) => {
+                let halves = self.halves(values)?;
+                Ok(in_chunks(&halves, f16::to_le_bytes, output)?)
             }
             Values::Rows(pieces) => pieces.iter().try_for_each(|piece| rows(piece, output)),
             Values::Later(Later(make)) => rows(&make()?, output),
@@ -168,9 +171,31 @@ impl Array<'_> {
     }
 }
 
+impl Array<'_> {
+    /// Writes the numbers as whoever reads them has them: of 32 bits, also those that are written in 16.
+    pub(crate) fn write_as_read(&self, output: &mut dyn Write) -> Result<(), TensorFileError> {
+        let Values::Half(values) = &self.values else { return self.write_values(output) };
+        let read: Vec<f32> = self.halves(values)?.into_iter().map(f16::to_f32).collect();
+        Ok(in_chunks(&read, f32::to_le_bytes, output)?)
+    }
+
+    /// Numbers rounded to 16 bits; what is too large for them is refused as not finite.
+    fn halves(&self, values: &Tensor<1>) -> Result<Vec<f16>, TensorFileError> {
+        let halves: Vec<f16> = numbers(values).into_iter().map(f16::from_f32).collect();
+        let read: Vec<f32> = halves.iter().map(|half| half.to_f32()).collect();
+        all_finite(&self.name, &read)?;
+        Ok(halves)
+    }
+}
+
+fn numbers(values: &Tensor<1>) -> Vec<f32> {
+    values.clone().inner().into_data().iter::<f32>().collect()
+}
+
 impl Values<'_> {
     fn element(&self) -> Element {
         match self {
+            Self::Half(_) => Element::F16,
             Self::Tensor(_) | Self::Rows(_) | Self::Later(_) => Element::F32,
             Self::Words(_) => Element::I64,
         }

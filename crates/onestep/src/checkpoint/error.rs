@@ -21,6 +21,17 @@ pub enum CheckpointError {
         /// The place that was asked for.
         path: PathBuf,
     },
+    /// A name that begins with `builtin:` and is of no model that comes with the library.
+    #[error("no model `{name}` is built in; {}", match known.as_slice() {
+        [] => "this program was built without the feature `builtin`".to_owned(),
+        known => format!("there are {}", known.iter().map(|name| format!("`builtin:{name}`")).collect::<Vec<_>>().join(", ")),
+    })]
+    NotBuiltIn {
+        /// What stands behind `builtin:`.
+        name: String,
+        /// The names that there are.
+        known: Vec<&'static str>,
+    },
     /// A checkpoint lacks one of its files.
     #[error("a file of the checkpoint is missing: {}", path.display())]
     Missing {
@@ -227,6 +238,7 @@ impl CheckpointError {
             #[cfg(feature = "formats")]
             Self::Foreign { .. } | Self::NotCached(_) => ErrorClass::BadData,
             Self::NotFound { .. }
+            | Self::NotBuiltIn { .. }
             | Self::Missing { .. }
             | Self::BadFile { .. }
             | Self::BadJson { .. }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::Device;
 
+use super::builtin::builtin_file;
 #[cfg(feature = "formats")]
 use super::foreign;
 use super::header::{Manifest, parse};
@@ -52,6 +54,8 @@ pub struct ModelSummary {
     pub tensors: Vec<(String, Vec<u64>)>,
     /// The file.
     pub file: PathBuf,
+    /// Its bytes.
+    pub n_bytes: u64,
     /// Newer checkpoints that had to be passed over; worth a warning.
     pub skipped: Vec<Damaged>,
 }
@@ -95,14 +99,16 @@ impl LoadedModel {
 
 /// Loads a model.
 ///
-/// `path` is a model file, a step folder, a run folder, or a run folder's file `latest`; also a file or folder of another program, as
+/// `path` is a model file, a step folder, a run folder, or a run folder's file `latest`; `builtin:` with one of
+/// [`builtin_models`](super::builtin_models); also a file or folder of another program, as
 /// [`crate::interop::ForeignModel`] knows them, or the name of one that was downloaded ([`crate::interop::Caches`]). Every file is compared with its digest:
 /// one of a step folder with that in `state.json`, one by itself with the one that it carries. If the checkpoint that `latest` names is damaged, the newest intact one is taken and
 /// [`LoadedModel::skipped`] says so.
 ///
 /// # Errors
 ///
-/// - [`CheckpointError::NotFound`], [`CheckpointError::NoSuchWeights`]: nothing there of that name.
+/// - [`CheckpointError::NotFound`], [`CheckpointError::NotBuiltIn`], [`CheckpointError::NoSuchWeights`]: nothing there of that
+///   name.
 /// - [`CheckpointError::BadFile`], [`CheckpointError::BadJson`], [`CheckpointError::WrongDigest`], [`CheckpointError::Flipped`],
 ///   [`CheckpointError::WrongStep`], [`CheckpointError::NewerFormat`]: the file cannot be used.
 /// - [`CheckpointError::NothingIntact`]: no checkpoint of the run can be used.
@@ -145,14 +151,15 @@ pub fn read_header(path: &Path, which: &Which) -> Result<ModelSummary, Checkpoin
         let extents = |shape: Vec<usize>| shape.into_iter().map(|extent| extent as u64).collect();
         let tensors = model.matching().matched.into_iter().map(|found| (found.ours, extents(found.shape)));
         let (header, tensors) = (ModelHeader::imported(&model, ""), tensors.collect());
-        return Ok(ModelSummary { header, tensors, file: model.weights, skipped: Vec::new() });
+        let (n_bytes, file) = (length(&model.weights)?, model.weights);
+        return Ok(ModelSummary { header, tensors, file, n_bytes, skipped: Vec::new() });
     }
     let (skipped, file, (header, tensors)) = find(path, which, |file, _| {
         let tensors = open(file)?;
         let header = ModelHeader::parse(file, tensors.metadata())?;
         Ok((header, tensors.shapes().map(|(name, shape)| (name.to_string(), shape.to_vec())).collect()))
     })?;
-    Ok(ModelSummary { header, tensors, file, skipped })
+    Ok(ModelSummary { header, tensors, n_bytes: length(&file)?, file, skipped })
 }
 
 /// The models that a run of progressive distillation has kept, by the number of steps they were made for: the newest step
@@ -191,10 +198,21 @@ fn opened_foreign(path: &Path, which: &Which) -> Result<ForeignModel, Checkpoint
     }
 }
 
+/// Bytes of a file, or of a model that comes with the library.
+fn length(path: &Path) -> Result<u64, CheckpointError> {
+    match builtin_file(path)? {
+        Some(bytes) => Ok(bytes.len() as u64),
+        None => Ok(std::fs::metadata(path).map_err(|error| read_failed(path, error))?.len()),
+    }
+}
+
 /// SHA-256 of a file, in hexadecimal.
 pub(crate) fn file_digest(path: &Path) -> Result<String, CheckpointError> {
     let failed = |error| read_failed(path, error);
-    let mut file = Digesting::new(crate::file::open(path).map_err(failed)?);
+    let mut file: Digesting<Box<dyn Read + Send>> = Digesting::new(match builtin_file(path)? {
+        Some(bytes) => Box::new(bytes),
+        None => Box::new(crate::file::open(path).map_err(failed)?),
+    });
     std::io::copy(&mut file, &mut std::io::sink()).map_err(failed)?;
     Ok(file.hex())
 }
@@ -319,15 +337,21 @@ pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest, CheckpointError> 
     }
 }
 
-/// Opens a tensor file and reads its header.
-fn open(path: &Path) -> Result<TensorFile<File>, CheckpointError> {
+/// Opens a tensor file, or one that comes with the library, and reads its header.
+fn open(path: &Path) -> Result<TensorFile<Box<dyn Read + Send>>, CheckpointError> {
+    let opened = |input: Box<dyn Read + Send>, length| {
+        TensorFile::open(input, length, Rules::OURS).map_err(|error| bad_file(path, error))
+    };
+    if let Some(bytes) = builtin_file(path)? {
+        return opened(Box::new(bytes), bytes.len() as u64);
+    }
     let metadata = std::fs::metadata(path).map_err(|error| read_failed(path, error))?;
     // Opening a pipe would wait for ever.
     if !metadata.is_file() {
         return Err(CheckpointError::NotFound { path: path.to_path_buf() });
     }
     let file = File::open(path).map_err(|error| read_failed(path, error))?;
-    TensorFile::open(file, metadata.len(), Rules::OURS).map_err(|error| bad_file(path, error))
+    opened(Box::new(file), metadata.len())
 }
 
 /// Reads a tensor file's metadata, arrays and digest, and compares the digest: with the one that is known, else with the one that the

@@ -1,7 +1,7 @@
 //! The digest that a model file carries of itself, so that a copy without its run's `state.json` still tells flipped bits.
 //!
 //! It stands at the end of the header's text: `...,"sha256":"<64 digits>"}`. What it digests is the text before it and the values
-//! of all tensors in the order of the file. Names and shapes need no digest: a network takes only its own.
+//! of all tensors in the order of the file, as they are read: in 32 bits each, also where the file has 16. Names and shapes need no digest: a network takes only its own.
 
 use std::io;
 
@@ -21,7 +21,7 @@ pub(super) fn seal(header: &str, arrays: &mut [Array<'_>]) -> Result<String, Ten
     let open = header.strip_suffix('}').unwrap_or(header);
     let mut digest = Digesting::new(io::sink());
     io::Write::write_all(&mut digest, open.as_bytes())?;
-    arrays.iter().try_for_each(|array| array.write_values(&mut digest))?;
+    arrays.iter().try_for_each(|array| array.write_as_read(&mut digest))?;
     Ok(format!("{open}{KEY}{}{END}", digest.hex()))
 }
 

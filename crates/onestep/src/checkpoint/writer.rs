@@ -117,6 +117,24 @@ pub fn save_model(path: &Path, header: &ModelHeader, weights: &Weights) -> Resul
     save_arrays(path, header, arrays_of(weights))
 }
 
+/// As [`save_model`], with every number rounded to 16 bits: half the bytes, and a model to use rather than to train on.
+///
+/// # Errors
+///
+/// As [`save_model`]; a weight too large for 16 bits (65,504) counts as infinite.
+pub fn save_compact_model(
+    path: &Path,
+    header: &ModelHeader,
+    weights: &Weights,
+) -> Result<(), CheckpointError> {
+    let half = |(spec, values): (&ParameterSpec, _)| Array {
+        name: spec.name.clone(),
+        shape: spec.shape.clone(),
+        values: Values::Half(values),
+    };
+    save_arrays(path, header, weights.iter().map(half).collect())
+}
+
 /// Weights as arrays to be written.
 pub(crate) fn arrays_of(weights: &Weights) -> Vec<Array<'_>> {
     let array = |(spec, values): (&ParameterSpec, _)| Array {

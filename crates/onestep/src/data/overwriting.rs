@@ -77,7 +77,7 @@ pub enum OutputError {
 /// What may be written over, and what may not.
 ///
 /// By default nothing that exists is replaced. Told to overwrite, files that onestep made are: those that say so themselves, in a
-/// PNG's parameters, by the `tool` of a JSON object, in the metadata of a safetensors file or as the producer of an ONNX file, the file of
+/// PNG's parameters, by the `tool` of a JSON object, in the metadata of a safetensors file, as the generator of an HTML page or as the producer of an ONNX file, the file of
 /// weights beside which begins with the name too; and those that have no place to say it
 /// but lie beside a JSON file of their name that does, and that names them with their SHA-256. What is read is never written over, by whatever name or link.
 ///
@@ -215,6 +215,7 @@ fn made_here(path: &Path) -> bool {
         }
         Some("json") => json_made_here(path).is_some(),
         Some("safetensors") => tensors_made_here(path),
+        Some("html") => page_made_here(path),
         Some("onnx") => onnx_made_here(path),
         Some("data") if ending(&path.with_extension("")).as_deref() == Some("onnx") => {
             begins(path).is_some_and(|start| start.starts_with(b"onestep "))
@@ -229,6 +230,18 @@ fn json_made_here(path: &Path) -> Option<Signed> {
     let signed: Signed = serde_json::from_reader(BufReader::new(File::open(path).ok()?)).ok()?;
     signed.is_ours().then_some(signed)
 }
+
+/// Whether an HTML page names this program as its generator, near its beginning as those written here do.
+fn page_made_here(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let Ok(file) = File::open(path) else { return false };
+    let read = file.take(PAGE_START).read_to_end(&mut start);
+    let generator = format!("<meta name=\"generator\" content=\"{OURS}");
+    read.is_ok() && start.windows(generator.len()).any(|part| part == generator.as_bytes())
+}
+
+/// Bytes of a page in which its generator is looked for.
+const PAGE_START: u64 = 512;
 
 /// Whether an ONNX file names this program as its producer, as the second field of those written here does.
 fn onnx_made_here(path: &Path) -> bool {
@@ -354,6 +367,10 @@ mod tests {
         fs::write(path("ours.onnx"), b"\x08\x08\x12\x07onestep\x1a\x050.1.0").unwrap();
         fs::write(path("plain.onnx"), b"\x08\x08\x12\x07pytorch\x1a\x052.9.0").unwrap();
         fs::write(path("empty.onnx"), "").unwrap();
+        let page =
+            |generator: &str| format!("<!doctype html>\n<meta name=\"generator\" content=\"{generator}\">\n");
+        fs::write(path("ours.html"), page("onestep 0.1.0")).unwrap();
+        fs::write(path("plain.html"), page("Hugo 0.150")).unwrap();
         fs::write(path("ours.onnx.data"), "onestep 0.1.0: weights of ours.onnx").unwrap();
         fs::write(path("plain.onnx.data"), [0; 64]).unwrap();
         fs::write(path("ours.data"), "onestep 0.1.0: weights of ours.onnx").unwrap();
@@ -375,6 +392,8 @@ mod tests {
             ("ours.onnx", true),
             ("plain.onnx", false),
             ("empty.onnx", false),
+            ("ours.html", true),
+            ("plain.html", false),
             ("ours.onnx.data", true),
             ("plain.onnx.data", false),
             ("ours.data", false),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::collection::Collection;
+use crate::checkpoint::is_builtin_model;
 use crate::interop;
 
 /// What a path holds.
@@ -10,7 +11,8 @@ use crate::interop;
 pub enum SampleKind {
     /// What was seen of images, as [`Collection::save`] writes it.
     Collection,
-    /// A model file, a step folder or a run folder; a file or folder of another program, or the name of one.
+    /// A model file, a step folder or a run folder; one that comes with the library, by its whole name; a file or folder of another
+    /// program, or the name of one.
     Model,
     /// Neither, so images if anything.
     Images,
@@ -21,7 +23,9 @@ pub fn sample_kind(path: &Path) -> SampleKind {
     if path.is_file() && Collection::is_in(path) {
         return SampleKind::Collection;
     }
-    let is_model = if path.is_dir() {
+    let is_model = if is_builtin_model(path) {
+        true
+    } else if path.is_dir() {
         path.join("ckpt").is_dir()
             || path.join("latest").is_file()
             || path.join("model.safetensors").is_file()

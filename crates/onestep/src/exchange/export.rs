@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{ExportError, ExportOptions, model_card, onnx, write_diffusers, write_state_dict};
+use crate::checkpoint::save_compact_model;
 use crate::data::{OutputError, write_whole};
 use crate::{Model, Result};
 
@@ -15,6 +16,8 @@ pub enum ExportFormat {
     Safetensors,
     /// A folder that `DiffusionPipeline.from_pretrained` loads.
     Diffusers,
+    /// One model file of this library with every number rounded to 16 bits: half the bytes, to use rather than to train on.
+    Compact,
     /// An ONNX file of opset 17, for a batch of any size.
     Onnx(onnx::Form),
 }
@@ -26,6 +29,7 @@ impl ExportFormat {
             Self::OpenAi => format!("{name}.pt").into(),
             Self::Safetensors => format!("{name}-original.safetensors").into(),
             Self::Diffusers => format!("{name}-diffusers").into(),
+            Self::Compact => format!("{name}-compact.safetensors").into(),
             Self::Onnx(_) => format!("{name}.onnx").into(),
         }
     }
@@ -38,6 +42,7 @@ impl ExportFormat {
     /// - [`ExportError`]: a model that the other program cannot be told, or one that is of no file.
     /// - [`onnx::OnnxError`]: a model that has no such form.
     /// - [`OutputError`]: something that must not be written over; [`DataError::Write`](crate::data::DataError::Write).
+    /// - [`CheckpointError`](crate::checkpoint::CheckpointError): a compact file that cannot be written.
     pub fn write(self, model: &Model, path: &Path, options: &ExportOptions) -> Result<Vec<PathBuf>> {
         let unknown =
             || ExportError::unknown("other programs", "it is a function of a program's own, without a file");
@@ -54,6 +59,11 @@ impl ExportFormat {
         let mut written = match self {
             Self::OpenAi | Self::Safetensors => {
                 write_state_dict(header, weights, path, &options)?;
+                vec![path.to_path_buf()]
+            }
+            Self::Compact => {
+                options.outputs.check(path)?;
+                save_compact_model(path, header, weights)?;
                 vec![path.to_path_buf()]
             }
             Self::Onnx(form) => {
@@ -87,6 +97,7 @@ impl ExportFormat {
         match self {
             Self::OpenAi | Self::Safetensors => "pytorch",
             Self::Diffusers => "diffusers",
+            Self::Compact => "onestep",
             Self::Onnx(_) => "onnx",
         }
     }
@@ -95,6 +106,7 @@ impl ExportFormat {
     fn use_of(self, path: &Path) -> String {
         let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let code = match self {
+            Self::Compact => return format!("```\nonestep sample {file} --seeds 0-63\n```\n"),
             Self::OpenAi => format!("import torch\n\nstate = torch.load(\"{file}\", weights_only=True)"),
             Self::Safetensors => {
                 format!("from safetensors.torch import load_file\n\nstate = load_file(\"{file}\")")

@@ -1,5 +1,6 @@
 //! Checkpoints: the same bytes again, nothing wrong accepted, and nothing lost whenever a process dies.
 
+mod builtin;
 mod faults;
 mod files;
 mod folders;
