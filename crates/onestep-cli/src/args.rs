@@ -34,7 +34,7 @@ pub use train::{ExtendName, NewArgs, RecipeCommand, TrainArgs};
 /// Train a diffusion model on your own images, distill it into a model that needs a single step, or train that
 /// model directly; then sample from it.
 #[derive(Debug, Parser)]
-#[command(name = "onestep", version, max_term_width = 110, arg_required_else_help = true)]
+#[command(name = "onestep", version, max_term_width = 110)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -47,6 +47,8 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// See what consistency models do, on this machine, in about two minutes.
+    Tour(TourArgs),
     /// Look at your pictures and write a recipe that fits them.
     New(NewArgs),
     /// Train a model from a recipe.
@@ -79,6 +81,10 @@ pub enum Command {
     Bench(BenchArgs),
     /// Show what this program finds on this machine, and try it.
     Doctor(DoctorArgs),
+    /// Print what lets a shell complete commands and options.
+    Completions(CompletionsArgs),
+    /// Print the manual page, for `man`.
+    Man,
 }
 
 /// Where the numbers are crunched.
@@ -190,8 +196,8 @@ pub struct SamplerArgs {
 /// Options of `sample`.
 #[derive(Debug, Args)]
 pub struct SampleArgs {
-    /// A model file, a step folder or a run folder.
-    #[arg(value_name = "MODEL", required_unless_present = "from")]
+    /// A model file, a step folder or a run folder; without one builtin:portraits, which comes with onestep.
+    #[arg(value_name = "MODEL")]
     pub model: Option<PathBuf>,
     /// Make a picture again: reads model, seeds and everything else out of it.
     #[arg(long, value_name = "PICTURE", conflicts_with_all = ["seeds", "steps", "levels", "indices", "classes", "guidance", "sampler", "weights", "precision"])]
@@ -231,6 +237,25 @@ pub struct InfoArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `tour`.
+#[derive(Debug, Args)]
+pub struct TourArgs {
+    /// The folder to write the page into, as index.html.
+    #[arg(short, long, value_name = "FOLDER", default_value = "tour")]
+    pub out: PathBuf,
+    /// Replace a page of that name that onestep made.
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// Options of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
 }
 
 /// Options of `doctor`.

@@ -32,7 +32,23 @@ use failure::Failure;
 #[global_allocator]
 static BLOCKS: onestep_kernels::Blocks = onestep_kernels::Blocks::new();
 
+/// What is said to somebody who types the name of the command and nothing else.
+const GREETING: &str = "\
+Images in one network evaluation. To begin with:
+
+  onestep tour                        see what consistency models do, on this machine, in two minutes
+  onestep sample                      draw faces with the model that comes along, into samples.png
+  onestep new photos                  look at your own pictures, and write a recipe to train from
+  onestep train emoji-edm --out run   train a model of the emoji that come along
+
+  onestep --help                      all commands; onestep COMMAND --help tells of one
+";
+
 fn main() -> ExitCode {
+    if std::env::args_os().len() <= 1 {
+        print::write_answer(format_args!("{GREETING}"));
+        return finish(ExitCode::SUCCESS);
+    }
     let cli = match version::parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -45,6 +61,7 @@ fn main() -> ExitCode {
         return Failure::usage(message).hint("unset it to use the best there is").report();
     }
     let outcome = match cli.command {
+        Command::Tour(args) => commands::tour::run(&args, cli.quiet),
         Command::New(args) => commands::new::run(&args, cli.quiet),
         Command::Train(args) => commands::train::run(args, cli.quiet),
         Command::Sample(args) => commands::sample::run(args, cli.quiet),
@@ -60,6 +77,8 @@ fn main() -> ExitCode {
         Command::Eval(args) => commands::eval::run(*args, cli.quiet),
         Command::Bench(args) => commands::bench::run(&args, cli.quiet),
         Command::Doctor(args) => commands::doctor::run(&args),
+        Command::Completions(args) => commands::shell::completions(&args),
+        Command::Man => commands::shell::man(),
     };
     match outcome {
         Ok(code) => finish(code),

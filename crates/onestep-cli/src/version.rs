@@ -52,6 +52,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_command_that_a_tour_names_can_be_typed() {
+        let told = onestep_tour::Stop::ALL.into_iter().flat_map(|stop| stop.commands());
+        for command in told.chain(&onestep_tour::NEXT) {
+            let parsed = Cli::command().try_get_matches_from(command.split(' '));
+            assert!(parsed.is_ok(), "{command}\n{}", parsed.unwrap_err());
+        }
+    }
+
+    #[test]
     fn every_command_on_a_page_can_be_typed() {
         let commands = commands();
         assert!(commands.len() > 40, "{} commands were found", commands.len());

@@ -16,4 +16,6 @@ pub mod new;
 pub mod recipe;
 pub mod sample;
 pub mod search;
+pub mod shell;
+pub mod tour;
 pub mod train;

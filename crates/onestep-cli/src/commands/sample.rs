@@ -9,22 +9,25 @@ use onestep::model::PrecisionChoice;
 use onestep::{DefiniteDraw, DrawRecord, SampleWriter};
 
 use crate::args::SampleArgs;
-use crate::failure::{Failure, Outcome, code};
+use crate::failure::{Outcome, code};
 use crate::print::say;
 use crate::progress::{ImageBar, counted};
 use crate::signals::StopFlag;
 use crate::target::Target;
 use crate::{device, model, parameters, sampling};
 
+/// The model to draw from where none is named.
+const USUAL_MODEL: &str = "builtin:portraits";
+
 /// Runs the command.
 pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
     let stop = StopFlag::listen()?;
     let device = device::open(args.sampler.with.device)?;
     let known = args.from.as_deref().map(read_record).transpose()?;
-    let path = match (&args.model, &known) {
+    let path: &Path = match (&args.model, &known) {
         (Some(model), _) => model,
         (None, Some(known)) => &known.model,
-        (None, None) => return Err(Failure::usage("name a model, or a picture to make again with --from")),
+        (None, None) => Path::new(USUAL_MODEL),
     };
     let options = match &known {
         Some(known) => known.options().device(&device),

@@ -6,6 +6,7 @@ mod documented;
 mod edit;
 mod emoji;
 mod eval;
+mod first_minutes;
 mod guidance;
 mod import;
 mod messages;
