@@ -15,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use onestep::sample::Sampler;
 
 use crate::lists::{Classes, Indices, Levels, Seeds};
+use crate::show::ShowName;
 
 pub use bench::{BenchArgs, PassName};
 pub use data::{DataArgs, DataCommand, SizeArgs, ViewArgs};
@@ -193,6 +194,14 @@ pub struct SamplerArgs {
     pub with: ModelArgs,
 }
 
+/// Whether pictures are shown.
+#[derive(Debug, Clone, Args)]
+pub struct ShowArgs {
+    /// Show the pictures in the terminal as well; --show=kitty, sixel or blocks where what it can draw is not known.
+    #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
+    pub show: Option<ShowName>,
+}
+
 /// Options of `sample`.
 #[derive(Debug, Args)]
 pub struct SampleArgs {
@@ -221,6 +230,9 @@ pub struct SampleArgs {
     /// Enlarge every pixel this many times; by default grids of small images are made large enough to see.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
     pub scale: Option<u32>,
+    /// Whether they are shown.
+    #[command(flatten)]
+    pub show: ShowArgs,
 }
 
 /// Options of `info`.

@@ -18,6 +18,7 @@ mod parameters;
 mod print;
 mod progress;
 mod sampling;
+mod show;
 mod signals;
 mod target;
 mod version;

@@ -8,6 +8,7 @@ use onestep::data::ending;
 
 use crate::failure::{Failure, Outcome, code, io_failure};
 use crate::print::{self, answer};
+use crate::show::ShowName;
 
 /// Where output goes. What is meant for standard output is made as a file first, because some kinds are not written from their
 /// beginning to their end.
@@ -41,6 +42,15 @@ impl Target {
         })?;
         let path = folder.join("out").with_extension(ending(out).unwrap_or_else(|| "png".into()));
         Ok(Self { path, transit: Some(folder) })
+    }
+
+    /// Refuses to show pictures where a file goes.
+    pub fn check_show(&self, show: Option<ShowName>) -> Outcome {
+        match (&self.transit, show) {
+            (Some(_), Some(_)) => Err(Failure::usage("--show writes where --out - writes a file")
+                .hint("name a file with --out, or leave --show out")),
+            _ => Ok(()),
+        }
     }
 
     /// The file or folder to write.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use onestep::edit::{CanvasFit, MaskMarks, Task};
 
-use super::{DeviceName, ModelArgs};
+use super::{DeviceName, ModelArgs, ShowArgs};
 use crate::lists::{Levels, SeedPair, seed};
 
 /// Options of `edit`.
@@ -76,6 +76,9 @@ pub struct CommonArgs {
     /// Replace files of that name that onestep made; never what is edited.
     #[arg(long)]
     pub overwrite: bool,
+    /// Whether the results are shown.
+    #[command(flatten)]
+    pub show: ShowArgs,
     /// Show what went in beside what came out.
     #[arg(long)]
     pub strip: bool,

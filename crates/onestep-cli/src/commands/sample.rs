@@ -4,14 +4,16 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use onestep::data::Outputs;
+use onestep::data::{ImageShape, Outputs, Pixels, Sheet};
 use onestep::model::PrecisionChoice;
+use onestep::sample::{SampleSink, Samples};
 use onestep::{DefiniteDraw, DrawRecord, SampleWriter};
 
 use crate::args::SampleArgs;
 use crate::failure::{Outcome, code};
 use crate::print::say;
 use crate::progress::{ImageBar, counted};
+use crate::show::{self, ShowName};
 use crate::signals::StopFlag;
 use crate::target::Target;
 use crate::{device, model, parameters, sampling};
@@ -54,6 +56,7 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
     let inputs = model::files(&opened).chain(args.from.iter().cloned());
     let outputs = Outputs::default().overwrite(args.overwrite).spare_all(inputs);
     let target = Target::of(&args.out)?;
+    target.check_show(args.show.show)?;
     let (drawing, record) = match known {
         // A picture made again says what the first one said, but for the place of the model and what was computed this time.
         Some(known) => {
@@ -73,13 +76,14 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
     };
     // What cannot be written is found out before an hour is spent on its images.
     let writer = SampleWriter::create(record, opened.shape(), target.path(), &outputs)?;
-    draw(&drawing, writer, &target, &stop, quiet)
+    draw(&drawing, writer, &target, args.show.show, &stop, quiet)
 }
 
 fn draw(
     drawing: &DefiniteDraw<'_>,
     mut writer: SampleWriter,
     target: &Target,
+    show: Option<ShowName>,
     stop: &StopFlag,
     quiet: bool,
 ) -> Outcome<ExitCode> {
@@ -96,7 +100,10 @@ fn draw(
     stop.heed(quiet, "stopping after this batch ...", move || lost.clone());
     let started = Instant::now();
     let mut bar = ImageBar::new("images", quiet, stop);
-    let n_drawn = drawing.run_into(&mut writer, &mut bar)?;
+    let most = if show.is_some() { show::MOST } else { 0 };
+    let mut kept = Kept { writer: &mut writer, values: Vec::new(), most };
+    let n_drawn = drawing.run_into(&mut kept, &mut bar)?;
+    let shown = kept.pictures(drawing.model().shape())?;
     bar.finish();
     if n_drawn < n {
         if writer.keeps_parts() {
@@ -114,6 +121,9 @@ fn draw(
     let (sampler, precision) = (writer.record().sampler.name(), writer.record().precision.name());
     let guidance = writer.record().guidance.map_or_else(String::new, |scale| format!(" · guidance {scale}"));
     writer.finish()?;
+    if let Some(how) = show {
+        how.print(&shown, quiet)?;
+    }
     target.deliver()?;
     if !quiet {
         let seconds = started.elapsed().as_secs_f64();
@@ -125,6 +135,43 @@ fn draw(
         );
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A writer beside which the first samples are kept, to be shown.
+struct Kept<'a> {
+    writer: &'a mut SampleWriter,
+    values: Vec<f32>,
+    most: usize,
+}
+
+impl SampleSink for Kept<'_> {
+    fn wants(&self, index: usize) -> bool {
+        self.writer.wants(index)
+    }
+
+    fn take(&mut self, indices: &[usize], samples: &Samples) -> onestep::Result<()> {
+        let room = (self.most * samples.shape.n_values()).saturating_sub(self.values.len());
+        self.values.extend(samples.values.iter().take(room));
+        self.writer.take(indices, samples)
+    }
+}
+
+impl Kept<'_> {
+    /// What was kept: a picture a sample, or one picture of all points.
+    fn pictures(&self, shape: ImageShape) -> Outcome<Vec<Pixels>> {
+        let one = Sheet { columns: Some(1), scale: Some(1) };
+        if self.values.is_empty() {
+            return Ok(Vec::new());
+        }
+        if shape.height * shape.width == 1 {
+            return Ok(vec![one.draw(&self.values, shape)?]);
+        }
+        Ok(self
+            .values
+            .chunks_exact(shape.n_values())
+            .map(|image| one.draw(image, shape))
+            .collect::<Result<_, _>>()?)
+    }
 }
 
 fn read_record(path: &Path) -> Outcome<DrawRecord> {

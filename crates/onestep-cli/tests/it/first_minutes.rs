@@ -26,6 +26,37 @@ fn samples_without_a_model_are_faces_and_are_made_again() {
     assert!(bytes("faces.png") == bytes("again.png"));
 }
 
+/// In a pipe pictures are text: two pixels a letter, and lines as wide as the terminal says.
+#[test]
+fn pictures_are_shown_where_they_are_drawn() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    let show = |more: &[&str], columns: &str| {
+        let arguments = [&["sample", "--seeds", "0-3", "--out", "faces.png", "--overwrite"], more].concat();
+        let mut command = super::command(home, &arguments);
+        let output = command.env("COLUMNS", columns).env("COLORTERM", "truecolor").output().unwrap();
+        expect(&output, 0);
+        stdout(&output)
+    };
+    let rows = |text: &str| text.lines().filter(|line| line.contains('▀')).count();
+    // Two rows of two of 16 pixels, with two pixels around each; then one below the other.
+    let wide = show(&["--show"], "80");
+    assert_eq!(rows(&wide), 19, "{wide}");
+    assert!(wide.ends_with("faces.png\n") && wide.contains("\u{1b}[38;2;"));
+    assert_eq!(rows(&show(&["--show"], "30")), 37);
+    assert!(show(&["--show=kitty"], "80").starts_with("\u{1b}_Ga=T,f=100"));
+    assert!(show(&["--show=sixel"], "80").starts_with("\u{1b}Pq"));
+    assert_eq!(show(&[], "80"), "faces.png\n");
+    let edited =
+        ["edit", "colorize", "builtin:portraits", "faces.png", "--show=blocks", "--out", "colored.png"];
+    let edited = onestep(home, &edited);
+    expect(&edited, 0);
+    assert_eq!(rows(&stdout(&edited)), 8);
+    let both = onestep(home, &["sample", "--seeds", "0", "--show", "--out", "-"]);
+    expect(&both, 2);
+    assert!(stderr(&both).contains("--show"), "{}", stderr(&both));
+}
+
 #[test]
 fn models_that_come_along_are_models_everywhere() {
     let home = TempDir::new().unwrap();

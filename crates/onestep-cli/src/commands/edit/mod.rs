@@ -16,6 +16,7 @@ use crate::args::EditArgs;
 use crate::failure::{Failure, Outcome, code};
 use crate::print::say;
 use crate::progress::{ImageBar, counted};
+use crate::show::ShowName;
 use crate::signals::StopFlag;
 use crate::target::Target;
 use crate::{device, model, sampling};
@@ -30,6 +31,7 @@ pub fn run(args: EditArgs, quiet: bool) -> Outcome<ExitCode> {
             let (common, path, teacher) = request::parts(command);
             let device = device::open(common.with.device)?;
             let target = Target::of(&common.out)?;
+            target.check_show(common.show.show)?;
             let output = EditOutput::of(target.path(), Outputs::default().overwrite(common.overwrite))?;
             let options = model::options(&common.with, PrecisionChoice::Auto, &device, quiet);
             let opened = model::open(path, &options)?;
@@ -53,7 +55,7 @@ pub fn run(args: EditArgs, quiet: bool) -> Outcome<ExitCode> {
                 .guidance(common.guidance);
             let scale = common.scale.map(|scale| scale as usize);
             let presentation = Presentation { strip: common.strip, scale };
-            make(edits, presentation, &output, &target, &Watched { stop, quiet })
+            make(edits, presentation, &output, &target, &Watched { stop, quiet, show: common.show.show })
         }
         (None, Some(from)) => {
             let device = device::open(args.device)?;
@@ -65,7 +67,7 @@ pub fn run(args: EditArgs, quiet: bool) -> Outcome<ExitCode> {
             let opened = edit.open(&device)?;
             model::warn_of_other_bits(opened.replaced_precision(), quiet);
             let presentation = Presentation { strip, scale };
-            make(opened.edits(), presentation, &output, &target, &Watched { stop, quiet })
+            make(opened.edits(), presentation, &output, &target, &Watched { stop, quiet, show: None })
         }
         (None, None) => Err(Failure::usage("name a task, or a picture to make again with --from")),
     }
@@ -75,6 +77,7 @@ pub fn run(args: EditArgs, quiet: bool) -> Outcome<ExitCode> {
 struct Watched {
     stop: StopFlag,
     quiet: bool,
+    show: Option<ShowName>,
 }
 
 fn make(
@@ -82,7 +85,7 @@ fn make(
     presentation: Presentation,
     output: &EditOutput,
     target: &Target,
-    &Watched { ref stop, quiet }: &Watched,
+    &Watched { ref stop, quiet, show }: &Watched,
 ) -> Outcome<ExitCode> {
     let edits = edits.keep_path(output.is_animation()).definite()?;
     if !quiet {
@@ -103,6 +106,9 @@ fn make(
     let files = BTreeMap::new();
     let parameters = Parameters { tool: onestep::TOOL.into(), edit: edits.record(), strip, scale, files };
     output.write(&edited, parameters)?;
+    if let Some(how) = show {
+        how.print(&edited.results, quiet)?;
+    }
     target.deliver()?;
     if !quiet {
         let n_levels = edits.levels().as_slice().len();

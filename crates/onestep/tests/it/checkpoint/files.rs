@@ -242,7 +242,7 @@ fn crafted_headers_are_refused_with_the_name_of_the_tensor() {
         (
             r#""a":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}"#,
             8,
-            "tensor `a` has type BF16; only F32 is read",
+            "tensor `a` has type BF16; only F32, F16 are read",
         ),
         (r#""a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}"#, 8, "tensor `a` has type F64"),
         (
