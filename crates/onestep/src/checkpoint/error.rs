@@ -22,7 +22,7 @@ pub enum CheckpointError {
         path: PathBuf,
     },
     /// A name that begins with `builtin:` and is of no model that comes with the library.
-    #[error("no model `{name}` is built in; {}", match known.as_slice() {
+    #[error("no model `builtin:{name}` comes along; {}", match known.as_slice() {
         [] => "this program was built without the feature `builtin`".to_owned(),
         known => format!("there are {}", known.iter().map(|name| format!("`builtin:{name}`")).collect::<Vec<_>>().join(", ")),
     })]
