@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use onestep::Result;
 use onestep::eval::curve::{CurveReport, CurveSettings, MeasuredPoint};
 use onestep::eval::{Judge, Metric, Reference};
 use onestep::sample::Sampler;
+use onestep::{Model, Result};
 
 use crate::section::{Art, Figure, Section};
-use crate::tour::{Along, Tour, Visitor};
+use crate::visitor::{Along, Visitor};
 
 /// Images of a point.
 const N: u64 = 96;
@@ -23,7 +23,11 @@ const LEVELS: [usize; 5] = [2, 3, 5, 9, 18];
 const DIFFERENCE: &str = "difference";
 
 /// The curves of both models, measured here.
-pub(crate) fn quality_against_cost(tour: &Tour, visitor: &mut dyn Visitor) -> Result<Option<Section>> {
+pub(crate) fn quality_against_cost(
+    teacher: &Model,
+    student: &Model,
+    visitor: &mut dyn Visitor,
+) -> Result<Option<Section>> {
     let settings = CurveSettings {
         steps: STEPS.to_vec(),
         ode_levels: LEVELS.to_vec(),
@@ -33,7 +37,7 @@ pub(crate) fn quality_against_cost(tour: &Tour, visitor: &mut dyn Visitor) -> Re
     let judge = Judge::new().metrics([Metric::Legal]).fewer(true);
     let nothing = Reference::none(judge.rules());
     let mut points = Vec::new();
-    for (name, model) in [("diffusion model", &tour.teacher), ("consistency model", &tour.student)] {
+    for (name, model) in [("diffusion model", teacher), ("consistency model", student)] {
         for point in settings.points(model) {
             let draw = point.draw().seeds(0..N).definite()?;
             let started = Instant::now();

@@ -7,7 +7,7 @@ use onestep::noise::{Purpose, Stream};
 use onestep::{Model, Result};
 
 use crate::section::{Art, Figure, Section};
-use crate::tour::{Along, Tour, Visitor};
+use crate::visitor::{Along, Visitor};
 
 /// Pictures that are edited.
 const N_PICTURES: usize = 4;
@@ -37,8 +37,7 @@ struct Given {
 }
 
 /// Every task with pictures that the model was not trained on.
-pub(crate) fn gallery(tour: &Tour, visitor: &mut dyn Visitor) -> Result<Option<Section>> {
-    let model = &tour.student;
+pub(crate) fn gallery(model: &Model, visitor: &mut dyn Visitor) -> Result<Option<Section>> {
     let originals = originals(model)?;
     let mut figures = Vec::new();
     for (title, caption, give) in TASKS {
@@ -73,11 +72,10 @@ pub(crate) fn gallery(tour: &Tour, visitor: &mut dyn Visitor) -> Result<Option<S
 }
 
 /// The way from the image of one seed to that of another.
-pub(crate) fn interpolation(tour: &Tour, visitor: &mut dyn Visitor) -> Result<Option<Section>> {
+pub(crate) fn interpolation(model: &Model, visitor: &mut dyn Visitor) -> Result<Option<Section>> {
     let mut strips = Vec::new();
     for seeds in [[0, 1], [2, 3], [4, 5]] {
-        let edited =
-            tour.student.edit(Job::interpolate_seeds(seeds, N_FRAMES)).run_with(&mut Along(visitor))?;
+        let edited = model.edit(Job::interpolate_seeds(seeds, N_FRAMES)).run_with(&mut Along(visitor))?;
         if edited.results.len() < N_FRAMES {
             return Ok(None);
         }

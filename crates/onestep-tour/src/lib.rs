@@ -16,9 +16,13 @@ mod editing;
 mod page;
 mod sampling;
 mod section;
+mod stop;
 mod tour;
 mod training;
+mod visitor;
 
 pub use page::{NEXT, Page};
 pub use section::{Art, Figure, Section};
-pub use tour::{Quiet, Stop, Tour, Visitor};
+pub use stop::Stop;
+pub use tour::Tour;
+pub use visitor::{Quiet, Visitor};

@@ -9,7 +9,7 @@ use onestep::data::picture::encode_png;
 use onestep::{Result, TOOL};
 
 use crate::section::{Art, Figure, Section, seconds};
-use crate::tour::Stop;
+use crate::stop::Stop;
 
 /// How it looks: light and dark, narrow and wide, on paper.
 const STYLE: &str = include_str!("page.css");

@@ -1,10 +1,13 @@
 //! Drawing: a diffusion model beside one step, and what further steps add.
 
-use onestep::Result;
+use std::time::Instant;
+
 use onestep::data::picture::Grid;
+use onestep::data::{Pixels, Rounding};
+use onestep::{DefiniteDraw, Model, Result};
 
 use crate::section::{Art, Figure, Section, evaluations, seconds};
-use crate::tour::{Drawn, Tour, Visitor, draw};
+use crate::visitor::{Along, Visitor};
 
 /// Images of a picture.
 const N_SHOWN: u64 = 32;
@@ -16,13 +19,17 @@ const COLUMNS: usize = 8;
 const TEACHER_LEVELS: usize = 18;
 
 /// Two pictures of the same seeds.
-pub(crate) fn one_step(tour: &Tour, visitor: &mut dyn Visitor) -> Result<Option<Section>> {
+pub(crate) fn one_step(
+    teacher: &Model,
+    student: &Model,
+    visitor: &mut dyn Visitor,
+) -> Result<Option<Section>> {
     // What is done once, for the first images alone, is not counted to either side.
-    for model in [&tour.teacher, &tour.student] {
+    for model in [teacher, student] {
         model.draw().steps(2).run()?;
     }
-    let teacher = tour.teacher.draw().seeds(0..N_SHOWN).steps(TEACHER_LEVELS).definite()?;
-    let student = tour.student.draw().seeds(0..N_SHOWN).steps(1).definite()?;
+    let teacher = teacher.draw().seeds(0..N_SHOWN).steps(TEACHER_LEVELS).definite()?;
+    let student = student.draw().seeds(0..N_SHOWN).steps(1).definite()?;
     let Some(many) = draw(&teacher, visitor)? else { return Ok(None) };
     let Some(one) = draw(&student, visitor)? else { return Ok(None) };
     let times = many.seconds / one.seconds;
@@ -45,10 +52,10 @@ pub(crate) fn one_step(tour: &Tour, visitor: &mut dyn Visitor) -> Result<Option<
 }
 
 /// The same seeds in one, two and four steps.
-pub(crate) fn more_steps(tour: &Tour, visitor: &mut dyn Visitor) -> Result<Option<Section>> {
+pub(crate) fn more_steps(student: &Model, visitor: &mut dyn Visitor) -> Result<Option<Section>> {
     let mut figures = Vec::new();
     for (steps, title) in [(1, "One step"), (2, "Two steps"), (4, "Four steps")] {
-        let drawing = tour.student.draw().seeds(0..N_SHOWN / 2).steps(steps).definite()?;
+        let drawing = student.draw().seeds(0..N_SHOWN / 2).steps(steps).definite()?;
         let Some(drawn) = draw(&drawing, visitor)? else { return Ok(None) };
         figures.push(figure(&drawn, title, "the same model")?);
     }
@@ -61,6 +68,25 @@ pub(crate) fn more_steps(tour: &Tour, visitor: &mut dyn Visitor) -> Result<Optio
         ],
         figures,
     }))
+}
+
+/// What was drawn, and how long it took.
+struct Drawn {
+    pictures: Vec<Pixels>,
+    seconds: f64,
+    nfe: usize,
+}
+
+/// Draws and takes the time; none if the visitor wants to stop before the end.
+fn draw(draw: &DefiniteDraw<'_>, visitor: &mut dyn Visitor) -> Result<Option<Drawn>> {
+    let started = Instant::now();
+    let samples = draw.run_with(&mut Along(visitor))?;
+    let seconds = started.elapsed().as_secs_f64();
+    if samples.seeds.len() < draw.seeds().len() {
+        return Ok(None);
+    }
+    let pictures = samples.pixels(Rounding::Edm)?;
+    Ok(Some(Drawn { pictures, seconds, nfe: draw.nfe() }))
 }
 
 fn figure(drawn: &Drawn, title: &str, how: &str) -> Result<Figure> {

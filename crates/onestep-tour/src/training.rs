@@ -8,7 +8,7 @@ use onestep::train::{Recipe, Trainer};
 use onestep::{Model, Result};
 
 use crate::section::{Art, Figure, Section, seconds};
-use crate::tour::Visitor;
+use crate::visitor::Visitor;
 
 /// Training steps, and after which of them samples are shown.
 const STEPS: u64 = 7800;

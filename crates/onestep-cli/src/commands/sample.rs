@@ -103,7 +103,7 @@ fn draw(
     let most = if show.is_some() { show::MOST } else { 0 };
     let mut kept = Kept { writer: &mut writer, values: Vec::new(), most };
     let n_drawn = drawing.run_into(&mut kept, &mut bar)?;
-    let shown = kept.pictures(drawing.model().shape())?;
+    let Kept { values, .. } = kept;
     bar.finish();
     if n_drawn < n {
         if writer.keeps_parts() {
@@ -122,7 +122,7 @@ fn draw(
     let guidance = writer.record().guidance.map_or_else(String::new, |scale| format!(" · guidance {scale}"));
     writer.finish()?;
     if let Some(how) = show {
-        how.print(&shown, quiet)?;
+        how.print(&pictures(&values, drawing.model().shape())?, quiet)?;
     }
     target.deliver()?;
     if !quiet {
@@ -156,22 +156,17 @@ impl SampleSink for Kept<'_> {
     }
 }
 
-impl Kept<'_> {
-    /// What was kept: a picture a sample, or one picture of all points.
-    fn pictures(&self, shape: ImageShape) -> Outcome<Vec<Pixels>> {
-        let one = Sheet { columns: Some(1), scale: Some(1) };
-        if self.values.is_empty() {
-            return Ok(Vec::new());
-        }
-        if shape.height * shape.width == 1 {
-            return Ok(vec![one.draw(&self.values, shape)?]);
-        }
-        Ok(self
-            .values
-            .chunks_exact(shape.n_values())
-            .map(|image| one.draw(image, shape))
-            .collect::<Result<_, _>>()?)
+/// What was kept, as it is shown: a picture a sample, or one picture of all points.
+fn pictures(values: &[f32], shape: ImageShape) -> Outcome<Vec<Pixels>> {
+    let one = Sheet { columns: Some(1), scale: Some(1) };
+    if values.is_empty() {
+        return Ok(Vec::new());
     }
+    if shape.height * shape.width == 1 {
+        return Ok(vec![one.draw(values, shape)?]);
+    }
+    let images = values.chunks_exact(shape.n_values());
+    Ok(images.map(|image| one.draw(image, shape)).collect::<Result<_, _>>()?)
 }
 
 fn read_record(path: &Path) -> Outcome<DrawRecord> {

@@ -147,7 +147,7 @@ mod tests {
             (&[("TERM", "xterm-256color"), ("TERM_PROGRAM", "WezTerm")], ShowName::Kitty),
             (&[("TERM", "foot")], ShowName::Sixel),
             (&[("TERM", "xterm-256color")], ShowName::Blocks),
-            (&[("TERM", "xterm-kitty"), ("TMUX", "/tmp/tmux-0/default,1,0")], ShowName::Blocks),
+            (&[("TERM", "xterm-kitty"), ("TMUX", "default,1,0")], ShowName::Blocks),
             (&[], ShowName::Blocks),
         ] {
             assert_eq!(best_of(settings, true), form, "{settings:?}");

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
+use burn::tensor::Tensor;
+
 use super::header::render;
 use super::seal::seal;
 use super::storage::StoredFile;
@@ -127,20 +129,20 @@ pub fn save_compact_model(
     header: &ModelHeader,
     weights: &Weights,
 ) -> Result<(), CheckpointError> {
-    let half = |(spec, values): (&ParameterSpec, _)| Array {
-        name: spec.name.clone(),
-        shape: spec.shape.clone(),
-        values: Values::Half(values),
-    };
-    save_arrays(path, header, weights.iter().map(half).collect())
+    save_arrays(path, header, arrays_as(weights, Values::Half))
 }
 
 /// Weights as arrays to be written.
 pub(crate) fn arrays_of(weights: &Weights) -> Vec<Array<'_>> {
-    let array = |(spec, values): (&ParameterSpec, _)| Array {
+    arrays_as(weights, Values::Tensor)
+}
+
+/// The same, whose numbers are written as `values` says.
+fn arrays_as<'a>(weights: &'a Weights, values: fn(&'a Tensor<1>) -> Values<'a>) -> Vec<Array<'a>> {
+    let array = |(spec, tensor): (&ParameterSpec, &'a Tensor<1>)| Array {
         name: spec.name.clone(),
         shape: spec.shape.clone(),
-        values: Values::Tensor(values),
+        values: values(tensor),
     };
     weights.iter().map(array).collect()
 }
