@@ -7,6 +7,7 @@ mod emoji;
 mod eval;
 mod exchange;
 mod precision;
+mod studio;
 mod train;
 
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub use eval::{
 };
 pub use exchange::{ExportArgs, FetchArgs, FormatName, ImportArgs, ModelsArgs, OnnxFormName};
 pub use precision::{ChoiceName, PrecisionName};
+pub use studio::{LogName, StudioArgs};
 pub use train::{ExtendName, NewArgs, RecipeCommand, TrainArgs};
 
 /// Consistency models: images in one network evaluation.
@@ -50,6 +52,8 @@ pub struct Cli {
 pub enum Command {
     /// See what consistency models do, on this machine, in about two minutes.
     Tour(TourArgs),
+    /// Open a page to draw, edit and train on, and an API for programs.
+    Studio(StudioArgs),
     /// Look at your pictures and write a recipe that fits them.
     New(NewArgs),
     /// Train a model from a recipe.

@@ -38,6 +38,7 @@ const GREETING: &str = "\
 Images in one network evaluation. To begin with:
 
   onestep tour                        see what consistency models do, on this machine, in two minutes
+  onestep studio                      a page to draw and edit on, with a brush that is followed live
   onestep sample                      draw faces with the model that comes along, into samples.png
   onestep new photos                  look at your own pictures, and write a recipe to train from
   onestep train emoji-edm --out run   train a model of the emoji that come along
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
     }
     let outcome = match cli.command {
         Command::Tour(args) => commands::tour::run(&args, cli.quiet),
+        Command::Studio(args) => commands::studio::run(&args, cli.quiet),
         Command::New(args) => commands::new::run(&args, cli.quiet),
         Command::Train(args) => commands::train::run(args, cli.quiet),
         Command::Sample(args) => commands::sample::run(args, cli.quiet),

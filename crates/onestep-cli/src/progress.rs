@@ -1,23 +1,18 @@
 //! Progress on stderr, and the run's `events.jsonl`.
 
-use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use onestep::observer::{Event, Flow, Observer};
-use onestep::train::EVENTS;
+use onestep::train::{EVENTS, EventLog};
 
 use crate::failure::{Outcome, io_failure};
 use crate::print::say;
 use crate::signals::StopFlag;
-
-/// How far back speed and time left look: recent steps say more than the warm-up.
-const WINDOW: Duration = Duration::from_secs(30);
 
 /// A bar on a terminal; nothing where stderr is no terminal, or where quiet is asked.
 pub fn bar(length: u64, unit: &str, quiet: bool) -> ProgressBar {
@@ -62,14 +57,11 @@ impl Observer for ImageBar {
 /// Watches a training run: shows it, logs it, and passes on the wish to stop.
 pub struct Watch {
     bar: ProgressBar,
-    events: BufWriter<File>,
+    log: EventLog,
     stop: StopFlag,
     quiet: bool,
-    recent: VecDeque<(Instant, u64)>,
     batch: u64,
     steps: u64,
-    log_every: u64,
-    mean: RunningMean,
     place: Arc<Place>,
     write_error: Option<std::io::Error>,
     /// How it goes, for people.
@@ -99,41 +91,18 @@ impl Place {
     }
 }
 
-/// Mean loss since the last line of the log.
-#[derive(Debug, Default)]
-struct RunningMean {
-    sum: f64,
-    n: u64,
-}
-
-impl RunningMean {
-    fn take(&mut self) -> f64 {
-        let mean = if self.n == 0 { f64::NAN } else { self.sum / self.n as f64 };
-        *self = Self::default();
-        mean
-    }
-}
-
 impl Watch {
     /// Appends to `events.jsonl` in the run's folder.
     pub fn new(folder: &Path, steps: u64, quiet: bool, stop: StopFlag) -> Outcome<Self> {
-        let path = folder.join(EVENTS);
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(|error| io_failure("write", &path, &error))?;
+        let log = EventLog::open(folder, steps)
+            .map_err(|error| io_failure("write", &folder.join(EVENTS), &error))?;
         Ok(Self {
             bar: bar(steps, "steps", quiet),
-            events: BufWriter::new(file),
+            log,
             stop,
             quiet,
-            recent: VecDeque::new(),
             batch: 0,
             steps,
-            // A few thousand lines tell the story of a run of any length.
-            log_every: (steps / 4000).max(1),
-            mean: RunningMean::default(),
             place: Arc::default(),
             write_error: None,
             status: String::new(),
@@ -159,61 +128,35 @@ impl Watch {
         }
     }
 
-    fn log(&mut self, event: &Event, extra: serde_json::Value) {
-        let mut line = serde_json::to_value(event).unwrap_or_default();
-        if let (Some(line), Some(extra)) = (line.as_object_mut(), extra.as_object()) {
-            let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-            line.insert("unix_millis".into(), (time as u64).into());
-            line.extend(extra.clone());
-        }
-        let written = writeln!(self.events, "{line}").and_then(|()| self.events.flush());
-        if let Err(error) = written {
+    fn log(&mut self, event: &Event) {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        if let Err(error) = self.log.write(event, Instant::now(), time as u64) {
             self.write_error.get_or_insert(error);
         }
     }
 
-    /// Images a second over the last half minute.
-    fn speed(&self) -> Option<f64> {
-        let ((first, from), (last, to)) = (self.recent.front()?, self.recent.back()?);
-        let seconds = last.duration_since(*first).as_secs_f64();
-        (seconds > 0.0).then(|| (to - from) as f64 / seconds)
-    }
-
-    fn step(&mut self, event: &Event, step: u64, images_seen: u64, loss: f64) {
-        let now = Instant::now();
+    fn step(&mut self, step: u64, images_seen: u64, loss: f64) {
         self.place.step.store(step, Ordering::Relaxed);
-        self.recent.push_back((now, images_seen));
-        while self.recent.len() > 2 && now.duration_since(self.recent[1].0) > WINDOW {
-            self.recent.pop_front();
-        }
-        self.mean.sum += loss;
-        self.mean.n += 1;
-        let speed = self.speed();
         self.bar.set_position(step);
-        let left = speed.map_or(String::new(), |speed| {
+        let left = self.log.speed().map_or(String::new(), |speed| {
             let seconds = (self.steps - step) as f64 * self.batch as f64 / speed;
             format!(" · {speed:.0} img/s · {} left", human_seconds(seconds))
         });
         self.status = format!("· {:.1} kimg · loss {loss:.4}{left}", images_seen as f64 / 1000.0);
         self.bar.set_message(self.status.clone());
-        if step.is_multiple_of(self.log_every) || step == self.steps {
-            let mean = self.mean.take();
-            self.log(event, serde_json::json!({ "mean_loss": mean, "images_per_second": speed }));
-        }
     }
 }
 
 impl Observer for Watch {
     fn observe(&mut self, event: &Event) -> Flow {
+        self.log(event);
         match event {
-            Event::Step { step, images_seen, loss, .. } => self.step(event, *step, *images_seen, *loss),
+            Event::Step { step, images_seen, loss, .. } => self.step(*step, *images_seen, *loss),
             other => {
                 if let Event::Start { batch, step, .. } = other {
                     self.batch = *batch as u64;
                     self.begin(*step);
                 }
-                let speed = self.speed();
-                self.log(other, serde_json::json!({ "images_per_second": speed }));
                 match other {
                     Event::Skipped { step, sigma_low, sigma_high, skipped, .. } => self.say(&format!(
                         "warning: step {step} was skipped: its gradient is not finite (noise levels {sigma_low:.4} to {sigma_high:.4}; {skipped} skipped so far)"

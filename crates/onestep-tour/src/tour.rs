@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use onestep::checkpoint::{USUAL_MODEL, USUAL_TEACHER};
 use onestep::model::PrecisionChoice;
 use onestep::{Model, OpenOptions, Result};
 
@@ -10,9 +11,6 @@ use crate::section::Section;
 use crate::stop::Stop;
 use crate::visitor::Visitor;
 use crate::{curve, editing, sampling, training};
-
-/// The diffusion model and the consistency model that a tour shows where nobody names others.
-const BUILTIN: [&str; 2] = ["builtin:portraits-edm", "builtin:portraits"];
 
 /// A tour with the models that it shows.
 #[derive(Debug, Clone)]
@@ -29,8 +27,7 @@ impl Tour {
     /// [`CheckpointError::NotBuiltIn`](onestep::checkpoint::CheckpointError::NotBuiltIn) in a build without them.
     pub fn builtin() -> Result<Self> {
         let options = OpenOptions::default().precision(PrecisionChoice::Auto);
-        let [teacher, student] = BUILTIN.map(|name| options.open(name));
-        Ok(Self { teacher: teacher?, student: student? })
+        Ok(Self { teacher: options.open(USUAL_TEACHER)?, student: options.open(USUAL_MODEL)? })
     }
 
     /// Goes through all stops; none if the visitor wants to stop before the end.

@@ -1,6 +1,6 @@
 //! Who goes along on a tour.
 
-use onestep::observer::{Event, Flow, Observer};
+use onestep::observer::{Estimate, Event, Flow, Observer};
 
 use crate::stop::Stop;
 
@@ -30,5 +30,9 @@ pub(crate) struct Along<'a>(pub(crate) &'a mut dyn Visitor);
 impl Observer for Along<'_> {
     fn observe(&mut self, event: &Event) -> Flow {
         self.0.observe(event)
+    }
+
+    fn look(&mut self, estimate: &Estimate<'_>) -> Flow {
+        self.0.look(estimate)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Something that happened; of a training run, one line of `events.jsonl`.
@@ -150,10 +151,57 @@ pub enum Flow {
     Stop,
 }
 
+/// The images of a batch as they are after one of the steps they are made in. Of a consistency model each is a clean image; of a
+/// diffusion model it is the mean of all that the noisy one could become.
+#[derive(Debug)]
+pub struct Estimate<'a> {
+    /// Which of the images that are made, one place each.
+    pub places: &'a [usize],
+    /// Steps taken, the one that made this included.
+    pub step: usize,
+    /// `[places, height, width, channels]`, in [-1, 1].
+    pub images: &'a Tensor<4>,
+}
+
 /// Watches long work, and can end it: a progress bar, a log file, a page, a test. `()` watches nothing and never stops.
 pub trait Observer {
     /// Called on every event, in order. Asking to stop is honored after the current training step, or batch of images.
     fn observe(&mut self, event: &Event) -> Flow;
+
+    /// Called where images are drawn or edited, after every step of a batch. Asking to stop is honored at once: the images of
+    /// that batch are given up, those of the batches before it are kept.
+    ///
+    /// By default nobody looks.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use onestep::data::{Rounding, image::pixels_from_tensor};
+    /// use onestep::observer::{Estimate, Event, Flow, Observer};
+    ///
+    /// /// Keeps every step of the first image as a file.
+    /// struct Film;
+    ///
+    /// impl Observer for Film {
+    ///     fn observe(&mut self, _: &Event) -> Flow {
+    ///         Flow::Continue
+    ///     }
+    ///
+    ///     fn look(&mut self, estimate: &Estimate<'_>) -> Flow {
+    ///         let saved = pixels_from_tensor(estimate.images.clone(), Rounding::Edm)
+    ///             .and_then(|images| images[0].save(format!("step-{}.png", estimate.step)));
+    ///         if saved.is_ok() { Flow::Continue } else { Flow::Stop }
+    ///     }
+    /// }
+    ///
+    /// let model = onestep::open("runs/emoji-cd")?;
+    /// model.draw().steps(4).run_with(&mut Film)?;
+    /// # Ok::<(), onestep::Error>(())
+    /// ```
+    fn look(&mut self, estimate: &Estimate<'_>) -> Flow {
+        let _ = estimate;
+        Flow::Continue
+    }
 }
 
 impl Observer for () {

@@ -17,5 +17,6 @@ pub mod recipe;
 pub mod sample;
 pub mod search;
 pub mod shell;
+pub mod studio;
 pub mod tour;
 pub mod train;

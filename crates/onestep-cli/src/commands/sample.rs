@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use onestep::checkpoint::USUAL_MODEL;
 use onestep::data::{ImageShape, Outputs, Pixels, Sheet};
 use onestep::model::PrecisionChoice;
 use onestep::sample::{SampleSink, Samples};
@@ -17,9 +18,6 @@ use crate::show::{self, ShowName};
 use crate::signals::StopFlag;
 use crate::target::Target;
 use crate::{device, model, parameters, sampling};
-
-/// The model to draw from where none is named.
-const USUAL_MODEL: &str = "builtin:portraits";
 
 /// Runs the command.
 pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
@@ -122,7 +120,10 @@ fn draw(
     let guidance = writer.record().guidance.map_or_else(String::new, |scale| format!(" · guidance {scale}"));
     writer.finish()?;
     if let Some(how) = show {
-        how.print(&pictures(&values, drawing.model().shape())?, quiet)?;
+        let shape = drawing.model().shape();
+        // Points are one picture, however many they are.
+        let of = if shape.height * shape.width == 1 { 1 } else { n };
+        how.print(&pictures(&values, shape)?, of, quiet)?;
     }
     target.deliver()?;
     if !quiet {

@@ -46,12 +46,12 @@ impl ShowName {
         }
     }
 
-    /// Prints pictures of one size, as many as go; the others are in files.
+    /// Prints pictures of one size, as many as go, of the `n` that were made; the others are in files.
     ///
     /// # Errors
     ///
     /// As [`Grid::arrange`].
-    pub fn print(self, pictures: &[Pixels], quiet: bool) -> Outcome {
+    pub fn print(self, pictures: &[Pixels], n: usize, quiet: bool) -> Outcome {
         let Some(first) = pictures.first() else { return Ok(()) };
         let (form, width) = (self.here(), first.shape().width);
         let grid = match form {
@@ -68,8 +68,9 @@ impl ShowName {
             Self::Auto | Self::Blocks => blocks::text(&grid, has_all_colors()),
         };
         answer_text!("{text}");
-        if pictures.len() > MOST && !quiet {
-            say!("{MOST} of {} are shown", pictures.len());
+        let n_shown = pictures.len().min(MOST);
+        if n > n_shown && !quiet {
+            say!("{n_shown} of {n} are shown");
         }
         Ok(())
     }

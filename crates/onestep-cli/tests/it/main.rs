@@ -15,6 +15,7 @@ mod outputs;
 mod pages;
 mod portraits;
 mod precision;
+mod studio;
 mod train;
 mod wide;
 

@@ -7,6 +7,12 @@ use super::CheckpointError;
 /// What their names begin with where a path is expected.
 const PREFIX: &str = "builtin:";
 
+/// The model that draws where nobody names one.
+pub const USUAL_MODEL: &str = "builtin:portraits";
+
+/// The diffusion model that it was distilled from.
+pub const USUAL_TEACHER: &str = "builtin:portraits-edm";
+
 /// Their names, without `builtin:`; none in a build without the feature `builtin`.
 ///
 /// The first part of a name, up to its first dash, is that of the data set it was trained on; alone it stands for the first model

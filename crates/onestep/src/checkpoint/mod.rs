@@ -21,7 +21,7 @@ mod writer;
 
 pub use crate::arrays::TensorFileError;
 pub use average::{AverageConfig, AverageError};
-pub use builtin::{builtin_models, is_builtin_model};
+pub use builtin::{USUAL_MODEL, USUAL_TEACHER, builtin_models, is_builtin_model};
 pub use error::{CheckpointError, ErrorClass};
 pub use header::{Format, Imported, ModelHeader, TrainState};
 pub(crate) use header::{Manifest, parse, render};

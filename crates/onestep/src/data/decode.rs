@@ -84,7 +84,16 @@ impl Pixels {
     }
 }
 
-/// Returns the height and width of a picture, turned upright, from its header alone.
+/// Returns the height and width of a picture, turned upright, from its header alone; `name` is what errors call it.
+///
+/// # Errors
+///
+/// [`DataError::Image`] where that cannot be told.
+pub fn picture_size(encoded: &[u8], name: &str) -> Result<(usize, usize), DataError> {
+    upright_size(Cursor::new(encoded), name)
+}
+
+/// As [`picture_size`], from whatever can be read.
 pub(super) fn upright_size(encoded: impl BufRead + Seek, name: &str) -> Result<(usize, usize), DataError> {
     let ([width, height], orientation) = header(encoded, name)?;
     let (width, height) = (width as usize, height as usize);

@@ -94,6 +94,7 @@ pub use animation::write_gif;
 pub use beside::named_beside;
 pub use builtin::builtin_names;
 pub use check::{BadSample, CheckReport, check, check_headers};
+pub use decode::picture_size;
 pub(crate) use decode::read_encoded;
 #[cfg(feature = "formats")]
 pub use edm_writer::EdmWriter;

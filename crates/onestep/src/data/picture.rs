@@ -1,6 +1,6 @@
 //! Pictures for people: PNG files, grids of samples, and the parameters kept inside them.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Cursor, Read, Seek, Write};
 use std::path::Path;
 
 use flate2::Crc;
@@ -174,9 +174,21 @@ impl Pixels {
 /// - [`DataError::Damaged`] if it ends early, or the parameters' checksum or text is wrong.
 /// - [`DataError::Refused`] if the parameters are longer than [`MAX_PARAMETERS`].
 pub fn read_parameters(path: &Path) -> Result<Option<String>, DataError> {
-    let name = || path.display().to_string();
     let file = file::open(path).map_err(|error| DataError::read(path, error))?;
-    let mut reader = BufReader::new(file);
+    parameters_in(BufReader::new(file), path)
+}
+
+/// Returns the parameters in the bytes of a PNG file, as [`read_parameters`]; `name` is what errors call it.
+///
+/// # Errors
+///
+/// As [`read_parameters`].
+pub fn decode_parameters(encoded: &[u8], name: &str) -> Result<Option<String>, DataError> {
+    parameters_in(BufReader::new(Cursor::new(encoded)), Path::new(name))
+}
+
+fn parameters_in(mut reader: BufReader<impl Read + Seek>, path: &Path) -> Result<Option<String>, DataError> {
+    let name = || path.display().to_string();
     let mut signature = [0; 8];
     let n_read = read_up_to(&mut reader, &mut signature).map_err(|e| DataError::read(path, e))?;
     if signature[..n_read] != PNG_SIGNATURE {

@@ -9,7 +9,7 @@ use crate::Result;
 use crate::data::ImageShape;
 use crate::model::{Condition, Denoiser};
 use crate::noise::{SamplingLevels, SeedNoise};
-use crate::observer::{Observer, Work, tell};
+use crate::observer::{Estimate, Flow, Observer, Work, tell};
 use crate::sample::{Request, Samples, sample_multistep};
 
 /// Everything that decides what edited images become, and how many are made together.
@@ -73,16 +73,24 @@ impl Editing<'_> {
         let (mut values, mut done) = (vec![Vec::new(); n_kept], range.start);
         while done < range.end {
             let part = done..range.end.min(done + self.batch.max(1));
-            done = part.end;
-            let mut steps = 0..n_kept - 1;
-            let mut keep = |estimate: &Tensor<4>| {
+            let places: Vec<usize> = part.clone().collect();
+            let (mut step, mut wanted) = (0, true);
+            let mut keep = |images: &Tensor<4>| {
                 // The last estimate is what sampling returns.
-                if let Some(step) = steps.next() {
-                    values[step].extend(estimate.to_data().iter::<f32>());
+                if step + 1 < n_kept {
+                    values[step].extend(images.to_data().iter::<f32>());
                 }
-                true
+                step += 1;
+                wanted = observer.look(&Estimate { places: &places, step, images }) == Flow::Continue;
+                wanted
             };
-            let edited = self.one_batch(part, &mut keep)?;
+            let edited = self.one_batch(part.clone(), &mut keep)?;
+            if !wanted {
+                let n_values = (done - range.start) * self.shape.n_values();
+                values.iter_mut().for_each(|values| values.truncate(n_values));
+                break;
+            }
+            done = part.end;
             values[n_kept - 1].extend(edited.into_data().iter::<f32>());
             if !tell(observer, Work::Editing, done - range.start, range.len()) {
                 break;

@@ -69,9 +69,19 @@ impl Picture {
             return Err(EditError::Folder { path: path.to_path_buf() }.into());
         }
         let encoded = read_encoded(path)?;
-        let (pixels, alpha) = Pixels::decode_with_alpha(&encoded, &path.display().to_string())?;
+        let picture = Self::decode(&encoded, &path.display().to_string())?;
         let file = PictureFile { path: Some(path.to_path_buf()), sha256: digest::hex(&encoded) };
-        Ok(Self { pixels, alpha, file: Some(file) })
+        Ok(Self { file: Some(file), ..picture })
+    }
+
+    /// A picture from the bytes of a file, as [`Picture::open`]; `name` is what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pixels::decode`].
+    pub fn decode(encoded: &[u8], name: &str) -> Result<Self> {
+        let (pixels, alpha) = Pixels::decode_with_alpha(encoded, name)?;
+        Ok(Self { pixels, alpha, file: None })
     }
 
     /// The picture with another transparency: how opaque each pixel is, 0 to 255. Its file no longer says what it is.

@@ -3,6 +3,7 @@
 //! [`sample_multistep`] is for consistency models; one step is its shortest case. [`sample_ode`] follows the
 //! probability-flow ODE of a diffusion model, the teacher.
 
+mod class;
 mod error;
 mod multistep;
 mod ode;
@@ -16,6 +17,7 @@ mod search;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
+pub use class::class_number;
 pub use error::SampleError;
 pub use multistep::{sample_multistep, sample_multistep_from};
 pub use ode::{Churn, OdeEnd, OdeMethod, OdeOptions, sample_ode};

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use super::{OdeOptions, Request, Samples, sample_multistep, sample_ode};
 use crate::Result;
 use crate::data::ImageShape;
 use crate::model::{Condition, Denoiser, NoiseRange};
 use crate::noise::{LevelsError, Purpose, SamplingLevels, SeedNoise, Stream, sigma_from_trig};
-use crate::observer::{Observer, Work, tell};
+use crate::observer::{Estimate, Flow, Observer, Work, tell};
 
 /// How images are drawn.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,25 +101,37 @@ impl<'a> Drawing<'a> {
         Self { seeds: &self.seeds[range.clone()], labels: self.labels.map(|labels| &labels[range]), ..self }
     }
 
-    /// Some of the samples, drawn together.
-    fn batch_of(&self, indices: &[usize]) -> Result<Samples> {
+    /// Some of the samples, drawn together; none if the observer does not want to see them done.
+    fn batch_of(&self, indices: &[usize], observer: &mut dyn Observer) -> Result<Option<Samples>> {
         let ImageShape { height, width, channels } = self.shape;
         let seeds: Vec<u64> = indices.iter().map(|&index| self.seeds[index]).collect();
         let labels = self.labels.map(|labels| indices.iter().map(|&index| labels[index]).collect::<Vec<_>>());
         let condition = Condition::of_labels(labels.clone());
+        let (mut step, mut wanted) = (0, true);
+        let mut on_estimate = |images: &Tensor<4>| {
+            step += 1;
+            wanted = observer.look(&Estimate { places: indices, step, images }) == Flow::Continue;
+            wanted
+        };
         let request = Request {
             shape: [seeds.len(), height, width, channels],
             condition: &condition,
             clamp: height * width > 1,
             device: self.device,
-            on_estimate: &mut |_| true,
+            on_estimate: &mut on_estimate,
         };
         let mut noise = SeedNoise::new(&seeds);
         let images = match self.plan {
             Plan::Multistep(levels) => sample_multistep(self.model, levels, &mut noise, request)?,
             Plan::Ode { levels, options } => sample_ode(self.model, levels, options, &mut noise, request)?,
         };
-        Ok(Samples { values: images.into_data().iter::<f32>().collect(), shape: self.shape, seeds, labels })
+        let samples = |images: Tensor<4>| Samples {
+            values: images.into_data().iter::<f32>().collect(),
+            shape: self.shape,
+            seeds,
+            labels,
+        };
+        Ok(wanted.then(|| samples(images)))
     }
 }
 
@@ -175,6 +187,7 @@ pub fn generate_into(
     let n = drawing.seeds.len();
     let mut done = 0;
     while done < n {
+        let before = done;
         let mut wanted = Vec::with_capacity(drawing.batch.min(n));
         while done < n && wanted.len() < drawing.batch.max(1) {
             if sink.wants(done) {
@@ -183,7 +196,10 @@ pub fn generate_into(
             done += 1;
         }
         if !wanted.is_empty() {
-            sink.take(&wanted, &drawing.batch_of(&wanted)?)?;
+            match drawing.batch_of(&wanted, observer)? {
+                Some(samples) => sink.take(&wanted, &samples)?,
+                None => return Ok(before),
+            }
         }
         if !tell(observer, Work::Drawing, done, n) {
             break;

@@ -107,7 +107,7 @@ fn make(
     let parameters = Parameters { tool: onestep::TOOL.into(), edit: edits.record(), strip, scale, files };
     output.write(&edited, parameters)?;
     if let Some(how) = show {
-        how.print(&edited.results, quiet)?;
+        how.print(&edited.results, edited.results.len(), quiet)?;
     }
     target.deliver()?;
     if !quiet {
