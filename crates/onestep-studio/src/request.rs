@@ -168,6 +168,7 @@ pub(crate) struct JobRequest {
     pub model: Option<String>,
     /// The seed of the first image, from which the others' count up; without it one is drawn by chance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uint64")]
     pub seed: Option<u64>,
     /// One seed an image, in place of `seed` and `n`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -213,9 +214,11 @@ pub(crate) struct JobRequest {
     pub noise: Option<f64>,
     /// The two seeds to go between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_items = 2, max_items = 2)]
     pub ends: Option<[u64; 2]>,
     /// The two pictures to go between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_items = 2, max_items = 2)]
     pub images: Option<[String; 2]>,
     /// The diffusion model that finds the noises of two pictures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -226,6 +229,7 @@ pub(crate) struct JobRequest {
     pub frames: Option<usize>,
     /// The seed to stay near, in place of a picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uint64")]
     pub near: Option<u64>,
     /// How pictures are brought to the model's shape; `crop` where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]

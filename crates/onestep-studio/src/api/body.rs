@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::limits::Limits;
 use crate::refusal::Refusal;
@@ -86,13 +87,50 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Asked<T> {
         let incomplete =
             |_| Refusal::new(StatusCode::BAD_REQUEST, "incomplete", "the body did not arrive whole");
         let bytes = Bytes::from_request(request, state).await.map_err(incomplete)?;
-        let value = serde_json::from_slice(&bytes).map_err(|error| {
+        let invalid = |reason: String| {
             Refusal::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_json",
-                format!("this body cannot be read: {error}"),
+                format!("this body cannot be read: {reason}"),
             )
-        })?;
+        };
+        let mut value: Value = serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
+        if !value.is_object() {
+            // What reads structs would take a list of their values as well.
+            return Err(invalid("it is no object of fields".into()));
+        }
+        whole(&mut value);
+        let value = serde_json::from_value(value).map_err(|error| invalid(error.to_string()))?;
         Ok(Self { value, bytes })
+    }
+}
+
+/// Writes whole numbers as such: to JSON, 3.0 is one.
+fn whole(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let as_float = number.as_f64().unwrap_or(f64::NAN);
+            // Beyond these not every whole number is a float.
+            if as_float.fract() == 0.0 && as_float.abs() < 9_007_199_254_740_992.0 {
+                *value = (as_float as i64).into();
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(whole),
+        Value::Object(fields) => fields.values_mut().for_each(whole),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_whole_however_they_are_written() {
+        let mut value = json!({ "n": 3.0, "levels": [80.0, 0.5, 1e300], "what": ["4.0", -2.0] });
+        whole(&mut value);
+        assert_eq!(value, json!({ "n": 3, "levels": [80, 0.5, 1e300], "what": ["4.0", -2] }));
     }
 }

@@ -24,6 +24,7 @@ const MOST: usize = 200;
 #[serde(deny_unknown_fields)]
 pub(super) struct Part {
     /// Only what was asked before, in milliseconds since 1970.
+    #[param(format = "uint64")]
     before: Option<u64>,
     /// How many; 50 where nothing is said.
     #[param(minimum = 1, maximum = 200)]

@@ -89,6 +89,7 @@ pub(super) struct Generations {
     partial_images: Option<usize>,
     /// Of this server: the seed of the first image; without it one is drawn by chance, and the answer says which.
     #[serde(default)]
+    #[schema(format = "uint64")]
     seed: Option<u64>,
     /// Of this server: steps.
     #[serde(default)]
@@ -216,6 +217,7 @@ pub(super) struct EditForm {
     /// The model; without it the usual one.
     model: Option<String>,
     /// How many results, 1 to 10.
+    #[schema(minimum = 1, maximum = 10)]
     n: Option<usize>,
     /// `auto`, or a multiple of the model's size.
     size: Option<String>,
@@ -226,10 +228,12 @@ pub(super) struct EditForm {
     /// Whether results come as server-sent events.
     stream: Option<bool>,
     /// How many steps are sent before a result is done.
+    #[schema(minimum = 0, maximum = 3)]
     partial_images: Option<usize>,
     /// Of this server: the seed of the first result.
     seed: Option<u64>,
     /// Of this server: steps.
+    #[schema(minimum = 1)]
     steps: Option<usize>,
     /// Of this server: `inpaint`, `colorize`, `super-resolve`, `stroke` or `denoise`.
     mode: Option<TaskName>,
@@ -287,6 +291,7 @@ pub(super) struct VariationForm {
     /// The model; without it the usual one.
     model: Option<String>,
     /// How many results, 1 to 10.
+    #[schema(minimum = 1, maximum = 10)]
     n: Option<usize>,
     /// `auto`, or a multiple of the model's size.
     size: Option<String>,
@@ -295,6 +300,7 @@ pub(super) struct VariationForm {
     /// Of this server: the seed of the first result.
     seed: Option<u64>,
     /// Of this server: steps.
+    #[schema(minimum = 1)]
     steps: Option<usize>,
     /// Of this server: how far to go, 0 to 1.
     strength: Option<f64>,

@@ -1,4 +1,4 @@
-// The page, used as a person would: by mouse, by keyboard, by touch. Run by .ci/page, which starts the server.
+// The page, used as a person would: by mouse, by keyboard, by touch. Run by .ci/studio, which starts the server.
 //
 // STUDIO is the address of the server, SHOTS a folder for pictures of the page, CHROMIUM the browser.
 
