@@ -102,12 +102,12 @@ def main():
     for thread in threads:
         thread.start()
     memory = []
-    connection = http.client.HTTPConnection(host, timeout=120)
     while any(thread.is_alive() for thread in threads):
         time.sleep(max(args.seconds / 50, 0.2))
         if args.pid:
             memory.append(resident(args.pid))
-        _, ready, _ = ask(connection, "GET", "/readyz")
+        # A server closes connections that say nothing for a while.
+        _, ready, _ = ask(http.client.HTTPConnection(host, timeout=120), "GET", "/readyz")
         tally.most_waiting = max(tally.most_waiting, ready.get("waiting", 64))
     seconds = time.monotonic() - begun
     told = {
