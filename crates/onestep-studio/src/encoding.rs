@@ -15,7 +15,7 @@ use crate::refusal::Refusal;
 const MOST_TIMES: usize = 64;
 
 /// The widest and highest picture that goes out.
-const MOST_SIDE: usize = 4096;
+const MOST_SIDE: usize = 1024;
 
 /// A file format of pictures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

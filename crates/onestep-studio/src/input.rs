@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use axum::http::StatusCode;
@@ -14,6 +15,7 @@ use onestep::edit::Picture;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::limits::Limits;
 use crate::refusal::Refusal;
 
 /// What a picture is called in a request that was sent before it.
@@ -37,14 +39,17 @@ pub(crate) struct InputView {
 #[derive(Debug)]
 pub(crate) struct Inputs {
     folder: PathBuf,
-    pixels: usize,
-    upload_bytes: usize,
+    limits: Limits,
+    /// Bytes of all of them.
+    total: AtomicU64,
 }
 
 impl Inputs {
     /// Those in a folder that exists.
-    pub fn new(folder: PathBuf, pixels: usize, upload_bytes: usize) -> Self {
-        Self { folder, pixels, upload_bytes }
+    pub fn new(folder: PathBuf, limits: Limits) -> Self {
+        let sizes = fs::read_dir(&folder).into_iter().flatten().flatten();
+        let total = sizes.filter_map(|entry| entry.metadata().ok()).map(|file| file.len()).sum::<u64>();
+        Self { folder, limits, total: AtomicU64::new(total) }
     }
 
     /// Decodes a picture, within limits.
@@ -52,8 +57,8 @@ impl Inputs {
         if encoded.is_empty() {
             return Err(Refusal::field(field, format!("`{field}` is empty; send a picture")));
         }
-        if encoded.len() > self.upload_bytes {
-            let message = format!("`{field}` has more than {} bytes", self.upload_bytes);
+        if encoded.len() > self.limits.upload_bytes {
+            let message = format!("`{field}` has more than {} bytes", self.limits.upload_bytes);
             return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message));
         }
         let wrong = |error: onestep::Error| {
@@ -64,9 +69,11 @@ impl Inputs {
             refusal
         };
         let (height, width) = data::picture_size(encoded, field).map_err(|error| wrong(error.into()))?;
-        if height.saturating_mul(width) > self.pixels {
-            let message =
-                format!("`{field}` has {width}x{height} pixels, more than {} in all; shrink it", self.pixels);
+        if height.saturating_mul(width) > self.limits.pixels {
+            let message = format!(
+                "`{field}` has {width}x{height} pixels, more than {} in all; shrink it",
+                self.limits.pixels
+            );
             return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message));
         }
         Picture::decode(encoded, field).map_err(wrong)
@@ -94,8 +101,15 @@ impl Inputs {
         let sha256 = digest::hex(encoded);
         let path = self.folder.join(&sha256);
         if !path.is_file() {
+            let n_bytes = encoded.len() as u64;
+            if self.total.load(Ordering::Relaxed) + n_bytes > self.limits.input_bytes {
+                let message =
+                    "the server keeps as many pictures as it may; those that nothing needs go after an hour";
+                return Err(Refusal::new(StatusCode::INSUFFICIENT_STORAGE, "inputs_full", message));
+            }
             write_whole(&path, |file| file.write_all(encoded))
                 .map_err(|error| Refusal::of(&error.into(), "", ""))?;
+            self.total.fetch_add(n_bytes, Ordering::Relaxed);
         }
         let shape = picture.pixels().shape();
         Ok(InputView { id: format!("{PREFIX}{sha256}"), width: shape.width, height: shape.height })
@@ -128,7 +142,10 @@ impl Inputs {
                 .map(|time| SystemTime::now().duration_since(time));
             let is_old = matches!(age, Ok(Ok(age)) if age > UNUSED);
             if is_old && self.file(&name).is_some() && !is_needed(&format!("{PREFIX}{name}")) {
-                let _ = fs::remove_file(entry.path());
+                let n_bytes = entry.metadata().map_or(0, |file| file.len());
+                if fs::remove_file(entry.path()).is_ok() {
+                    self.total.fetch_sub(n_bytes, Ordering::Relaxed);
+                }
             }
         }
     }

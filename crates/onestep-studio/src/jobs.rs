@@ -82,22 +82,41 @@ impl Jobs {
         Ok(job)
     }
 
-    /// The job that was asked with a key before; refuses a key that something else was asked with.
-    pub fn asked_before(&self, key: &str, digest: &str) -> Result<Option<Arc<Job>>, Refusal> {
-        let inner = self.lock();
-        match inner.keys.get(key) {
-            Some((known, id)) if known == digest => Ok(inner.known.get(id).cloned()),
-            Some((_, id)) if inner.known.contains_key(id) => {
+    /// The job that was asked with a key before, or the right to ask it now, which is given to one alone; refuses a key that something
+    /// else was asked with.
+    pub fn claim(&self, key: &str, digest: &str) -> Result<Option<Arc<Job>>, Refusal> {
+        let mut inner = self.lock();
+        match inner.keys.get(key).cloned() {
+            Some((known, _)) if known != digest => {
                 let message = "something else was asked with this Idempotency-Key";
                 Err(Refusal::new(StatusCode::CONFLICT, "key_used", message))
             }
-            _ => Ok(None),
+            Some((_, id)) if id.is_empty() => {
+                let message = "this is being asked with this Idempotency-Key just now; ask again";
+                let refusal = Refusal::new(StatusCode::CONFLICT, "key_in_use", message);
+                Err(Refusal { retry_after: Some(1), ..refusal })
+            }
+            Some((_, id)) => Ok(inner.known.get(&id).cloned()),
+            None => {
+                inner.keys.insert(key.to_owned(), (digest.to_owned(), String::new()));
+                Ok(None)
+            }
         }
     }
 
-    /// Remembers what was asked with a key.
-    pub fn remember(&self, key: &str, digest: String, id: String) {
-        self.lock().keys.insert(key.to_owned(), (digest, id));
+    /// What came of a claim: the job that was taken in, or nothing.
+    pub fn settle(&self, key: &str, job: Option<&Job>) {
+        let mut inner = self.lock();
+        match job {
+            Some(job) => {
+                if let Some((_, id)) = inner.keys.get_mut(key) {
+                    job.id.clone_into(id);
+                }
+            }
+            None => {
+                inner.keys.remove(key);
+            }
+        }
     }
 
     /// The job of a name: 404 where there was none, 410 where it can be had no more.

@@ -22,6 +22,8 @@ pub struct Limits {
     pub upload_bytes: usize,
     /// Pixels of a picture.
     pub pixels: usize,
+    /// Bytes of all pictures that came in and are kept; one more is answered 507.
+    pub input_bytes: u64,
     /// Seconds that a job may compute.
     pub job_seconds: u64,
     /// Seconds that results which are not kept on disk can be had; then they are answered 410.
@@ -48,6 +50,7 @@ impl Default for Limits {
             json_bytes: 1 << 20,
             upload_bytes: 20 << 20,
             pixels: 1 << 24,
+            input_bytes: 2 << 30,
             job_seconds: 600,
             result_seconds: 600,
             result_bytes: 256 << 20,

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,6 +16,9 @@ use crate::studio::{Studio, StudioError};
 
 /// The largest head of a request.
 const HEAD: usize = 32 << 10;
+
+/// How often what nothing needs is taken away.
+const SWEEP: Duration = Duration::from_secs(600);
 
 /// How often it is looked whether the server is to stop.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -74,7 +77,7 @@ impl Server {
         let (closing, closed) = watch::channel(false);
         let router = app(studio.clone());
         let mut connections = JoinSet::new();
-        let mut glance = tokio::time::interval(GLANCE);
+        let (mut glance, mut swept) = (tokio::time::interval(GLANCE), Instant::now());
         loop {
             let (stream, _) = tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -87,6 +90,11 @@ impl Server {
                 },
                 _ = glance.tick() => {
                     while connections.try_join_next().is_some() {}
+                    if swept.elapsed() > SWEEP {
+                        swept = Instant::now();
+                        let inner = studio.inner.clone();
+                        tokio::task::spawn_blocking(move || inner.sweep());
+                    }
                     if stop() {
                         break;
                     }

@@ -96,7 +96,7 @@ impl Studio {
         let inner = Arc::new(Inner {
             shelf: Shelf::new(&settings)?,
             jobs: Jobs::new(limits.clone()),
-            inputs: Inputs::new(inputs, limits.pixels, limits.upload_bytes),
+            inputs: Inputs::new(inputs, limits.clone()),
             history: History::open(kept),
             training: Training::new(&settings),
             metrics: Metrics::default(),
@@ -106,7 +106,7 @@ impl Studio {
             _lock: lock,
             settings,
         });
-        inner.inputs.sweep(|input| inner.history.needs(input));
+        inner.sweep();
         let computing = inner.clone();
         let worker =
             std::thread::Builder::new().name("worker".into()).spawn(move || worker::work(&computing))?;
@@ -131,6 +131,11 @@ impl std::fmt::Debug for Studio {
 }
 
 impl Inner {
+    /// Takes pictures away that came in and that nothing needs.
+    pub fn sweep(&self) {
+        self.inputs.sweep(|input| self.history.needs(input));
+    }
+
     /// Takes in what was asked, if it can be done. Decodes pictures, which takes a while.
     pub fn ask(&self, request: JobRequest, live: bool) -> Result<Arc<Job>, Refusal> {
         let request = request.settled();

@@ -158,6 +158,8 @@ pub(crate) struct Training {
     available_memory: Option<u64>,
     log: Logger,
     active: Mutex<Option<Active>>,
+    /// Whether a run is being opened, which takes a while.
+    opening: AtomicBool,
     news: Arc<watch::Sender<u64>>,
 }
 
@@ -170,6 +172,7 @@ impl Training {
             available_memory: settings.available_memory,
             log: settings.log.clone(),
             active: Mutex::default(),
+            opening: AtomicBool::new(false),
             news: Arc::new(watch::Sender::new(0)),
         }
     }
@@ -226,25 +229,23 @@ impl Training {
         }
         let data = data::open(&draft.data).map_err(|error| invalid(error.into()))?;
         let recipe = draft.settled(&*data).map_err(|error| invalid(error.into()))?;
-        let mut active = self.room()?;
+        let _opening = self.room()?;
         if let Some(parent) = folder.parent() {
             fs::create_dir_all(parent).map_err(|_| Refusal::internal())?;
         }
         let builder = self.builder(recipe).data(data);
         let run = builder.create(&folder).map_err(|error| self.refused(&error, &asked.name))?;
-        self.begin(&mut active, &asked.name, run);
-        drop(active);
+        self.begin(&asked.name, run);
         self.view(&asked.name)
     }
 
     /// Goes on with a run where its last checkpoint left it.
     pub fn resume(&self, name: &str) -> Result<RunView, Refusal> {
         let folder = self.known(name)?;
-        let mut active = self.room()?;
+        let _opening = self.room()?;
         let recipe = Run::recipe_in(&folder, &[]).map_err(|error| self.refused(&error, name))?;
         let run = self.builder(recipe).resume(&folder).map_err(|error| self.refused(&error, name))?;
-        self.begin(&mut active, name, run);
-        drop(active);
+        self.begin(name, run);
         self.view(name)
     }
 
@@ -374,7 +375,7 @@ impl Training {
         }
     }
 
-    fn begin(&self, active: &mut Option<Active>, name: &str, mut run: Run) {
+    fn begin(&self, name: &str, mut run: Run) {
         let (stop, going) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Going::default())));
         let steps = run.recipe().train.steps;
         lock(&going).steps = steps;
@@ -408,19 +409,23 @@ impl Training {
         });
         let over = thread.as_ref().err().map(|error| Err(error.to_string()));
         lock(&going).over = over;
-        *active = Some(Active { name: name.into(), stop, going, thread: thread.ok() });
+        *self.active() = Some(Active { name: name.into(), stop, going, thread: thread.ok() });
         self.tell();
     }
 
-    /// The place of the run that goes on, if none does.
-    fn room(&self) -> Result<MutexGuard<'_, Option<Active>>, Refusal> {
-        let active = self.active();
-        match &*active {
-            Some(going) if going.going().over.is_none() => {
-                let message = format!("the run `{}` goes on; one is trained at a time", going.name);
-                Err(Refusal::new(StatusCode::CONFLICT, "run_active", message))
-            }
-            _ => Ok(active),
+    /// The right to open a run, if none goes on and none is being opened.
+    fn room(&self) -> Result<Opening<'_>, Refusal> {
+        let busy = |name: &str| {
+            let message = format!("the run{name} goes on; one is trained at a time");
+            Refusal::new(StatusCode::CONFLICT, "run_active", message)
+        };
+        if self.opening.swap(true, Ordering::SeqCst) {
+            return Err(busy(" that was asked for just now"));
+        }
+        let opening = Opening(&self.opening);
+        match &*self.active() {
+            Some(active) if active.going().over.is_none() => Err(busy(&format!(" `{}`", active.name))),
+            _ => Ok(opening),
         }
     }
 
@@ -471,6 +476,15 @@ impl Training {
 
     fn tell(&self) {
         self.news.send_modify(|number| *number += 1);
+    }
+}
+
+/// Held while a run is being opened.
+struct Opening<'a>(&'a AtomicBool);
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
     }
 }
 

@@ -12,11 +12,22 @@ use futures_util::Stream;
 use futures_util::stream::unfold;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 use super::view::JobView;
 use crate::encoding::FileFormat;
 use crate::job::{Job, Partial, Status};
 use crate::studio::Studio;
+
+/// An event of a stream.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "it describes the lines of an event, which are written as such")]
+pub(super) struct ServerSentEvent {
+    /// What happened.
+    event: String,
+    /// More about it, as JSON.
+    data: String,
+}
 
 /// An event of this name.
 pub(super) fn event(name: &str, data: &Value) -> Event {

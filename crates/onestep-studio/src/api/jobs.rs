@@ -1,5 +1,7 @@
 //! Jobs: asked for, looked at, listened to, given up; and their images.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,6 +11,7 @@ use super::body::Asked;
 use super::view::JobView;
 use super::{aside, ask, events};
 use crate::history::is_name;
+use crate::job::Job;
 use crate::refusal::{ProblemBody, Refusal};
 use crate::request::JobRequest;
 use crate::studio::Studio;
@@ -44,23 +47,39 @@ pub(super) async fn create(
         None => None,
     };
     let sha256 = digest::hex(&asked.bytes);
+    let jobs = &studio.inner.jobs;
     let before = match &key {
-        Some(key) => studio.inner.jobs.asked_before(key, &sha256)?,
+        Some(key) => jobs.claim(key, &sha256)?,
         None => None,
     };
     let job = match before {
         Some(job) => job,
         None => {
+            // Settled also where whoever asks goes away in between.
+            let mut claim = Claim { studio: &studio, key: key.as_deref(), job: None };
             let job = ask(&studio, asked.value, false).await?;
-            if let Some(key) = key {
-                studio.inner.jobs.remember(&key, sha256, job.id.clone());
-            }
+            claim.job = Some(job.clone());
             job
         }
     };
     let view = JobView::of(&job, &studio.inner.jobs);
     let location = [(header::LOCATION, view.poll_url.clone())];
     Ok((StatusCode::ACCEPTED, location, axum::Json(view)).into_response())
+}
+
+/// The right to ask with a key.
+struct Claim<'a> {
+    studio: &'a Studio,
+    key: Option<&'a str>,
+    job: Option<Arc<Job>>,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            self.studio.inner.jobs.settle(key, self.job.as_deref());
+        }
+    }
 }
 
 /// Lists jobs: those that are computed and those that wait, in order, then the latest that are over.
@@ -116,7 +135,7 @@ pub(super) async fn cancel(
 #[utoipa::path(
     get, path = "/api/v1/jobs/{id}/events", tag = "jobs", params(("id" = String, Path, description = "the job")),
     responses(
-        (status = 200, description = "The events.", content_type = "text/event-stream", body = String),
+        (status = 200, description = "The events.", content_type = "text/event-stream", body = events::ServerSentEvent),
         (status = 404, description = "There was no such job.", body = ProblemBody),
     )
 )]
@@ -156,7 +175,7 @@ pub(super) async fn image(State(studio): State<Studio>, Path(id): Path<String>) 
         Err(refusal) => {
             let name = id.clone();
             let kept = aside(&studio, move |inner| Ok(inner.history.image(&name))).await?;
-            Some(std::sync::Arc::new(kept.ok_or(refusal)?))
+            Some(Arc::new(kept.ok_or(refusal)?))
         }
     };
     let png = png.ok_or_else(gone)?;

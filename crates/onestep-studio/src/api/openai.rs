@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::body::Asked;
-use super::events::{data_url, event, stream};
+use super::events::{ServerSentEvent, data_url, event, stream};
 use super::{Waiting, ask};
 use crate::encoding::{FileFormat, times};
 use crate::history::{image_id, image_url};
@@ -162,7 +162,7 @@ pub(super) struct ImagesResponse {
     post, path = "/v1/images/generations", tag = "OpenAI", request_body = Generations,
     responses(
         (status = 200, description = "The images; with `stream`, events `image_generation.partial_image` and `image_generation.completed`.",
-         content((ImagesResponse = "application/json"), (String = "text/event-stream"))),
+         content((ImagesResponse = "application/json"), (ServerSentEvent = "text/event-stream"))),
         (status = 429, description = "Too many jobs wait.", body = ProblemBody),
     )
 )]
@@ -247,7 +247,7 @@ pub(super) struct EditForm {
     request_body(content = EditForm, content_type = "multipart/form-data"),
     responses(
         (status = 200, description = "The results; with `stream`, events `image_edit.partial_image` and `image_edit.completed`.",
-         content((ImagesResponse = "application/json"), (String = "text/event-stream"))),
+         content((ImagesResponse = "application/json"), (ServerSentEvent = "text/event-stream"))),
         (status = 413, description = "A picture is too large.", body = ProblemBody),
     )
 )]
@@ -342,7 +342,9 @@ async fn answer(
     }
     let waiting = Waiting { studio: &studio, job };
     let outcome = waiting.outcome().await?;
-    Ok(axum::Json(form.response(&waiting.job, &outcome)?).into_response())
+    let job = waiting.job.clone();
+    let answer = super::aside(&studio, move |_| form.response(&job, &outcome)).await?;
+    Ok(axum::Json(answer).into_response())
 }
 
 /// The images of a job as events: some of the steps of each, then the image itself.

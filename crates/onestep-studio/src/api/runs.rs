@@ -103,7 +103,7 @@ pub(super) async fn losses(
 #[utoipa::path(
     get, path = "/api/v1/runs/{name}/events", tag = "training", params(("name" = String, Path, description = "the run")),
     responses(
-        (status = 200, description = "The events.", content_type = "text/event-stream", body = String),
+        (status = 200, description = "The events.", content_type = "text/event-stream", body = events::ServerSentEvent),
         (status = 404, description = "There is none.", body = ProblemBody),
     )
 )]
@@ -111,7 +111,8 @@ pub(super) async fn events(
     State(studio): State<Studio>,
     Path(name): Path<String>,
 ) -> Result<Response, Refusal> {
-    studio.inner.training.view(&name)?;
+    let known = name.clone();
+    aside(&studio, move |inner| inner.training.view(&known)).await?;
     let news = studio.inner.training.listen();
     let mut told = None;
     let stream = events::stream(news, move || match studio.inner.training.view(&name) {

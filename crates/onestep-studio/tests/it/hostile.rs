@@ -99,6 +99,28 @@ fn bodies_are_within_limits_and_errors_say_what_is_wrong() {
 }
 
 #[test]
+fn pictures_that_come_in_do_not_fill_the_disk() {
+    let place = Place::limited(|limits| limits.input_bytes = 300);
+    let picture = |value: u8| {
+        let mut encoded = Vec::new();
+        let mut encoder = png::Encoder::new(&mut encoded, 16, 16);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.write_header().unwrap().write_image_data(&[value; 256]).unwrap();
+        encoded
+    };
+    let send = |value| place.send("POST", "/api/v1/inputs", &[], &picture(value));
+    let first = send(0);
+    assert_eq!((first.status, send(0).status), (201, 201), "{}", first.text());
+    let full = (1..10).map(send).find(|answer| answer.status != 201).expect("a limit");
+    assert_eq!((full.status, full.code()), (507, "inputs_full".to_owned()));
+    // What is there already can be sent again, and jobs that keep nothing are done.
+    assert_eq!(send(0).status, 201);
+    let image = format!("data:image/png;base64,{}", BASE64_STANDARD.encode(picture(99)));
+    let job = place.run(&json!({ "task": "colorize", "image": image, "keep": false }));
+    assert_eq!(job["status"], "done", "{job}");
+}
+
+#[test]
 fn no_path_leads_out() {
     let place = Place::new();
     std::fs::write(place.home.path().join("state/pictures/secret.txt"), "secret").unwrap();

@@ -177,6 +177,27 @@ fn a_job_is_asked_for_once_however_often_it_is_sent() {
     assert_ne!(send("b", 1).json()["id"], first["id"]);
     let other = send("a", 2);
     assert_eq!((other.status, other.code()), (409, "key_used".to_owned()));
+    // A request that was refused has not used its key.
+    let headers = [("content-type", "application/json"), ("idempotency-key", "c")];
+    assert_eq!(place.send("POST", "/api/v1/jobs", &headers, b"{\"task\": \"inpaint\"}").status, 400);
+    assert_eq!(send("c", 1).status, 202);
+    // Of many that are sent at once, one is done.
+    let place = &place;
+    let ids: std::collections::BTreeSet<String> = std::thread::scope(|scope| {
+        let many: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(move || {
+                    let body = json!({ "task": "generate", "seed": 5, "keep": false }).to_string();
+                    let headers = [("content-type", "application/json"), ("idempotency-key", "d")];
+                    place.send("POST", "/api/v1/jobs", &headers, body.as_bytes())
+                })
+            })
+            .collect();
+        let answers =
+            many.into_iter().map(|thread| thread.join().unwrap()).filter(|answer| answer.status == 202);
+        answers.map(|answer| answer.json()["id"].to_string()).collect()
+    });
+    assert_eq!(ids.len(), 1, "{ids:?}");
 }
 
 #[test]
