@@ -14,6 +14,9 @@ use tokio::task::JoinSet;
 use crate::api::app;
 use crate::studio::{Studio, StudioError};
 
+/// Threads that decode and encode pictures and look at files: each keeps some memory for itself.
+const ASIDE: usize = 8;
+
 /// The largest head of a request.
 const HEAD: usize = 32 << 10;
 
@@ -61,7 +64,8 @@ impl Server {
     ///
     /// [`StudioError::Run`] if the system gives no threads or sockets.
     pub fn run(self, stop: impl Fn() -> bool) -> Result<(), StudioError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(ASIDE).build()?;
         let studio = self.studio.clone();
         let served = runtime.block_on(self.serve(stop));
         runtime.shutdown_timeout(Duration::from_secs(1));
