@@ -78,6 +78,8 @@ export class Draw extends Panel {
     });
     this.strength = el("input", { type: "range", min: 0.1, max: 0.9, step: 0.05, value: settings.read("strength", 0.45), oninput: () => this.changed(false, performance.now()) });
     this.seed = el("input", { type: "number", min: 0, max: 4294967295, value: 0, onchange: () => this.changed(false, performance.now()) });
+    this.classes = el("select", { onchange: () => this.changed(false, performance.now()) });
+    this.classField = field("Class", this.classes);
     this.result = el("img", { className: "pixels", alt: "What the model makes of the drawing", width: 16, height: 16 });
     this.caption = el("p", { className: "caption", id: "live-cost" }, "");
     section.append(
@@ -106,6 +108,7 @@ export class Draw extends Panel {
             "div",
             { className: "controls" },
             field("How much is drawn anew", this.strength),
+            this.classField,
             field("Seed", this.seed),
             el("button", { type: "button", onclick: () => ((this.seed.value = randomSeed()), this.changed(false, performance.now())) }, "Another seed"),
             el("button", { type: "button", onclick: () => this.keep().catch(sayError) }, "Keep it"),
@@ -123,6 +126,9 @@ export class Draw extends Panel {
     const first = !this.begun;
     this.begun = true;
     this.easel.resize(model.width, model.height);
+    this.classField.hidden = !model.n_classes;
+    const names = model.classes.length ? model.classes : [...Array(model.n_classes ?? 0).keys()].map(String);
+    this.classes.replaceChildren(...names.map((name, number) => el("option", { value: number }, name)));
     if (first) {
       this.ready = this.easel.restore("drawing").then((was) => was || this.sketch());
     }
@@ -166,6 +172,8 @@ export class Draw extends Panel {
       strength: Number(this.strength.value),
       seed: Number(this.seed.value),
       steps,
+      // To guess it from the drawing takes longer than to draw.
+      ...(this.studio.model.n_classes ? { class: Number(this.classes.value) } : {}),
     };
   }
 
@@ -212,6 +220,7 @@ export class Draw extends Panel {
   }
 
   async restore(request) {
+    if (request.class !== undefined && request.class !== null) this.classes.value = String(request.class);
     if (request.strength) this.strength.value = request.strength;
     if (request.seeds?.length) this.seed.value = request.seeds[0];
     if (request.seed !== undefined) this.seed.value = request.seed;
