@@ -7,75 +7,15 @@ use onestep::Model;
 use onestep::eval::curve::{CurveReport, CurveSettings, MeasuredPoint};
 use onestep::eval::{Judge, Metric, Reference};
 use onestep::sample::Sampler;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
-use crate::drawing::watcher_refusal;
-use crate::job::{Job, Outcome};
+use crate::job::{CurveView, Job, Outcome, PointView};
 use crate::refusal::Refusal;
-use crate::shelf::Entry;
-use crate::worker::Watcher;
-
-/// What models of portraits say that they were trained on.
-const PORTRAITS: &str = "builtin:portraits";
-
-/// Images of a point where nobody says, and the most of them.
-const USUAL: usize = 64;
-const MOST: usize = 1000;
+use crate::watcher::Watcher;
+use crate::work::CurveWork;
 
 /// Steps of a consistency model, and levels of a diffusion model.
 const STEPS: [usize; 4] = [1, 2, 4, 8];
 const LEVELS: [usize; 5] = [2, 3, 5, 9, 18];
-
-/// A curve to measure.
-#[derive(Debug, Clone)]
-pub(crate) struct CurveWork {
-    /// The model.
-    pub model: Entry,
-    /// Images of a point.
-    pub n: usize,
-}
-
-/// A point of a curve.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub(crate) struct PointView {
-    /// Steps that were asked for.
-    pub steps: usize,
-    /// Network evaluations an image.
-    pub evaluations: usize,
-    /// Seconds an image on this machine, drawing and judging.
-    pub seconds: f64,
-    /// Root mean square of the difference from the nearest portrait that can be drawn, in levels of 255.
-    pub difference: f64,
-    /// Images that were judged.
-    pub n: usize,
-}
-
-/// A curve that was measured.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub(crate) struct CurveView {
-    /// Its points, by cost.
-    pub points: Vec<PointView>,
-    /// A picture of it.
-    pub svg: String,
-}
-
-impl CurveWork {
-    /// A curve of so many images a point, for a model that has an exact score.
-    pub fn new(model: Entry, n: Option<usize>) -> Result<Self, Refusal> {
-        if !model.view.data.starts_with(PORTRAITS) {
-            let message = format!(
-                "`{}` was trained on {}, and only portraits have an exact score; `onestep eval curve` measures others",
-                model.view.id, model.view.data
-            );
-            return Err(Refusal::field("model", message));
-        }
-        match n.unwrap_or(USUAL) {
-            n if (1..=MOST).contains(&n) => Ok(Self { model, n }),
-            n => Err(Refusal::field("n", format!("`n` must be 1 to {MOST}, not {n}"))),
-        }
-    }
-}
 
 /// Measures the curve of a job.
 pub(crate) fn measure(
@@ -84,7 +24,7 @@ pub(crate) fn measure(
     model: &Model,
     watcher: &mut Watcher<'_>,
 ) -> Result<(), Refusal> {
-    let refused = |error: &onestep::Error| watcher_refusal(error, &work.model);
+    let refused = |error: &onestep::Error| work.model.refusal(error);
     let settings = CurveSettings {
         steps: STEPS.to_vec(),
         ode_levels: LEVELS.to_vec(),

@@ -5,43 +5,12 @@ use std::time::Instant;
 
 use onestep::Model;
 use onestep::data::Rounding;
-use onestep::sample::class_of_seed;
 
 use crate::encoding::FileFormat;
 use crate::job::{Job, Made, Outcome};
 use crate::refusal::Refusal;
-use crate::shelf::Entry;
-use crate::worker::Watcher;
-
-/// Images to draw.
-#[derive(Debug, Clone)]
-pub(crate) struct DrawWork {
-    /// The model.
-    pub model: Entry,
-    /// One seed an image.
-    pub seeds: Vec<u64>,
-    /// The class of all; none to draw one from each seed.
-    pub class: Option<usize>,
-    /// Steps.
-    pub steps: Option<usize>,
-    /// Levels, in place of steps.
-    pub levels: Option<Vec<f64>>,
-    /// The guidance scale.
-    pub guidance: Option<f64>,
-}
-
-impl DrawWork {
-    /// The class of each image.
-    fn classes(&self) -> Option<Vec<usize>> {
-        let n_classes = self.model.view.n_classes?;
-        Some(
-            self.seeds
-                .iter()
-                .map(|&seed| self.class.unwrap_or_else(|| class_of_seed(seed, n_classes)))
-                .collect(),
-        )
-    }
-}
+use crate::watcher::Watcher;
+use crate::work::DrawWork;
 
 /// Draws the images of jobs that have the same key. Seeds are images, so that each job gets what it would get alone.
 pub(crate) fn draw(
@@ -50,7 +19,7 @@ pub(crate) fn draw(
     watcher: &mut Watcher<'_>,
 ) -> Result<(), Refusal> {
     let Some((_, first)) = jobs.first() else { return Ok(()) };
-    let refused = |error: &onestep::Error| watcher_refusal(error, &first.model);
+    let refused = |error: &onestep::Error| first.model.refusal(error);
     let seeds: Vec<u64> = jobs.iter().flat_map(|(_, work)| work.seeds.iter().copied()).collect();
     let n = seeds.len();
     let classes: Option<Vec<usize>> =
@@ -96,9 +65,4 @@ pub(crate) fn draw(
         );
     }
     Ok(())
-}
-
-/// What an error of the library means where this model drew.
-pub(crate) fn watcher_refusal(error: &onestep::Error, entry: &Entry) -> Refusal {
-    Refusal::of(error, &entry.view.id, &entry.path.display().to_string())
 }

@@ -4,36 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use onestep::Model;
-use onestep::edit;
 use serde_json::json;
 
-use crate::drawing::watcher_refusal;
 use crate::encoding::FileFormat;
 use crate::job::{Job, Made, Outcome};
 use crate::refusal::Refusal;
-use crate::shelf::Entry;
-use crate::worker::Watcher;
-
-/// Pictures to edit.
-#[derive(Debug)]
-pub(crate) struct EditWork {
-    /// The model.
-    pub model: Entry,
-    /// The diffusion model that finds the noises of pictures.
-    pub teacher: Option<Entry>,
-    /// What is done, with its pictures.
-    pub job: edit::Job,
-    /// One seed a candidate.
-    pub seeds: Vec<u64>,
-    /// The class; none to have it guessed.
-    pub class: Option<usize>,
-    /// Steps.
-    pub steps: Option<usize>,
-    /// Levels, in place of steps.
-    pub levels: Option<Vec<f64>>,
-    /// The guidance scale.
-    pub guidance: Option<f64>,
-}
+use crate::watcher::Watcher;
+use crate::work::EditWork;
 
 /// Makes the edit of one job.
 pub(crate) fn edit(
@@ -44,7 +21,7 @@ pub(crate) fn edit(
     watcher: &mut Watcher<'_>,
 ) -> Result<(), Refusal> {
     let EditWork { model: entry, job: edit, seeds, class, steps, levels, guidance, .. } = work;
-    let refused = |error: &onestep::Error| watcher_refusal(error, &entry);
+    let refused = |error: &onestep::Error| entry.refusal(error);
     let edits = model
         .edit(edit)
         .teacher(teacher)

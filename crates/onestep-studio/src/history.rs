@@ -10,8 +10,7 @@ use onestep::data::{DataError, write_whole};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::curve::CurveView;
-use crate::job::{Job, Outcome};
+use crate::job::{CurveView, Job, Outcome};
 use crate::refusal::Refusal;
 use crate::request::JobRequest;
 

@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 
 use crate::log::unix_millis;
 use crate::refusal::Refusal;
-use crate::request::{JobRequest, Work};
+use crate::request::JobRequest;
+use crate::work::Work;
 
 /// Where a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -51,6 +52,30 @@ pub(crate) struct Made {
     pub png: Arc<Vec<u8>>,
 }
 
+/// A point of a curve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct PointView {
+    /// Steps that were asked for.
+    pub steps: usize,
+    /// Network evaluations an image.
+    pub evaluations: usize,
+    /// Seconds an image on this machine, drawing and judging.
+    pub seconds: f64,
+    /// Root mean square of the difference from the nearest portrait that can be drawn, in levels of 255.
+    pub difference: f64,
+    /// Images that were judged.
+    pub n: usize,
+}
+
+/// A curve that was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct CurveView {
+    /// Its points, by cost.
+    pub points: Vec<PointView>,
+    /// A picture of it.
+    pub svg: String,
+}
+
 /// What came of a job.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Outcome {
@@ -63,7 +88,7 @@ pub(crate) struct Outcome {
     /// How long it took, all images of the job together.
     pub milliseconds: f64,
     /// The points of a curve and its picture.
-    pub curve: Option<crate::curve::CurveView>,
+    pub curve: Option<CurveView>,
 }
 
 /// An image after one of its steps.

@@ -5,11 +5,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use axum::http::StatusCode;
 
-use crate::drawing::DrawWork;
 use crate::job::{Job, Status};
 use crate::limits::Limits;
 use crate::refusal::Refusal;
-use crate::request::Work;
+use crate::work::Work;
 
 /// Names of jobs that can be had no more, to say so.
 const REMEMBERED: usize = 10_000;
@@ -271,15 +270,4 @@ fn retire(inner: &mut Inner, job: Arc<Job>) {
     let bytes = job.result_bytes();
     inner.over_bytes += bytes;
     inner.over.push_back((job, bytes));
-}
-
-/// What has to be equal for images to be drawn together.
-pub(crate) type DrawKey = (String, Option<usize>, Option<Vec<u64>>, Option<u64>);
-
-impl DrawWork {
-    /// What has to be equal for images to be drawn together.
-    pub fn key(&self) -> DrawKey {
-        let levels = self.levels.as_ref().map(|levels| levels.iter().map(|level| level.to_bits()).collect());
-        (self.model.view.id.clone(), self.steps, levels, self.guidance.map(f64::to_bits))
-    }
 }

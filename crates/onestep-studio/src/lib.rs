@@ -21,6 +21,7 @@ mod drawing;
 mod editing;
 mod encoding;
 mod history;
+mod inner;
 mod input;
 mod job;
 mod jobs;
@@ -35,6 +36,8 @@ mod settings;
 mod shelf;
 mod studio;
 mod training;
+mod watcher;
+mod work;
 mod worker;
 
 pub use api::{app, document};

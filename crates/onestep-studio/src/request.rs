@@ -5,13 +5,11 @@ use onestep::edit::{CanvasFit, Job, MaskMarks, Picture};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::curve::CurveWork;
-use crate::drawing::DrawWork;
-use crate::editing::EditWork;
 use crate::input::Inputs;
 use crate::limits::Limits;
 use crate::refusal::Refusal;
 use crate::shelf::{Entry, Shelf};
+use crate::work::{CurveWork, DrawWork, EditWork, Work};
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -38,6 +36,19 @@ pub(crate) enum TaskName {
 }
 
 impl TaskName {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Generate,
+        Self::Inpaint,
+        Self::Colorize,
+        Self::SuperResolve,
+        Self::Stroke,
+        Self::Denoise,
+        Self::Interpolate,
+        Self::Vary,
+        Self::Curve,
+    ];
+
     /// As it is written.
     pub fn name(self) -> &'static str {
         match self {
@@ -54,38 +65,22 @@ impl TaskName {
     }
 
     /// The fields that it takes beside those of all.
-    fn takes(self) -> &'static [&'static str] {
-        match self {
-            Self::Generate => &["seed", "seeds", "n", "steps", "levels", "class", "guidance", "partial"],
-            Self::Inpaint => &[
-                "seed", "seeds", "n", "steps", "levels", "class", "guidance", "partial", "fit", "image",
-                "mask", "marks",
-            ],
-            Self::Colorize => {
-                &["seed", "seeds", "n", "steps", "levels", "class", "guidance", "partial", "fit", "image"]
-            }
-            Self::SuperResolve => &[
-                "seed", "seeds", "n", "steps", "levels", "class", "guidance", "partial", "fit", "image",
-                "factor",
-            ],
-            Self::Stroke => &[
-                "seed", "seeds", "n", "steps", "levels", "class", "guidance", "partial", "fit", "image",
-                "strength",
-            ],
-            Self::Denoise => &[
-                "seed", "seeds", "n", "steps", "levels", "class", "guidance", "partial", "fit", "image",
-                "noise",
-            ],
-            Self::Interpolate => &[
-                "seed", "steps", "levels", "class", "guidance", "partial", "fit", "ends", "images",
-                "teacher", "frames",
-            ],
-            Self::Vary => &[
-                "seed", "seeds", "n", "steps", "levels", "class", "guidance", "partial", "fit", "image",
-                "near", "strength",
-            ],
-            Self::Curve => &["n"],
-        }
+    fn takes(self) -> Vec<&'static str> {
+        const DRAWN: &[&str] = &["seed", "steps", "levels", "class", "guidance", "partial"];
+        const MANY: &[&str] = &["seeds", "n"];
+        const EDITED: &[&str] = &["fit", "image"];
+        let parts: [&[&str]; 4] = match self {
+            Self::Generate => [DRAWN, MANY, &[], &[]],
+            Self::Inpaint => [DRAWN, MANY, EDITED, &["mask", "marks"]],
+            Self::Colorize => [DRAWN, MANY, EDITED, &[]],
+            Self::SuperResolve => [DRAWN, MANY, EDITED, &["factor"]],
+            Self::Stroke => [DRAWN, MANY, EDITED, &["strength"]],
+            Self::Denoise => [DRAWN, MANY, EDITED, &["noise"]],
+            Self::Interpolate => [DRAWN, &[], &[], &["fit", "ends", "images", "teacher", "frames"]],
+            Self::Vary => [DRAWN, MANY, EDITED, &["near", "strength"]],
+            Self::Curve => [&["n"], &[], &[], &[]],
+        };
+        parts.concat()
     }
 }
 
@@ -243,17 +238,6 @@ pub(crate) struct JobRequest {
     /// Who asks: of live jobs with one client, the last alone is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
-}
-
-/// What a request comes to.
-#[derive(Debug)]
-pub(crate) enum Work {
-    /// Images are drawn.
-    Draw(DrawWork),
-    /// Pictures are edited.
-    Edit(Box<EditWork>),
-    /// A curve is measured.
-    Curve(CurveWork),
 }
 
 impl JobRequest {

@@ -64,6 +64,13 @@ pub(crate) struct Entry {
     bytes: u64,
 }
 
+impl Entry {
+    /// What an error of the library means where this model computed.
+    pub fn refusal(&self, error: &onestep::Error) -> Refusal {
+        Refusal::of(error, &self.view.id, &self.path.display().to_string())
+    }
+}
+
 /// A model that is open.
 struct Opened {
     id: String,

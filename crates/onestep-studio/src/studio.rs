@@ -1,4 +1,4 @@
-//! A studio that is open: its models, jobs, kept pictures and runs, and the thread that computes.
+//! A studio that is open: opening it, the thread that computes, and closing it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,12 +10,10 @@ use std::time::Instant;
 use onestep::data::OutputLock;
 
 use crate::history::History;
+use crate::inner::Inner;
 use crate::input::Inputs;
-use crate::job::Job;
 use crate::jobs::Jobs;
 use crate::metrics::Metrics;
-use crate::refusal::Refusal;
-use crate::request::JobRequest;
 use crate::settings::Settings;
 use crate::shelf::Shelf;
 use crate::training::Training;
@@ -55,27 +53,13 @@ pub enum StudioError {
     Run(#[from] std::io::Error),
 }
 
-/// All that a studio has.
-pub(crate) struct Inner {
-    pub settings: Settings,
-    pub shelf: Shelf,
-    pub jobs: Jobs,
-    pub inputs: Inputs,
-    pub history: History,
-    pub training: Training,
-    pub metrics: Metrics,
-    pub connections: AtomicUsize,
-    pub opened: Instant,
-    /// Uploads that are decoded at a time.
-    pub decoding: tokio::sync::Semaphore,
-    _lock: OutputLock,
-}
-
 /// A studio that is open. Cloning shares it.
 #[derive(Clone)]
 pub struct Studio {
     pub(crate) inner: Arc<Inner>,
     worker: Arc<Mutex<Option<JoinHandle<()>>>>,
+    /// No other studio has the folder.
+    _lock: Arc<OutputLock>,
 }
 
 impl Studio {
@@ -103,14 +87,13 @@ impl Studio {
             connections: AtomicUsize::new(0),
             opened: Instant::now(),
             decoding: tokio::sync::Semaphore::new(2),
-            _lock: lock,
             settings,
         });
         inner.sweep();
         let computing = inner.clone();
         let worker =
             std::thread::Builder::new().name("worker".into()).spawn(move || worker::work(&computing))?;
-        Ok(Self { inner, worker: Arc::new(Mutex::new(Some(worker))) })
+        Ok(Self { inner, worker: Arc::new(Mutex::new(Some(worker))), _lock: Arc::new(lock) })
     }
 
     /// Closes it: jobs that wait are given up, what is computed stops at its next step, and a training run is saved.
@@ -127,23 +110,5 @@ impl Studio {
 impl std::fmt::Debug for Studio {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Studio").field("settings", &self.inner.settings).finish_non_exhaustive()
-    }
-}
-
-impl Inner {
-    /// Takes pictures away that came in and that nothing needs.
-    pub fn sweep(&self) {
-        self.inputs.sweep(|input| self.history.needs(input));
-    }
-
-    /// Takes in what was asked, if it can be done. Decodes pictures, which takes a while.
-    pub fn ask(&self, request: JobRequest, live: bool) -> Result<Arc<Job>, Refusal> {
-        let request = request.settled();
-        let keeps = !live && request.keep.unwrap_or(true);
-        // What is wrong is found out before a picture is written.
-        request.work(&self.shelf, &self.inputs, &self.settings.limits)?;
-        let request = if keeps { request.with_kept_pictures(&self.inputs)? } else { request };
-        let work = request.work(&self.shelf, &self.inputs, &self.settings.limits)?;
-        self.jobs.add(Job::new(request, work, live))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -23,7 +25,7 @@ use super::{history, jobs, live, models, openai, operations, runs};
         models::capabilities, models::list, models::show,
         openai::generations, openai::edits, openai::variations,
         runs::recipes, runs::list, runs::start, runs::show, runs::stop, runs::resume, runs::losses, runs::events, runs::preview,
-        operations::healthz, operations::readyz, operations::metrics, operations::openapi,
+        operations::healthz, operations::readyz, operations::metrics, openapi,
     ),
     components(schemas(crate::refusal::ProblemBody)),
     modifiers(&Common),
@@ -70,4 +72,10 @@ pub fn document() -> &'static str {
         document.info.version = env!("CARGO_PKG_VERSION").into();
         document.to_pretty_json().unwrap_or_default()
     })
+}
+
+/// This description.
+#[utoipa::path(get, path = "/openapi.json", tag = "operation", responses((status = 200, description = "OpenAPI 3.1.", body = serde_json::Value)))]
+pub(super) async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], document()).into_response()
 }

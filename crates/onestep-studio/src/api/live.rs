@@ -28,7 +28,7 @@ pub(super) async fn live(
     asked: Asked<JobRequest>,
 ) -> Result<Response, Refusal> {
     let job = ask(&studio, asked.value, true).await?;
-    let waiting = Waiting { studio: &studio, job };
+    let waiting = Waiting { studio, job };
     let outcome = waiting.outcome().await?;
     let made = outcome.made.first().ok_or_else(|| Refusal::field("task", "this task makes no image"))?;
     let headers = [

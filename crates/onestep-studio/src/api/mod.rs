@@ -64,7 +64,7 @@ pub fn app(studio: Studio) -> Router {
     let open = Router::new()
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))
-        .route("/openapi.json", get(operations::openapi))
+        .route("/openapi.json", get(document::openapi))
         .route("/docs", get(page::docs))
         .route("/", get(page::index))
         .route("/assets/{name}", get(page::asset))
@@ -106,19 +106,19 @@ async fn ask(studio: &Studio, request: JobRequest, live: bool) -> Result<Arc<Job
 /// Runs what takes a while aside.
 async fn aside<T: Send + 'static>(
     studio: &Studio,
-    work: impl FnOnce(&crate::studio::Inner) -> Result<T, Refusal> + Send + 'static,
+    work: impl FnOnce(&crate::inner::Inner) -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
     let inner = studio.inner.clone();
     tokio::task::spawn_blocking(move || work(&inner)).await.map_err(|_| Refusal::internal())?
 }
 
 /// Gives a job up when whoever waits for it goes away.
-struct Waiting<'a> {
-    studio: &'a Studio,
+struct Waiting {
+    studio: Studio,
     job: Arc<Job>,
 }
 
-impl Waiting<'_> {
+impl Waiting {
     /// Waits until the job is over; its problem where it failed.
     async fn outcome(&self) -> Result<Arc<crate::job::Outcome>, Refusal> {
         self.job.is_over().await;
@@ -138,7 +138,7 @@ impl Waiting<'_> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Waiting {
     fn drop(&mut self) {
         if !self.job.status().is_over() {
             let _ = self.studio.inner.jobs.cancel(&self.job.id);

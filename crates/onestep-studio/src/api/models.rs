@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::aside;
 use crate::limits::Limits;
 use crate::refusal::{ProblemBody, Refusal};
+use crate::request::TaskName;
 use crate::shelf::{Entry, ModelView};
 use crate::studio::Studio;
 
@@ -95,17 +96,7 @@ pub(super) async fn capabilities(State(studio): State<Studio>) -> Result<axum::J
     Ok(axum::Json(Capabilities {
         tool: onestep::TOOL,
         models: entries.into_iter().map(|entry| entry.view).collect(),
-        tasks: [
-            "generate",
-            "inpaint",
-            "colorize",
-            "super-resolve",
-            "stroke",
-            "denoise",
-            "interpolate",
-            "vary",
-            "curve",
-        ],
+        tasks: TaskName::ALL.map(TaskName::name),
         limits: settings.limits.clone(),
         trains: settings.runs.is_some(),
     }))

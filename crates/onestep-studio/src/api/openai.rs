@@ -340,7 +340,7 @@ async fn answer(
     if streamed {
         return Ok(events(studio, job, form, steps));
     }
-    let waiting = Waiting { studio: &studio, job };
+    let waiting = Waiting { studio: studio.clone(), job };
     let outcome = waiting.outcome().await?;
     let job = waiting.job.clone();
     let answer = super::aside(&studio, move |_| form.response(&job, &outcome)).await?;
@@ -351,7 +351,7 @@ async fn answer(
 fn events(studio: Studio, job: Arc<Job>, form: Form, steps: Option<usize>) -> Response {
     let news = job.listen();
     let (mut seen, mut sent) = (0, std::collections::HashMap::<usize, usize>::new());
-    let guard = Gone { studio, job: job.clone() };
+    let guard = Waiting { studio, job: job.clone() };
     let stream = stream(news, move || {
         let _ = &guard;
         let mut ready = Vec::new();
@@ -398,20 +398,6 @@ fn events(studio: Studio, job: Arc<Job>, form: Form, steps: Option<usize>) -> Re
         (ready, status.is_over())
     });
     stream.into_response()
-}
-
-/// Gives a job up when whoever listens to it goes away.
-struct Gone {
-    studio: Studio,
-    job: Arc<Job>,
-}
-
-impl Drop for Gone {
-    fn drop(&mut self) {
-        if !self.job.status().is_over() {
-            let _ = self.studio.inner.jobs.cancel(&self.job.id);
-        }
-    }
 }
 
 impl Form {

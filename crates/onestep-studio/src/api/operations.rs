@@ -7,7 +7,6 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::document::document;
 use crate::metrics::Gauges;
 use crate::refusal::Refusal;
 use crate::studio::Studio;
@@ -50,10 +49,4 @@ pub(super) async fn metrics(State(studio): State<Studio>) -> Response {
         seconds: inner.opened.elapsed().as_secs_f64(),
     });
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
-}
-
-/// This description.
-#[utoipa::path(get, path = "/openapi.json", tag = "operation", responses((status = 200, description = "OpenAPI 3.1.", body = Value)))]
-pub(super) async fn openapi() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], document()).into_response()
 }

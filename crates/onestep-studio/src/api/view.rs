@@ -3,9 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::curve::CurveView;
 use crate::history::{HistoryEntry, ImageView, before_id, image_url, image_views};
-use crate::job::{Job, Status};
+use crate::job::{CurveView, Job, Status};
 use crate::jobs::Jobs;
 use crate::refusal::Problem;
 use crate::request::JobRequest;
