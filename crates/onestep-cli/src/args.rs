@@ -16,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use onestep::sample::Sampler;
 
 use crate::lists::{Classes, Indices, Levels, Seeds};
+use crate::shard::Shard;
 use crate::show::ShowName;
 
 pub use bench::{BenchArgs, PassName};
@@ -30,7 +31,9 @@ pub use eval::{
 pub use exchange::{ExportArgs, FetchArgs, FormatName, ImportArgs, ModelsArgs, OnnxFormName};
 pub use precision::{ChoiceName, PrecisionName};
 pub use studio::{LogName, StudioArgs};
-pub use train::{ExtendName, NewArgs, RecipeCommand, TrainArgs};
+#[cfg(feature = "mpi")]
+pub use train::ReduceName;
+pub use train::{ExtendName, NewArgs, RanksArgs, RecipeCommand, TrainArgs};
 
 /// Consistency models: images in one network evaluation.
 ///
@@ -225,6 +228,10 @@ pub struct SampleArgs {
     /// --out=-.npz an npz.
     #[arg(short, long, value_name = "PATH", default_value = "samples.png")]
     pub out: PathBuf,
+    /// Draw only this part of a .npz or a folder, for example 2/8, or `auto` where a job array, a launcher or Kubernetes tells which. The
+    /// same command without it puts the parts of a .npz together, and draws what is missing.
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
     /// Replace files of that name that onestep made.
     #[arg(long)]
     pub overwrite: bool,

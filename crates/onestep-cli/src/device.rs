@@ -1,5 +1,7 @@
 //! From the name of a device to the device.
 
+use std::sync::OnceLock;
+
 use burn::tensor::Device;
 
 use crate::args::DeviceName;
@@ -46,8 +48,14 @@ pub fn names() -> Vec<&'static str> {
     names
 }
 
+/// Threads that were asked for.
+static ASKED: OnceLock<usize> = OnceLock::new();
+
 /// Threads the CPU kernels use.
 pub fn threads() -> usize {
+    if let Some(&asked) = ASKED.get() {
+        return asked;
+    }
     std::env::var("RAYON_NUM_THREADS")
         .ok()
         .and_then(|n| n.parse().ok())
@@ -60,5 +68,7 @@ pub fn use_threads(n: usize) -> Outcome {
     rayon::ThreadPoolBuilder::new()
         .num_threads(n)
         .build_global()
-        .map_err(|error| Failure::new(code::INTERNAL, format!("cannot start {n} threads: {error}")))
+        .map_err(|error| Failure::new(code::INTERNAL, format!("cannot start {n} threads: {error}")))?;
+    let _ = ASKED.set(n);
+    Ok(())
 }

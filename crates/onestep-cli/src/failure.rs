@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use onestep::Error;
 use onestep::checkpoint::{CheckpointError, ErrorClass};
 use onestep::data::{DataError, OutputError};
+use onestep::distributed::DistributedError;
 use onestep::edit::EditError;
 use onestep::eval::EvalError;
 use onestep::interop::InteropError;
@@ -68,6 +69,11 @@ impl Failure {
         self
     }
 
+    /// The exit code alone, where another process prints it.
+    pub fn code(&self) -> ExitCode {
+        ExitCode::from(self.code)
+    }
+
     /// Prints it to stderr and returns the exit code.
     pub fn report(&self) -> ExitCode {
         say!("error: {}", self.error);
@@ -93,6 +99,7 @@ impl From<Error> for Failure {
             Error::Levels(_) => (code::USAGE, vec![]),
             Error::Model(_) => (code::DATA, vec![]),
             Error::Data(DataError::Write { source, .. }) => (write_code(source), vec![]),
+            Error::Output(output @ OutputError::NoShards { .. }) => (code::USAGE, vec![output_hint(output)]),
             Error::Output(output) => (code::CANNOT_CREATE, vec![output_hint(output)]),
             Error::Data(_) | Error::Weights(_) | Error::Vision(_) => (code::DATA, vec![]),
             Error::Interop(interop) => interop_answer(interop),
@@ -145,6 +152,12 @@ impl From<Error> for Failure {
                     _ => vec![],
                 },
             ),
+            Error::Distributed(distributed) => match distributed {
+                DistributedError::Lost { .. } => (code::STOPPED, vec![]),
+                DistributedError::Differs { what: "the weights", .. } => (code::INTERNAL, vec![]),
+                DistributedError::Differs { .. } => (code::DATA, vec![]),
+                _ => (code::USAGE, vec![]),
+            },
             Error::Train(train) => match train {
                 TrainError::TeacherNeeded => {
                     (code::USAGE, vec!["give the run folder of a diffusion model: --teacher runs/emoji-edm".into()])
@@ -304,6 +317,7 @@ fn output_hint(error: &OutputError) -> String {
             );
         }
         OutputError::NotEmpty { .. } => "choose a folder of their own for new pictures",
+        OutputError::NoShards { .. } => "name an .npz or a folder with --out",
         OutputError::InUse { .. } => "wait until it is done, or choose another name",
         _ => "choose another name",
     };

@@ -85,27 +85,6 @@ impl FromStr for Counts {
     }
 }
 
-/// `2/8`: the second of eight parts.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Shard {
-    /// Number of the part, from 0.
-    pub index: usize,
-    /// Number of parts.
-    pub n: usize,
-}
-
-impl FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = |part: &str| part.trim().parse::<usize>().ok();
-        match text.split_once('/').map(|(index, n)| (number(index), number(n))) {
-            Some((Some(index), Some(n))) if 1 <= index && index <= n => Ok(Self { index: index - 1, n }),
-            _ => Err(format!("`{text}` is no part; write 1/8 for the first of eight, 8/8 for the last")),
-        }
-    }
-}
-
 /// `80,0.82`: noise levels, which must descend.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Levels(pub Vec<f64>);
@@ -252,11 +231,6 @@ mod tests {
 
     #[test]
     fn shards_count_from_one() {
-        assert_eq!("1/8".parse::<Shard>().unwrap(), Shard { index: 0, n: 8 });
-        assert_eq!("8/8".parse::<Shard>().unwrap().index, 7);
-        for wrong in ["0/8", "9/8", "8", "a/b", "1/0"] {
-            assert!(wrong.parse::<Shard>().unwrap_err().contains("1/8"), "{wrong}");
-        }
         assert_eq!("1,2,4".parse::<Counts>().unwrap().0, [1, 2, 4]);
         assert!("1,0".parse::<Counts>().is_err());
     }

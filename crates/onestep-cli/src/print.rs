@@ -7,10 +7,21 @@
 
 use std::fmt::{Arguments, Display};
 use std::io::{self, Read, Write};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 /// The first failure of standard output.
 static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Which of several processes this is, where it is not the first.
+static RANK: OnceLock<usize> = OnceLock::new();
+
+/// From here on every line of talk names the process that it is of; the first of several needs no name.
+#[cfg(feature = "mpi")]
+pub fn speak_as_rank(rank: usize) {
+    if rank > 0 {
+        let _ = RANK.set(rank);
+    }
+}
 
 /// Talks: one line on standard error, if there is somebody to hear it.
 macro_rules! say {
@@ -44,7 +55,11 @@ pub fn typed(path: impl Display) -> String {
 
 /// Writes one line to standard error, whole, or nothing.
 pub fn talk(line: Arguments<'_>) {
-    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+    let line = match RANK.get() {
+        Some(rank) => format!("rank {rank}: {line}\n"),
+        None => format!("{line}\n"),
+    };
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Writes to standard output, and keeps what goes wrong for [`lost`].

@@ -140,7 +140,7 @@ fn end(last: String) -> ! {
 }
 
 /// Says something, but does not wait for ever where whoever should hear it does not take it.
-fn say_in_time(line: String) {
+pub fn say_in_time(line: String) {
     let (said, wait) = mpsc::channel();
     std::thread::spawn(move || {
         say!("{line}");

@@ -10,10 +10,11 @@ use crate::args::Cli;
 pub const COMMIT: &str = env!("ONESTEP_COMMIT");
 
 /// Cargo features that are off by default.
-const FEATURES: [(&str, bool); 8] = [
+const FEATURES: [(&str, bool); 9] = [
     ("avif", cfg!(feature = "avif")),
     ("fetch", cfg!(feature = "fetch")),
     ("icons", cfg!(feature = "icons")),
+    ("mpi", cfg!(feature = "mpi")),
     ("vulkan", cfg!(feature = "vulkan")),
     ("metal", cfg!(feature = "metal")),
     ("webgpu", cfg!(feature = "webgpu")),

@@ -53,6 +53,10 @@ pub enum Error {
     /// An average that cannot be.
     #[error(transparent)]
     Average(#[from] crate::checkpoint::AverageError),
+    /// Processes that cannot train together, or no longer do.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Distributed(#[from] crate::distributed::DistributedError),
     /// A run that cannot start or go on.
     #[cfg(feature = "train")]
     #[error(transparent)]

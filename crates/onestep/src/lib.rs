@@ -68,6 +68,8 @@ pub mod arrays;
 pub mod checkpoint;
 pub mod data;
 pub mod digest;
+#[cfg(feature = "train")]
+pub mod distributed;
 pub mod edit;
 mod error;
 #[cfg(feature = "eval")]

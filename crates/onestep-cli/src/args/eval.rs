@@ -7,7 +7,8 @@ use onestep::eval::Metric;
 use onestep::perceptual::{PerceptualKind, Pooling, Trunk};
 
 use super::{DeviceName, ModelArgs, SamplerArgs, SamplerName, SizeArgs};
-use crate::lists::{Counts, Seeds, Shard, seed};
+use crate::lists::{Counts, Seeds, seed};
+use crate::shard::Shard;
 
 /// Options of `eval`.
 #[derive(Debug, Args)]
@@ -49,7 +50,8 @@ pub struct EvalArgs {
     /// Real images to measure as well, for example a test set: what samples cannot be expected to beat.
     #[arg(long, value_name = "DATA")]
     pub floor: Option<String>,
-    /// Only this part of the samples, for example 2/8; `eval merge` adds the parts up. Needs --stats-out.
+    /// Only this part of the samples, for example 2/8, or `auto` where a job array, a launcher or Kubernetes tells which; `eval merge`
+    /// adds the parts up. Needs --stats-out.
     #[arg(long, value_name = "I/N", requires = "stats_out")]
     pub shard: Option<Shard>,
     /// Keep what was seen of the samples: to go on after an interruption, to add up shards, or as a reference later. A .npz

@@ -42,6 +42,36 @@ pub enum ExtendName {
     End,
 }
 
+/// In which order processes that train together add their gradients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ReduceName {
+    /// In one fixed tree: the same bits with any number of processes.
+    #[default]
+    Tree,
+    /// As MPI is fastest: another number of processes gives other last bits.
+    Fast,
+}
+
+/// How processes train together that a launcher (mpirun, srun) has started.
+#[derive(Debug, Clone, Args)]
+pub struct RanksArgs {
+    /// Of several processes: in which order they add their gradients.
+    #[arg(long, value_enum, default_value_t)]
+    #[cfg_attr(not(feature = "mpi"), arg(hide = true))]
+    pub reduce: ReduceName,
+    /// Of several processes: end where another was not heard of for so long.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = watchdog)]
+    #[cfg_attr(not(feature = "mpi"), arg(hide = true))]
+    pub watchdog: f64,
+}
+
+fn watchdog(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (1.0..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("must be from 1 second to a day, 86400".into()),
+    }
+}
+
 /// Options of `train`.
 #[derive(Debug, Args)]
 pub struct TrainArgs {
@@ -72,6 +102,9 @@ pub struct TrainArgs {
     /// Open data and teacher, show the complete recipe, the size of the model and the memory it will need, and stop there.
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    /// With others.
+    #[command(flatten)]
+    pub ranks: RanksArgs,
     /// Where to compute.
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceName,

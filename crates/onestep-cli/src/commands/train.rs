@@ -1,10 +1,12 @@
 //! `onestep train`: a run from a recipe, which can be stopped and continued anywhere.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use onestep::Error;
 use onestep::checkpoint::{Which, read_header};
 use onestep::data::{self, DataError, DataSpec, Dataset, Split};
+use onestep::distributed::World;
 use onestep::model::n_parameters;
 use onestep::objective::Distance;
 use onestep::train::{self, DiskForecast, Extend, MemoryForecast, Recipe, Resumed, Run, RunBuilder};
@@ -15,6 +17,7 @@ use crate::args::{DeviceName, ExtendName, SizeArgs, TrainArgs};
 use crate::failure::{Failure, Outcome, code};
 use crate::print::{answer, answer_text, say, typed};
 use crate::progress::Watch;
+use crate::ranks::{self, Follower, Ranks};
 use crate::signals::StopFlag;
 use crate::{device, features, memory, model};
 
@@ -22,18 +25,74 @@ use crate::{device, features, memory, model};
 pub fn run(args: TrainArgs, quiet: bool) -> Outcome<ExitCode> {
     // Until the first step there is nothing to save, and a signal ends the process at once.
     let stop = StopFlag::listen()?;
-    let asked = resolve(&args)?;
     if args.dry_run {
+        let asked = resolve(&args)?;
         return dry_run(&args, asked);
     }
     let out = args.out.as_deref().ok_or_else(|| Failure::usage("give the run a folder: --out runs/NAME"))?;
-    let builder = builder(&args, asked)?;
+    let (ranks, world) = Ranks::join(&args.ranks)?;
+    let ended = train(&args, out, world, &ranks, stop, quiet);
+    let done = match ended {
+        Ok(train::Outcome::Finished) => ExitCode::SUCCESS,
+        Ok(train::Outcome::Stopped) => ExitCode::from(code::STOPPED),
+        // What all ranks have come to, one tells, before any of them ends: a launcher ends the others then.
+        Err(End::Library(error)) if ranks.size > 1 && ranks::is_common(&error) => {
+            let failure = Failure::from(error);
+            if ranks.leads() { failure.report() } else { failure.code() }
+        }
+        Err(end) => return Err(end.failure()),
+    };
+    ranks.end();
+    Ok(done)
+}
+
+/// Why a run did not come to its end.
+enum End {
+    Library(Error),
+    Other(Failure),
+}
+
+impl End {
+    fn failure(self) -> Failure {
+        match self {
+            Self::Library(error) => error.into(),
+            Self::Other(failure) => failure,
+        }
+    }
+}
+
+impl From<Failure> for End {
+    fn from(failure: Failure) -> Self {
+        Self::Other(failure)
+    }
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        Self::Library(error)
+    }
+}
+
+/// This rank's part in the run; that of rank 0 is to tell how it goes.
+fn train(
+    args: &TrainArgs,
+    out: &Path,
+    world: World,
+    ranks: &Ranks,
+    stop: StopFlag,
+    quiet: bool,
+) -> Result<train::Outcome, End> {
+    let asked = resolve(args)?;
+    let builder = builder(args, asked, ranks.here)?.world(world);
     let mut run = if args.resume { builder.resume(out)? } else { builder.create(out)? };
+    if !ranks.leads() {
+        return Ok(run.train(&mut Follower { stop })?);
+    }
     model::warn_of_damaged(run.damaged());
     warn_of_short_disk(&run.disk());
     let train = run.recipe().train.clone();
     if !quiet {
-        describe(&run, args.resume);
+        describe(&run, args.resume, ranks);
         model::say_what_replaces(train.precision.into(), &device::open(args.device)?, quiet);
     }
     let mut watch = Watch::new(out, train.steps, quiet, stop)?;
@@ -45,21 +104,18 @@ pub fn run(args: TrainArgs, quiet: bool) -> Outcome<ExitCode> {
     if !quiet {
         say_what_next(&run, ended);
     }
-    Ok(match ended {
-        train::Outcome::Finished => ExitCode::SUCCESS,
-        train::Outcome::Stopped => ExitCode::from(code::STOPPED),
-    })
+    Ok(ended)
 }
 
-/// A run of what was asked for, with everything that this machine decides.
-fn builder(args: &TrainArgs, Asked { mut recipe, data }: Asked) -> Outcome<RunBuilder> {
+/// A run of what was asked for, with everything that this machine decides, which so many processes share.
+fn builder(args: &TrainArgs, Asked { mut recipe, data }: Asked, n_here: usize) -> Outcome<RunBuilder> {
     if let Some(kind) = recipe.distance().and_then(Distance::perceptual) {
         // The run's recipe names what was found in the cache.
         recipe.train.distance_files = features::weight_files(kind, &recipe.train.distance_files)?;
     }
     let mut builder = RunBuilder::new(recipe).data(data).device(device::open(args.device)?);
     if let (DeviceName::Cpu, Some(bytes)) = (args.device, memory::available()) {
-        builder = builder.available_memory(bytes);
+        builder = builder.available_memory(bytes / n_here as u64);
     }
     Ok(match args.extend {
         Some(ExtendName::Schedule) => builder.extend(Extend::Schedule),
@@ -81,10 +137,14 @@ fn warn_of_short_disk(disk: &DiskForecast) {
 }
 
 /// What begins, and from where.
-fn describe(run: &Run, asked_to_resume: bool) {
+fn describe(run: &Run, asked_to_resume: bool, ranks: &Ranks) {
     let train = &run.recipe().train;
+    let processes = match ranks.size {
+        1 => String::new(),
+        n => format!("{n} processes, {} shards · ", train.n_shards()),
+    };
     say!(
-        "{}: {} on {} images · {:.2} M parameters · {} steps of {} · {} threads",
+        "{}: {} on {} images · {:.2} M parameters · {} steps of {} · {processes}{} threads",
         run.recipe().name,
         run.recipe().method(),
         run.trainer().data().len(),
@@ -204,7 +264,7 @@ fn dry_run(args: &TrainArgs, asked: Asked) -> Outcome<ExitCode> {
     answer!("# data        {} images of {}, {} classes", data.len(), data.shape(), data.class_names().len());
     let teacher = asked.recipe.train.teacher.clone();
     // What a run would refuse before its first step is refused here.
-    builder(args, asked)?.check()?;
+    builder(args, asked, 1)?.check()?;
     if let Some(teacher) = teacher {
         answer!("# teacher     {teacher}");
     }

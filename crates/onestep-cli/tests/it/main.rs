@@ -6,6 +6,8 @@ mod documented;
 mod edit;
 mod emoji;
 mod eval;
+#[cfg(feature = "mpi")]
+mod faults;
 mod first_minutes;
 mod guidance;
 mod import;
@@ -15,6 +17,9 @@ mod outputs;
 mod pages;
 mod portraits;
 mod precision;
+#[cfg(feature = "mpi")]
+mod ranks;
+mod shards;
 mod studio;
 mod train;
 mod wide;

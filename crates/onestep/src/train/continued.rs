@@ -23,6 +23,7 @@ const MAY_CHANGE: &[&str] = &[
     "train.precision",
     "train.preview_every",
     "train.schedule_steps",
+    "train.shards",
     "train.steps",
 ];
 

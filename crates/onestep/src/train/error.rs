@@ -174,6 +174,14 @@ pub enum TrainError {
         #[source]
         reason: crate::data::DataError,
     },
+    /// Another rank could not read an image that this one reads.
+    #[error(
+        "another process could not read {source_name}, which this one reads: all of them must see the same files"
+    )]
+    ReadableHere {
+        /// The image.
+        source_name: String,
+    },
     /// The run needs more memory than there is.
     #[error(
         "the run needs about {:.1} GB of memory, and {:.1} GB are there: {:.1} for weights and their copies, {:.1} for what \

@@ -28,10 +28,11 @@ impl MemoryForecast {
         let train = &recipe.train;
         let beside = recipe.settings().networks();
         // Saved are the student, two moments, averages and what the method says; in memory also the gradient, the new
-        // weights while the old ones are still there, and what the method does not save.
+        // weights while the old ones are still there, what the method does not save, and sums of the gradients of shards.
         let saved = 3 + train.averages.len() as u64 + beside.saved;
-        let held = saved + 2 + beside.unsaved + u64::from(train.microbatch.is_some());
-        let micro = train.microbatch.unwrap_or(train.batch) as u64;
+        let summed = u64::from(train.n_shards().ilog2());
+        let held = saved + 2 + beside.unsaved + summed + u64::from(train.images_at_a_time() < train.batch);
+        let micro = train.images_at_a_time() as u64;
         let points = micro.saturating_mul(recipe.settings().points_per_image());
         let perceptual = recipe.distance().and_then(|distance| Some((distance, distance.perceptual()?)));
         let (looking, looks_with) = perceptual.map_or((0, 0), |(distance, kind)| {
@@ -61,7 +62,7 @@ impl MemoryForecast {
     ///
     /// [`TrainError::Memory`] with the parts.
     pub fn fits(&self, recipe: &Recipe, available: u64) -> Result<(), TrainError> {
-        let images = recipe.train.microbatch.unwrap_or(recipe.train.batch);
+        let images = recipe.train.images_at_a_time();
         match self.total() > available {
             true => {
                 let Self { weights, activations, .. } = *self;

@@ -68,6 +68,10 @@ pub struct Train {
     /// Images at a time where memory is short; gradients are added up. Without it the whole batch at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub microbatch: Option<usize>,
+    /// Parts of equal size, a power of two, that a batch is cut into for several processes to share. Their gradients are added in one
+    /// fixed tree: the same bits with one process, two, four, or as many as there are shards. Without it the batch is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<usize>,
     /// Seed of everything random in the run.
     #[serde(default)]
     pub seed: u64,
@@ -123,6 +127,21 @@ impl Train {
     /// Updates that the schedules span.
     pub fn schedule_length(&self) -> u64 {
         self.schedule_steps.unwrap_or(self.steps)
+    }
+
+    /// Parts that a batch is cut into.
+    pub fn n_shards(&self) -> usize {
+        self.shards.unwrap_or(1)
+    }
+
+    /// Images of one of them.
+    pub fn shard_size(&self) -> usize {
+        self.batch / self.n_shards()
+    }
+
+    /// Images that a gradient is computed of at a time.
+    pub fn images_at_a_time(&self) -> usize {
+        self.microbatch.map_or(self.shard_size(), |microbatch| microbatch.min(self.shard_size()))
     }
 
     /// Where the schedules are for the update that follows `step` updates.

@@ -335,23 +335,44 @@ impl RunFolder {
         specs: &Arc<[ParameterSpec]>,
         device: &Device,
     ) -> Result<Option<Restored>, CheckpointError> {
+        let restored = Self::load_from(&self.path, specs, device)?;
+        if restored.is_some() {
+            self.goes_on();
+        }
+        Ok(restored)
+    }
+
+    /// From here on, what is saved continues what lies here: that was loaded.
+    pub(in crate::train) fn goes_on(&self) {
+        self.continues.store(true, Ordering::Relaxed);
+    }
+
+    /// As [`RunFolder::load`], of a folder that may be another process's to write.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunFolder::load`].
+    pub fn load_from(
+        path: &Path,
+        specs: &Arc<[ParameterSpec]>,
+        device: &Device,
+    ) -> Result<Option<Restored>, CheckpointError> {
         let read = |folder: &Path| Ok((folder.to_path_buf(), read_step(folder)?));
-        let Some((skipped, (folder, parts))) = first_intact(&self.path, read)? else { return Ok(None) };
+        let Some((skipped, (folder, parts))) = first_intact(path, read)? else { return Ok(None) };
         // Only now, outside of the search: a network that does not fit is no reason to try older checkpoints.
         let checkpoint = parts.assemble(&folder, specs, device)?;
-        self.continues.store(true, Ordering::Relaxed);
         Ok(Some(Restored { checkpoint, folder, skipped }))
     }
 
-    /// The place of the newest checkpoint in its run, without its numbers.
+    /// The place of the newest checkpoint of the run in a folder, without its numbers.
     ///
     /// # Errors
     ///
     /// As [`RunFolder::load`]; [`CheckpointError::NotFound`] in a run that has not saved yet.
-    pub fn newest_state(&self) -> Result<TrainState, CheckpointError> {
-        match first_intact(&self.path, read_manifest)? {
+    pub fn newest_state(path: &Path) -> Result<TrainState, CheckpointError> {
+        match first_intact(path, read_manifest)? {
             Some((_, manifest)) => Ok(manifest.state),
-            None => Err(CheckpointError::NotFound { path: self.path.clone() }),
+            None => Err(CheckpointError::NotFound { path: path.to_path_buf() }),
         }
     }
 

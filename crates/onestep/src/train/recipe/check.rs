@@ -81,6 +81,14 @@ fn check_train(recipe: &Recipe) -> Result<(), RecipeError> {
     {
         return bad("train.microbatch", format!("must be between 1 and the batch of {}", train.batch));
     }
+    if let Some(shards) = train.shards
+        && !(shards.is_power_of_two() && train.batch.is_multiple_of(shards))
+    {
+        return bad(
+            "train.shards",
+            format!("must be a power of two that the batch of {} can be cut into, not {shards}", train.batch),
+        );
+    }
     if train.checkpoint_every == 0 {
         return bad("train.checkpoint_every", "must be at least 1");
     }

@@ -1,15 +1,16 @@
 //! What a run is put together from, before it is in its folder.
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
 
-use super::{RECIPE, Resumed, Run, place, readable};
+use super::home::Home;
+use super::{Resumed, Run, place, readable};
 use crate::Result;
 use crate::checkpoint::{Damaged, TrainState};
 use crate::data::{self, Dataset};
+use crate::distributed::World;
 use crate::model::{Architecture, Network};
 use crate::objective::LoadedDistance;
 use crate::train::continued::Continued;
@@ -25,6 +26,7 @@ pub struct RunBuilder {
     teacher: Option<Teacher>,
     network: Option<Arc<dyn Network>>,
     distance: Option<LoadedDistance>,
+    world: World,
     device: Device,
     available_memory: Option<u64>,
     extend: Option<Extend>,
@@ -35,7 +37,8 @@ impl RunBuilder {
     pub fn new(recipe: Recipe) -> Self {
         let device = Device::default();
         let (data, teacher, network, distance) = (None, None, None, None);
-        Self { recipe, data, teacher, network, distance, device, available_memory: None, extend: None }
+        let (world, available_memory, extend) = (World::default(), None, None);
+        Self { recipe, data, teacher, network, distance, world, device, available_memory, extend }
     }
 
     /// Trains on these images.
@@ -64,6 +67,15 @@ impl RunBuilder {
     #[must_use]
     pub fn distance(mut self, distance: LoadedDistance) -> Self {
         self.distance = Some(distance);
+        self
+    }
+
+    /// Takes the steps together with the other ranks of this world, who make the same calls. All see the same data, teacher and
+    /// folder, which rank 0 alone writes. Where the recipe names no `train.shards`, a batch is cut into eight, into as many as there
+    /// are ranks if these are more, or into as many as it can be.
+    #[must_use]
+    pub fn world(mut self, world: World) -> Self {
+        self.world = world;
         self
     }
 
@@ -96,6 +108,8 @@ impl RunBuilder {
     /// As [`RunBuilder::create`], but for the folder.
     pub fn check(self) -> Result<MemoryForecast> {
         let (recipe, available) = (self.recipe.clone(), self.available_memory);
+        self.world
+            .own_shards(recipe.train.shards.or(self.world.usual_shards(recipe.train.batch)?).unwrap_or(1))?;
         let (parts, _) = self.opened()?;
         readable::check(parts.data.as_ref(), recipe.data.on_error)?;
         let (network, _) = parts.fitted(&recipe)?;
@@ -117,13 +131,23 @@ impl RunBuilder {
     /// - [`TrainError::Teacher`]: the teacher that the recipe names cannot be opened.
     /// - [`TrainError::Memory`]: it needs more than [`RunBuilder::available_memory`].
     /// - data that cannot be opened; as [`Trainer::new`].
-    pub fn create(self, folder: impl AsRef<Path>) -> Result<Run> {
+    pub fn create(mut self, folder: impl AsRef<Path>) -> Result<Run> {
         let path = folder.as_ref();
         RunFolder::refuse_run(path)?;
-        place::check(path, &self.recipe)?;
+        let writes = self.world.writes();
+        if writes {
+            place::check(path, &self.recipe)?;
+        }
+        if self.recipe.train.shards.is_none() {
+            self.recipe.train.shards = self.world.usual_shards(self.recipe.train.batch)?;
+        }
         let (trainer, damaged) = self.trainer()?;
-        place::check_room(path, &trainer)?;
-        let folder = RunFolder::create(path, trainer.recipe().train.keep)?;
+        let folder = if writes {
+            place::check_room(path, &trainer)?;
+            Home::Own(RunFolder::create(path, trainer.recipe().train.keep)?)
+        } else {
+            Home::Followed(path.to_path_buf())
+        };
         Self::in_folder(Run { trainer, folder, damaged, resumed: None, saved: None })
     }
 
@@ -142,14 +166,22 @@ impl RunBuilder {
         if RunFolder::refuse_run(path).is_ok() {
             return self.create(path);
         }
-        let folder = RunFolder::open(path, self.recipe.train.keep)?;
-        let newest = folder.newest_state()?;
+        let folder = if self.world.writes() {
+            Home::Own(RunFolder::open(path, self.recipe.train.keep)?)
+        } else {
+            Home::Followed(path.to_path_buf())
+        };
+        // Rank 0 has put the folder in order before the others look into it.
+        self.world.meet()?;
+        let newest = RunFolder::newest_state(path)?;
         let mut changes = self.continue_from(&newest, path)?;
         let specs = match (&self.network, &self.recipe.network) {
             (Some(network), Architecture::Custom(_)) => network.parameters().clone(),
             (_, named) => named.build()?.parameters().clone(),
         };
-        let Some(Restored { checkpoint, folder: from, skipped }) = folder.load(&specs, &self.device)? else {
+        let Some(Restored { checkpoint, folder: from, skipped }) =
+            RunFolder::load_from(path, &specs, &self.device)?
+        else {
             return Err(TrainError::NoRun { folder: path.into() }.into());
         };
         if checkpoint.state != newest {
@@ -159,6 +191,9 @@ impl RunBuilder {
         damaged.extend(skipped);
         let step = checkpoint.state.step;
         trainer.restore(checkpoint, path)?;
+        if let Home::Own(folder) = &folder {
+            folder.goes_on();
+        }
         let resumed = Resumed { step, checkpoint: from, changes };
         Self::in_folder(Run { trainer, folder, damaged, resumed: Some(resumed), saved: Some(step) })
     }
@@ -170,6 +205,12 @@ impl RunBuilder {
             // Earlier versions have kept it in the folder alone.
             None => Run::recipe_in(folder, &[])?,
         };
+        if self.recipe.train.shards.is_none() {
+            self.recipe.train.shards = match (self.world.is_alone(), before.train.shards) {
+                (false, None) => self.world.usual_shards(self.recipe.train.batch)?,
+                (_, shards) => shards,
+            };
+        }
         let continued = Continued::new(&before, self.recipe.clone(), state.step, self.extend)?;
         self.recipe = continued.recipe;
         Ok(continued.changes)
@@ -181,7 +222,8 @@ impl RunBuilder {
         let text = recipe.to_toml();
         run.folder = run.folder.keeping(recipe.milestones());
         run.disk().check(run.folder.path())?;
-        data::write_whole(&run.folder.path().join(RECIPE), |file| file.write_all(text.as_bytes()))?;
+        run.trainer.compare_start()?;
+        run.folder.write_recipe(&text)?;
         if run.resumed.as_ref().is_some_and(|resumed| !resumed.changes.is_empty()) {
             // What was asked for is part of the run from here on, whenever it is continued again.
             run.folder.record(run.trainer.state())?;
@@ -192,17 +234,17 @@ impl RunBuilder {
     /// The trainer, and what was passed over while its teacher was looked for.
     fn trainer(self) -> Result<(Trainer, Vec<Damaged>)> {
         let (recipe, device, available) = (self.recipe.clone(), self.device.clone(), self.available_memory);
-        let (parts, damaged) = self.opened()?;
+        let (mut parts, damaged) = self.opened()?;
         if let Some(available) = available {
             MemoryForecast::of(&recipe, parts.network(&recipe)?.as_ref()).fits(&recipe, available)?;
         }
-        readable::check(parts.data.as_ref(), recipe.data.on_error)?;
+        readable::check_for_all(&mut parts, recipe.data.on_error)?;
         Ok((Trainer::with_parts(recipe, parts, &device)?, damaged))
     }
 
     /// Everything that comes from where the recipe says, opened.
     fn opened(self) -> Result<(Parts, Vec<Damaged>)> {
-        let Self { recipe, data, teacher, network, distance, device, .. } = self;
+        let Self { recipe, data, teacher, network, distance, world, device, .. } = self;
         let data = match data {
             Some(data) => data,
             None => data::open(&recipe.data)?,
@@ -217,6 +259,6 @@ impl RunBuilder {
             }
             (teacher, _) => (teacher, Vec::new()),
         };
-        Ok((Parts { data, teacher, network, distance }, damaged))
+        Ok((Parts { data, teacher, network, distance, world }, damaged))
     }
 }

@@ -2,6 +2,7 @@
 
 mod builder;
 mod disk;
+mod home;
 mod place;
 mod readable;
 mod summary;
@@ -14,10 +15,11 @@ pub use disk::DiskForecast;
 pub use summary::RunSummary;
 
 use super::observer::{Event, Flow, Observer};
-use super::{Change, Draft, Recipe, RunFolder, TrainError, Trainer, preview};
+use super::{Change, Draft, Recipe, TrainError, Trainer, preview};
 use crate::checkpoint::Damaged;
 use crate::data::Dataset;
 use crate::{Error, Result};
+use home::Home;
 
 /// The recipe in a run's folder.
 const RECIPE: &str = "recipe.toml";
@@ -29,6 +31,9 @@ pub const EVENTS: &str = "events.jsonl";
 ///
 /// The folder explains itself: the complete recipe lies in it, beside checkpoints that are there whole or not at all, and
 /// previews. A run that was stopped, or whose process died, goes on from its last checkpoint to the bit.
+///
+/// Several processes may take its steps together ([`RunBuilder::world`]). Each has a `Run` of its own in the same folder, which rank 0
+/// alone writes; all end at the same step, whichever of their observers asks to stop.
 ///
 /// # Examples
 ///
@@ -48,7 +53,7 @@ pub const EVENTS: &str = "events.jsonl";
 /// ```
 pub struct Run {
     trainer: Trainer,
-    folder: RunFolder,
+    folder: Home,
     damaged: Vec<Damaged>,
     resumed: Option<Resumed>,
     /// The step of its newest checkpoint.
@@ -169,6 +174,9 @@ impl Run {
         for Change { key, from, to } in changes.into_iter().flatten() {
             stop |= asks_to_stop(observer, &Event::Changed { key, from, to });
         }
+        // From here on a rank that does not come is lost; getting ready may have taken long.
+        trainer.world().takes_long(false);
+        stop = trainer.world().any(stop)?;
         while trainer.state().step < train.steps && !stop {
             let result = trainer.step();
             for event in trainer.news() {
@@ -179,13 +187,18 @@ impl Run {
                 Err(Error::Train(TrainError::BadImage { n, index, reason })) => {
                     let step = trainer.state().step;
                     if step > 0 {
-                        trainer.ends_for(index);
-                        let folder = match *saved == Some(step) {
-                            true => folder.record(trainer.state())?,
-                            false => folder.save(&trainer.checkpoint())?.folder,
-                        };
+                        let again = *saved == Some(step);
+                        if trainer.world().writes() {
+                            trainer.ends_for(index);
+                        }
+                        let folder = trainer.while_others_wait(|trainer| match again {
+                            true => folder.record(trainer.state()),
+                            false => folder.save(trainer),
+                        })?;
                         *saved = Some(step);
                         asks_to_stop(observer, &Event::Checkpoint { step, folder });
+                        // Nobody ends before that is written.
+                        trainer.world().meet()?;
                     }
                     return Err(TrainError::BadImage { n, index, reason }.into());
                 }
@@ -199,17 +212,26 @@ impl Run {
             let step = trainer.state().step;
             let last = step == train.steps;
             let due = |every: u64| every > 0 && step.is_multiple_of(every);
-            if (last && train.preview_every > 0) || due(train.preview_every) {
-                let best = trainer.best();
-                let files = preview::write(folder.path(), trainer.recipe(), &best, step, trainer.device())?;
-                stop |= asks_to_stop(observer, &Event::Preview { step, files });
+            let previews = (last && train.preview_every > 0) || due(train.preview_every);
+            if previews && trainer.world().writes() {
+                let written = trainer.while_others_wait(|trainer| {
+                    let (recipe, device) = (trainer.recipe(), trainer.device());
+                    preview::write(folder.path(), recipe, &trainer.best(), step, device)
+                });
+                stop |= asks_to_stop(observer, &Event::Preview { step, files: written? });
             }
+            stop = trainer.world().any(stop)?;
             if last || stop || due(train.checkpoint_every) || milestones.contains(&step) {
-                let folder = folder.save(&trainer.checkpoint())?.folder;
+                // Nothing is saved that is not the same on all ranks.
+                trainer.compare_weights()?;
+                let folder = trainer.while_others_wait(|trainer| folder.save(trainer))?;
                 *saved = Some(step);
                 stop |= asks_to_stop(observer, &Event::Checkpoint { step, folder });
+                stop = trainer.world().any(stop)?;
             }
         }
+        // Nobody ends before the last checkpoint is written.
+        trainer.world().meet()?;
         let step = trainer.state().step;
         let finished = step >= train.steps;
         asks_to_stop(observer, &Event::End { step, finished });

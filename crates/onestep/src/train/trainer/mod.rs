@@ -6,23 +6,31 @@
 //!    as skipped, and three in a row end the run.
 //!
 //! Before a step at which a stage of the method begins, the model so far is frozen and training goes on from it.
+//!
+//! Several ranks take a step together ([`World`]): each sees the shards of the batch that are its own, and from the sum of their
+//! gradients on all of them do the same.
 
 mod checkpoint;
+mod gradients;
+mod ranks;
 mod start;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
-use super::batches::{BadImage, Batches};
-use super::method::{Losses, Method, Moved, Place, Student};
+use super::batches::Batches;
+use super::method::{Method, Moved, Place};
 use super::observer::{Event, loss_by_level};
 use super::recipe::Recipe;
 use super::{Average, Optimizer, TrainError};
 use crate::Result;
 use crate::checkpoint::TrainState;
 use crate::data::Dataset;
+use crate::distributed::World;
 use crate::model::Preconditioned;
 
 pub(super) use checkpoint::recipe_of;
+use gradients::{Gradients, norm};
+pub(super) use ranks::unreadable;
 pub(super) use start::Parts;
 
 /// Skipped updates in a row that end a run.
@@ -39,17 +47,8 @@ pub struct Trainer {
     state: TrainState,
     /// What has happened since the last step, beside it.
     news: Vec<Event>,
+    world: World,
     device: Device,
-}
-
-/// What the samples of one step say about the weights.
-#[derive(Default)]
-struct Gradients {
-    losses: Vec<f64>,
-    /// The noise level of each loss.
-    sigma: Vec<f64>,
-    student: Vec<Tensor<1>>,
-    companion: Vec<Tensor<1>>,
 }
 
 impl Trainer {
@@ -71,6 +70,19 @@ impl Trainer {
     /// Steps done, images seen, updates skipped.
     pub fn state(&self) -> &TrainState {
         &self.state
+    }
+
+    /// The ranks that take its steps.
+    pub(super) fn world(&mut self) -> &mut World {
+        &mut self.world
+    }
+
+    /// Does something that the other ranks have to wait for, however long it takes.
+    pub(super) fn while_others_wait<T>(&mut self, work: impl FnOnce(&Self) -> T) -> T {
+        self.world.takes_long(true);
+        let done = work(self);
+        self.world.takes_long(false);
+        done
     }
 
     /// Where it computes.
@@ -100,7 +112,8 @@ impl Trainer {
     /// # Errors
     ///
     /// [`TrainError::BadImage`] for an image that cannot be read; [`TrainError::NotFinite`] after three skipped updates in a row, with
-    /// step and levels.
+    /// step and levels. With several ranks, [`DistributedError`](crate::distributed::DistributedError) where one is lost or holds other
+    /// weights than rank 0.
     pub fn step(&mut self) -> Result<Event> {
         if self.method.begins_stage(self.state.step) {
             self.begin_stage();
@@ -108,7 +121,7 @@ impl Trainer {
         let n = self.recipe.train.batch as u64;
         let TrainState { seed, step, images_seen, .. } = self.state;
         let place = Place { seed, step, samples: images_seen..images_seen + n };
-        let gradients = self.gradients(&place)?;
+        let gradients = self.summed(&place)?;
         let loss = gradients.losses.iter().sum::<f64>() / gradients.losses.len() as f64;
         let gradient_norm = norm(&gradients.student);
         self.state.step += 1;
@@ -120,6 +133,9 @@ impl Trainer {
         let learning_rate = self.recipe.learning_rate_at(step);
         let loss_by_level = loss_by_level(&gradients.sigma, &gradients.losses);
         self.update(gradients, gradient_norm, learning_rate, &place);
+        if self.world.compares_after(self.state.step) {
+            self.compare_weights()?;
+        }
         let report = self.method.report(&place);
         Ok(Event::Step {
             step: self.state.step,
@@ -144,43 +160,6 @@ impl Trainer {
         }
         self.student = self.student.with_weights(weights);
         self.method.begin_stage(finished);
-    }
-
-    /// Loss of every point and gradients of their mean, over microbatches.
-    fn gradients(&mut self, place: &Place) -> Result<Gradients> {
-        let n = self.recipe.train.batch;
-        let micro = self.recipe.train.microbatch.unwrap_or(n);
-        let mut all = Gradients::default();
-        for samples in place.samples.clone().step_by(micro) {
-            let samples = samples..(samples + micro as u64).min(place.samples.end);
-            let n_samples = (samples.end - samples.start) as usize;
-            let place = Place { samples, ..place.clone() };
-            let (batch, bad) = self.batches.batch(&place, &self.device)?;
-            self.pass_over(bad);
-            let tracked = self.student.weights().tracked_with(self.recipe.train.activation_checkpointing);
-            let student = self.student.with_weights(tracked.clone());
-            let student = Student { tracked: &student, detached: &self.student };
-            let Losses { values, sigma, companion } = self.method.loss(&student, &batch, &place)?;
-            all.sigma.extend(sigma);
-            all.losses.extend(values.clone().inner().into_data().iter::<f64>());
-            // Methods may look at several points of each image.
-            let n_points = values.dims()[0] / n_samples * n;
-            let mut graph = (values.sum() / n_points as f64).backward();
-            add(&mut all.student, tracked.gradients(&mut graph));
-            if let Some(companion) = companion {
-                add(&mut all.companion, companion.gradients(&mut graph));
-            }
-        }
-        Ok(all)
-    }
-
-    /// Counts images that cannot be read.
-    fn pass_over(&mut self, bad: Vec<BadImage>) {
-        for BadImage { index, reason } in bad {
-            self.state.bad_images.push(index);
-            let (source, count) = (self.data().source(index), self.state.bad_images.len());
-            self.news.push(Event::BadImage { source, reason: reason.to_string(), count });
-        }
     }
 
     /// Optimizer, averages, what the method keeps: in the order of the reference.
@@ -214,18 +193,4 @@ impl Trainer {
         let loss = loss.is_finite().then_some(loss);
         Ok(Event::Skipped { step, loss, sigma_low, sigma_high, skipped: self.state.skipped_updates })
     }
-}
-
-/// Adds gradients up; no sum yet is zero.
-fn add(sum: &mut Vec<Tensor<1>>, gradients: Vec<Tensor<1>>) {
-    *sum = match std::mem::take(sum) {
-        none if none.is_empty() => gradients,
-        sum => sum.into_iter().zip(gradients).map(|(a, b)| a + b).collect(),
-    };
-}
-
-/// Norm over all values of all gradients, read from the device once.
-fn norm(gradients: &[Tensor<1>]) -> f64 {
-    let squares: Vec<_> = gradients.iter().map(|g| (g.clone() * g.clone()).sum()).collect();
-    Tensor::cat(squares, 0).into_data().iter::<f64>().sum::<f64>().sqrt()
 }

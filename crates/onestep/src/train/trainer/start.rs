@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use super::Trainer;
 use crate::checkpoint::TrainState;
 use crate::data::{Dataset, ImageShape};
+use crate::distributed::World;
 use crate::model::{Architecture, Network, Preconditioned, Weights};
 use crate::objective::LoadedDistance;
 use crate::train::batches::Batches;
@@ -25,6 +26,8 @@ pub struct Parts {
     pub network: Option<Arc<dyn Network>>,
     /// A distance that was made ready elsewhere.
     pub distance: Option<LoadedDistance>,
+    /// The ranks that take its steps.
+    pub world: World,
 }
 
 impl Parts {
@@ -73,7 +76,11 @@ impl Trainer {
         device: &Device,
     ) -> Result<Self> {
         let teacher = teacher.map(Teacher::from);
-        Self::with_parts(recipe, Parts { data, teacher, network: None, distance: None }, device)
+        Self::with_parts(
+            recipe,
+            Parts { data, teacher, network: None, distance: None, world: World::default() },
+            device,
+        )
     }
 
     /// The same with a network and a distance that a program may have brought along.
@@ -81,7 +88,9 @@ impl Trainer {
         let (network, teacher) = parts.fitted(&recipe)?;
         let sha256 = parts.teacher.as_ref().and_then(Teacher::sha256).filter(|_| recipe.distills());
         let sha256 = sha256.map(str::to_owned);
-        let Parts { data, distance, .. } = parts;
+        let Parts { data, distance, mut world, .. } = parts;
+        // Too many ranks for the shards are found out before anything is computed.
+        world.own_shards(recipe.train.n_shards())?;
         let seed = recipe.train.seed;
         let weights = match (recipe.train.start, &teacher) {
             (Start::Teacher, Some(teacher)) => {
@@ -92,7 +101,8 @@ impl Trainer {
         let state = TrainState {
             seed,
             recipe: Some(recipe.to_toml()),
-            data_fingerprint: data.fingerprint(),
+            // Images are looked at once for all.
+            data_fingerprint: world.of_rank_0(|| data.fingerprint())?,
             teacher: sha256,
             tool: TOOL.into(),
             ..TrainState::default()
@@ -111,6 +121,7 @@ impl Trainer {
             student,
             state,
             news: Vec::new(),
+            world,
             device: device.clone(),
             recipe,
         })

@@ -5,6 +5,7 @@ mod described;
 mod going_on;
 mod guidance;
 mod losses;
+mod ranks;
 mod recipes;
 mod resume;
 mod runs;
