@@ -53,6 +53,11 @@ impl Target {
         }
     }
 
+    /// Whether what is written goes to standard output, and nowhere else.
+    pub fn is_standard_output(&self) -> bool {
+        self.transit.is_some()
+    }
+
     /// The file or folder to write.
     pub fn path(&self) -> &Path {
         &self.path

@@ -11,16 +11,17 @@ use onestep::sample::{SampleSink, Samples};
 use onestep::{DefiniteDraw, DrawRecord, SampleWriter};
 
 use crate::args::SampleArgs;
-use crate::failure::{Outcome, code};
-use crate::print::say;
+use crate::failure::{Failure, Outcome, code};
+use crate::print::{answer, say};
 use crate::progress::{ImageBar, counted};
-use crate::show::{self, ShowName};
+use crate::shard::Shard;
+use crate::show;
 use crate::signals::StopFlag;
 use crate::target::Target;
 use crate::{device, model, parameters, sampling};
 
 /// Runs the command.
-pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
+pub fn run(mut args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
     let stop = StopFlag::listen()?;
     let device = device::open(args.sampler.with.device)?;
     let known = args.from.as_deref().map(read_record).transpose()?;
@@ -39,7 +40,7 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
     let opened = model::open(path, &options)?;
     let drawing = match &known {
         Some(known) => known.draw(&opened)?,
-        None => sampling::draw(&args.sampler, &opened, args.seeds.0)?,
+        None => sampling::draw(&args.sampler, &opened, std::mem::take(&mut args.seeds.0))?,
     };
     let drawing = drawing.batch(args.sampler.batch as usize).definite()?;
     if let (false, Some(1), 2) = (quiet, args.sampler.steps, drawing.settings().levels.len())
@@ -54,6 +55,10 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
     let inputs = model::files(&opened).chain(args.from.iter().cloned());
     let outputs = Outputs::default().overwrite(args.overwrite).spare_all(inputs);
     let target = Target::of(&args.out)?;
+    if args.shard.is_some() && target.is_standard_output() {
+        return Err(Failure::usage("a part of the samples has no place on standard output")
+            .hint("name an .npz or a folder with --out"));
+    }
     target.check_show(args.show.show)?;
     let (drawing, record) = match known {
         // A picture made again says what the first one said, but for the place of the model and what was computed this time.
@@ -73,27 +78,34 @@ pub fn run(args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
         }
     };
     // What cannot be written is found out before an hour is spent on its images.
-    let writer = SampleWriter::create(record, opened.shape(), target.path(), &outputs)?;
-    draw(&drawing, writer, &target, args.show.show, &stop, quiet)
+    let writer = match args.shard {
+        Some(Shard { index, n }) => {
+            SampleWriter::create_shard(record, opened.shape(), target.path(), &outputs, (index, n))?
+        }
+        None => SampleWriter::create(record, opened.shape(), target.path(), &outputs)?,
+    };
+    draw(&drawing, writer, &target, &args, &stop, quiet)
 }
 
 fn draw(
     drawing: &DefiniteDraw<'_>,
     mut writer: SampleWriter,
     target: &Target,
-    show: Option<ShowName>,
+    args: &SampleArgs,
     stop: &StopFlag,
     quiet: bool,
 ) -> Outcome<ExitCode> {
-    let (n, n_before) = (drawing.seeds().len(), writer.n_there());
-    let out = target.path().display().to_string();
+    let (n, n_before) = (writer.n_own(), writer.n_there());
+    let show = args.show.show;
     if n_before > 0 && !quiet {
         say!("{n_before} of {n} were there");
     }
-    let lost = if writer.keeps_parts() {
-        format!("ended at once; the pictures written so far are in {out}, the others are lost")
-    } else {
-        "ended at once; nothing was written".into()
+    let kept_in = writer.kept_in().filter(|_| !target.is_standard_output());
+    let lost = match &kept_in {
+        Some(folder) => {
+            format!("ended at once; what was written so far is in {}, the rest is lost", folder.display())
+        }
+        None => "ended at once; nothing was written".into(),
     };
     stop.heed(quiet, "stopping after this batch ...", move || lost.clone());
     let started = Instant::now();
@@ -103,16 +115,16 @@ fn draw(
     let n_drawn = drawing.run_into(&mut kept, &mut bar)?;
     let Kept { values, .. } = kept;
     bar.finish();
-    if n_drawn < n {
-        if writer.keeps_parts() {
-            say!(
-                "stopped; {} of {n} images are in {out}: the same command goes on from there",
-                writer.n_there()
-            );
-        } else {
-            say!(
-                "stopped after {n_drawn} of {n} images; nothing was written: only a folder, --out NAME, keeps parts"
-            );
+    if n_drawn < drawing.seeds().len() && (kept_in.is_none() || writer.n_there() < n) {
+        match &kept_in {
+            Some(folder) => say!(
+                "stopped; {} of {n} images are in {}: the same command goes on from there",
+                writer.n_there(),
+                folder.display()
+            ),
+            None => say!(
+                "stopped after {n_drawn} of {n} images; nothing was written: only a folder, --out NAME, and large .npz keep parts"
+            ),
         }
         return Ok(ExitCode::from(code::STOPPED));
     }
@@ -125,7 +137,18 @@ fn draw(
         let of = if shape.height * shape.width == 1 { 1 } else { n };
         how.print(&pictures(&values, shape)?, of, quiet)?;
     }
-    target.deliver()?;
+    match (args.shard, &kept_in) {
+        (Some(Shard { index, n: n_shards }), Some(folder)) => {
+            answer!("{}", folder.display());
+            if !quiet {
+                say!(
+                    "part {} of {n_shards} is there; when all are, the same command without --shard puts an .npz together",
+                    index + 1
+                );
+            }
+        }
+        _ => target.deliver()?,
+    }
     if !quiet {
         let seconds = started.elapsed().as_secs_f64();
         say!(

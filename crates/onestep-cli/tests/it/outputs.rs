@@ -276,13 +276,13 @@ fn a_stopped_draw_goes_on_where_it_stopped() {
         };
         assert!(pictures(signal) == pictures("whole"), "{signal}");
     }
-    // A file is there whole or not at all.
+    // A file is there whole or not at all; of a large npz, parts are kept.
     let mut child =
         command(home, &["sample", "run", "--seeds", "0-99999", "--out", "all.npz", "--batch", "8"])
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-    while !names(home).iter().any(|name| name.starts_with(".all.npz")) {
+    while !home.join("all.npz.parts/samples.json").exists() {
         assert!(child.try_wait().unwrap().is_none());
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -292,8 +292,17 @@ fn a_stopped_draw_goes_on_where_it_stopped() {
     Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     let output = child.wait_with_output().unwrap();
     expect(&output, 75);
-    assert!(stderr(&output).contains("nothing was written"), "{}", stderr(&output));
-    assert!(!names(home).iter().any(|name| name.contains("all.")), "{:?}", names(home));
+    assert!(
+        stderr(&output).contains("of 100000 images are in all.npz.parts: the same command goes on"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(
+        names(home).iter().filter(|name| name.contains("all.")).collect::<Vec<_>>(),
+        ["all.npz.parts"]
+    );
+    let scratch = names(&home.join("all.npz.parts")).into_iter().filter(|name| name.starts_with('.'));
+    assert_eq!(scratch.count(), 0);
 }
 
 /// An npz is the same whatever the batch, and too many images for a picture are refused before they are drawn.

@@ -54,6 +54,12 @@ pub enum OutputError {
         /// What is to be drawn in.
         asked: &'static str,
     },
+    /// A kind of file that several processes cannot draw together.
+    #[error("only an .npz or a folder is drawn in shards, not `{}`", path.display())]
+    NoShards {
+        /// The file.
+        path: PathBuf,
+    },
     /// A folder with something in it, but without a record of pictures that were made there.
     #[error("the folder is not empty, and no record says that it is of pictures made here; it holds {}: `{}`",
         one.display(), folder.display())]

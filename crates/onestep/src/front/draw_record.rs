@@ -108,6 +108,12 @@ impl DrawRecord {
         Self { seeds, classes: class, columns: None, ..self.without_samples() }
     }
 
+    /// What makes some of several samples again.
+    pub(super) fn of_samples(&self, range: std::ops::Range<usize>) -> Self {
+        let classes = self.classes.as_ref().map(|classes| classes[range.clone()].to_vec());
+        Self { seeds: self.seeds[range].to_vec(), classes, columns: None, ..self.without_samples() }
+    }
+
     /// Whether another record makes the same images, wherever the model lies by now.
     pub fn draws_the_same(&self, other: &Self) -> bool {
         self.precision == other.precision && self.draws_alike(other)

@@ -19,6 +19,8 @@ mod open;
 mod precision;
 mod sample_folder;
 mod sample_names;
+#[cfg(feature = "formats")]
+mod sample_parts;
 mod sample_writer;
 mod search;
 

@@ -1,6 +1,6 @@
 //! In which precision a model computes, and a drawing goes on.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
@@ -42,9 +42,11 @@ impl DrawRecord {
         PrecisionChoice::from(self.precision).replaced_on(device)
     }
 
-    /// The precision in which a folder holds what this record makes, or a part of it; none if it holds nothing of the kind.
+    /// The precision in which a folder, or the parts of an npz, hold what this record makes, or a part of it; none if they hold nothing
+    /// of the kind.
     fn begun_in(&self, folder: &Path) -> Option<Precision> {
-        let there = Self::read(&folder.join(RECORD))?;
+        let parts = || Self::read(&parts_of(folder)?.join(RECORD));
+        let there = Self::read(&folder.join(RECORD)).or_else(parts)?;
         self.draws_alike(&there).then_some(there.precision)
     }
 }
@@ -56,4 +58,12 @@ impl ReopenedEdit {
         let mut files = model.iter().chain(teacher);
         files.find_map(|file| PrecisionChoice::from(file.precision).replaced_on(self.model.device()))
     }
+}
+
+/// Where the parts of an npz are.
+fn parts_of(path: &Path) -> Option<PathBuf> {
+    #[cfg(feature = "formats")]
+    return Some(super::sample_parts::SampleParts::folder_of(path));
+    #[cfg(not(feature = "formats"))]
+    return None;
 }

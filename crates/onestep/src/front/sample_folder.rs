@@ -1,5 +1,6 @@
 //! A folder of samples: one draw, named by its record, whose pictures come one by one.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::DrawRecord;
@@ -16,40 +17,38 @@ pub(super) const RECORD: &str = "samples.json";
 pub(super) struct SampleFolder {
     folder: PathBuf,
     names: SampleNames,
-    /// Which samples are there.
+    /// The samples that are drawn here.
+    own: Range<usize>,
+    /// Which of them are there.
     there: Vec<bool>,
 }
 
 impl SampleFolder {
     /// Opens the folder of a draw, or begins one with the draw's record; another draw's pictures are taken away first where they
     /// may be overwritten.
-    pub(super) fn open(record: &DrawRecord, folder: &Path, outputs: &Outputs) -> Result<Self> {
+    pub(super) fn open(
+        record: &DrawRecord,
+        folder: &Path,
+        outputs: &Outputs,
+        shard: Option<(usize, usize)>,
+    ) -> Result<Self> {
         let names = SampleNames::of(&record.seeds, record.classes.as_deref());
-        let mut opened = Self { folder: folder.to_path_buf(), names, there: vec![false; record.seeds.len()] };
-        let kept = folder.join(RECORD);
-        outputs.check_folder(folder, RECORD)?;
-        if kept.exists() {
-            match DrawRecord::read(&kept) {
-                None => return Err(OutputError::Foreign { path: kept }.into()),
-                Some(old) if old.draws_the_same(record) => {
-                    opened.find(record)?;
-                    return Ok(opened);
-                }
-                Some(old) if outputs.overwrites() => opened.make_room(record, &old, outputs)?,
-                Some(old) if old.draws_alike(record) => {
-                    let (there, asked) = (old.precision.name(), record.precision.name());
-                    let folder = folder.to_path_buf();
-                    return Err(OutputError::AnotherPrecision { folder, there, asked }.into());
-                }
-                Some(old) => {
-                    let (there, asked) = (old.summary(record), record.summary(&old));
-                    let folder = folder.to_path_buf();
-                    return Err(OutputError::AnotherDraw { folder, there, asked }.into());
-                }
+        let n = record.seeds.len();
+        let (index, n_shards) = shard.unwrap_or((0, 1));
+        let cut = |index: usize| (index as u128 * n as u128 / n_shards as u128) as usize;
+        let own = cut(index)..cut(index + 1);
+        let mut opened = Self { folder: folder.to_path_buf(), names, own, there: vec![false; n] };
+        match begun(record, folder, outputs, shard.is_some())? {
+            Begun::This => {
+                opened.find(record)?;
+                return Ok(opened);
             }
+            Begun::Another(old) => opened.make_room(record, &old, outputs)?,
+            Begun::Nothing => {}
         }
+        let kept = folder.join(RECORD);
         outputs.check_unread(&kept)?;
-        record.write(&kept)?;
+        begin(record, &kept)?;
         Ok(opened)
     }
 
@@ -58,9 +57,14 @@ impl SampleFolder {
         self.there.iter().filter(|there| **there).count()
     }
 
-    /// Whether a sample is there.
-    pub(super) fn has(&self, index: usize) -> bool {
-        self.there[index]
+    /// How many samples are to be drawn here.
+    pub(super) fn n_own(&self) -> usize {
+        self.own.len()
+    }
+
+    /// Whether a sample is to be drawn here and now.
+    pub(super) fn wants(&self, index: usize) -> bool {
+        self.own.contains(&index) && !self.there[index]
     }
 
     /// Writes samples, each a picture that says how it is made again.
@@ -98,7 +102,7 @@ impl SampleFolder {
 
     /// Finds the samples that are there, and refuses to take anything else for one.
     fn find(&mut self, record: &DrawRecord) -> Result<()> {
-        for index in 0..record.seeds.len() {
+        for index in self.own.clone() {
             let path = self.file(index, record);
             // A link that leads nowhere is something that is there, too.
             if std::fs::symlink_metadata(&path).is_err() {
@@ -113,6 +117,59 @@ impl SampleFolder {
         }
         Ok(())
     }
+}
+
+/// What a folder holds of a draw.
+pub(super) enum Begun {
+    /// Nothing yet.
+    Nothing,
+    /// This draw, or a part of it.
+    This,
+    /// Another draw, which may be overwritten.
+    Another(Box<DrawRecord>),
+}
+
+/// Looks what a folder holds of the draw of a record.
+///
+/// # Errors
+///
+/// [`OutputError`] for anything that may not be overwritten: another draw, the same in another precision, what is not ours.
+pub(super) fn begun(record: &DrawRecord, folder: &Path, outputs: &Outputs, is_shard: bool) -> Result<Begun> {
+    let kept = folder.join(RECORD);
+    outputs.check_folder(folder, RECORD)?;
+    if !kept.exists() {
+        return Ok(Begun::Nothing);
+    }
+    let folder = folder.to_path_buf();
+    match DrawRecord::read(&kept) {
+        None => Err(OutputError::Foreign { path: kept }.into()),
+        Some(old) if old.draws_the_same(record) => Ok(Begun::This),
+        // Of several that begin at once, one would take away what another has drawn.
+        Some(old) if outputs.overwrites() && !is_shard => Ok(Begun::Another(Box::new(old))),
+        Some(old) => Err(another(record, &old, folder).into()),
+    }
+}
+
+/// Writes the record of a draw where there is none. Shards may begin at once, with records of their own: one is kept, and whoever draws
+/// something else finds out.
+pub(super) fn begin(record: &DrawRecord, kept: &Path) -> Result<()> {
+    record.write(kept)?;
+    match DrawRecord::read(kept) {
+        Some(old) if !old.draws_the_same(record) => {
+            Err(another(record, &old, kept.parent().unwrap_or(kept).to_path_buf()).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The error of a folder that holds another draw.
+fn another(record: &DrawRecord, old: &DrawRecord, folder: PathBuf) -> OutputError {
+    if old.draws_alike(record) {
+        let (there, asked) = (old.precision.name(), record.precision.name());
+        return OutputError::AnotherPrecision { folder, there, asked };
+    }
+    let (there, asked) = (old.summary(record), record.summary(old));
+    OutputError::AnotherDraw { folder, there, asked }
 }
 
 /// Refuses pictures of a shape that a folder cannot hold, before there are any.

@@ -27,7 +27,7 @@ pub use plan::{
 };
 pub use sample_file::SampleFile;
 #[cfg(feature = "formats")]
-pub(crate) use sample_npz::SampleNpz;
+pub(crate) use sample_npz::{SampleNpz, npz_bytes};
 pub use sampler::{ODE_LEVELS, Sampler, SamplerSettings, SamplingProfile};
 pub use samples::{SampleGrid, Samples};
 pub use search::{Found, search_levels};

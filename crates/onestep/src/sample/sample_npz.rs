@@ -10,7 +10,7 @@ use crate::data::{DataError, ImageShape, NpzWriter, Rounding};
 pub(crate) struct SampleNpz {
     writer: NpzWriter,
     n: usize,
-    are_points: bool,
+    shape: ImageShape,
 }
 
 impl SampleNpz {
@@ -18,23 +18,22 @@ impl SampleNpz {
     pub(crate) fn create(path: &Path, n: usize, shape: ImageShape) -> Result<Self, DataError> {
         let ImageShape { height, width, channels } = shape;
         let mut writer = NpzWriter::create(path)?;
-        let are_points = height * width == 1;
-        if are_points {
+        if are_points(shape) {
             writer.begin("arr_0", "<f4", 4, vec![n, channels])?;
         } else {
             writer.begin("arr_0", "|u1", 1, vec![n, height, width, channels])?;
         }
-        Ok(Self { writer, n, are_points })
+        Ok(Self { writer, n, shape })
     }
 
     /// The next samples, `[height, width, channels]` each, flat.
     pub(crate) fn extend(&mut self, values: &[f32]) -> Result<(), DataError> {
-        if self.are_points {
-            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            self.writer.extend(&bytes)
-        } else {
-            self.writer.extend(&bytes_from_values(values, Rounding::Truncate))
-        }
+        self.extend_bytes(&npz_bytes(values, self.shape))
+    }
+
+    /// The next samples as they stand in the file.
+    pub(crate) fn extend_bytes(&mut self, bytes: &[u8]) -> Result<(), DataError> {
+        self.writer.extend(bytes)
     }
 
     /// Ends the file, with a class for each sample where there are classes.
@@ -46,5 +45,17 @@ impl SampleNpz {
             }
         }
         self.writer.finish()
+    }
+}
+
+fn are_points(shape: ImageShape) -> bool {
+    shape.height * shape.width == 1
+}
+
+/// Samples, `[height, width, channels]` each, flat, as they stand in the file.
+pub(crate) fn npz_bytes(values: &[f32], shape: ImageShape) -> Vec<u8> {
+    match are_points(shape) {
+        true => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        false => bytes_from_values(values, Rounding::Truncate),
     }
 }
