@@ -55,11 +55,11 @@ fn save_and_recover(run: &Path, disk: &FaultyDisk, step: u64, seed: u64) -> u64 
 }
 
 #[test]
-fn two_hundred_kills_while_saving_lose_nothing() {
+fn five_hundred_kills_while_saving_lose_nothing() {
     let cost = cost_of_saving();
     let mut stream = Stream::new(1, Purpose::Initialize, 0, 0);
     let mut n_new = 0;
-    for trial in 0..200 {
+    for trial in 0..500 {
         let run = tempfile::tempdir().unwrap();
         prepare(run.path());
         let disk = FaultyDisk::new(Fault::Kill, draw_budget(&mut stream, trial, cost), trial);
@@ -72,7 +72,7 @@ fn two_hundred_kills_while_saving_lose_nothing() {
         assert_same(&load(run.path()).unwrap().checkpoint, &checkpoint_at(30, 1));
         assert_eq!(names(run.path()), ["step-00000020", "step-00000030"]);
     }
-    assert!(0 < n_new && n_new < 200, "kills both before and after the moment of truth: {n_new}");
+    assert!(0 < n_new && n_new < 500, "kills both before and after the moment of truth: {n_new}");
 }
 
 #[test]
