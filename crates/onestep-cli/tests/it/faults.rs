@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::documented::root;
 use super::ranks::{alone, assert_same, mpirun, rank_program, ranks, toy};
 use super::{checkpoint, expect, onestep, stderr};
 
@@ -431,7 +432,7 @@ impl Drop for Hosts {
 }
 
 /// Two hosts by TCP train to the bits of one; when the cable is cut, the ranks on both sides end within the watchdog and ten seconds, and
-/// the launcher too, which is told to look whether its hosts are there.
+/// the launcher too, which would wait for its daemon on the other side as long as its system does.
 #[test]
 fn a_cut_network_ends_both_sides() {
     let home = TempDir::new().unwrap();
@@ -444,7 +445,9 @@ fn a_cut_network_ends_both_sides() {
     let job = |out: &str, steps: usize| {
         let mut command = Command::new("ip");
         command
-            .args(["netns", "exec", &hosts.names[0], "mpirun", "--oversubscribe", "--bind-to", "none"])
+            .args(["netns", "exec", &hosts.names[0]])
+            .arg(root().join("contrib/cluster/mpirun-watched"))
+            .args(["--oversubscribe", "--bind-to", "none"])
             .args(["--mca", "plm_rsh_agent"])
             .arg(&agent)
             .args(["--host", "10.77.0.1,10.77.0.2", "-n", "2", "--mca", "btl", "tcp,self"])
