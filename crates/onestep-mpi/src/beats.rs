@@ -75,6 +75,11 @@ impl Beats {
         self.known[self.rank].long = long;
     }
 
+    /// Whether this rank is at something that may take long.
+    pub fn takes_long(&self) -> bool {
+        self.known[self.rank].long
+    }
+
     /// A rank that was not heard of for `watchdog`, if there is one, and for how long: the nearest of those that news comes from, for
     /// behind it all fall silent. One that is far away around the ring is given the time that news of it takes: at most two intervals a rank,
     /// for it may have to wait for one, and comes a moment after the next.

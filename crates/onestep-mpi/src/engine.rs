@@ -65,7 +65,6 @@ pub(crate) fn run(settings: Settings, orders: &Receiver<Order>, answer: &Sender<
         beaten: now,
         looked: now,
         freed: now,
-        long: true,
         was_long: true,
     };
     let _ = answer.send(Some((rank, size)));
@@ -102,8 +101,7 @@ struct Engine {
     looked: Instant,
     /// When the last call was done.
     freed: Instant,
-    /// Whether this rank is at something long, and whether it was since the last call.
-    long: bool,
+    /// Whether this rank was at something long since the last call.
     was_long: bool,
 }
 
@@ -112,7 +110,7 @@ impl Engine {
         if !self.was_long {
             self.patience.took(self.freed.elapsed());
         }
-        self.was_long = self.long;
+        self.was_long = self.beats.takes_long();
         self.beats.called();
         match call {
             Call::Exchange { partner, values, answer } => {
@@ -133,7 +131,6 @@ impl Engine {
 
     /// Tells the neighbor at once: the others may be waiting already.
     fn takes_long(&mut self, long: bool) {
-        self.long = long;
         self.was_long |= long;
         self.beats.set_long(long);
         self.beat();

@@ -15,9 +15,11 @@ fn toy(home: &Path) {
 }
 
 fn sample(home: &Path, out: &str, more: &[&str]) -> std::process::Output {
-    let mut arguments = vec!["sample", "toy", "--seeds", "0-2999", "--out", out];
-    arguments.extend(more);
-    onestep(home, &arguments)
+    draw(home, &["toy", "--seeds", "0-2999"], out, more)
+}
+
+fn draw(home: &Path, what: &[&str], out: &str, more: &[&str]) -> std::process::Output {
+    onestep(home, &[&["sample"], what, &["--out", out], more].concat())
 }
 
 #[test]
@@ -60,11 +62,7 @@ fn shards_put_together_are_the_whole_to_the_bit() {
 fn shards_of_a_folder_fill_it() {
     let home = TempDir::new().unwrap();
     let home = home.path();
-    let draw = |out: &str, more: &[&str]| {
-        let mut arguments = vec!["sample", "--seeds", "0-9", "--out", out];
-        arguments.extend(more);
-        onestep(home, &arguments)
-    };
+    let draw = |out: &str, more: &[&str]| draw(home, &["--seeds", "0-9"], out, more);
     expect(&draw("whole", &[]), 0);
     for shard in ["2/3", "1/3", "3/3"] {
         expect(&draw("shards", &["--shard", shard]), 0);
@@ -95,11 +93,7 @@ fn shards_of_a_folder_fill_it() {
 fn shards_of_a_small_file_are_put_together_too() {
     let home = TempDir::new().unwrap();
     let home = home.path();
-    let draw = |out: &str, more: &[&str]| {
-        let mut arguments = vec!["sample", "--seeds", "0-19", "--out", out];
-        arguments.extend(more);
-        onestep(home, &arguments)
-    };
+    let draw = |out: &str, more: &[&str]| draw(home, &["--seeds", "0-19"], out, more);
     expect(&draw("s.npz", &["--shard", "1/2"]), 0);
     expect(&draw("s.npz", &["--shard", "2/2"]), 0);
     let put = draw("s.npz", &[]);

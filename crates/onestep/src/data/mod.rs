@@ -117,6 +117,7 @@ pub use passed_over::{PassedOver, PassedOverGroup, PassedOverReason};
 pub(crate) use portraits::N_TRAINING;
 pub use sheet::Sheet;
 pub use spec::{DataSpec, OnError, Split};
+pub(crate) use spread::run_of;
 pub use spread::spread;
 #[cfg(feature = "train")]
 pub(crate) use warp::{Affine, warp};

@@ -1,3 +1,7 @@
+//! Many items cut into runs of equal length, and some of them that stand for all.
+
+use std::ops::Range;
+
 /// Which `n` of `n_of` items stand for all of them: a fixed choice, spread over the whole, in ascending order.
 ///
 /// Collections are sorted, by class more often than not, and their first items are its first classes. So the items are cut
@@ -21,12 +25,18 @@ pub fn spread(n_of: usize, n: usize) -> Vec<usize> {
     if n >= n_of {
         return (0..n_of).collect();
     }
-    let start = |run: usize| (run as u128 * n_of as u128 / n as u128) as usize;
     let key = split_mix(split_mix(n_of as u64) ^ n as u64);
     let one = |run: usize| {
-        start(run) + (split_mix(key ^ run as u64) % (start(run + 1) - start(run)) as u64) as usize
+        let items = run_of(n_of, run, n);
+        items.start + (split_mix(key ^ run as u64) % items.len() as u64) as usize
     };
     (0..n).map(one).collect()
+}
+
+/// Run number `run`, from 0, of `n` that so many items are cut into: of equal length, to within one.
+pub(crate) fn run_of(n_of: usize, run: usize, n: usize) -> Range<usize> {
+    let start = |run: usize| (run as u128 * n_of as u128 / n.max(1) as u128) as usize;
+    start(run)..start(run + 1)
 }
 
 /// The bits of a counter, mixed.

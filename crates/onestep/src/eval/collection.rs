@@ -13,7 +13,7 @@ use super::protocol::Protocol;
 use super::rows::Rows;
 use super::statistics::{Divisor, Statistics};
 use super::{Activations, EvalError, FeatureNetwork};
-use crate::data::spread;
+use crate::data::{run_of, spread};
 use crate::size::ImageSize;
 
 /// The largest number of images of one set.
@@ -87,8 +87,7 @@ impl Subject {
 
     /// The blocks of one of several shards: a contiguous run, as equal as whole blocks allow.
     pub fn shard(&self, index: usize, n_shards: usize) -> Range<usize> {
-        let cut = |index: usize| index * self.n_blocks() / n_shards.max(1);
-        cut(index)..cut(index + 1)
+        run_of(self.n_blocks(), index, n_shards)
     }
 }
 

@@ -7,7 +7,7 @@ use super::DrawRecord;
 use super::sample_names::SampleNames;
 use crate::Result;
 use crate::data::picture::read_parameters;
-use crate::data::{DataError, ImageShape, OutputError, Outputs, Sheet};
+use crate::data::{DataError, ImageShape, OutputError, Outputs, Sheet, run_of};
 use crate::sample::Samples;
 
 /// The record of the draw.
@@ -35,8 +35,7 @@ impl SampleFolder {
         let names = SampleNames::of(&record.seeds, record.classes.as_deref());
         let n = record.seeds.len();
         let (index, n_shards) = shard.unwrap_or((0, 1));
-        let cut = |index: usize| (index as u128 * n as u128 / n_shards as u128) as usize;
-        let own = cut(index)..cut(index + 1);
+        let own = run_of(n, index, n_shards);
         let mut opened = Self { folder: folder.to_path_buf(), names, own, there: vec![false; n] };
         match begun(record, folder, outputs, shard.is_some())? {
             Begun::This => {
@@ -175,4 +174,9 @@ fn another(record: &DrawRecord, old: &DrawRecord, folder: PathBuf) -> OutputErro
 /// Refuses pictures of a shape that a folder cannot hold, before there are any.
 pub(super) fn check_shape(shape: ImageShape, record: &DrawRecord) -> Result<(), DataError> {
     Sheet { columns: Some(1), scale: record.scale.or(Some(1)) }.check(1, shape)
+}
+
+/// The error of samples that cannot be written.
+pub(super) fn write_error(path: &Path, source: std::io::Error) -> DataError {
+    DataError::Write { path: path.to_path_buf(), source }
 }

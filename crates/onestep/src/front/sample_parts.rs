@@ -1,14 +1,15 @@
 //! An npz of many samples on its way: parts that are there whole or not at all, drawn by one process or by several, and put together.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::DrawRecord;
-use super::sample_folder::{Begun, RECORD, begin, begun};
+use super::sample_folder::{Begun, RECORD, begin, begun, write_error};
 use crate::Result;
-use crate::data::{DataError, ImageShape, Outputs, WholeFile, named_beside};
+use crate::data::{DataError, ImageShape, Outputs, WholeFile, named_beside, run_of};
 use crate::digest::Digesting;
 use crate::sample::{SampleNpz, Samples, npz_bytes};
 
@@ -62,28 +63,22 @@ impl SampleParts {
         shard: Option<(usize, usize)>,
     ) -> Result<Self> {
         let folder = Self::folder_of(path);
-        let create = |folder: &Path| fs::create_dir_all(folder).map_err(|source| write_error(folder, source));
-        match begun(record, &folder, outputs, shard.is_some())? {
-            Begun::This => {}
-            Begun::Nothing => {
-                create(&folder)?;
-                begin(record, &folder.join(RECORD))?;
-            }
-            Begun::Another(old) => {
-                remove(&folder, old.seeds.len())?;
-                create(&folder)?;
-                begin(record, &folder.join(RECORD))?;
-            }
+        let found = begun(record, &folder, outputs, shard.is_some())?;
+        if let Begun::Another(old) = &found {
+            remove(&folder, old.seeds.len())?;
         }
-        let n_parts = record.seeds.len().div_ceil(part_size(record.seeds.len()));
+        if !matches!(found, Begun::This) {
+            fs::create_dir_all(&folder).map_err(|source| write_error(&folder, source))?;
+            begin(record, &folder.join(RECORD))?;
+        }
+        let n_parts = n_parts(record.seeds.len());
         let (index, n_shards) = shard.unwrap_or((0, 1));
-        let cut = |index: usize| (index as u128 * n_parts as u128 / n_shards as u128) as usize;
         let mut opened = Self {
             record: record.clone(),
             shape,
             path: path.to_path_buf(),
             folder,
-            own: cut(index)..cut(index + 1),
+            own: run_of(n_parts, index, n_shards),
             there: vec![false; n_parts],
             growing: None,
         };
@@ -105,14 +100,14 @@ impl SampleParts {
 
     /// Whether a sample is to be drawn here and now.
     pub(super) fn wants(&self, index: usize) -> bool {
-        let part = index / part_size(self.record.seeds.len());
+        let part = self.part(index);
         self.own.contains(&part) && !self.there[part]
     }
 
     /// Takes samples in their order; a part that is complete takes its name.
     pub(super) fn write(&mut self, indices: &[usize], samples: &Samples) -> Result<()> {
         for (place, &index) in indices.iter().enumerate() {
-            let part = index / part_size(self.record.seeds.len());
+            let part = self.part(index);
             let mut growing = match self.growing.take() {
                 Some(growing) if growing.part == part => growing,
                 _ => Growing { part, n: 0, file: WholeFile::create(&self.file(part))? },
@@ -168,23 +163,28 @@ impl SampleParts {
                 n => npz.extend_bytes(&buffer[..n])?,
             }
         }
-        let said = DrawRecord::read(&path.with_extension("json"))
-            .filter(|said| said.draws_the_same(&self.record_of(part)));
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match said.and_then(|record| record.files.get(&name).cloned()) == Some(file.hex()) {
-            true => Ok(()),
-            false => {
-                Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it has changed since it was drawn"))
-                    .into())
-            }
+        let is = file.hex();
+        // The record names the part alone.
+        if self.files_of(part).is_some_and(|files| files.values().eq([&is])) {
+            return Ok(());
         }
+        Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it has changed since it was drawn")).into())
     }
 
     /// Whether a part is there as its record says.
     fn is_intact(&self, part: usize) -> bool {
-        let path = self.file(part);
-        let Some(said) = DrawRecord::read(&path.with_extension("json")) else { return false };
-        said.draws_the_same(&self.record_of(part)) && named_beside(&path).is_ok_and(|is| is == said.files)
+        self.files_of(part).is_some_and(|said| named_beside(&self.file(part)).is_ok_and(|is| is == said))
+    }
+
+    /// What the record of a part names, with its digest; none where there is no such record, or one of another draw.
+    fn files_of(&self, part: usize) -> Option<BTreeMap<String, String>> {
+        let said = DrawRecord::read(&self.file(part).with_extension("json"))?;
+        said.draws_the_same(&self.record_of(part)).then_some(said.files)
+    }
+
+    /// The part that a sample is in.
+    fn part(&self, index: usize) -> usize {
+        index / part_size(self.record.seeds.len())
     }
 
     /// The samples of a part.
@@ -209,7 +209,7 @@ fn file(folder: &Path, part: usize) -> PathBuf {
 
 /// Takes away the parts of so many samples, the record that says what they are last, and the folder if nothing else is in it.
 fn remove(folder: &Path, n: usize) -> Result<(), DataError> {
-    let parts = (0..n.div_ceil(part_size(n))).flat_map(|part| {
+    let parts = (0..n_parts(n)).flat_map(|part| {
         let part = file(folder, part);
         [part.with_extension("json"), part]
     });
@@ -231,6 +231,7 @@ fn part_size(n: usize) -> usize {
     n.div_ceil(MOST_PARTS).max(PART)
 }
 
-fn write_error(path: &Path, source: io::Error) -> DataError {
-    DataError::Write { path: path.to_path_buf(), source }
+/// Parts of so many samples.
+fn n_parts(n: usize) -> usize {
+    n.div_ceil(part_size(n))
 }

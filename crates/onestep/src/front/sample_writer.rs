@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::DrawRecord;
-use super::sample_folder::{RECORD, SampleFolder, check_shape};
+use super::sample_folder::{RECORD, SampleFolder, check_shape, write_error};
 #[cfg(feature = "formats")]
 use super::sample_parts::SampleParts;
 use crate::Result;
@@ -309,10 +309,6 @@ fn check_line(record: &DrawRecord) -> Result<(), DataError> {
 fn create_folder(folder: Option<&Path>) -> Result<(), DataError> {
     let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
     std::fs::create_dir_all(folder).map_err(|source| write_error(folder, source))
-}
-
-fn write_error(path: &Path, source: std::io::Error) -> DataError {
-    DataError::Write { path: path.to_path_buf(), source }
 }
 
 /// One line a point.

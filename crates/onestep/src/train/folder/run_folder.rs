@@ -337,14 +337,9 @@ impl RunFolder {
     ) -> Result<Option<Restored>, CheckpointError> {
         let restored = Self::load_from(&self.path, specs, device)?;
         if restored.is_some() {
-            self.goes_on();
+            self.continues.store(true, Ordering::Relaxed);
         }
         Ok(restored)
-    }
-
-    /// From here on, what is saved continues what lies here: that was loaded.
-    pub(in crate::train) fn goes_on(&self) {
-        self.continues.store(true, Ordering::Relaxed);
     }
 
     /// As [`RunFolder::load`], of a folder that may be another process's to write.
@@ -352,7 +347,7 @@ impl RunFolder {
     /// # Errors
     ///
     /// As [`RunFolder::load`].
-    pub fn load_from(
+    pub(in crate::train) fn load_from(
         path: &Path,
         specs: &Arc<[ParameterSpec]>,
         device: &Device,

@@ -106,10 +106,10 @@ impl RunBuilder {
     /// # Errors
     ///
     /// As [`RunBuilder::create`], but for the folder.
-    pub fn check(self) -> Result<MemoryForecast> {
+    pub fn check(mut self) -> Result<MemoryForecast> {
+        self.settle_shards()?;
+        self.world.own_shards(self.recipe.train.n_shards())?;
         let (recipe, available) = (self.recipe.clone(), self.available_memory);
-        self.world
-            .own_shards(recipe.train.shards.or(self.world.usual_shards(recipe.train.batch)?).unwrap_or(1))?;
         let (parts, _) = self.opened()?;
         readable::check(parts.data.as_ref(), recipe.data.on_error)?;
         let (network, _) = parts.fitted(&recipe)?;
@@ -138,16 +138,13 @@ impl RunBuilder {
         if writes {
             place::check(path, &self.recipe)?;
         }
-        if self.recipe.train.shards.is_none() {
-            self.recipe.train.shards = self.world.usual_shards(self.recipe.train.batch)?;
-        }
-        let (trainer, damaged) = self.trainer()?;
-        let folder = if writes {
+        self.settle_shards()?;
+        let (mut trainer, damaged) = self.trainer()?;
+        if writes {
             place::check_room(path, &trainer)?;
-            Home::Own(RunFolder::create(path, trainer.recipe().train.keep)?)
-        } else {
-            Home::Followed(path.to_path_buf())
-        };
+        }
+        let keep = trainer.recipe().train.keep;
+        let folder = Home::open(trainer.world(), path, || Ok(RunFolder::create(path, keep)?))?;
         Self::in_folder(Run { trainer, folder, damaged, resumed: None, saved: None })
     }
 
@@ -166,11 +163,8 @@ impl RunBuilder {
         if RunFolder::refuse_run(path).is_ok() {
             return self.create(path);
         }
-        let folder = if self.world.writes() {
-            Home::Own(RunFolder::open(path, self.recipe.train.keep)?)
-        } else {
-            Home::Followed(path.to_path_buf())
-        };
+        let keep = self.recipe.train.keep;
+        let folder = Home::open(&self.world, path, || Ok(RunFolder::open(path, keep)?))?;
         // Rank 0 has put the folder in order before the others look into it.
         self.world.meet()?;
         let newest = RunFolder::newest_state(path)?;
@@ -179,9 +173,7 @@ impl RunBuilder {
             (Some(network), Architecture::Custom(_)) => network.parameters().clone(),
             (_, named) => named.build()?.parameters().clone(),
         };
-        let Some(Restored { checkpoint, folder: from, skipped }) =
-            RunFolder::load_from(path, &specs, &self.device)?
-        else {
+        let Some(Restored { checkpoint, folder: from, skipped }) = folder.load(&specs, &self.device)? else {
             return Err(TrainError::NoRun { folder: path.into() }.into());
         };
         if checkpoint.state != newest {
@@ -191,11 +183,17 @@ impl RunBuilder {
         damaged.extend(skipped);
         let step = checkpoint.state.step;
         trainer.restore(checkpoint, path)?;
-        if let Home::Own(folder) = &folder {
-            folder.goes_on();
-        }
         let resumed = Resumed { step, checkpoint: from, changes };
         Self::in_folder(Run { trainer, folder, damaged, resumed: Some(resumed), saved: Some(step) })
+    }
+
+    /// Cuts a batch for the ranks there are, where nobody has said into what.
+    fn settle_shards(&mut self) -> Result<()> {
+        let train = &mut self.recipe.train;
+        if train.shards.is_none() {
+            train.shards = self.world.usual_shards(train.batch)?;
+        }
+        Ok(())
     }
 
     /// Settles what the run in the folder goes on with after a checkpoint, and returns what is new in it.
@@ -205,12 +203,8 @@ impl RunBuilder {
             // Earlier versions have kept it in the folder alone.
             None => Run::recipe_in(folder, &[])?,
         };
-        if self.recipe.train.shards.is_none() {
-            self.recipe.train.shards = match (self.world.is_alone(), before.train.shards) {
-                (false, None) => self.world.usual_shards(self.recipe.train.batch)?,
-                (_, shards) => shards,
-            };
-        }
+        self.recipe.train.shards = self.recipe.train.shards.or(before.train.shards);
+        self.settle_shards()?;
         let continued = Continued::new(&before, self.recipe.clone(), state.step, self.extend)?;
         self.recipe = continued.recipe;
         Ok(continued.changes)

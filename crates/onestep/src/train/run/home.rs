@@ -1,12 +1,19 @@
 //! Where a run lies, as one of its ranks sees it: rank 0 writes there, the others read.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn::tensor::Device;
 
 use super::RECIPE;
 use crate::Result;
 use crate::checkpoint::TrainState;
 use crate::checkpoint::layout::{CHECKPOINTS, step_name};
-use crate::train::{RunFolder, Trainer};
+use crate::data::write_whole;
+use crate::distributed::World;
+use crate::model::ParameterSpec;
+use crate::train::{Restored, RunFolder, Trainer};
 
 /// The folder of a run.
 pub(super) enum Home {
@@ -17,6 +24,19 @@ pub(super) enum Home {
 }
 
 impl Home {
+    /// The folder at `path`: rank 0's to write.
+    pub(super) fn open(world: &World, path: &Path, take: impl FnOnce() -> Result<RunFolder>) -> Result<Self> {
+        if world.writes() { take().map(Self::Own) } else { Ok(Self::Followed(path.to_path_buf())) }
+    }
+
+    /// The newest intact checkpoint; none where nothing is saved.
+    pub(super) fn load(&self, specs: &Arc<[ParameterSpec]>, device: &Device) -> Result<Option<Restored>> {
+        Ok(match self {
+            Self::Own(folder) => folder.load(specs, device)?,
+            Self::Followed(path) => RunFolder::load_from(path, specs, device)?,
+        })
+    }
+
     pub(super) fn path(&self) -> &Path {
         match self {
             Self::Own(folder) => folder.path(),
@@ -59,9 +79,7 @@ impl Home {
     /// Writes the recipe, where this rank writes.
     pub(super) fn write_recipe(&self, text: &str) -> Result<()> {
         if let Self::Own(folder) = self {
-            crate::data::write_whole(&folder.path().join(RECIPE), |file| {
-                std::io::Write::write_all(file, text.as_bytes())
-            })?;
+            write_whole(&folder.path().join(RECIPE), |file| file.write_all(text.as_bytes()))?;
         }
         Ok(())
     }

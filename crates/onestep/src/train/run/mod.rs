@@ -221,9 +221,12 @@ impl Run {
                 stop |= asks_to_stop(observer, &Event::Preview { step, files: written? });
             }
             stop = trainer.world().any(stop)?;
-            if last || stop || due(train.checkpoint_every) || milestones.contains(&step) {
-                // Nothing is saved that is not the same on all ranks.
+            let saves = last || stop || due(train.checkpoint_every) || milestones.contains(&step);
+            // Nothing is saved that is not the same on all ranks.
+            if saves || trainer.world().compares_after(step) {
                 trainer.compare_weights()?;
+            }
+            if saves {
                 let folder = trainer.while_others_wait(|trainer| folder.save(trainer))?;
                 *saved = Some(step);
                 stop |= asks_to_stop(observer, &Event::Checkpoint { step, folder });

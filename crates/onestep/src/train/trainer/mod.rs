@@ -112,8 +112,7 @@ impl Trainer {
     /// # Errors
     ///
     /// [`TrainError::BadImage`] for an image that cannot be read; [`TrainError::NotFinite`] after three skipped updates in a row, with
-    /// step and levels. With several ranks, [`DistributedError`](crate::distributed::DistributedError) where one is lost or holds other
-    /// weights than rank 0.
+    /// step and levels. With several ranks, [`DistributedError`](crate::distributed::DistributedError) where one is lost.
     pub fn step(&mut self) -> Result<Event> {
         if self.method.begins_stage(self.state.step) {
             self.begin_stage();
@@ -133,9 +132,6 @@ impl Trainer {
         let learning_rate = self.recipe.learning_rate_at(step);
         let loss_by_level = loss_by_level(&gradients.sigma, &gradients.losses);
         self.update(gradients, gradient_norm, learning_rate, &place);
-        if self.world.compares_after(self.state.step) {
-            self.compare_weights()?;
-        }
         let report = self.method.report(&place);
         Ok(Event::Step {
             step: self.state.step,

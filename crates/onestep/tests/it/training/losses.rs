@@ -1,7 +1,7 @@
 //! Losses of whole runs: distances, guards, precision, and learning what is known in closed form.
 
 use burn::tensor::{Tensor, TensorData};
-use onestep::data::{DataError, Dataset, ImageShape, Sample, open};
+use onestep::data::{Sample, open};
 use onestep::model::{
     Condition, Denoiser, GaussianMixture, Precision, Preconditioned, Preconditioning, Weights,
 };
@@ -12,7 +12,7 @@ use onestep::train::{
     Event, LearningRate, Objective, Optimizer, OptimizerConfig, RadamConfig, Recipe, Trainer, builtin_recipe,
 };
 
-use super::{batch_of, device, flat, random_model, tiny, trainer};
+use super::{Seen, batch_of, device, flat, random_model, tiny, trainer};
 use crate::golden::Array;
 use crate::objectives::loaded;
 
@@ -46,41 +46,17 @@ fn first_weighting(recipe: &Recipe) -> Option<f64> {
     }
 }
 
-/// A data set one of whose images is not a number.
-struct Poisoned {
-    inner: Box<dyn Dataset>,
-    bad: fn(usize) -> bool,
-}
-
-impl Dataset for Poisoned {
-    fn len(&self) -> usize {
-        self.inner.len()
-    }
-    fn shape(&self) -> ImageShape {
-        self.inner.shape()
-    }
-    fn class_names(&self) -> &[String] {
-        self.inner.class_names()
-    }
-    fn sample(&self, index: usize) -> Result<Sample, DataError> {
-        let mut sample = self.inner.sample(index)?;
-        if (self.bad)(index) {
-            sample.values[0] = f32::NAN;
-        }
-        Ok(sample)
-    }
-    fn source(&self, index: usize) -> String {
-        self.inner.source(index)
-    }
-    fn fingerprint(&self) -> String {
-        self.inner.fingerprint()
-    }
-}
-
 #[test]
 fn updates_that_are_not_finite_are_skipped_counted_and_end_the_run_after_three() {
     let recipe = tiny("edm", &["train.steps=100"]);
-    let poisoned = |bad| Box::new(Poisoned { inner: open(&recipe.data).unwrap(), bad });
+    let poisoned = |bad: fn(usize) -> bool| {
+        let see = move |index: usize, sample: &mut Sample| {
+            if bad(index) {
+                sample.values[0] = f32::NAN;
+            }
+        };
+        Box::new(Seen::new(open(&recipe.data).unwrap(), see))
+    };
     // One image of a hundred, batches of seven: one step of an epoch is skipped, the weights stay finite.
     let mut run = Trainer::new(recipe.clone(), poisoned(|index| index == 5), None, &device()).unwrap();
     let mut skipped = 0;

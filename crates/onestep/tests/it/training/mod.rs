@@ -16,9 +16,11 @@ mod suggestions;
 mod teachers;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use onestep::data::open;
+use onestep::data::{DataError, Dataset, ImageShape, Sample, open};
 use onestep::model::{Condition, Preconditioned, Preconditioning, Weights};
 use onestep::noise::{Purpose, Stream};
 use onestep::objective::Batch;
@@ -117,4 +119,45 @@ fn random_model(recipe: &Recipe) -> Preconditioned {
 /// All weights in a row.
 fn flat(weights: &Weights) -> Vec<f64> {
     weights.values().iter().flat_map(|value| Array::from_tensor(value.clone()).values).collect()
+}
+
+/// Data whose samples are seen on their way, and may be changed.
+struct Seen<F> {
+    inner: Box<dyn Dataset>,
+    see: F,
+    /// How often all of them were looked at, to be told from others.
+    n_fingerprints: Arc<AtomicUsize>,
+}
+
+impl<F> Seen<F> {
+    fn new(inner: Box<dyn Dataset>, see: F) -> Self {
+        Self { inner, see, n_fingerprints: Arc::default() }
+    }
+}
+
+impl<F: Fn(usize, &mut Sample) + Send + Sync> Dataset for Seen<F> {
+    fn len(&self) -> usize {
+        self.inner.len()
+    }
+    fn shape(&self) -> ImageShape {
+        self.inner.shape()
+    }
+    fn class_names(&self) -> &[String] {
+        self.inner.class_names()
+    }
+    fn sample(&self, index: usize) -> Result<Sample, DataError> {
+        let mut sample = self.inner.sample(index)?;
+        (self.see)(index, &mut sample);
+        Ok(sample)
+    }
+    fn probe(&self, index: usize) -> Result<Option<usize>, DataError> {
+        self.inner.probe(index)
+    }
+    fn source(&self, index: usize) -> String {
+        self.inner.source(index)
+    }
+    fn fingerprint(&self) -> String {
+        self.n_fingerprints.fetch_add(1, Ordering::Relaxed);
+        self.inner.fingerprint()
+    }
 }

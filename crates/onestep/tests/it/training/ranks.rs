@@ -1,14 +1,17 @@
 //! Several ranks, as threads, are one run: the same bits whatever their number, and an end for all of them together.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use onestep::Error;
+use onestep::data::Sample;
 use onestep::distributed::{Communicator, DistributedError, Local, Reduction, TreeSum, World};
 use onestep::noise::{Purpose, Stream};
 use onestep::train::{Event, Flow, Outcome, Recipe, RunBuilder, TrainError};
 
 use super::short::{on_pictures, picture};
-use super::{builder, files, tiny};
+use super::{Seen, builder, files, tiny};
 
 /// Runs something as each of `size` ranks, and returns what each says.
 fn ranks<T: Send>(size: usize, each: impl Fn(World) -> T + Sync) -> Vec<T> {
@@ -146,55 +149,23 @@ fn a_batch_is_cut_for_the_ranks_there_are() {
 /// Each image is read by the rank whose shard it is in, and by no other.
 #[test]
 fn a_rank_reads_only_what_it_trains_on() {
-    use onestep::data::{Dataset, ImageShape, Sample};
-    use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    struct Watched<'a> {
-        inner: Box<dyn Dataset>,
-        read: &'a Mutex<Vec<usize>>,
-        hashed: &'a AtomicUsize,
-    }
-    impl Dataset for Watched<'_> {
-        fn len(&self) -> usize {
-            self.inner.len()
-        }
-        fn shape(&self) -> ImageShape {
-            self.inner.shape()
-        }
-        fn class_names(&self) -> &[String] {
-            self.inner.class_names()
-        }
-        fn sample(&self, index: usize) -> Result<Sample, onestep::data::DataError> {
-            self.read.lock().unwrap().push(index);
-            self.inner.sample(index)
-        }
-        fn probe(&self, index: usize) -> Result<Option<usize>, onestep::data::DataError> {
-            self.inner.probe(index)
-        }
-        fn source(&self, index: usize) -> String {
-            self.inner.source(index)
-        }
-        fn fingerprint(&self) -> String {
-            self.hashed.fetch_add(1, Ordering::Relaxed);
-            self.inner.fingerprint()
-        }
-    }
-
     let recipe = tiny("edm", &["train.batch=8", "train.shards=4", "train.steps=5"]);
     let folder = tempfile::tempdir().unwrap();
-    let seen: &'static [Mutex<Vec<usize>>] =
-        Box::leak((0..4).map(|_| Mutex::new(Vec::new())).collect::<Vec<_>>().into());
-    let hashed: &'static AtomicUsize = Box::leak(Box::new(AtomicUsize::new(0)));
+    let (n_read, n_fingerprints) =
+        (Arc::new([const { AtomicUsize::new(0) }; 4]), Arc::new(AtomicUsize::new(0)));
     ranks(4, |world| {
+        let (rank, n_read) = (world.rank(), n_read.clone());
+        let see = move |_: usize, _: &mut Sample| {
+            n_read[rank].fetch_add(1, Ordering::Relaxed);
+        };
         let inner = onestep::data::open(&recipe.data).unwrap();
-        let data = Watched { inner, read: &seen[world.rank()], hashed };
+        let data = Seen { n_fingerprints: n_fingerprints.clone(), ..Seen::new(inner, see) };
         let run = RunBuilder::new(recipe.clone()).data(Box::new(data)).world(world).create(folder.path());
         run.unwrap().train(&mut ()).unwrap()
     });
-    assert_eq!(hashed.load(Ordering::Relaxed), 1, "rank 0 looks at all images, for all");
-    for (rank, read) in seen.iter().enumerate() {
-        assert_eq!(read.lock().unwrap().len(), 5 * 8 / 4, "rank {rank}");
+    assert_eq!(n_fingerprints.load(Ordering::Relaxed), 1, "rank 0 looks at all images, for all");
+    for (rank, read) in n_read.iter().enumerate() {
+        assert_eq!(read.load(Ordering::Relaxed), 5 * 8 / 4, "rank {rank}");
     }
 }
 
