@@ -8,6 +8,7 @@ use ureq::http::Response;
 use ureq::{Agent, Body};
 
 use crate::part::{Identity, Part};
+use crate::trust::as_the_system;
 use crate::{Expected, FetchError};
 
 /// A file to be fetched.
@@ -216,7 +217,7 @@ impl Download {
     }
 
     fn agent(&self) -> Agent {
-        Agent::config_builder()
+        let config = Agent::config_builder()
             // What begins encrypted stays so, redirected or not.
             .https_only(self.address.starts_with("https://"))
             .max_redirects(self.limits.redirects)
@@ -224,9 +225,8 @@ impl Download {
             .timeout_recv_response(Some(self.limits.answer))
             .timeout_recv_body(Some(self.limits.stretch))
             .http_status_as_error(false)
-            .user_agent(concat!("onestep/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent()
+            .user_agent(concat!("onestep/", env!("CARGO_PKG_VERSION")));
+        as_the_system(config).build().new_agent()
     }
 
     fn unreachable(&self, error: &ureq::Error) -> FetchError {

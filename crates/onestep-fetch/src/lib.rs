@@ -10,6 +10,7 @@ mod digest;
 mod download;
 mod error;
 mod part;
+mod trust;
 
 pub use digest::Expected;
 pub use download::{Download, Fetched, Limits, Offer, Progress};
