@@ -69,6 +69,11 @@ impl Failure {
         self
     }
 
+    /// The library's error, where it is one.
+    pub fn library(&self) -> Option<&Error> {
+        self.error.downcast_ref()
+    }
+
     /// The exit code alone, where another process prints it.
     pub fn code(&self) -> ExitCode {
         ExitCode::from(self.code)

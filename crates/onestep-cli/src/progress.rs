@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use onestep::data::{ImageShape, Pixels, Sheet};
 use onestep::observer::{Event, Flow, Observer};
 use onestep::train::{EVENTS, EventLog};
 
 use crate::failure::{Outcome, io_failure};
 use crate::print::say;
+use crate::show::ShowName;
 use crate::signals::StopFlag;
 
 /// A bar on a terminal; nothing where stderr is no terminal, or where quiet is asked.
@@ -66,6 +68,8 @@ pub struct Watch {
     write_error: Option<std::io::Error>,
     /// How it goes, for people.
     status: String,
+    /// How previews are shown, and the shape of their samples.
+    shown: Option<(ShowName, ImageShape)>,
 }
 
 /// How far a run is, and how far it is saved: what a second signal would lose.
@@ -106,7 +110,27 @@ impl Watch {
             place: Arc::default(),
             write_error: None,
             status: String::new(),
+            shown: None,
         })
+    }
+
+    /// Previews of samples of this shape are shown in the terminal as well.
+    pub fn show(self, how: Option<ShowName>, shape: ImageShape) -> Self {
+        Self { shown: how.map(|how| (how, shape)), ..self }
+    }
+
+    /// Shows the first preview of a step: the one of the fewest evaluations.
+    fn preview(&self, step: u64, file: &Path) {
+        let Some((how, shape)) = self.shown else { return };
+        let shown = self.bar.suspend(|| {
+            say!("step {step}: {}", file.display());
+            let sheet = Pixels::read(file)?;
+            how.print_preview(&Sheet::AUTO.samples(&sheet, shape)?)
+        });
+        // A picture that cannot be shown is no reason to end a run.
+        if let Err(failure) = shown {
+            failure.report();
+        }
     }
 
     /// An error of the log, which must not end a run but must not be silent either.
@@ -172,6 +196,11 @@ impl Observer for Watch {
                         self.place.saved.store(*step, Ordering::Relaxed);
                         // Where there is no bar, these lines are all that tells how it goes.
                         self.say(&format!("step {step}: saved {} {}", folder.display(), self.status));
+                    }
+                    Event::Preview { step, files } => {
+                        if let Some(file) = files.first() {
+                            self.preview(*step, file);
+                        }
                     }
                     Event::End { .. } => self.bar.finish_and_clear(),
                     _ => {}

@@ -29,5 +29,5 @@ pub use package::Package;
 #[cfg(feature = "draw")]
 pub use picture::{LeftOut, draw};
 pub use record::Record;
-pub use set::{Icon, icons, needed};
+pub use set::{Icon, held_out, icons, needed};
 pub use style::Style;

@@ -317,6 +317,9 @@ pub struct SearchArgs {
     /// Levels of the grid they are chosen from.
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(3..=4096))]
     pub grid: u32,
+    /// Guides towards the class, as in `sample`: levels are sought for the images that come of it.
+    #[arg(long, value_name = "SCALE", allow_negative_numbers = true)]
+    pub guidance: Option<f64>,
     /// Images drawn for each trial, from seed 0 on, and images of the reference.
     #[arg(short, long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(16..=1_000_000))]
     pub num_samples: u32,

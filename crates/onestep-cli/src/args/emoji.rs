@@ -29,6 +29,9 @@ pub struct EmojiArgs {
     /// Another npm registry to fetch from, for example a mirror.
     #[arg(long, value_name = "URL")]
     pub registry: Option<String>,
+    /// Hold every N-th emoji back, in all its styles: the zip gets a part `train`, which training takes, and a part `test`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub hold_out: Option<u32>,
     /// The zip to write, or a folder to write it in; by default emoji-32.zip here, after its size.
     #[arg(short, long, value_name = "PATH")]
     pub out: Option<PathBuf>,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{DeviceName, PrecisionName, ViewArgs};
+use super::{DeviceName, PrecisionName, ShowArgs, ViewArgs};
 
 /// Options of `new`.
 #[derive(Debug, Args)]
@@ -102,6 +102,9 @@ pub struct TrainArgs {
     /// Open data and teacher, show the complete recipe, the size of the model and the memory it will need, and stop there.
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    /// Whether previews are shown, every train.preview_every steps.
+    #[command(flatten)]
+    pub show: ShowArgs,
     /// With others.
     #[command(flatten)]
     pub ranks: RanksArgs,

@@ -1,11 +1,14 @@
 //! `onestep data fetch emoji`: gets drawings of emoji, and makes a data set of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use onestep::data::{EdmWriter, ImageShape, OutputLock, Outputs, Pixels, ending, named_beside, write_whole};
+use onestep::data::{
+    EdmWriter, ImageShape, OutputLock, Outputs, Pixels, Split, ending, named_beside, write_whole,
+};
 use onestep_icons::{Class, Collection, Icon, IconError, LeftOut, Package, Record, Style};
 use serde_json::json;
 
@@ -50,8 +53,12 @@ pub fn run(args: &EmojiArgs, quiet: bool) -> Outcome<ExitCode> {
         collections.insert(package.style, collection(package, file, args.from.is_empty())?);
     }
     let icons = onestep_icons::icons(&collections, &styles, args.skin_tones)?;
+    let held_out = args
+        .hold_out
+        .and_then(|every| NonZeroUsize::new(every as usize))
+        .map(|every| onestep_icons::held_out(&icons, every));
     for &(size, ref path) in &sets {
-        write_set(path, size, &icons, &styles, &stop, quiet)?;
+        write_set(path, size, &icons, &held_out, &styles, &stop, quiet)?;
     }
     if !quiet {
         say!("next: onestep data info {}", typed(sets[0].1.display()));
@@ -202,6 +209,7 @@ fn write_set(
     path: &Path,
     size: u32,
     icons: &[Icon<'_>],
+    held_out: &Option<BTreeSet<&str>>,
     styles: &[Style],
     stop: &StopFlag,
     quiet: bool,
@@ -212,14 +220,22 @@ fn write_set(
     let _lock = OutputLock::acquire(&record_of(path))?;
     let shape = ImageShape { height: size as usize, width: size as usize, channels: 3 };
     let mut zip = EdmWriter::create(path, Class::ALL.map(|class| class.name().to_owned()).to_vec())?;
-    let mut record = Record::new(styles);
+    let (mut record, mut n_held_out) = (Record::new(styles), 0);
     let bar = bar(icons.len() as u64, "images", quiet);
     let drawn = onestep_icons::draw(icons, size, |place, icon, rgb| -> Outcome {
         if stop.is_set() {
             return Err(Failure::new(code::STOPPED, "stopped; what was fetched is kept"));
         }
         bar.set_position(place as u64);
-        let name = zip.push(&Pixels::new(shape, rgb)?, icon.class.number())?;
+        let (pixels, class) = (Pixels::new(shape, rgb)?, icon.class.number());
+        let name = match held_out {
+            None => zip.push(&pixels, class)?,
+            Some(names) if names.contains(icon.name) => {
+                n_held_out += 1;
+                zip.push_to(Split::Test, &pixels, class)?
+            }
+            Some(_) => zip.push_to(Split::Train, &pixels, class)?,
+        };
         record.push(name, icon);
         Ok(())
     });
@@ -233,11 +249,14 @@ fn write_set(
     let packages: Vec<String> = styles.iter().map(|style| style.package().full_name()).collect();
     let beside = json!({
         "tool": onestep::TOOL, "files": named_beside(path)?, "images": record.n_images(), "size": size,
-        "styles": counts, "packages": packages,
+        "held_out": n_held_out, "styles": counts, "packages": packages,
         "left_out": { "equal": left_out.equal, "blank": left_out.blank },
     });
     write_whole(&record_of(path), |file| writeln!(file, "{beside:#}"))?;
     print_counts(path, size, &record, styles, left_out);
+    if held_out.is_some() {
+        answer!("held back    {n_held_out}, as the part `test`");
+    }
     Ok(())
 }
 

@@ -20,6 +20,9 @@ use crate::signals::StopFlag;
 use crate::target::Target;
 use crate::{device, model, parameters, sampling};
 
+/// What a first signal is answered with.
+const STOPPING: &str = "stopping after this batch ...";
+
 /// Runs the command.
 pub fn run(mut args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
     let stop = StopFlag::listen()?;
@@ -77,6 +80,8 @@ pub fn run(mut args: SampleArgs, quiet: bool) -> Outcome<ExitCode> {
             }
         }
     };
+    // From here on something is begun: a signal that comes while the files are made waits for the first batch.
+    stop.heed(quiet, STOPPING, || "ended at once; no image was written".into());
     // What cannot be written is found out before an hour is spent on its images.
     let writer = match args.shard {
         Some(Shard { index, n }) => {
@@ -107,7 +112,7 @@ fn draw(
         }
         None => "ended at once; nothing was written".into(),
     };
-    stop.heed(quiet, "stopping after this batch ...", move || lost.clone());
+    stop.heed(quiet, STOPPING, move || lost.clone());
     let started = Instant::now();
     let mut bar = ImageBar::new("images", quiet, stop);
     let most = if show.is_some() { show::MOST } else { 0 };

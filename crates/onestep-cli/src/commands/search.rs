@@ -34,6 +34,10 @@ pub fn run(args: &SearchArgs, quiet: bool) -> Outcome<ExitCode> {
     let options = model::options(&args.with, PrecisionChoice::Auto, &device, quiet);
     let opened = model::open(&args.model, &options)?;
     opened.check_editing()?;
+    let opened = match args.guidance {
+        Some(scale) => opened.guided(scale)?,
+        None => opened,
+    };
     if let Some(file) = &args.write {
         if file.is_dir() {
             return Err(Failure::usage(format!(
@@ -81,8 +85,8 @@ pub fn run(args: &SearchArgs, quiet: bool) -> Outcome<ExitCode> {
     if let Some(file) = &args.write {
         opened.save_with_levels(file, args.task.task(), &found.levels)?;
     }
-    let precision = opened.precision().unwrap_or(Precision::F32);
-    show(args, &found, &Metric::Frechet.label(judge.network()?.name()), search.n_images(), precision)
+    let metric = Metric::Frechet.label(judge.network()?.name());
+    show(args, &opened, &found, &metric, search.n_images())
 }
 
 /// What is tried: drawing, or editing the images of the reference.
@@ -124,7 +128,8 @@ fn stopped() -> ExitCode {
     ExitCode::from(code::STOPPED)
 }
 
-fn show(args: &SearchArgs, found: &Found, metric: &str, n: usize, precision: Precision) -> Outcome<ExitCode> {
+fn show(args: &SearchArgs, model: &Model, found: &Found, metric: &str, n: usize) -> Outcome<ExitCode> {
+    let (precision, guidance) = (model.precision().unwrap_or(Precision::F32), model.guidance());
     if args.json {
         let tried: Vec<_> = found
             .tried
@@ -135,7 +140,7 @@ fn show(args: &SearchArgs, found: &Found, metric: &str, n: usize, precision: Pre
             "tool": onestep::TOOL, "model": args.model, "reference": args.reference,
             "task": args.task.task().map_or("sample", Task::name),
             "indices": found.indices, "grid": args.grid, "levels": found.levels.as_slice(), "metric": metric,
-            "value": found.value, "n": n, "precision": precision.name(), "tried": tried,
+            "value": found.value, "n": n, "guidance": guidance, "precision": precision.name(), "tried": tried,
         });
         answer!("{report:#}");
         return Ok(ExitCode::SUCCESS);
@@ -143,14 +148,19 @@ fn show(args: &SearchArgs, found: &Found, metric: &str, n: usize, precision: Pre
     let levels: Vec<String> = found.levels.as_slice().iter().map(|level| format!("{level:.4}")).collect();
     let indices: Vec<String> = found.indices.iter().map(usize::to_string).collect();
     answer!("levels     {}", levels.join(","));
+    if let Some(scale) = guidance {
+        answer!("guidance   {scale}");
+    }
     answer!("indices    {}/{}", indices.join(","), args.grid);
     let (n_tried, precision) = (found.tried.len(), precision.name());
     answer!("{metric}  {:.3} of {n} images in {precision} ({n_tried} lists tried)", found.value);
+    let levels = levels.join(",");
+    // A scale is no part of a model's file: whoever draws asks for it again.
+    let with = args.guidance.map_or_else(String::new, |scale| format!(" --guidance {scale}"));
     match &args.write {
-        Some(file) => answer!("{}", file.display()),
-        None => {
-            answer!("use them with --levels {}, or keep them in a model with --write FILE", levels.join(","))
-        }
+        Some(file) if with.is_empty() => answer!("{}", file.display()),
+        Some(file) => answer!("{}, for{with}", file.display()),
+        None => answer!("use them with --levels {levels}{with}, or keep them in a model with --write FILE"),
     }
     Ok(ExitCode::SUCCESS)
 }

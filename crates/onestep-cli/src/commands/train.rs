@@ -36,41 +36,13 @@ pub fn run(args: TrainArgs, quiet: bool) -> Outcome<ExitCode> {
         Ok(train::Outcome::Finished) => ExitCode::SUCCESS,
         Ok(train::Outcome::Stopped) => ExitCode::from(code::STOPPED),
         // What all ranks have come to, one tells, before any of them ends: a launcher ends the others then.
-        Err(End::Library(error)) if ranks.size > 1 && ranks::is_common(&error) => {
-            let failure = Failure::from(error);
+        Err(failure) if ranks.size > 1 && failure.library().is_some_and(ranks::is_common) => {
             if ranks.leads() { failure.report() } else { failure.code() }
         }
-        Err(end) => return Err(end.failure()),
+        Err(failure) => return Err(failure),
     };
     ranks.end();
     Ok(done)
-}
-
-/// Why a run did not come to its end.
-enum End {
-    Library(Error),
-    Other(Failure),
-}
-
-impl End {
-    fn failure(self) -> Failure {
-        match self {
-            Self::Library(error) => error.into(),
-            Self::Other(failure) => failure,
-        }
-    }
-}
-
-impl From<Failure> for End {
-    fn from(failure: Failure) -> Self {
-        Self::Other(failure)
-    }
-}
-
-impl From<Error> for End {
-    fn from(error: Error) -> Self {
-        Self::Library(error)
-    }
 }
 
 /// This rank's part in the run; that of rank 0 is to tell how it goes.
@@ -81,7 +53,7 @@ fn train(
     ranks: &Ranks,
     stop: StopFlag,
     quiet: bool,
-) -> Result<train::Outcome, End> {
+) -> Outcome<train::Outcome> {
     let asked = resolve(args)?;
     let builder = builder(args, asked, ranks.here)?.world(world);
     let mut run = if args.resume { builder.resume(out)? } else { builder.create(out)? };
@@ -95,7 +67,8 @@ fn train(
         describe(&run, args.resume, ranks);
         model::say_what_replaces(train.precision.into(), &device::open(args.device)?, quiet);
     }
-    let mut watch = Watch::new(out, train.steps, quiet, stop)?;
+    let shape = run.trainer().data().shape();
+    let mut watch = Watch::new(out, train.steps, quiet, stop)?.show(args.show.show, shape);
     let ended = run.train(&mut watch)?;
     if let Some(error) = watch.log_error() {
         say!("warning: events.jsonl is incomplete: {error}");

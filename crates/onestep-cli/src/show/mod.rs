@@ -52,15 +52,25 @@ impl ShowName {
     ///
     /// As [`Grid::arrange`].
     pub fn print(self, pictures: &[Pixels], n: usize, quiet: bool) -> Outcome {
+        let n_shown = pictures.len().min(MOST);
+        self.print_in(&pictures[..n_shown], None)?;
+        if n > n_shown && n_shown > 0 && !quiet {
+            say!("{n_shown} of {n} are shown");
+        }
+        Ok(())
+    }
+
+    /// Prints them in so many columns, or about in a square, where there is room for it.
+    fn print_in(self, pictures: &[Pixels], wanted: Option<usize>) -> Outcome {
         let Some(first) = pictures.first() else { return Ok(()) };
+        let wanted = wanted.unwrap_or_else(|| Grid::square_columns(pictures.len()));
         let (form, width) = (self.here(), first.shape().width);
         let grid = match form {
             Self::Kitty | Self::Sixel => {
                 let scale = (VISIBLE / width.max(1)).clamp(1, 8);
-                let pictures = &pictures[..pictures.len().min(MOST)];
-                Grid { columns: Grid::square_columns(pictures.len()), scale }.arrange(pictures)?
+                Grid { columns: wanted, scale }.arrange(pictures)?
             }
-            Self::Auto | Self::Blocks => in_columns(pictures, columns())?,
+            Self::Auto | Self::Blocks => in_columns(pictures, wanted, columns())?,
         };
         let text = match form {
             Self::Kitty => kitty::text(&grid)?,
@@ -68,22 +78,42 @@ impl ShowName {
             Self::Auto | Self::Blocks => blocks::text(&grid, has_all_colors()),
         };
         answer_text!("{text}");
-        let n_shown = pictures.len().min(MOST);
-        if n > n_shown && !quiet {
-            say!("{n_shown} of {n} are shown");
-        }
         Ok(())
     }
 }
 
-/// The pictures in as many columns as a terminal of this width has room for, a letter a pixel; a single one that is wider is shrunk.
-fn in_columns(pictures: &[Pixels], columns: usize) -> Outcome<Pixels> {
+/// Rows of pictures that a preview has.
+const PREVIEW_ROWS: usize = 2;
+
+impl ShowName {
+    /// How many pictures of this width a preview shows: two rows of them.
+    fn previewed(self, width: usize) -> usize {
+        let in_a_row = match self.here() {
+            Self::Kitty | Self::Sixel => 8,
+            Self::Auto | Self::Blocks => (columns().saturating_sub(2) / (width + 2)).clamp(1, 8),
+        };
+        PREVIEW_ROWS * in_a_row
+    }
+
+    /// Prints the first of some pictures of one size, as few as leave what else is told in sight.
+    ///
+    /// # Errors
+    ///
+    /// As [`Grid::arrange`].
+    pub fn print_preview(self, pictures: &[Pixels]) -> Outcome {
+        let n =
+            pictures.first().map_or(0, |picture| self.previewed(picture.shape().width)).min(pictures.len());
+        self.print_in(&pictures[..n], Some(n.div_ceil(PREVIEW_ROWS)))
+    }
+}
+
+/// The pictures in as many columns as are wanted and a terminal of this width has room for, a letter a pixel; a single one that is
+/// wider is shrunk.
+fn in_columns(pictures: &[Pixels], wanted: usize, columns: usize) -> Outcome<Pixels> {
     let width = pictures.first().map_or(1, |picture| picture.shape().width);
-    let pictures = &pictures[..pictures.len().min(MOST)];
     // Two pixels stand between pictures and around them.
     let fit = columns.saturating_sub(2) / (width + 2);
-    let grid =
-        Grid { columns: fit.clamp(1, Grid::square_columns(pictures.len())), scale: 1 }.arrange(pictures)?;
+    let grid = Grid { columns: fit.clamp(1, wanted.max(1)), scale: 1 }.arrange(pictures)?;
     let shape = grid.shape();
     Ok(if shape.width > columns {
         grid.resized((shape.height * columns / shape.width).max(1), columns)
@@ -160,7 +190,7 @@ mod tests {
     fn as_many_stand_in_a_row_as_there_is_room_for() {
         let shape = ImageShape { height: 4, width: 16, channels: 3 };
         let pictures = vec![Pixels::new(shape, vec![7; shape.n_values()]).unwrap(); 9];
-        let width = |columns| in_columns(&pictures, columns).unwrap().shape().width;
+        let width = |columns| in_columns(&pictures, 3, columns).unwrap().shape().width;
         assert_eq!(width(200), 3 * 18 + 2);
         assert_eq!(width(40), 2 * 18 + 2);
         assert_eq!(width(10), 10);

@@ -58,6 +58,35 @@ fn pictures_are_shown_where_they_are_drawn() {
 }
 
 #[test]
+fn previews_are_shown_while_a_run_is_trained() {
+    let home = TempDir::new().unwrap();
+    let train = |out: &str, more: &[&str]| {
+        let mut arguments = vec!["train", "portraits-ct", "--out", out];
+        for setting in [
+            "train.steps=2",
+            "train.batch=4",
+            "train.preview_every=1",
+            "network.model_channels=16",
+            "network.channel_mult=[1]",
+            "network.attention_resolutions=[]",
+        ] {
+            arguments.extend(["--set", setting]);
+        }
+        arguments.extend(more);
+        let mut command = super::command(home.path(), &arguments);
+        let output = command.env("COLUMNS", "80").env("COLORTERM", "truecolor").output().unwrap();
+        expect(&output, 0);
+        output
+    };
+    let shown = train("shown", &["--show"]);
+    let text = stdout(&shown);
+    // After each of two steps two rows of four of 16 pixels, with two pixels around each.
+    assert_eq!(text.lines().filter(|line| line.contains('▀')).count(), 2 * 19, "{text}");
+    assert!(text.ends_with("shown\n") && stderr(&shown).contains("step 1: shown/previews"), "{text}");
+    assert_eq!(stdout(&train("plain", &[])), "plain\n");
+}
+
+#[test]
 fn models_that_come_along_are_models_everywhere() {
     let home = TempDir::new().unwrap();
     let home = home.path();

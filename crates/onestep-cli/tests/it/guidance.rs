@@ -96,16 +96,13 @@ fn a_guided_model_is_trained_drawn_from_and_distilled() {
     );
 }
 
-#[test]
-fn evaluations_say_their_guidance() {
-    let home = TempDir::new().unwrap();
-    let home = home.path();
-    let mut arguments = vec!["train", "emoji-edm", "--out", "edm", "-q"];
+/// A run of two steps on twenty emoji.
+fn tiny(home: &Path, recipe: &str, out: &str, more: &[&str]) {
+    let mut arguments = vec!["train", recipe, "--out", out, "-q"];
     for setting in [
         "train.steps=2",
         "train.batch=4",
         "train.preview_every=0",
-        "train.drop_class=0.5",
         "data.limit=20",
         "network.model_channels=16",
         "network.channel_mult=[1]",
@@ -113,7 +110,58 @@ fn evaluations_say_their_guidance() {
     ] {
         arguments.extend(["--set", setting]);
     }
+    arguments.extend(more);
     expect(&onestep(home, &arguments), 0);
+}
+
+#[test]
+fn levels_are_sought_at_a_scale() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    tiny(home, "emoji-edm", "edm", &["--set", "train.drop_class=0.5"]);
+    let mut told = vec!["--teacher", "edm"];
+    // The layer that is told the scale begins at zero: it takes some steps to matter.
+    for setting in [
+        "train.steps=10",
+        "train.learning_rate.peak=0.02",
+        "network.guidance_embedding=true",
+        "objective.guidance={ low = 1.0, high = 4.0 }",
+    ] {
+        told.extend(["--set", setting]);
+    }
+    tiny(home, "emoji-cd", "told", &told);
+    tiny(home, "emoji-ct", "plain", &[]);
+    let search = |model: &str, more: &[&str]| {
+        let own = ["search", model, "builtin:emoji:test", "-n", "16", "--grid", "3", "--steps", "2"];
+        onestep(home, &[&own[..], more].concat())
+    };
+    let found = search("told", &["--guidance", "1"]);
+    expect(&found, 0);
+    let text = stdout(&found);
+    assert!(text.contains("guidance   1\n") && text.contains(" --guidance 1, or keep them"), "{text}");
+    let report = |more: &[&str]| -> Value {
+        let output = search("told", &[more, &["--json"]].concat());
+        expect(&output, 0);
+        serde_json::from_str(&stdout(&output)).unwrap()
+    };
+    let (three, usual) = (report(&["--guidance", "3"]), report(&[]));
+    assert_eq!((&three["guidance"], &usual["guidance"]), (&Value::from(3.0), &Value::from(1.0)));
+    // The images are those of the scale, and so is what they are judged by.
+    assert!(text.contains(&format!("{:.3} of 16 images", usual["value"].as_f64().unwrap())), "{text}");
+    assert_ne!(three["tried"], usual["tried"]);
+    for (model, scale, part) in [("told", "9", "not among the scales"), ("plain", "2", "objective.guidance")]
+    {
+        let refused = search(model, &["--guidance", scale]);
+        expect(&refused, 2);
+        assert!(stderr(&refused).contains(part), "{}", stderr(&refused));
+    }
+}
+
+#[test]
+fn evaluations_say_their_guidance() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    tiny(home, "emoji-edm", "edm", &["--set", "train.drop_class=0.5"]);
     let own = ["eval", "edm", "builtin:emoji", "--reference-images", "0-3", "-n", "3", "--steps", "2"];
     let eval = |more: &[&str]| onestep(home, &[&own[..], more].concat());
     let plain = eval(&[]);

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::label_index::FILE_NAME;
 use super::picture::encode_png;
 use super::zip_writer::WholeZip;
-use super::{DataError, Pixels};
+use super::{DataError, Pixels, Split};
 
 /// How many pictures a folder of the archive has.
 const PER_FOLDER: usize = 1000;
@@ -58,13 +58,27 @@ impl EdmWriter {
     /// - [`DataError::Setting`] if there is no class of that number.
     /// - [`DataError::Write`] if it cannot be written.
     pub fn push(&mut self, pixels: &Pixels, class: usize) -> Result<String, DataError> {
+        self.push_below("", pixels, class)
+    }
+
+    /// As [`EdmWriter::push`], for one part of a set whose pictures all belong to parts: [`open()`](super::open()) takes those to learn
+    /// from unless [`DataSpec::split`](super::DataSpec::split) names another.
+    ///
+    /// # Errors
+    ///
+    /// As [`EdmWriter::push`].
+    pub fn push_to(&mut self, part: Split, pixels: &Pixels, class: usize) -> Result<String, DataError> {
+        self.push_below(&format!("{part}/"), pixels, class)
+    }
+
+    fn push_below(&mut self, part: &str, pixels: &Pixels, class: usize) -> Result<String, DataError> {
         let n_classes = self.class_names.len();
         if class >= n_classes {
             let reason = format!("must be below {n_classes}, the number of classes, got {class}");
             return Err(DataError::Setting { setting: "class", reason });
         }
         let number = self.labels.len();
-        let name = format!("{:05}/img{number:08}.png", number / PER_FOLDER);
+        let name = format!("{part}{:05}/img{number:08}.png", number / PER_FOLDER);
         self.add(&name, &encode_png(pixels, None)?)?;
         self.labels.push((name.clone(), class));
         Ok(name)
@@ -137,6 +151,29 @@ mod tests {
             assert_eq!(sample.label, Some(number % 2));
             assert_eq!(sample.values[0], (number % 256) as f32 / 127.5 - 1.0);
         }
+    }
+
+    #[test]
+    fn a_part_is_found_by_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("parts.zip");
+        let mut writer = EdmWriter::create(&path, vec!["a".into(), "b".into()]).unwrap();
+        for number in 0..10 {
+            let part = if number % 5 == 4 { Split::Test } else { Split::Train };
+            writer.push_to(part, &pixels(number), usize::from(number > 4)).unwrap();
+        }
+        writer.finish().unwrap();
+        let seen = |split| {
+            let set = open(&DataSpec { split, ..DataSpec::new(path.display().to_string()) }).unwrap();
+            let samples = (0..set.len()).map(|index| set.sample(index).unwrap());
+            samples
+                .map(|sample| (((sample.values[0] + 1.0) * 127.5).round() as u8, sample.label.unwrap()))
+                .collect::<Vec<_>>()
+        };
+        let train = [0, 1, 2, 3, 5, 6, 7, 8].map(|number| (number, usize::from(number > 4)));
+        assert_eq!(seen(None), train);
+        assert_eq!(seen(Some(Split::Train)), train);
+        assert_eq!(seen(Some(Split::Test)), [(4, 0), (9, 1)]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::image::MAX_SIDE;
 use super::output::write_whole;
 use super::{DataError, ImageShape, Pixels};
 use crate::file;
+use crate::size::ImageSize;
 
 /// The keyword of the text chunk that holds the parameters.
 pub const PARAMETERS_KEY: &str = "onestep";
@@ -76,6 +77,41 @@ impl Grid {
             self.paste(picture, &mut bytes, shape, top, left);
         }
         Pixels::new(shape, bytes)
+    }
+
+    /// Takes a grid of pictures of this size apart, whatever its columns: the inverse of [`Grid::arrange`], but that places without a
+    /// picture come back white.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Setting`] if its sides are not those of a grid of such pictures at this scale.
+    pub fn take_apart(&self, grid: &Pixels, size: ImageSize) -> Result<Vec<Pixels>, DataError> {
+        let ImageShape { height, width, channels } = grid.shape();
+        let [cell_height, cell_width] = [size.height, size.width].map(|extent| extent * self.scale);
+        // Of one picture there is that picture alone.
+        let padding = if (height, width) == (cell_height, cell_width) { 0 } else { PADDING };
+        let count = |side: usize, cell: usize| {
+            let (n, rest) =
+                ((side - padding.min(side)) / (cell + padding).max(1), side.checked_sub(padding)?);
+            (n > 0 && n * (cell + padding) == rest).then_some(n)
+        };
+        let (Some(rows), Some(columns)) = (count(height, cell_height), count(width, cell_width)) else {
+            let reason =
+                format!("of {height}x{width} pixels holds no pictures of {size} at scale {}", self.scale);
+            return Err(DataError::Setting { setting: "grid", reason });
+        };
+        let shape = ImageShape { height: size.height, width: size.width, channels };
+        let picture = |index: usize| {
+            let top = padding + index / columns * (cell_height + padding);
+            let left = padding + index % columns * (cell_width + padding);
+            let pixel = |at: usize| {
+                let (row, column) = (at / size.width * self.scale, at % size.width * self.scale);
+                let start = ((top + row) * width + left + column) * channels;
+                &grid.bytes()[start..start + channels]
+            };
+            Pixels::new(shape, (0..size.height * size.width).flat_map(pixel).copied().collect())
+        };
+        (0..rows * columns).map(picture).collect()
     }
 
     /// Height and width of the grid of so many pictures of this shape.

@@ -44,6 +44,19 @@ impl Sheet {
         self.grid(pictures.len(), shape).arrange(&pictures)
     }
 
+    /// Takes samples of this shape out of a sheet that was drawn with the same settings, row by row; where its last row is shorter,
+    /// the places behind it are white. Points are one picture: the sheet itself.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Setting`] for a picture that is no such sheet: its sides are not those of a grid of such samples.
+    pub fn samples(&self, sheet: &Pixels, shape: ImageShape) -> Result<Vec<Pixels>, DataError> {
+        if is_point(shape) {
+            return Ok(vec![sheet.clone()]);
+        }
+        self.grid(1, shape).take_apart(sheet, shape.size())
+    }
+
     /// Refuses a picture of so many samples that would be too large, before there are any.
     ///
     /// # Errors

@@ -173,3 +173,19 @@ fn png_with_text(change: impl FnOnce(&mut png::text_metadata::ITXtChunk), text: 
     writer.finish().unwrap();
     file
 }
+
+#[test]
+fn a_grid_is_taken_apart_into_what_it_was_made_of() {
+    let shape = ImageShape { height: 3, width: 5, channels: 3 };
+    for (n, columns, scale) in [(1, 1, 1), (1, 1, 4), (4, 2, 1), (6, 3, 2), (7, 3, 3), (5, 5, 1), (3, 1, 8)] {
+        let pictures: Vec<_> = (0..n).map(|number| picture(shape, number)).collect();
+        let grid = Grid { columns, scale };
+        let sheet = grid.arrange(&pictures).unwrap();
+        let apart = grid.take_apart(&sheet, shape.size()).unwrap();
+        assert_eq!(apart[..pictures.len()], pictures, "{n} in {columns} columns at {scale}");
+        assert!(apart[pictures.len()..].iter().all(|rest| rest.bytes().iter().all(|&byte| byte == 255)));
+        // At another scale it is no grid of such pictures, or one of others.
+        let other = Grid { columns, scale: scale + 8 }.take_apart(&sheet, shape.size());
+        assert!(other.unwrap_err().to_string().contains("pictures of"));
+    }
+}
