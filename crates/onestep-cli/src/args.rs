@@ -26,7 +26,8 @@ pub use edit::{CommonArgs, EditArgs, EditCommand, SearchArgs, SearchTask, Subjec
 pub use emoji::StyleName;
 pub use emoji::{EmojiArgs, FetchSet};
 pub use eval::{
-    CurveArgs, DistanceArgs, EvalArgs, EvalCommand, LikelihoodArgs, MergeArgs, MetricName, NetworkArgs,
+    CurveArgs, DistanceArgs, EvalArgs, EvalCommand, LikelihoodArgs, MergeArgs, MetricName, NearestArgs,
+    NetworkArgs,
 };
 pub use exchange::{ExportArgs, FetchArgs, FormatName, ImportArgs, ModelsArgs, OnnxFormName};
 pub use precision::{ChoiceName, PrecisionName};

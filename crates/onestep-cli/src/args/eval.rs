@@ -136,6 +136,46 @@ pub enum EvalCommand {
     Likelihood(LikelihoodArgs),
     /// How different two pictures look, or each two of two sets.
     Distance(DistanceArgs),
+    /// Whether a model repeats the images that it learned from: the nearest of them to its own, in numbers and as a picture.
+    Nearest(NearestArgs),
+}
+
+/// Options of `eval nearest`.
+#[derive(Debug, Args)]
+pub struct NearestArgs {
+    /// A model (file, step folder or run folder), or images.
+    #[arg(value_name = "SAMPLES")]
+    pub samples: PathBuf,
+    /// The images that it learned from.
+    #[arg(value_name = "TRAINING")]
+    pub training: String,
+    /// Images of the same kind that it has not learned from, for comparison.
+    #[arg(long, value_name = "DATA")]
+    pub held_out: Option<String>,
+    /// Take them from the part `test` of TRAINING, of which then only the part `train` was learned from.
+    #[arg(long, conflicts_with = "held_out")]
+    pub test: bool,
+    /// So many seeds of a model, from 0, or images spread over a set; and at most so many held-out ones.
+    #[arg(short, long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    pub num_samples: u32,
+    /// Neighbors of each that are shown.
+    #[arg(short, long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u32).range(2..=16))]
+    pub neighbors: u32,
+    /// Rows of the picture: those samples that are most like one image of training and no other.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rows: u32,
+    /// The picture: on the left samples, each with its neighbors in training, on the right held-out images with theirs.
+    #[arg(short, long, value_name = "PNG", default_value = "nearest.png")]
+    pub out: PathBuf,
+    /// Replace a picture of that name that onestep made.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// How a model draws.
+    #[command(flatten)]
+    pub sampler: SamplerArgs,
 }
 
 /// Options of `eval distance`.

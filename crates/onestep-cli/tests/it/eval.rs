@@ -13,7 +13,7 @@ fn train(home: &Path, recipe: &str, out: &str, steps: usize) {
     train_with(home, recipe, out, steps, &[]);
 }
 
-fn train_with(home: &Path, recipe: &str, out: &str, steps: usize, more: &[&str]) {
+pub fn train_with(home: &Path, recipe: &str, out: &str, steps: usize, more: &[&str]) {
     let steps = format!("train.steps={steps}");
     let settings = [
         steps.as_str(),
@@ -252,6 +252,56 @@ fn a_curve_is_a_picture_a_table_and_json() {
     let again: serde_json::Value =
         serde_json::from_slice(&std::fs::read(home.join("out/curve.json")).unwrap()).expect("JSON");
     assert_eq!(again["points"], report["points"]);
+}
+
+#[test]
+fn samples_are_shown_beside_what_a_model_has_learned_from() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    train(home, "emoji-ct", "run", 2);
+    let own = ["eval", "nearest", "run", "builtin:emoji", "-n", "12", "--rows", "4"];
+    let output = onestep(home, &[&own[..], &["--test"]].concat());
+    expect(&output, 0);
+    let said = stdout(&output);
+    for part in [
+        "12 of run",
+        "1703 images of builtin:emoji",
+        "repeats    0 of 12; of the held-out ones 0 of 12",
+        "% of pairs",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(said.ends_with("nearest.png\n"), "{said}");
+    // Four rows of a sample and three neighbors, a gap, and as many of the held-out ones, enlarged twice.
+    let picture = image::open(home.join("nearest.png")).unwrap();
+    assert_eq!((picture.width(), picture.height()), (9 * 66 + 2, 4 * 66 + 2));
+    // What is of the set repeats it; what somebody else made stays.
+    let report = json(
+        home,
+        &[
+            "eval",
+            "nearest",
+            "builtin:emoji",
+            "builtin:emoji",
+            "-n",
+            "10",
+            "--out",
+            "own/pairs.png",
+            "--json",
+        ],
+    );
+    assert_eq!((&report["samples"]["repeats"], &report["samples"]["least"]), (&10.into(), &0.0.into()));
+    assert_eq!(report["held_out"], serde_json::Value::Null);
+    expect(&onestep(home, &own), 73);
+    let other = onestep(home, &[&own[..], &["--overwrite", "--held-out", "builtin:emoji:test"]].concat());
+    expect(&other, 0);
+    assert!(stderr(&other).contains("12 of the held-out images are among"), "{}", stderr(&other));
+    std::fs::write(home.join("mine.png"), "mine").unwrap();
+    expect(&onestep(home, &[&own[..], &["--overwrite", "--out", "mine.png"]].concat()), 73);
+    let points =
+        onestep(home, &["eval", "nearest", "builtin:two-moons", "builtin:two-moons", "--out", "p.png"]);
+    expect(&points, 2);
+    assert!(stderr(&points).contains("points") && !home.join("p.png").exists(), "{}", stderr(&points));
 }
 
 #[test]

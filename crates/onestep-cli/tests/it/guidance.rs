@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::eval::train_with as train_tiny;
 use super::{expect, onestep, stderr, stdout, train};
 
 const CLASSES: [&str; 4] = ["--set", "data.source=builtin:eight-gaussians", "--set", "data.labels=true"];
@@ -96,41 +97,22 @@ fn a_guided_model_is_trained_drawn_from_and_distilled() {
     );
 }
 
-/// A run of two steps on twenty emoji.
-fn tiny(home: &Path, recipe: &str, out: &str, more: &[&str]) {
-    let mut arguments = vec!["train", recipe, "--out", out, "-q"];
-    for setting in [
-        "train.steps=2",
-        "train.batch=4",
-        "train.preview_every=0",
-        "data.limit=20",
-        "network.model_channels=16",
-        "network.channel_mult=[1]",
-        "network.attention_resolutions=[]",
-    ] {
-        arguments.extend(["--set", setting]);
-    }
-    arguments.extend(more);
-    expect(&onestep(home, &arguments), 0);
-}
-
 #[test]
 fn levels_are_sought_at_a_scale() {
     let home = TempDir::new().unwrap();
     let home = home.path();
-    tiny(home, "emoji-edm", "edm", &["--set", "train.drop_class=0.5"]);
+    train_tiny(home, "emoji-edm", "edm", 2, &["--set", "train.drop_class=0.5"]);
     let mut told = vec!["--teacher", "edm"];
     // The layer that is told the scale begins at zero: it takes some steps to matter.
     for setting in [
-        "train.steps=10",
         "train.learning_rate.peak=0.02",
         "network.guidance_embedding=true",
         "objective.guidance={ low = 1.0, high = 4.0 }",
     ] {
         told.extend(["--set", setting]);
     }
-    tiny(home, "emoji-cd", "told", &told);
-    tiny(home, "emoji-ct", "plain", &[]);
+    train_tiny(home, "emoji-cd", "told", 10, &told);
+    train_tiny(home, "emoji-ct", "plain", 2, &[]);
     let search = |model: &str, more: &[&str]| {
         let own = ["search", model, "builtin:emoji:test", "-n", "16", "--grid", "3", "--steps", "2"];
         onestep(home, &[&own[..], more].concat())
@@ -161,7 +143,7 @@ fn levels_are_sought_at_a_scale() {
 fn evaluations_say_their_guidance() {
     let home = TempDir::new().unwrap();
     let home = home.path();
-    tiny(home, "emoji-edm", "edm", &["--set", "train.drop_class=0.5"]);
+    train_tiny(home, "emoji-edm", "edm", 2, &["--set", "train.drop_class=0.5"]);
     let own = ["eval", "edm", "builtin:emoji", "--reference-images", "0-3", "-n", "3", "--steps", "2"];
     let eval = |more: &[&str]| onestep(home, &[&own[..], more].concat());
     let plain = eval(&[]);

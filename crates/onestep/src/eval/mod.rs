@@ -3,7 +3,8 @@
 //! 1. A [`FeatureNetwork`] turns images into activations.
 //! 2. A [`Collection`] keeps of them what metrics need, so that parts of a set add up to the whole, to the bit.
 //! 3. The metrics compare two sets: [`frechet_distance`], [`kernel_distance`], [`precision_recall()`]; the Inception Score
-//!    ([`ScoreSums::score`]) and the likelihood ([`bits_per_dimension`]) need one alone.
+//!    ([`ScoreSums::score`]) and the likelihood ([`bits_per_dimension`]) need one alone; [`nearest()`] asks whether images repeat those of
+//!    training.
 //! 4. A [`Protocol`] fixes everything else that changes a number, and [`score()`] says what to call it.
 //! 5. A [`Judge`] has a network, a protocol and metrics, and does all of this: [`frechet()`] in one call.
 
@@ -27,6 +28,7 @@ mod kernel;
 #[cfg(feature = "builtin")]
 pub mod legality;
 mod likelihood;
+mod memorization;
 mod metric;
 mod moments;
 mod pairs;
@@ -53,6 +55,7 @@ pub use judge::{Judge, frechet};
 pub use keep::{Keep, holds_moments_alone};
 pub use kernel::{KernelDistance, Subset, kernel_distance, squared_discrepancy, subsets};
 pub use likelihood::{LikelihoodOptions, Trace, bits_per_dimension, log_density};
+pub use memorization::{Nearer, Nearest, Neighbor, nearest};
 pub use metric::{Metric, Score};
 pub use moments::{BLOCK, Moments};
 pub use pairs::{open_images, pair_distances};

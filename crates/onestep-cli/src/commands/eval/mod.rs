@@ -5,6 +5,7 @@ mod curve;
 mod distance;
 mod likelihood;
 mod merge;
+mod nearest;
 mod report;
 mod samples;
 
@@ -32,6 +33,7 @@ pub fn run(args: EvalArgs, quiet: bool) -> Outcome<ExitCode> {
         Some(EvalCommand::Curve(args)) => curve::run(args, quiet),
         Some(EvalCommand::Likelihood(args)) => likelihood::run(args, quiet),
         Some(EvalCommand::Distance(args)) => distance::run(args, quiet),
+        Some(EvalCommand::Nearest(args)) => nearest::run(args, quiet),
         None => compare(&args, quiet),
     }
 }

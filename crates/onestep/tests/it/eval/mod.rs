@@ -5,6 +5,7 @@ pub mod features;
 mod judge;
 mod legality;
 mod likelihood;
+mod memorization;
 mod metrics;
 mod order;
 mod references;
