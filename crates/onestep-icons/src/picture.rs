@@ -38,10 +38,10 @@ pub struct LeftOut {
 /// - [`IconError::Size`] unless `size` is from 8 to 512.
 /// - [`IconError::Drawing`] for the first that is no SVG.
 /// - What `each` returns; it is not called again then.
-pub fn draw<E: From<IconError>>(
-    icons: &[Icon<'_>],
+pub fn draw<'a, E: From<IconError>>(
+    icons: &[Icon<'a>],
     size: u32,
-    mut each: impl FnMut(usize, &Icon<'_>, Vec<u8>) -> Result<(), E>,
+    mut each: impl FnMut(usize, &Icon<'a>, Vec<u8>) -> Result<(), E>,
 ) -> Result<LeftOut, E> {
     if !(8..=512).contains(&size) {
         return Err(IconError::Size { size }.into());

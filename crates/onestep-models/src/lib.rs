@@ -12,7 +12,10 @@ pub struct ModelFile {
 }
 
 /// All of them. The first whose name begins with that of a data set is what this data set's name alone stands for.
-pub static MODELS: [ModelFile; 2] = [
+pub static MODELS: [ModelFile; 5] = [
+    ModelFile { name: "portraits-cd", bytes: include_bytes!("../portraits-cd.safetensors") },
     ModelFile { name: "portraits-cmt-ect", bytes: include_bytes!("../portraits-cmt-ect.safetensors") },
     ModelFile { name: "portraits-edm", bytes: include_bytes!("../portraits-edm.safetensors") },
+    ModelFile { name: "emoji-cd", bytes: include_bytes!("../emoji-cd.safetensors") },
+    ModelFile { name: "emoji-edm", bytes: include_bytes!("../emoji-edm.safetensors") },
 ];

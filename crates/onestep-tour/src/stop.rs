@@ -51,7 +51,7 @@ impl Stop {
             Self::Interpolation => {
                 &["onestep edit interpolate builtin:portraits --between 0,1 --frames 12 --out way.png"]
             }
-            Self::Curve => &["onestep eval builtin:portraits-cmt-ect -m legal -n 1000"],
+            Self::Curve => &["onestep eval builtin:portraits-cd -m legal -n 1000"],
             Self::Training => &[
                 "onestep train toy2d-ct --out runs/moons",
                 "onestep sample runs/moons --seeds 0-1999 --out moons.png",

@@ -53,12 +53,8 @@ pub fn run(args: &EmojiArgs, quiet: bool) -> Outcome<ExitCode> {
         collections.insert(package.style, collection(package, file, args.from.is_empty())?);
     }
     let icons = onestep_icons::icons(&collections, &styles, args.skin_tones)?;
-    let held_out = args
-        .hold_out
-        .and_then(|every| NonZeroUsize::new(every as usize))
-        .map(|every| onestep_icons::held_out(&icons, every));
     for &(size, ref path) in &sets {
-        write_set(path, size, &icons, &held_out, &styles, &stop, quiet)?;
+        write_set(path, size, &icons, args.hold_out, &styles, &stop, quiet)?;
     }
     if !quiet {
         say!("next: onestep data info {}", typed(sets[0].1.display()));
@@ -209,7 +205,7 @@ fn write_set(
     path: &Path,
     size: u32,
     icons: &[Icon<'_>],
-    held_out: &Option<BTreeSet<&str>>,
+    hold_out: Option<u32>,
     styles: &[Style],
     stop: &StopFlag,
     quiet: bool,
@@ -218,17 +214,24 @@ fn write_set(
         create_folder(folder)?;
     }
     let _lock = OutputLock::acquire(&record_of(path))?;
+    let held_out = match hold_out.and_then(|every| NonZeroUsize::new(every as usize)) {
+        None => None,
+        Some(every) => {
+            // Which are left out, as equal to others, is known when all are drawn: the share is one of what is there.
+            let mut names = BTreeSet::new();
+            draw(icons, size, "looked at", stop, quiet, |icon, _| {
+                names.insert(icon.name);
+                Ok(())
+            })?;
+            Some(onestep_icons::held_out(&names, every))
+        }
+    };
     let shape = ImageShape { height: size as usize, width: size as usize, channels: 3 };
     let mut zip = EdmWriter::create(path, Class::ALL.map(|class| class.name().to_owned()).to_vec())?;
     let (mut record, mut n_held_out) = (Record::new(styles), 0);
-    let bar = bar(icons.len() as u64, "images", quiet);
-    let drawn = onestep_icons::draw(icons, size, |place, icon, rgb| -> Outcome {
-        if stop.is_set() {
-            return Err(Failure::new(code::STOPPED, "stopped; what was fetched is kept"));
-        }
-        bar.set_position(place as u64);
+    let left_out = draw(icons, size, "images", stop, quiet, |icon, rgb| {
         let (pixels, class) = (Pixels::new(shape, rgb)?, icon.class.number());
-        let name = match held_out {
+        let name = match &held_out {
             None => zip.push(&pixels, class)?,
             Some(names) if names.contains(icon.name) => {
                 n_held_out += 1;
@@ -238,9 +241,7 @@ fn write_set(
         };
         record.push(name, icon);
         Ok(())
-    });
-    bar.finish_and_clear();
-    let left_out = drawn?;
+    })?;
     zip.add(Record::FILE_NAME, record.json().as_bytes())?;
     zip.add("LICENSES.txt", onestep_icons::licences(styles).as_bytes())?;
     zip.finish()?;
@@ -258,6 +259,27 @@ fn write_set(
         answer!("held back    {n_held_out}, as the part `test`");
     }
     Ok(())
+}
+
+/// Draws the icons one after the other, until somebody asks to stop.
+fn draw<'a>(
+    icons: &[Icon<'a>],
+    size: u32,
+    what: &str,
+    stop: &StopFlag,
+    quiet: bool,
+    mut keep: impl FnMut(&Icon<'a>, Vec<u8>) -> Outcome,
+) -> Outcome<LeftOut> {
+    let bar = bar(icons.len() as u64, what, quiet);
+    let drawn = onestep_icons::draw(icons, size, |place, icon, rgb| {
+        if stop.is_set() {
+            return Err(Failure::new(code::STOPPED, "stopped; what was fetched is kept"));
+        }
+        bar.set_position(place as u64);
+        keep(icon, rgb)
+    });
+    bar.finish_and_clear();
+    drawn
 }
 
 fn print_counts(path: &Path, size: u32, record: &Record, styles: &[Style], left_out: LeftOut) {

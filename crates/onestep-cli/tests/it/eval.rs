@@ -365,7 +365,7 @@ fn wrong_questions_get_one_clear_answer_before_any_work() {
         (&["builtin:emoji", "builtin:emoji", "--floor", "nowhere"], 65, "nowhere"),
         (&["merge", "builtin:emoji"], 2, "after the parts"),
         (&["merge", "plain.txt", "builtin:emoji"], 65, "plain.txt"),
-        (&["curve", "builtin:emoji", "run"], 65, "builtin:emoji"),
+        (&["curve", "builtin:two-moons", "run"], 65, "builtin:two-moons"),
         (&["curve", "run", "nowhere"], 65, "nowhere"),
         (&["curve", "run", "builtin:emoji", "--out", "curve.png"], 2, ".svg"),
         (&["likelihood", "run", "nowhere"], 2, "consistency model"),

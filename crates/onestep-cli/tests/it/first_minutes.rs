@@ -99,12 +99,12 @@ fn models_that_come_along_are_models_everywhere() {
     );
     let list = onestep(home, &["models"]);
     expect(&list, 0);
-    assert!(stdout(&list).contains("builtin:portraits-cmt-ect"), "{}", stdout(&list));
-    let judged = onestep(home, &["eval", "builtin:portraits-cmt-ect", "-m", "legal", "-n", "20"]);
+    assert!(stdout(&list).contains("builtin:portraits-cd"), "{}", stdout(&list));
+    let judged = onestep(home, &["eval", "builtin:portraits-cd", "-m", "legal", "-n", "20"]);
     expect(&judged, 0);
     let unknown = onestep(home, &["sample", "builtin:cats"]);
     expect(&unknown, 65);
-    assert!(stderr(&unknown).contains("`builtin:portraits-cmt-ect`"), "{}", stderr(&unknown));
+    assert!(stderr(&unknown).contains("`builtin:portraits-cd`"), "{}", stderr(&unknown));
     // What teaches, starts and is copied is a model as well.
     let small = ["--set", "train.steps=1", "--set", "train.batch=4", "--set", "train.preview_every=0"];
     let distill = ["train", "portraits-cd", "--out", "run", "--teacher", "builtin:portraits-edm"];

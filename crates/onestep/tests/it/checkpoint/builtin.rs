@@ -24,11 +24,17 @@ fn every_model_that_comes_along_opens_and_draws() {
 
 #[test]
 fn the_name_of_a_data_set_is_its_first_model_that_draws_in_one_step() {
-    assert!(!is_builtin_model("builtin:portraits".as_ref()));
-    let [usual, whole] =
-        ["builtin:portraits", "builtin:portraits-cmt-ect"].map(|name| onestep::open(name).unwrap());
-    assert_eq!(usual.origin().unwrap().sha256, whole.origin().unwrap().sha256);
-    assert!(!usual.kind().has_ode());
+    for data_set in ["builtin:portraits", "builtin:emoji"] {
+        assert!(!is_builtin_model(data_set.as_ref()));
+        let usual = onestep::open(data_set).unwrap();
+        let whole = onestep::open(format!("{data_set}-cd")).unwrap();
+        assert_eq!(usual.origin().unwrap().sha256, whole.origin().unwrap().sha256);
+        assert!(!usual.kind().has_ode());
+        // Its teacher comes along, for images of the same size and classes.
+        let teacher = onestep::open(format!("{data_set}-edm")).unwrap();
+        assert!(teacher.kind().has_ode());
+        assert_eq!((teacher.shape(), teacher.class_names()), (usual.shape(), usual.class_names()));
+    }
 }
 
 #[test]
