@@ -298,6 +298,10 @@ fn samples_are_shown_beside_what_a_model_has_learned_from() {
     assert!(stderr(&other).contains("12 of the held-out images are among"), "{}", stderr(&other));
     std::fs::write(home.join("mine.png"), "mine").unwrap();
     expect(&onestep(home, &[&own[..], &["--overwrite", "--out", "mine.png"]].concat()), 73);
+    // What is wrong is told before a million images are drawn.
+    let nowhere = onestep(home, &["eval", "nearest", "run", "nowhere", "-n", "1000000", "--out", "p.png"]);
+    expect(&nowhere, 65);
+    assert!(stderr(&nowhere).contains("nowhere"), "{}", stderr(&nowhere));
     let points =
         onestep(home, &["eval", "nearest", "builtin:two-moons", "builtin:two-moons", "--out", "p.png"]);
     expect(&points, 2);

@@ -65,12 +65,12 @@ pub fn bytes_from_deviation(deviation: f64) -> f64 {
     deviation * 127.5
 }
 
-/// Mirrors an image left to right, in place.
+/// Mirrors an image left to right, in place, whether of values or of bytes.
 ///
 /// # Shapes
 ///
 /// `values`: `[height, width, channels]`, as `shape` says.
-pub fn flip_horizontal(values: &mut [f32], shape: ImageShape) {
+pub fn flip_horizontal<T>(values: &mut [T], shape: ImageShape) {
     let row_len = shape.width * shape.channels;
     if row_len == 0 {
         return;

@@ -5,9 +5,8 @@ use rayon::prelude::*;
 use super::EvalError;
 use super::images::Images;
 use crate::Result;
-use crate::data::{ImageShape, Pixels, Rounding};
+use crate::data::{Pixels, Rounding, flip_horizontal};
 use crate::observer::{Observer, Work, tell};
-use crate::size::ImageSize;
 
 /// Images of training that are held in memory at a time.
 const BLOCK: usize = 1024;
@@ -77,9 +76,9 @@ pub fn nearest(
     let pictures: Vec<[Vec<u8>; 2]> = pictures
         .iter()
         .map(|picture| {
-            let bytes = picture.clone().into_rgb().into_bytes();
-            let mirrored = mirrored(&bytes, size);
-            [bytes, mirrored]
+            let picture = picture.clone().into_rgb();
+            let turned = mirrored(&picture);
+            [picture.into_bytes(), turned]
         })
         .collect();
     let mut found: Vec<Candidates> = pictures.iter().map(|_| Candidates { k, nearest: Vec::new() }).collect();
@@ -92,7 +91,7 @@ pub fn nearest(
                 format!("must be of the pictures' size, {size}, got {other}"),
             );
         }
-        let block: Vec<Vec<u8>> = block.into_iter().map(|image| image.into_rgb().into_bytes()).collect();
+        let block: Vec<Vec<u8>> = block.into_iter().map(Pixels::into_bytes).collect();
         found.par_iter_mut().zip(&pictures).for_each(|(candidates, picture)| {
             for (place, image) in block.iter().enumerate() {
                 for (bytes, mirrored) in picture.iter().zip([false, true]) {
@@ -176,11 +175,7 @@ impl Nearest {
             rows.push(pictures[place].clone().into_rgb());
             for &Neighbor { index, mirrored: turned, .. } in &self.neighbors[place] {
                 for image in training.pixels(index..index + 1, Rounding::Edm)? {
-                    let (shape, image) = (image.shape(), image.into_rgb());
-                    let shape = ImageShape { channels: 3, ..shape };
-                    let bytes =
-                        if turned { mirrored(image.bytes(), shape.size()) } else { image.into_bytes() };
-                    rows.push(Pixels::new(shape, bytes)?);
+                    rows.push(if turned { Pixels::new(image.shape(), mirrored(&image))? } else { image });
                 }
             }
         }
@@ -267,8 +262,9 @@ fn squared_difference(one: &[u8], other: &[u8], limit: u64) -> Option<u64> {
     Some(sum)
 }
 
-/// RGB bytes with left and right exchanged.
-fn mirrored(bytes: &[u8], size: ImageSize) -> Vec<u8> {
-    let rows = bytes.chunks_exact(size.width * 3);
-    rows.flat_map(|row| row.chunks_exact(3).rev().flatten().copied()).collect()
+/// The bytes of a picture with left and right exchanged.
+fn mirrored(picture: &Pixels) -> Vec<u8> {
+    let mut bytes = picture.bytes().to_vec();
+    flip_horizontal(&mut bytes, picture.shape());
+    bytes
 }

@@ -1,8 +1,8 @@
 //! `onestep eval nearest`: whether a model repeats what it learned from.
 
-use std::path::Path;
 use std::process::ExitCode;
 
+use onestep::Model;
 use onestep::data::picture::{Grid, write_png};
 use onestep::data::{self, DataSpec, ImageShape, Pixels, Rounding, Split};
 use onestep::eval::{
@@ -16,6 +16,7 @@ use super::spec;
 use crate::args::NearestArgs;
 use crate::failure::{Outcome, code};
 use crate::print::{answer, say};
+use crate::progress::{bar, counted};
 use crate::{device, model, sampling};
 
 /// Images that are drawn together where the observer is asked between.
@@ -30,35 +31,38 @@ pub fn run(args: &NearestArgs, quiet: bool) -> Outcome<ExitCode> {
     let samples_name = args.samples.display().to_string();
     let read = [Some(&samples_name), Some(&args.training), args.held_out.as_ref()];
     outputs(args.overwrite, read.into_iter().flatten()).check(&args.out)?;
-    let (name, pictures) = match samples(args, &work)? {
-        Some(samples) => samples,
-        None => return Ok(stopped()),
+    let n = args.num_samples as usize;
+    let opened = open_model(args, quiet)?;
+    let (name, samples): (_, Box<dyn Images + '_>) = match &opened {
+        Some(model) => {
+            let draw = sampling::draw(&args.sampler, model, (0..n as u64).collect())?.definite()?;
+            (format!("{samples_name} · {}", counted(draw.nfe(), "network evaluation")), Box::new(draw))
+        }
+        None => {
+            let stored = stored(spec(&samples_name), Some(n))?;
+            (samples_name, Box::new(stored))
+        }
     };
-    let size = pictures.first().map(Pixels::size);
-    let open = |spec: DataSpec, n: Option<usize>| -> Outcome<Stored> {
-        let name = spec.source.clone();
-        let set = data::open(&DataSpec { image_size: size, ..spec })?;
-        let n = n.map_or(Selection::All, |n| Selection::Spread(n.min(set.len())));
-        Ok(Stored::new(set, &name, n)?)
-    };
+    // Everything that can be wrong is found out before images are drawn.
+    let image_size = samples.size();
+    let part = |split| DataSpec { image_size, split, ..spec(&args.training) };
     // What is held back is no part of what was learned from.
-    let learned_from = DataSpec { split: args.test.then_some(Split::Train), ..spec(&args.training) };
-    let training = open(learned_from, None)?;
+    let training = stored(part(args.test.then_some(Split::Train)), None)?;
     let held_out = match (&args.held_out, args.test) {
-        (Some(name), _) => Some((name.clone(), spec(name))),
+        (Some(name), _) => Some((name.clone(), stored(DataSpec { image_size, ..spec(name) }, Some(n))?)),
         (None, true) => {
-            let name = format!("the part test of {}", args.training);
-            Some((name, DataSpec { split: Some(Split::Test), ..spec(&args.training) }))
+            Some((format!("the part test of {}", args.training), stored(part(Some(Split::Test)), Some(n))?))
         }
         (None, false) => None,
     };
-    let held_out = held_out
-        .map(|(name, spec)| -> Outcome<_> {
-            let set = open(spec, Some(args.num_samples as usize))?;
-            let pictures = set.pixels(0..set.n_images(), Rounding::Edm)?;
-            Ok((name, pictures))
-        })
-        .transpose()?;
+    let Some(pictures) = collect(&*samples, "samples", &work)? else { return Ok(stopped()) };
+    let held_out = match held_out {
+        None => None,
+        Some((name, images)) => match collect(&images, "held-out images", &work)? {
+            Some(pictures) => Some((name, pictures)),
+            None => return Ok(stopped()),
+        },
+    };
     let k = args.neighbors as usize;
     let find = |pictures: &[Pixels], what: &str| -> Outcome<Option<Nearest>> {
         work.heed(None);
@@ -92,35 +96,41 @@ pub fn run(args: &NearestArgs, quiet: bool) -> Outcome<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The pictures that are asked about, with what they are; none if somebody asked to stop.
-fn samples(args: &NearestArgs, work: &Collecting) -> Outcome<Option<(String, Vec<Pixels>)>> {
-    let n = args.num_samples as usize;
+/// Opens what the samples are drawn from, if it is a model.
+fn open_model(args: &NearestArgs, quiet: bool) -> Outcome<Option<Model>> {
     if sample_kind(&args.samples) != SampleKind::Model {
-        let name = args.samples.display().to_string();
-        let set = data::open(&spec(&name))?;
-        let some = Selection::Spread(n.min(set.len()));
-        let images = Stored::new(set, &name, some)?;
-        return Ok(Some((name, images.pixels(0..images.n_images(), Rounding::Edm)?)));
+        return Ok(None);
     }
     let device = device::open(args.sampler.with.device)?;
     let steps = args.sampler.steps.map(|steps| steps as usize);
-    let options = model::options(&args.sampler.with, PrecisionChoice::Auto, &device, work.quiet).steps(steps);
-    let opened = model::open(Path::new(&args.samples), &options)?;
+    let options = model::options(&args.sampler.with, PrecisionChoice::Auto, &device, quiet).steps(steps);
+    let opened = model::open(&args.samples, &options)?;
     check_images("this model", opened.shape().channels)?;
-    let draw = sampling::draw(&args.sampler, &opened, (0..n as u64).collect())?.definite()?;
+    Ok(Some(opened))
+}
+
+/// Images of a set: all, or at most so many, spread over it.
+fn stored(spec: DataSpec, most: Option<usize>) -> Outcome<Stored> {
+    let set = data::open(&spec)?;
+    let selection = most.map_or(Selection::All, |n| Selection::Spread(n.min(set.len())));
+    Ok(Stored::new(set, &spec.source, selection)?)
+}
+
+/// All of some images; none if somebody asked to stop.
+fn collect(images: &dyn Images, what: &str, work: &Collecting) -> Outcome<Option<Vec<Pixels>>> {
     work.heed(None);
-    let bar = crate::progress::bar(n as u64, "samples", work.quiet);
+    let n = images.n_images();
+    let bar = bar(n as u64, what, work.quiet);
     let mut pictures = Vec::with_capacity(n);
     for first in (0..n).step_by(TOGETHER) {
-        pictures.extend(draw.pixels(first..(first + TOGETHER).min(n), Rounding::Edm)?);
+        pictures.extend(images.pixels(first..(first + TOGETHER).min(n), Rounding::Edm)?);
         bar.set_position(pictures.len() as u64);
         if work.stop.is_set() {
             return Ok(None);
         }
     }
     bar.finish_and_clear();
-    let evaluations = crate::progress::counted(draw.nfe(), "network evaluation");
-    Ok(Some((format!("{} · {evaluations}", args.samples.display()), pictures)))
+    Ok(Some(pictures))
 }
 
 /// Rows of both sides with a white column between them.
