@@ -24,6 +24,12 @@ impl<'a> Epilogue<'a> {
         Self { bias, ..Epilogue::NONE }
     }
 
+    /// Whether it leaves sums as they are.
+    pub(crate) fn is_none(&self) -> bool {
+        let Self { bias, residual, factor, bounds } = *self;
+        bias.is_none() && residual.is_none() && factor == 1.0 && bounds == Rectifier::None.bounds()
+    }
+
     /// Panics unless everything has the right length for a result of `length` numbers.
     pub(crate) fn check(&self, images: usize, length: usize, columns: usize) {
         let fits = |bias: &[f32]| bias.len() == columns || bias.len() == images * columns;

@@ -142,3 +142,9 @@ fn lend<T: Copy, R>(
 pub(crate) fn spread(length: usize) -> usize {
     (length.div_ceil(16) | 1) * 16
 }
+
+/// The places of numbers as places of pairs.
+pub(crate) fn as_pairs(values: &mut [f32]) -> &mut [u32] {
+    // SAFETY: f32 and u32 have one size and alignment, every bit pattern is good for both, and the places are borrowed mutably.
+    unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast::<u32>(), values.len()) }
+}

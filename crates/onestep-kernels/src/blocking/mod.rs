@@ -14,11 +14,9 @@ mod tile_matrix;
 
 pub(crate) use epilogue::Epilogue;
 pub(crate) use gathered::{RowTable, gathered, product};
-pub(crate) use memory::{
-    SMALL, Shared, filled, filled_chunks, filled_each, spread, with_lines, with_scratch,
-};
+pub(crate) use memory::{SMALL, Shared, as_pairs, filled, filled_chunks, spread, with_lines, with_scratch};
 pub(crate) use outer::{OuterTable, Strip, outer_rows, outer_sum};
-pub(crate) use panels::{PairPanels, Panels};
-pub(crate) use sums::{column_sums, scale_and_sum};
+pub(crate) use panels::{PairPanels, Panels, pack_columns};
+pub(crate) use sums::{column_sums, fold, scale_and_sum};
 pub(crate) use threads::{each, threads};
 pub(crate) use tile_matrix::TileMatrix;

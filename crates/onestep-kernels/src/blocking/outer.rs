@@ -2,8 +2,9 @@
 
 #![allow(unsafe_code, reason = "builds the jobs of the inner loop from checked slices")]
 
-use super::memory::{SMALL, Shared, filled, with_scratch};
+use super::memory::{Shared, filled, with_scratch};
 use super::panels::pack_columns;
+use super::sums::fold;
 use crate::loops::{Kernels, Outer, index};
 
 /// Which outer products are summed: for each tap, every row of the right-hand side with a row of the left.
@@ -110,7 +111,7 @@ pub(crate) fn outer_sum(
     };
     // SAFETY: groups and parts are all of the buffer, and the first strip of each, of which there is one, writes the whole part.
     let sums = unsafe { filled(groups * result, groups * parts, task) };
-    if groups == 1 { sums } else { fold(&sums, result) }
+    fold(sums, result)
 }
 
 /// Adds the outer products of one strip to panels of `target`, `[taps, depth, columns]`.
@@ -206,21 +207,4 @@ fn blocks(kernels: &Kernels, rows: usize) -> impl Iterator<Item = (usize, usize)
         row += heights[height];
         Some((row - heights[height], height))
     })
-}
-
-/// The sum of all groups of `length` numbers, in order.
-fn fold(sums: &[f32], length: usize) -> Vec<f32> {
-    let piece = SMALL / 4;
-    // SAFETY: the pieces are disjoint and end with the length, and each is copied to before it is added to.
-    unsafe {
-        filled(length, length.div_ceil(piece), |index, shared| {
-            let start = index * piece;
-            let target = shared.slice(start, piece.min(length - start));
-            target.copy_from_slice(&sums[start..start + target.len()]);
-            for group in sums.chunks_exact(length).skip(1) {
-                let source = &group[start..start + target.len()];
-                target.iter_mut().zip(source).for_each(|(sum, value)| *sum += value);
-            }
-        })
-    }
 }

@@ -107,7 +107,7 @@ fn transpose(rows: &[f32], depth: usize, target: &mut [f32], width: usize) {
 }
 
 /// Copies `width` columns of a matrix `[_, stride]` together, with zeros beyond its last column.
-pub(super) fn pack_columns(matrix: &[f32], stride: usize, column: usize, width: usize, target: &mut [f32]) {
+pub(crate) fn pack_columns(matrix: &[f32], stride: usize, column: usize, width: usize, target: &mut [f32]) {
     let valid = width.min(stride - column);
     match valid {
         4 if width == 4 => copy_columns::<4>(matrix, stride, column, target),

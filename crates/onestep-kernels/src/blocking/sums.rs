@@ -64,6 +64,26 @@ fn runs(
     totals
 }
 
+/// The sum of all groups of `length` numbers, in order.
+pub(crate) fn fold(sums: Vec<f32>, length: usize) -> Vec<f32> {
+    if sums.len() == length {
+        return sums;
+    }
+    let piece = SMALL / 4;
+    // SAFETY: the pieces are disjoint and end with the length, and each is copied to before it is added to.
+    unsafe {
+        filled(length, length.div_ceil(piece), |index, shared| {
+            let start = index * piece;
+            let target = shared.slice(start, piece.min(length - start));
+            target.copy_from_slice(&sums[start..start + target.len()]);
+            for group in sums.chunks_exact(length).skip(1) {
+                let source = &group[start..start + target.len()];
+                target.iter_mut().zip(source).for_each(|(sum, value)| *sum += value);
+            }
+        })
+    }
+}
+
 vectorised! {
     fn add_rows(rows: &[f32], sums: &mut [f32]) {
         for row in rows.chunks_exact(sums.len().max(1)) {
@@ -103,5 +123,15 @@ mod tests {
             assert!(scaled.iter().zip(&values).all(|(scaled, value)| *scaled == 0.25 * value));
             assert_eq!(sums, column_sums(&scaled, columns, rows));
         }
+    }
+
+    #[test]
+    fn groups_are_added_up_in_order() {
+        let length = SMALL / 4 + 5;
+        let groups = numbers(3 * length, 7);
+        let expected: Vec<f32> =
+            (0..length).map(|at| groups[at] + groups[length + at] + groups[2 * length + at]).collect();
+        assert_eq!(fold(groups.clone(), length), expected);
+        assert_eq!(fold(groups.clone(), 3 * length), groups);
     }
 }

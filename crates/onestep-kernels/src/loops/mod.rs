@@ -26,7 +26,7 @@ pub use ceiling::multiply_adds;
 pub(crate) use exponential::{exp, silu, silu_slope};
 pub(crate) use gather::{Gather, OUTSIDE, index};
 pub(crate) use outer::Outer;
-pub(crate) use pairs::{pair_panel, round, widen};
+pub(crate) use pairs::{pair_panel, pair_rows, round, widen};
 pub use philox::philox;
 pub(crate) use philox::{SIDE_BY_SIDE, WORDS, philox_words};
 pub(crate) use product::{PairProduct, Product};

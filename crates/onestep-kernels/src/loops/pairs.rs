@@ -49,23 +49,35 @@ vectorised! {
     }
 }
 
+/// Rows of `width` numbers as pairs of what lies one below the other, `[⌈rows / 2⌉, stride]`; an odd last row is paired with
+/// zeros.
+pub(crate) fn pair_rows(rows: &[f32], width: usize, pairs: &mut [u32], stride: usize) {
+    for (rows, pairs) in rows.chunks(2 * width.max(1)).zip(pairs.chunks_mut(stride.max(1))) {
+        let (upper, lower) = rows.split_at(width);
+        if lower.is_empty() {
+            upper.iter().zip(pairs).for_each(|(upper, pair)| *pair = narrow(*upper));
+        } else {
+            pair_columns(upper, lower, pairs);
+        }
+    }
+}
+
 /// A panel `[depth, width]` as pairs of rows, `[⌈depth / 2⌉, width]`; an odd last row is paired with zeros.
 pub(crate) fn pair_panel(panel: &[f32], width: usize, pairs: &mut [u32]) {
-    let zeros = [0.0; 64];
-    for (rows, pairs) in panel.chunks(2 * width).zip(pairs.chunks_exact_mut(width)) {
-        let (upper, lower) = rows.split_at(width);
-        pair_columns(upper, if lower.is_empty() { &zeros[..width] } else { lower }, pairs);
-    }
+    pair_rows(panel, width, pairs, width);
 }
 
 #[cfg(test)]
 mod tests {
-    use super::pair_panel;
+    use super::{pair_panel, pair_rows};
 
     #[test]
     fn an_odd_row_below_is_zero() {
         let mut pairs = [7; 2];
         pair_panel(&[1.0, 2.0, 3.0], 1, &mut pairs);
         assert_eq!(pairs, [0x4000_3f80, 0x4040]);
+        let mut pairs = [7; 5];
+        pair_rows(&[1.0, 2.0, 2.0, 3.0, 3.0, 1.0], 2, &mut pairs, 3);
+        assert_eq!(pairs, [0x4000_3f80, 0x4040_4000, 7, 0x4040, 0x3f80]);
     }
 }

@@ -29,8 +29,8 @@ pub(crate) struct Product {
 
 /// A [`Product`] of numbers of type bf16, two of the depth at a time, added up in f32.
 pub(crate) struct PairProduct {
-    /// Rows of pairs, `left_stride` pairs apart.
     pub left: *const u32,
+    /// As in [`Product`], in pairs.
     pub left_stride: usize,
     /// `[depth][width of the panel]`, in pairs.
     pub panel: *const u32,
@@ -115,25 +115,30 @@ unsafe fn product_rows<S: Simd, const R: usize, const V: usize, const TRANSPOSED
 /// The machine has the instructions of `S`, and the pointers of the job are valid for what its documentation says is read
 /// or written.
 #[inline(always)]
-pub(super) unsafe fn pair_product<S: Simd, const R: usize, const V: usize>(job: &PairProduct) {
+pub(super) unsafe fn pair_product<S: Simd, const R: usize, const V: usize, const TRANSPOSED: bool>(
+    job: &PairProduct,
+) {
     unsafe {
         let mut row = 0;
         while row + R <= job.rows {
-            pair_product_rows::<S, R, V>(job, row);
+            pair_product_rows::<S, R, V, TRANSPOSED>(job, row);
             row += R;
         }
         while row + 2 <= job.rows {
-            pair_product_rows::<S, 2, V>(job, row);
+            pair_product_rows::<S, 2, V, TRANSPOSED>(job, row);
             row += 2;
         }
         if row < job.rows {
-            pair_product_rows::<S, 1, V>(job, row);
+            pair_product_rows::<S, 1, V, TRANSPOSED>(job, row);
         }
     }
 }
 
 #[inline(always)]
-unsafe fn pair_product_rows<S: Simd, const R: usize, const V: usize>(job: &PairProduct, row: usize) {
+unsafe fn pair_product_rows<S: Simd, const R: usize, const V: usize, const TRANSPOSED: bool>(
+    job: &PairProduct,
+    row: usize,
+) {
     unsafe {
         let target = job.target.add(row * job.target_stride);
         let mut tile = [[S::splat(0.0); V]; R];
@@ -144,12 +149,13 @@ unsafe fn pair_product_rows<S: Simd, const R: usize, const V: usize>(job: &PairP
                 }
             }
         }
-        let left = job.left.add(row * job.left_stride);
+        let (step_row, step_k) = if TRANSPOSED { (1, job.left_stride) } else { (job.left_stride, 1) };
+        let left = job.left.add(row * step_row);
         let mut panel = job.panel;
         for k in 0..job.depth {
             let columns: [S::Pairs; V] = std::array::from_fn(|v| S::load_pairs(panel.add(v * S::LANES)));
             for (r, sums) in tile.iter_mut().enumerate() {
-                let pair = S::splat_pair(left.add(r * job.left_stride + k));
+                let pair = S::splat_pair(left.add(r * step_row + k * step_k));
                 for (sum, column) in sums.iter_mut().zip(columns) {
                     *sum = S::dot(pair, column, *sum);
                 }

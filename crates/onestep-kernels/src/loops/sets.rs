@@ -72,8 +72,8 @@ macro_rules! kernels {
             }
 
             $(#[$attribute])*
-            unsafe fn pair_product_of<const V: usize>(job: &PairProduct) {
-                unsafe { pair_product::<$simd, $pair_rows, V>(job) }
+            unsafe fn pair_product_of<const V: usize, const TRANSPOSED: bool>(job: &PairProduct) {
+                unsafe { pair_product::<$simd, $pair_rows, V, TRANSPOSED>(job) }
             }
 
             $(#[$attribute])*
@@ -169,7 +169,10 @@ macro_rules! kernels {
                     [product_of::<1, false>, product_of::<2, false>],
                     [product_of::<1, true>, product_of::<2, true>],
                 ],
-                pair_product: [pair_product_of::<1>, pair_product_of::<2>],
+                pair_product: [
+                    [pair_product_of::<1, false>, pair_product_of::<2, false>],
+                    [pair_product_of::<1, true>, pair_product_of::<2, true>],
+                ],
                 winograd: [winograd_of::<4, 2>(), winograd_of::<6, 4>()],
                 round,
                 norm: NormLoops {

@@ -32,7 +32,7 @@ pub(crate) struct Kernels {
     pub(super) gather: [unsafe fn(&Gather); 2],
     pub(super) outer: [[unsafe fn(&Outer); 4]; 2],
     pub(super) product: [[unsafe fn(&Product); 2]; 2],
-    pub(super) pair_product: [unsafe fn(&PairProduct); 2],
+    pub(super) pair_product: [[unsafe fn(&PairProduct); 2]; 2],
     pub(super) winograd: [WinogradLoops; 2],
     pub(super) round: unsafe fn(&[f32], &mut [u32]),
     pub norm: NormLoops,
@@ -80,8 +80,8 @@ impl Kernels {
     /// # Safety
     ///
     /// All pointers are valid for what their documentation says is read or written.
-    pub(crate) unsafe fn pair_product(&self, width: usize, job: &PairProduct) {
-        unsafe { self.pair_product[usize::from(width > self.lanes)](job) }
+    pub(crate) unsafe fn pair_product(&self, transposed: bool, width: usize, job: &PairProduct) {
+        unsafe { self.pair_product[usize::from(transposed)][usize::from(width > self.lanes)](job) }
     }
 
     /// A row of numbers as pairs of neighbours of type bf16; an odd last one is paired with zero.

@@ -8,7 +8,9 @@
 use std::ops::Range;
 
 use super::norm::Source;
-use crate::blocking::{Epilogue, PairPanels, Panels, SMALL, Shared, filled, spread, threads, with_scratch};
+use crate::blocking::{
+    Epilogue, PairPanels, Panels, SMALL, Shared, as_pairs, filled, spread, threads, with_scratch,
+};
 use crate::loops::{Kernels, PairProduct, Product};
 
 /// Rows of a task at most: they and their products stay in the second-level cache while the panels pass by.
@@ -83,23 +85,28 @@ pub(super) fn dense(kernels: &Kernels, source: &Source, matrix: Matrix, epilogue
         let count = cut.run.min(images.pixels - first);
         let range = part * cut.columns..((part + 1) * cut.columns).min(columns);
         let start = image * images.pixels + first;
-        let (left_row, right_row) = (spread(depth), spread(range.len() + kernels.panel()));
-        with_scratch(count * (left_row + right_row), |scratch| {
-            let (left, right) = scratch.split_at_mut(count * left_row);
-            let rows = &images.values[start * depth..][..count * depth];
-            for (row, left) in rows.chunks_exact(depth.max(1)).zip(left.chunks_exact_mut(left_row)) {
-                source.read(image, row, &mut left[..depth]);
+        let rows = &images.values[start * depth..][..count * depth];
+        with_scratch(count * spread(depth), |left| {
+            let left = Left::new(kernels, source, image, rows, matrix, left);
+            let product = |target: Target| match matrix {
+                Matrix::Full(panels) => multiply(kernels, &left, panels, &range, target, count),
+                Matrix::Pairs(panels) => multiply_pairs(kernels, &left, panels, &range, target, count),
+            };
+            if cut.parts == 1 && epilogue.is_none() && kernels.padded(columns) == columns {
+                // SAFETY: the rows are whole, and no other task has any of them.
+                let values = unsafe { shared.slice(start * columns, count * columns) };
+                return product(Target { values, stride: columns });
             }
-            match matrix {
-                Matrix::Full(panels) => multiply(kernels, left, panels, &range, right, count),
-                Matrix::Pairs(panels) => multiply_pairs(kernels, left, panels, &range, right, count),
-            }
-            for (row, sums) in right.chunks_exact(right_row).enumerate() {
-                let at = (start + row) * columns + range.start;
-                // SAFETY: no other task has both this row and these columns.
-                let target = unsafe { shared.slice(at, range.len()) };
-                epilogue.apply(&sums[..range.len()], image, columns, at, target);
-            }
+            let stride = spread(range.len() + kernels.panel());
+            with_scratch(count * stride, |values| {
+                product(Target { values, stride });
+                for (row, sums) in values.chunks_exact(stride).enumerate() {
+                    let at = (start + row) * columns + range.start;
+                    // SAFETY: no other task has both this row and these columns.
+                    let target = unsafe { shared.slice(at, range.len()) };
+                    epilogue.apply(&sums[..range.len()], image, columns, at, target);
+                }
+            });
         });
     };
     let tasks = images.batch * cut.runs * cut.parts;
@@ -113,32 +120,81 @@ pub(super) fn dense(kernels: &Kernels, source: &Source, matrix: Matrix, epilogue
     }
 }
 
-/// `count` rows of `left` times some columns of the matrix, into `right`; both are [`spread`].
+/// The rows of a task as a product reads them: numbers, or pairs of numbers of type bf16, which take the place of one each.
+struct Left<'a> {
+    values: &'a [f32],
+    stride: usize,
+}
+
+impl<'a> Left<'a> {
+    /// `rows` of an image with what is done to them on the way, in `scratch`, which is [`spread`]; where nothing is done they are
+    /// read where they lie.
+    fn new(
+        kernels: &Kernels,
+        source: &Source,
+        image: usize,
+        rows: &'a [f32],
+        matrix: Matrix,
+        scratch: &'a mut [f32],
+    ) -> Self {
+        let [depth, _] = matrix.size();
+        let (plain, stride) = (source.prologue.is_none(), spread(depth));
+        match matrix {
+            // Longer rows would fall into the same few sets of the first-level cache.
+            Matrix::Full(_) if plain && depth <= 128 => return Self { values: rows, stride: depth },
+            Matrix::Full(_) => {
+                for (row, target) in rows.chunks_exact(depth.max(1)).zip(scratch.chunks_exact_mut(stride)) {
+                    source.read(image, row, &mut target[..depth]);
+                }
+            }
+            Matrix::Pairs(_) => with_scratch(depth, |seen| {
+                for (row, target) in rows.chunks_exact(depth.max(1)).zip(scratch.chunks_exact_mut(stride)) {
+                    let row = if plain {
+                        row
+                    } else {
+                        source.read(image, row, seen);
+                        &*seen
+                    };
+                    kernels.round_row(row, as_pairs(target));
+                }
+            }),
+        }
+        Self { values: scratch, stride }
+    }
+}
+
+/// Where the products of a task go; rows have room for whole panels.
+struct Target<'a> {
+    values: &'a mut [f32],
+    stride: usize,
+}
+
+/// `count` rows times some columns of the matrix.
 fn multiply(
     kernels: &Kernels,
-    left: &[f32],
+    left: &Left,
     panels: &Panels,
     range: &Range<usize>,
-    right: &mut [f32],
+    target: Target,
     count: usize,
 ) {
     let Panels { depth, columns, .. } = *panels;
-    let (left_row, right_row) = (spread(depth), spread(range.len() + kernels.panel()));
-    assert!(left.len() >= count * left_row && right.len() >= count * right_row && range.end <= columns);
+    check(kernels, left, depth, range, &target, count);
+    assert!(range.end <= columns);
     for k in (0..depth.max(1)).step_by(pass(depth)) {
         for column in range.clone().step_by(kernels.panel()) {
             let width = kernels.panel_at(column, columns);
             let panel = &panels.values[column * depth + k * width..];
-            // SAFETY: both sides hold `count` rows, of which those on the right have a panel's width to spare, and a panel has
-            // `width` numbers for each of the inputs that are left behind `k`.
+            // SAFETY: both sides hold `count` rows, of which those of the target have room for whole panels, as was checked, and
+            // a panel has `width` numbers for each of the inputs that are left behind `k`.
             unsafe {
                 let job = Product {
-                    left: left.as_ptr().add(k),
-                    left_stride: left_row,
+                    left: left.values.as_ptr().add(k),
+                    left_stride: left.stride,
                     panel: panel.as_ptr(),
                     depth: pass(depth).min(depth - k),
-                    target: right.as_mut_ptr().add(column - range.start),
-                    target_stride: right_row,
+                    target: target.values.as_mut_ptr().add(column - range.start),
+                    target_stride: target.stride,
                     rows: count,
                     accumulate: k > 0,
                 };
@@ -148,51 +204,51 @@ fn multiply(
     }
 }
 
-/// As [`multiply`], with the rows rounded to bf16 first, where they lie.
+/// As [`multiply`], with rows and matrix in bf16.
 fn multiply_pairs(
     kernels: &Kernels,
-    left: &mut [f32],
+    left: &Left,
     panels: &PairPanels,
     range: &Range<usize>,
-    right: &mut [f32],
+    target: Target,
     count: usize,
 ) {
     let (depth, columns) = (panels.depth.div_ceil(2), panels.columns);
-    let (left_row, right_row) = (spread(panels.depth), spread(range.len() + kernels.panel()));
-    assert!(left.len() >= count * left_row && right.len() >= count * right_row && range.end <= columns);
-    for row in left.chunks_exact_mut(left_row) {
-        round_in_place(kernels, &mut row[..panels.depth]);
-    }
+    check(kernels, left, depth, range, &target, count);
+    assert!(range.end <= columns);
     for k in (0..depth.max(1)).step_by(pass(depth)) {
         for column in range.clone().step_by(kernels.panel()) {
             let width = kernels.panel_at(column, columns);
             let panel = &panels.values[column * depth + k * width..];
-            // SAFETY: both sides hold `count` rows, of which those on the right have a panel's width to spare; the pairs of a
-            // row on the left are half as many as its numbers were; and a panel has `width` pairs for each that is left behind
-            // `k`.
+            // SAFETY: as in `multiply`, with pairs for numbers.
             unsafe {
                 let job = PairProduct {
-                    left: left.as_ptr().cast::<u32>().add(k),
-                    left_stride: left_row,
+                    left: left.values.as_ptr().cast::<u32>().add(k),
+                    left_stride: left.stride,
                     panel: panel.as_ptr(),
                     depth: pass(depth).min(depth - k),
-                    target: right.as_mut_ptr().add(column - range.start),
-                    target_stride: right_row,
+                    target: target.values.as_mut_ptr().add(column - range.start),
+                    target_stride: target.stride,
                     rows: count,
                     accumulate: k > 0,
                 };
-                kernels.pair_product(width, &job);
+                kernels.pair_product(false, width, &job);
             }
         }
     }
 }
 
-/// Turns a row of numbers into its pairs, which lie in the first half of it then.
-fn round_in_place(kernels: &Kernels, row: &mut [f32]) {
-    with_scratch(row.len(), |copy| {
-        copy.copy_from_slice(row);
-        // SAFETY: f32 and u32 have one size and alignment, every bit pattern is good for both, and the row is borrowed mutably.
-        let pairs = unsafe { std::slice::from_raw_parts_mut(row.as_mut_ptr().cast::<u32>(), row.len()) };
-        kernels.round_row(copy, pairs);
-    });
+/// Panics unless `count` rows of either side lie in its slice, those of the target with room for the panels of the columns.
+fn check(
+    kernels: &Kernels,
+    left: &Left,
+    depth: usize,
+    columns: &Range<usize>,
+    target: &Target,
+    count: usize,
+) {
+    let before_last = count.saturating_sub(1);
+    assert!(left.values.len() >= before_last * left.stride + depth && left.stride >= depth);
+    let wide = kernels.padded(columns.len());
+    assert!(target.values.len() >= before_last * target.stride + wide && target.stride >= wide);
 }

@@ -1,11 +1,13 @@
 //! The linear layer and its gradients.
 
 use super::dense::{Matrix, dense};
+use super::dense_gradient;
 use super::images::Images;
 use super::layouts::Layouts;
 use super::norm::Source;
-use crate::blocking::{Epilogue, OuterTable, Panels, column_sums, outer_sum};
+use crate::blocking::{Epilogue, Panels, column_sums};
 use crate::loops::Kernels;
+use crate::simd::Precision;
 
 /// Rows, inputs and outputs of a linear layer.
 pub(crate) type LinearSizes = [usize; 3];
@@ -45,8 +47,8 @@ pub(crate) fn weight_gradient(
     input: &[f32],
     gradient: &[f32],
 ) -> Vec<f32> {
-    let table = OuterTable::build(1, [rows; 2], inputs, |_, row| Some(row));
-    outer_sum(kernels, [input, gradient], 1, &table, [inputs, outputs])
+    let source = Source::plain(Images::rows(input, [rows, inputs]));
+    dense_gradient::weight_gradient(kernels, &source, gradient, outputs, Precision::F32)
 }
 
 /// The gradient of the bias, `[outputs]`.

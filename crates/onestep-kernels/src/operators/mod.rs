@@ -5,6 +5,7 @@ pub(crate) mod attention;
 pub(crate) mod concat;
 pub(crate) mod convolution;
 mod dense;
+mod dense_gradient;
 mod depthwise;
 mod dropout;
 pub(crate) mod elementwise;

@@ -2,6 +2,7 @@
 
 use super::super::amx::{self, TileEpilogue, TileSource};
 use super::super::dense::{Matrix, dense};
+use super::super::dense_gradient;
 use super::super::geometry::Geometry;
 use super::super::images::{Images, Values};
 use super::super::norm::Source;
@@ -67,7 +68,8 @@ pub(crate) fn input_gradient(
     gathered(kernels, gradient, geometry.batch, &table, &panels, &Epilogue::NONE)
 }
 
-/// The gradient of the weights, `[kernel_h, kernel_w, inputs, outputs]`: in f32, but for what is multiplied in tiles.
+/// The gradient of the weights, `[kernel_h, kernel_w, inputs, outputs]`: in bf16 what is multiplied in tiles and the weights of 1x1
+/// convolutions, else in f32. Rounding what Winograd's method makes of images would err more than the whole rest.
 pub(crate) fn weight_gradient(
     kernels: &Kernels,
     geometry: &Geometry,
@@ -83,6 +85,9 @@ pub(crate) fn weight_gradient(
     }
     if let Some(tiling) = Tiling::choose_for_batch(geometry, Precision::F32) {
         return winograd::weight_gradient(kernels, geometry, &tiling, source, gradient);
+    }
+    if geometry.is_pointwise() {
+        return dense_gradient::weight_gradient(kernels, source, gradient, geometry.outputs, precision);
     }
     let [height, width] = geometry.output_size();
     let rows = [geometry.size[0] * geometry.size[1], height * width];

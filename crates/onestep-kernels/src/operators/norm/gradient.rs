@@ -6,10 +6,12 @@
 
 #![allow(unsafe_code, reason = "tasks write disjoint runs of pixels of the outputs")]
 
+use std::sync::OnceLock;
+
 use super::super::images::Images;
 use super::affine::Affine;
 use super::arguments::Norm;
-use crate::blocking::{Shared, each, filled_each};
+use crate::blocking::{Shared, each, filled, threads};
 use crate::loops::{Activation, Kernels};
 
 /// The gradients with respect to everything a normalisation was given.
@@ -28,44 +30,72 @@ impl Norm<&[f32]> {
     /// The gradients, from the gradient of the output.
     pub(crate) fn backward(&self, images: &Images, affine: &Affine, gradient: &[f32]) -> NormGradients {
         assert_eq!(gradient.len(), images.values.len());
-        let (slopes, sums) = self.slopes(images, affine, gradient);
+        let sums: Vec<OnceLock<Sums>> = (0..images.batch).map(|_| OnceLock::new()).collect();
+        let of_image = |image: usize, output: Shared| {
+            sums[image].get_or_init(|| self.of_image(images, affine, gradient, image, output));
+        };
+        // An image after the other on each thread, which finds in its cache what it has just read and written; of fewer images
+        // than threads the runs are shared out.
+        let (length, batch) = (images.values.len(), images.batch);
+        // SAFETY: the tasks are all images, and each image is written whole, once, before it is read.
+        let input = unsafe {
+            if batch < threads() {
+                filled(length, 1, |_, output| (0..batch).for_each(|image| of_image(image, output)))
+            } else {
+                filled(length, batch, of_image)
+            }
+        };
+        let sums: Vec<Sums> = sums.into_iter().map(|sums| sums.into_inner().unwrap_or_default()).collect();
         let [gain, offset] = [0; 2].map(|_| vec![0.0; images.channels]);
         let [scale, shift] = [0; 2].map(|_| vec![0.0; images.batch * images.channels]);
-        let mut result = NormGradients { input: Vec::new(), gain, offset, scale, shift };
+        let mut result = NormGradients { input, gain, offset, scale, shift };
         self.parameters(images, &sums, &mut result);
-        let terms = self.gradient_terms(images, affine, &sums);
-        result.input = input_gradient(images, affine, &terms, slopes);
         result
     }
 
-    /// dz for every pixel, and its sums for each image.
-    fn slopes(&self, images: &Images, affine: &Affine, gradient: &[f32]) -> (Vec<f32>, Vec<Sums>) {
-        let (channels, tasks) = (images.channels, images.batch * images.runs());
+    /// Writes the gradient of one image, and returns the sums for its channels.
+    fn of_image<'a>(
+        &self,
+        images: &Images,
+        affine: &'a Affine,
+        gradient: &[f32],
+        image: usize,
+        output: Shared,
+    ) -> Sums {
+        let (channels, runs) = (images.channels, images.runs());
         let silu = self.options.activation == Activation::Silu;
-        let body = |index: usize, [slopes, sums]: [Shared; 2]| {
-            let (image, range) = (index / images.runs(), images.elements(index));
+        let loops = Kernels::best().norm;
+        let of_image = |values: &'a Vec<f32>| &values[images.of_image(image)];
+        let coefficients = [&affine.mean, &affine.inverse, &affine.factor, &affine.term].map(of_image);
+        // First dz for every pixel, with its sums for each run.
+        let body = |run: usize, sums: Shared| {
+            let range = images.elements(image * runs + run);
             // SAFETY: runs do not overlap, and neither do their rows of sums; each is one task's.
             let (slopes, row) = unsafe {
-                (slopes.slice(range.start, range.len()), sums.slice(index * 2 * channels, 2 * channels))
+                (output.slice(range.start, range.len()), sums.slice(run * 2 * channels, 2 * channels))
             };
-            let affine = [&affine.mean, &affine.inverse, &affine.factor, &affine.term]
-                .map(|values| &values[images.of_image(image)]);
             let data = [&images.values[range.clone()], &gradient[range]];
-            Kernels::best().norm.slopes(silu, data, affine, slopes, row.split_at_mut(channels).into());
+            loops.slopes(silu, data, coefficients, slopes, row.split_at_mut(channels).into());
         };
-        // SAFETY: the runs are all pixels of all images, and the loop writes the slopes and the sums of its run whole.
-        let [slopes, sums] = unsafe { filled_each([images.values.len(), tasks * 2 * channels], tasks, body) };
-        let of_image = |image: usize| {
-            let mut totals = vec![[0.0f64; 2]; channels];
-            for row in images.rows_of(image, &sums) {
-                for (channel, total) in totals.iter_mut().enumerate() {
-                    total[0] += f64::from(row[channel]);
-                    total[1] += f64::from(row[channels + channel]);
-                }
+        // SAFETY: the tasks are all runs, and the loop writes the sums of its run whole.
+        let rows = unsafe { filled(runs * 2 * channels, runs, body) };
+        let mut sums = vec![[0.0f64; 2]; channels];
+        for row in rows.chunks_exact((2 * channels).max(1)) {
+            for (channel, sums) in sums.iter_mut().enumerate() {
+                sums[0] += f64::from(row[channel]);
+                sums[1] += f64::from(row[channels + channel]);
             }
-            totals
-        };
-        (slopes, (0..images.batch).map(of_image).collect())
+        }
+        // Then what makes it the gradient of the input, in place.
+        let [constant, slope] = self.gradient_terms(images, affine, image, &sums);
+        let coefficients = [of_image(&affine.mean), of_image(&affine.factor), &constant, &slope];
+        each(runs, |run| {
+            let range = images.elements(image * runs + run);
+            // SAFETY: runs do not overlap, each is one task's, and all of them were written before.
+            let slopes = unsafe { output.slice(range.start, range.len()) };
+            loops.input_gradient(&images.values[range], coefficients, slopes);
+        });
+        sums
     }
 
     /// The gradients of gain and offset, scale and shift.
@@ -88,48 +118,26 @@ impl Norm<&[f32]> {
         }
     }
 
-    /// What the gradient of the input is less than dz · factor, for each image and channel: constantly, and in proportion to
-    /// the centred input.
-    fn gradient_terms(&self, images: &Images, affine: &Affine, sums: &[Sums]) -> [Vec<f32>; 2] {
+    /// What the gradient of the input is less than dz · factor, for each channel of an image: constantly, and in proportion to the
+    /// centred input.
+    fn gradient_terms(&self, images: &Images, affine: &Affine, image: usize, sums: &Sums) -> [Vec<f32>; 2] {
         let channels = images.channels;
-        let [mut constant, mut slope] = [0; 2].map(|_| vec![0.0f32; images.batch * channels]);
-        for (image, sums) in sums.iter().enumerate() {
-            for members in self.groups() {
-                let count = (images.pixels * members.len()) as f64;
-                let mut means = [0.0f64; 2];
-                for channel in members.clone() {
-                    let scale = 1.0 + f64::from(self.scale_shift_at(image * channels + channel)[0]);
-                    let k = f64::from(self.gain[channel]) * scale;
-                    means[0] += k * sums[channel][0] / count;
-                    means[1] += k * sums[channel][1] / count;
-                }
-                for channel in members {
-                    let at = image * channels + channel;
-                    let inverse = f64::from(affine.inverse[at]);
-                    constant[at] = (inverse * means[0]) as f32;
-                    slope[at] = (inverse * inverse * means[1]) as f32;
-                }
+        let [mut constant, mut slope] = [0; 2].map(|_| vec![0.0f32; channels]);
+        for members in self.groups() {
+            let count = (images.pixels * members.len()) as f64;
+            let mut means = [0.0f64; 2];
+            for channel in members.clone() {
+                let scale = 1.0 + f64::from(self.scale_shift_at(image * channels + channel)[0]);
+                let k = f64::from(self.gain[channel]) * scale;
+                means[0] += k * sums[channel][0] / count;
+                means[1] += k * sums[channel][1] / count;
+            }
+            for channel in members {
+                let inverse = f64::from(affine.inverse[image * channels + channel]);
+                constant[channel] = (inverse * means[0]) as f32;
+                slope[channel] = (inverse * inverse * means[1]) as f32;
             }
         }
         [constant, slope]
     }
-}
-
-/// Turns dz into the gradient of the input, in place.
-fn input_gradient(
-    images: &Images,
-    affine: &Affine,
-    [constant, slope]: &[Vec<f32>; 2],
-    mut slopes: Vec<f32>,
-) -> Vec<f32> {
-    let shared = Shared::new(&mut slopes);
-    each(images.batch * images.runs(), |index| {
-        let (image, range) = (index / images.runs(), images.elements(index));
-        let affine =
-            [&affine.mean, &affine.factor, constant, slope].map(|values| &values[images.of_image(image)]);
-        // SAFETY: runs do not overlap, each is one task's, and nobody else uses the buffer before all tasks have run.
-        let slopes = unsafe { shared.slice(range.start, range.len()) };
-        Kernels::best().norm.input_gradient(&images.values[range], affine, slopes);
-    });
-    slopes
 }

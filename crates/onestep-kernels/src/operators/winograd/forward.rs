@@ -133,7 +133,7 @@ impl Strip {
                                 rows,
                                 accumulate: false,
                             };
-                            kernels.pair_product(width, &job);
+                            kernels.pair_product(false, width, &job);
                         }
                     }
                 }

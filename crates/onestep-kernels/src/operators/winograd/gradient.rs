@@ -5,18 +5,22 @@
     reason = "builds the jobs of the inner loops from checked slices, in buffers of its own"
 )]
 
+use std::ops::Range;
+
 use super::super::geometry::Geometry;
 use super::super::norm::Source;
 use super::inputs::{Planes, Tiled};
 use super::tiling::Tiling;
-use crate::blocking::{Shared, each, filled, spread, with_scratch};
+use crate::blocking::{Shared, each, filled, fold, spread, with_scratch};
 use crate::loops::{GradientJob, Kernels, Product, TapsJob};
 use crate::simd::Precision;
 
 /// The gradient of the weights, `[3, 3, inputs, outputs]`.
 ///
-/// Tiles are mapped a block at a time, so that memory does not grow with the batch; within a block the products of all
-/// places run side by side. How blocks are cut depends on shapes alone.
+/// Where all sums of a layer fit into a core's cache, groups of rows of tiles are mapped and multiplied by one thread each, and
+/// their gradients added up. The sums of larger layers are one thread's for each place of a tile, for which all threads map the
+/// tiles. Either way tiles are mapped a block at a time, so that memory does not grow with the batch, and how blocks and groups
+/// are cut depends on shapes alone.
 pub(crate) fn weight_gradient(
     kernels: &Kernels,
     geometry: &Geometry,
@@ -27,25 +31,51 @@ pub(crate) fn weight_gradient(
     assert_eq!(source.images.values.len(), geometry.input_shape().iter().product::<usize>());
     assert_eq!(gradient.len(), geometry.output_shape().iter().product::<usize>());
     let tiled = Tiled { kernels, geometry, tiling, source };
-    let all = tiled.rows();
-    if all * tiling.tiles[1] == 0 {
-        return vec![0.0; geometry.weight_shape().iter().product()];
+    let (all, length) = (tiled.rows(), geometry.weight_shape().iter().product());
+    if all * tiling.tiles[1] * length == 0 {
+        return vec![0.0; length];
     }
-    let buffer = Buffer::new(&tiled);
+    let sums = tiling.places() * geometry.inputs * kernels.padded(geometry.outputs);
+    if sums > IN_CACHE {
+        // SAFETY: the one task writes all taps.
+        return unsafe { filled(length, 1, |_, taps| of_rows(&tiled, gradient, 0..all, BLOCK, taps)) };
+    }
+    // Of 64 tiles at least, which is work enough for a sum of its own.
+    let groups = (all * tiling.tiles[1] / 64).clamp(1, 16);
+    let task = |group: usize, taps: Shared| {
+        let [first, end] = [group, group + 1].map(|group| group * all / groups);
+        // SAFETY: each group has taps of its own.
+        let taps = unsafe { Shared::new(taps.slice(group * length, length)) };
+        of_rows(&tiled, gradient, first..end, STRIP, taps);
+    };
+    // SAFETY: the tasks are all groups, and each writes its taps whole.
+    fold(unsafe { filled(groups * length, groups, task) }, length)
+}
+
+/// Numbers of the sums of a layer that stay in the second-level cache, with the mapped tiles of a strip beside them.
+const IN_CACHE: usize = if cfg!(test) { 16 * 1024 } else { 160 * 1024 };
+/// Numbers of mapped tiles that do.
+const STRIP: usize = if cfg!(test) { 8 * 1024 } else { 72 * 1024 };
+/// Numbers of mapped tiles of a large layer, about 12 MB; few in tests, so that they see several blocks.
+const BLOCK: usize = if cfg!(test) { 16 * 1024 } else { 3 * 1024 * 1024 };
+
+/// Writes the gradient by some rows of tiles to `taps`, which is as long as the weights; `numbers` of mapped tiles at a time.
+fn of_rows(tiled: &Tiled, gradient: &[f32], rows: Range<usize>, numbers: usize, taps: Shared) {
+    let buffer = Buffer::new(tiled, rows.len(), numbers);
     with_scratch(buffer.length(), |scratch| {
         let scratch = Shared::new(scratch);
-        for first in (0..all).step_by(buffer.block) {
-            let rows = buffer.block.min(all - first);
+        for first in rows.clone().step_by(buffer.block) {
+            let count = buffer.block.min(rows.end - first);
             // SAFETY: the scratch is as long as the buffer says and this call's alone, the slices were checked against the
             // geometry, and no block has more rows than the buffer has room for.
             unsafe {
-                buffer.map(&tiled, gradient, [first, rows], scratch);
-                buffer.add_products(&tiled, [first, rows], scratch);
+                buffer.map(tiled, gradient, [first, count], scratch);
+                buffer.add_products(tiled, count, first > rows.start, scratch);
             }
         }
         // SAFETY: there was a block, and all of them have added to all sums.
-        unsafe { buffer.taps(&tiled, scratch) }
-    })
+        unsafe { buffer.taps(tiled, scratch, taps) };
+    });
 }
 
 /// What a block of rows of tiles needs room for: mapped inputs, mapped output gradients, and the sums of their products over
@@ -63,13 +93,12 @@ struct Buffer {
 }
 
 impl Buffer {
-    fn new(tiled: &Tiled) -> Self {
+    /// For `rows` rows of tiles, of which blocks have `numbers` mapped numbers.
+    fn new(tiled: &Tiled, rows: usize, numbers: usize) -> Self {
         let Tiled { kernels, geometry, tiling, .. } = *tiled;
         let (places, per_row, inputs) = (tiling.places(), tiling.tiles[1], geometry.inputs);
         let padded = kernels.padded(geometry.outputs);
-        // About 12 MB of mapped tiles; few in tests, so that they see several blocks.
-        const NUMBERS: usize = if cfg!(test) { 16 * 1024 } else { 3 * 1024 * 1024 };
-        let block = (NUMBERS / (places * (inputs + geometry.outputs)) / per_row).clamp(1, tiled.rows());
+        let block = (numbers / (places * (inputs + geometry.outputs)) / per_row).clamp(1, rows);
         let (tiles, left_row) = (block * per_row, spread(inputs));
         let (left_plane, right_plane) = (spread(tiles * left_row), spread(tiles * padded));
         Self { places, block, left_row, left_plane, right_plane, sum_plane: inputs * padded + 16, padded }
@@ -130,12 +159,12 @@ impl Buffer {
         });
     }
 
-    /// Adds the products of what was mapped to the sums, which the first block begins.
+    /// Adds the products of what was mapped to the sums, or begins them.
     ///
     /// # Safety
     ///
-    /// `scratch` is as for [`Self::map`], which has just mapped these rows.
-    unsafe fn add_products(&self, tiled: &Tiled, [first, rows]: [usize; 2], scratch: Shared) {
+    /// `scratch` is as for [`Self::map`], which has just mapped so many rows.
+    unsafe fn add_products(&self, tiled: &Tiled, rows: usize, accumulate: bool, scratch: Shared) {
         let Tiled { kernels, geometry, tiling, .. } = *tiled;
         let (inputs, outputs, n_tiles) = (geometry.inputs, geometry.outputs, rows * tiling.tiles[1]);
         // A place after the other on each thread; tall blocks of rows, so that a panel is read from cache.
@@ -157,7 +186,7 @@ impl Buffer {
                         target: scratch.pointer(target),
                         target_stride: self.padded,
                         rows: chunk.min(inputs - row),
-                        accumulate: first > 0,
+                        accumulate,
                     };
                     kernels.product(true, kernels.panel_at(column, outputs), &job);
                 }
@@ -169,12 +198,12 @@ impl Buffer {
     ///
     /// # Safety
     ///
-    /// `scratch` is as for [`Self::map`], and holds the sums of all blocks.
-    unsafe fn taps(&self, tiled: &Tiled, scratch: Shared) -> Vec<f32> {
+    /// `scratch` is as for [`Self::map`], and holds the sums of all blocks; `taps` is as long as the weights and nobody else's.
+    unsafe fn taps(&self, tiled: &Tiled, scratch: Shared, taps: Shared) {
         const ROWS: usize = 8;
         let Tiled { kernels, geometry, tiling, .. } = *tiled;
         let (inputs, outputs) = (geometry.inputs, geometry.outputs);
-        let task = |task: usize, shared: Shared| {
+        each(inputs.div_ceil(ROWS), |task| {
             for row in task * ROWS..((task + 1) * ROWS).min(inputs) {
                 // SAFETY: rows of sums are whole vectors long; the row of each tap in the result is this task's alone, and the
                 // loop writes no column beyond the outputs.
@@ -183,13 +212,11 @@ impl Buffer {
                         source: scratch.pointer(self.sums() + row * self.padded),
                         plane: self.sum_plane,
                         columns: outputs,
-                        target: shared.pointer(row * outputs),
+                        target: taps.pointer(row * outputs),
                         tap: inputs * outputs,
                     });
                 }
             }
-        };
-        // SAFETY: the tasks are all rows, and each writes its rows of all nine taps.
-        unsafe { filled(9 * inputs * outputs, inputs.div_ceil(ROWS), task) }
+        });
     }
 }

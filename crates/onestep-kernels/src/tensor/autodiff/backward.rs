@@ -19,8 +19,11 @@ use crate::operators::convolution::{
     bias_gradient, input_gradient, scale_with_bias_gradient, weight_gradient,
 };
 use crate::operators::{
-    Affine, Convolution, DropoutMask, LinearMap, Norm, NormGradients, elementwise, linear,
+    Affine, Convolution, DropoutMask, LinearMap, Norm, NormGradients, concat, elementwise, linear,
 };
+
+/// As many feature maps can be joined by one operation.
+pub(super) const JOINED: usize = 6;
 
 /// The gradients of a convolution with what stands before and after it; of input and weight, bias and residual, gain, offset,
 /// scale and shift.
@@ -183,6 +186,32 @@ impl Backward<Flex, 3> for LinearBackward {
         if let Some(node) = bias_node {
             let _timed = profile::start(|| Operation::map("linear bias gradient", &[rows, outputs]));
             gradients.register::<Flex>(node.id, tensor(linear::bias_gradient(outputs, gradient), [outputs]));
+        }
+    }
+}
+
+/// The gradients of feature maps that were joined: of each, its own channels.
+///
+/// They are tensors of their own and no views: whatever comes next goes through their numbers in order.
+#[derive(Debug)]
+pub(super) struct ConcatBackward;
+
+impl Backward<Flex, JOINED> for ConcatBackward {
+    /// The channels of each.
+    type State = Vec<usize>;
+
+    fn backward(self, ops: Ops<Self::State, JOINED>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = gradients.consume::<Flex>(&ops.node);
+        let _timed = profile::start(|| Operation::map("concat gradient", &gradient.shape()));
+        let [batch, height, width, joined] = dims(&gradient);
+        let (gradient, mut first) = (Contiguous::new(&gradient), 0);
+        for (node, channels) in ops.parents.into_iter().zip(ops.state) {
+            let own = first..first + channels;
+            first = own.end;
+            if let Some(node) = node {
+                let values = concat::columns(gradient.as_slice(), joined, own);
+                gradients.register::<Flex>(node.id, tensor(values, [batch, height, width, channels]));
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::operators::{
 };
 use crate::simd::Precision;
 use backward::{
-    AttentionBackward, ConvolutionBackward, DropoutBackward, LinearBackward, NormActBackward,
+    AttentionBackward, ConcatBackward, ConvolutionBackward, DropoutBackward, LinearBackward, NormActBackward,
     ResampleBackward, SiluBackward,
 };
 
@@ -79,6 +79,35 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
                 convolution.layouts = None;
                 prepared.finish((convolution, statistics), output)
             }
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+
+    fn concat(
+        first: Tracked<C>,
+        second: Tracked<C>,
+        third: Optional<Self>,
+        fourth: Optional<Self>,
+        fifth: Optional<Self>,
+        sixth: Optional<Self>,
+    ) -> Tracked<C> {
+        let others = [third, fourth, fifth, sixth].map(Optional::into_option);
+        if !is_f32([&first, &second].into_iter().chain(others.iter().flatten()).map(|part| part.primitive()))
+        {
+            return composed::concat::<Self>(
+                [first, second].into_iter().chain(others.into_iter().flatten()).collect(),
+            );
+        }
+        let [third, fourth, fifth, sixth] = others;
+        let parts = [Some(first), Some(second), third, fourth, fifth, sixth].map(optional_parts::<C>);
+        let channels =
+            parts.iter().filter_map(|(part, _)| part.as_ref()).map(|part| dims::<4>(part)[3]).collect();
+        let [(first, a), (second, b), (third, c), (fourth, d), (fifth, e), (sixth, f)] = parts;
+        let (Some(first), Some(second)) = (first, second) else { unreachable!("both are given") };
+        let [third, fourth, fifth, sixth] = [third, fourth, fifth, sixth].map(Optional::from);
+        let output = Flex::concat(first, second, third, fourth, fifth, sixth);
+        match ConcatBackward.prepare::<C>([a, b, c, d, e, f]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(channels, output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }
