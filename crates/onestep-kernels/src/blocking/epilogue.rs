@@ -50,8 +50,8 @@ impl<'a> Epilogue<'a> {
         self.residual.map_or(std::ptr::null(), |residual| residual[at..].as_ptr())
     }
 
-    /// Applies it to a piece of a row of the result, which begins at `at`.
-    pub(crate) fn apply(&self, sums: &[f32], image: usize, columns: usize, at: usize, target: &mut [f32]) {
+    /// Applies it to the sums of a piece of a row of the result, which begins at `at`, where they lie.
+    pub(crate) fn apply(&self, image: usize, columns: usize, at: usize, sums: &mut [f32]) {
         let piece = at % columns..at % columns + sums.len();
         let bias = self.bias.map(|bias| {
             let first = if bias.len() == columns { 0 } else { image * columns };
@@ -59,38 +59,35 @@ impl<'a> Epilogue<'a> {
         });
         let residual = self.residual.map(|residual| &residual[at..at + sums.len()]);
         match (bias, residual) {
-            (None, None) => scale(sums, self.factor, self.bounds, target),
-            (Some(added), None) | (None, Some(added)) => {
-                add_scale(sums, added, self.factor, self.bounds, target);
-            }
+            (None, None) => scale(sums, self.factor, self.bounds),
+            (Some(added), None) | (None, Some(added)) => add_scale(sums, added, self.factor, self.bounds),
             (Some(bias), Some(residual)) => {
-                add_both_scale(sums, [bias, residual], self.factor, self.bounds, target);
+                add_both_scale(sums, [bias, residual], self.factor, self.bounds);
             }
         }
     }
 }
 
 vectorised! {
-    fn scale(sums: &[f32], factor: f32, bounds: [f32; 2], target: &mut [f32]) {
-        for (target, sum) in target.iter_mut().zip(sums) {
-            *target = cut_off(sum * factor, bounds);
+    fn scale(sums: &mut [f32], factor: f32, bounds: [f32; 2]) {
+        for sum in sums {
+            *sum = cut_off(*sum * factor, bounds);
         }
     }
 }
 
 vectorised! {
-    fn add_scale(sums: &[f32], added: &[f32], factor: f32, bounds: [f32; 2], target: &mut [f32]) {
-        for ((target, sum), added) in target.iter_mut().zip(sums).zip(added) {
-            *target = cut_off((sum + added) * factor, bounds);
+    fn add_scale(sums: &mut [f32], added: &[f32], factor: f32, bounds: [f32; 2]) {
+        for (sum, added) in sums.iter_mut().zip(added) {
+            *sum = cut_off((*sum + added) * factor, bounds);
         }
     }
 }
 
 vectorised! {
-    fn add_both_scale(sums: &[f32], added: [&[f32]; 2], factor: f32, bounds: [f32; 2], target: &mut [f32]) {
-        let added = added[0].iter().zip(added[1]);
-        for ((target, sum), (bias, residual)) in target.iter_mut().zip(sums).zip(added) {
-            *target = cut_off((sum + bias + residual) * factor, bounds);
+    fn add_both_scale(sums: &mut [f32], added: [&[f32]; 2], factor: f32, bounds: [f32; 2]) {
+        for ((sum, bias), residual) in sums.iter_mut().zip(added[0]).zip(added[1]) {
+            *sum = cut_off((*sum + bias + residual) * factor, bounds);
         }
     }
 }

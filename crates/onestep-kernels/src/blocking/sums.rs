@@ -86,12 +86,29 @@ pub(crate) fn fold(sums: Vec<f32>, length: usize) -> Vec<f32> {
 
 vectorised! {
     fn add_rows(rows: &[f32], sums: &mut [f32]) {
-        for row in rows.chunks_exact(sums.len().max(1)) {
-            for (sum, value) in sums.iter_mut().zip(row) {
+        let columns = sums.len();
+        let mut first = 0;
+        first = add_columns::<64>(rows, sums, columns, first);
+        first = add_columns::<16>(rows, sums, columns, first);
+        add_columns::<1>(rows, sums, columns, first);
+    }
+}
+
+/// Adds the columns from `first` on, so many at a time, whose sums stay in registers; returns the first that is left.
+#[inline(always)]
+fn add_columns<const N: usize>(rows: &[f32], sums: &mut [f32], columns: usize, mut first: usize) -> usize {
+    while let Some(target) = sums.get_mut(first..first + N) {
+        let mut sums = [0.0; N];
+        sums.copy_from_slice(target);
+        for row in rows.chunks_exact(columns) {
+            for (sum, value) in sums.iter_mut().zip(&row[first..first + N]) {
                 *sum += value;
             }
         }
+        target.copy_from_slice(&sums);
+        first += N;
     }
+    first
 }
 
 vectorised! {

@@ -8,9 +8,12 @@
 use std::sync::OnceLock;
 
 use super::amx;
+use super::dense::{Matrix, rows_times};
 pub(crate) use super::heads::AttentionSizes;
 use super::images::{Stored, Values};
-use crate::blocking::{Panels, RowTable, Shared, Strip, each, filled, outer_rows, product, with_scratch};
+use crate::blocking::{
+    PairPanels, Panels, RowTable, Shared, Strip, each, filled, outer_rows, product, spread, with_scratch,
+};
 use crate::loops::{Kernels, exp};
 use crate::simd::{Precision, vectorised};
 
@@ -28,21 +31,45 @@ pub(crate) fn forward(
     let halves = matches!(qkv, Values::Half(_));
     match kernels.tiles.filter(|_| halves || precision == Precision::Bf16) {
         Some(loops) => amx::attention(&loops, sizes, qkv),
-        None => Stored::Full(forward_in_full(kernels, sizes, &qkv.widened())),
+        None => Stored::Full(by_vectors(kernels, sizes, &qkv.widened(), precision)),
     }
 }
 
-fn forward_in_full(kernels: &Kernels, sizes: &AttentionSizes, qkv: &[f32]) -> Vec<f32> {
+/// A matrix that rows of queries or of probabilities are multiplied with.
+enum Packed {
+    Full(Panels),
+    Pairs(PairPanels),
+}
+
+impl Packed {
+    fn new(kernels: &Kernels, panels: Panels, precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::Full(panels),
+            Precision::Bf16 => Self::Pairs(PairPanels::new(kernels, &panels)),
+        }
+    }
+
+    fn matrix(&self) -> Matrix<'_> {
+        match self {
+            Self::Full(panels) => Matrix::Full(panels),
+            Self::Pairs(panels) => Matrix::Pairs(panels),
+        }
+    }
+}
+
+/// In bf16 both products are of rounded numbers, added up in f32; the softmax is f32.
+fn by_vectors(kernels: &Kernels, sizes: &AttentionSizes, qkv: &[f32], precision: Precision) -> Vec<f32> {
     let AttentionSizes { batch, tokens, heads, width } = *sizes;
     assert_eq!(qkv.len(), batch * tokens * 3 * sizes.channels());
-    let packed: Vec<OnceLock<[Panels; 2]>> = (0..batch * heads).map(|_| OnceLock::new()).collect();
+    let packed: Vec<OnceLock<[Packed; 2]>> = (0..batch * heads).map(|_| OnceLock::new()).collect();
     let pack = |head: usize| {
         packed[head].get_or_init(|| {
             with_scratch(tokens * width, |rows| {
                 sizes.copy_part(Values::Full(qkv), [1, head], 0, rows);
                 let keys = Panels::from_columns(kernels, rows, 1, width, tokens);
                 sizes.copy_part(Values::Full(qkv), [2, head], 0, rows);
-                [keys, Panels::from_rows(kernels, rows, tokens, width)]
+                let values = Panels::from_rows(kernels, rows, tokens, width);
+                [keys, values].map(|panels| Packed::new(kernels, panels, precision))
             })
         })
     };
@@ -50,21 +77,26 @@ fn forward_in_full(kernels: &Kernels, sizes: &AttentionSizes, qkv: &[f32]) -> Ve
         pack(head);
     });
     let runs = tokens.div_ceil(RUN);
+    // A power of two apart, rows would fall into the same few sets of a cache; and products write whole panels.
+    let [score_row, output_row] = [tokens, width].map(|columns| spread(kernels.padded(columns)));
     let task = |task: usize, shared: Shared| {
         let (head, first) = (task / runs, task % runs * RUN);
         let count = RUN.min(tokens - first);
         let [keys, values] = pack(head);
-        with_scratch(count * (tokens + 2 * width), |scratch| {
-            let (scores, rest) = scratch.split_at_mut(count * tokens);
-            let (query, output) = rest.split_at_mut(count * width);
+        with_scratch(count * (score_row + output_row + width), |scratch| {
+            let (scores, rest) = scratch.split_at_mut(count * score_row);
+            let (output, query) = rest.split_at_mut(count * output_row);
             sizes.copy_part(Values::Full(qkv), [0, head], first, query);
-            product(kernels, query, &RowTable::dense(kernels, count, width), keys, scores);
-            scores.chunks_exact_mut(tokens).for_each(|row| softmax(row, sizes.scale()));
-            product(kernels, scores, &RowTable::dense(kernels, count, tokens), values, output);
+            rows_times(kernels, [query, scores], [width, score_row], keys.matrix());
+            for row in scores.chunks_exact_mut(score_row) {
+                softmax(&mut row[..tokens], sizes.scale());
+            }
+            rows_times(kernels, [scores, output], [score_row, output_row], values.matrix());
             let start = (head / heads * tokens + first) * sizes.channels() + head % heads * width;
-            for (row, output) in output.chunks_exact(width).enumerate() {
+            for (row, output) in output.chunks_exact(output_row).enumerate() {
                 // SAFETY: a task has a run of tokens of one head, whose numbers are no other task's.
-                unsafe { shared.slice(start + row * sizes.channels(), width) }.copy_from_slice(output);
+                let target = unsafe { shared.slice(start + row * sizes.channels(), width) };
+                target.copy_from_slice(&output[..width]);
             }
         });
     };
@@ -143,19 +175,32 @@ vectorised! {
     /// Replaces scores by the softmax of `scale` times them.
     fn softmax(row: &mut [f32], scale: f32) {
         let mut largest = [f32::NEG_INFINITY; LANES];
-        for values in row.chunks(LANES) {
+        let (groups, rest) = row.as_chunks::<LANES>();
+        for values in groups {
             for (largest, value) in largest.iter_mut().zip(values) {
                 *largest = if *value > *largest { *value } else { *largest };
             }
+        }
+        for (largest, value) in largest.iter_mut().zip(rest) {
+            *largest = if *value > *largest { *value } else { *largest };
         }
         let mut maximum = largest[0];
         for value in largest {
             maximum = if value > maximum { value } else { maximum };
         }
-        for value in row.iter_mut() {
-            *value = exp((*value - maximum) * scale);
+        let mut sums = [0.0f32; LANES];
+        let (groups, rest) = row.as_chunks_mut::<LANES>();
+        for values in groups {
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *value = exp((*value - maximum) * scale);
+                *sum += *value;
+            }
         }
-        let factor = 1.0 / sum(row);
+        for (sum, value) in sums.iter_mut().zip(rest) {
+            *value = exp((*value - maximum) * scale);
+            *sum += *value;
+        }
+        let factor = 1.0 / total(sums);
         for value in row.iter_mut() {
             *value *= factor;
         }
@@ -166,30 +211,55 @@ vectorised! {
     /// Replaces the gradients of probabilities by those of the scores they came from.
     fn softmax_gradient(probabilities: &[f32], gradients: &mut [f32], scale: f32) {
         let mut sums = [0.0f32; LANES];
-        for (probabilities, gradients) in probabilities.chunks(LANES).zip(gradients.chunks(LANES)) {
+        let (groups, rest) = probabilities.as_chunks::<LANES>();
+        let (gradient_groups, gradient_rest) = gradients.as_chunks::<LANES>();
+        for (probabilities, gradients) in groups.iter().zip(gradient_groups) {
             for ((sum, probability), gradient) in sums.iter_mut().zip(probabilities).zip(gradients) {
                 *sum += probability * gradient;
             }
         }
-        let mean = sum(&sums);
+        for ((sum, probability), gradient) in sums.iter_mut().zip(rest).zip(gradient_rest) {
+            *sum += probability * gradient;
+        }
+        let mean = total(sums);
         for (gradient, probability) in gradients.iter_mut().zip(probabilities) {
             *gradient = probability * (*gradient - mean) * scale;
         }
     }
 }
 
-/// The sum in an order that depends on the length alone.
+/// The sum of the sums of all lanes, in their order.
 #[inline(always)]
-fn sum(values: &[f32]) -> f32 {
-    let mut sums = [0.0f32; LANES];
-    for values in values.chunks(LANES) {
-        for (sum, value) in sums.iter_mut().zip(values) {
-            *sum += value;
-        }
-    }
+fn total(sums: [f32; LANES]) -> f32 {
     let mut total = 0.0;
     for sum in sums {
         total += sum;
     }
     total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plain::{assert_close, numbers};
+    use crate::simd::Level;
+
+    #[test]
+    fn rounded_products_are_near_the_exact_ones_at_every_instruction_set() {
+        for (tokens, heads, width) in [(1, 1, 1), (5, 2, 3), (49, 1, 16), (130, 3, 40)] {
+            let sizes = AttentionSizes::new([2, tokens, 3 * heads * width], heads);
+            let qkv: Vec<f32> = numbers(2 * tokens * 3 * heads * width, 5).iter().map(|x| 2.0 * x).collect();
+            let run = |level, precision| by_vectors(&Kernels::of(level), &sizes, &qkv, precision);
+            let wide = |values: Vec<f32>| values.into_iter().map(f64::from).collect::<Vec<_>>();
+            let exact = wide(run(Level::Portable, Precision::F32));
+            for level in Level::available() {
+                let what = format!("{tokens} tokens of {heads} heads at {level:?}");
+                assert_close(&run(level, Precision::F32), &exact, 3e-6, &what);
+                let rounded = run(level, Precision::Bf16);
+                // 0.02: 2⁻⁹ for each factor of two products, and scores of up to 4 · width times it in the exponent.
+                assert_close(&rounded, &exact, 0.02, &what);
+                assert!(tokens == 1 || wide(rounded) != exact, "{what}: nothing was rounded");
+            }
+        }
+    }
 }

@@ -92,10 +92,16 @@ pub(super) fn dense(kernels: &Kernels, source: &Source, matrix: Matrix, epilogue
                 Matrix::Full(panels) => multiply(kernels, &left, panels, &range, target, count),
                 Matrix::Pairs(panels) => multiply_pairs(kernels, &left, panels, &range, target, count),
             };
-            if cut.parts == 1 && epilogue.is_none() && kernels.padded(columns) == columns {
+            if cut.parts == 1 && kernels.padded(columns) == columns {
                 // SAFETY: the rows are whole, and no other task has any of them.
                 let values = unsafe { shared.slice(start * columns, count * columns) };
-                return product(Target { values, stride: columns });
+                product(Target { values, stride: columns });
+                if !epilogue.is_none() {
+                    for (row, sums) in values.chunks_exact_mut(columns).enumerate() {
+                        epilogue.apply(image, columns, (start + row) * columns, sums);
+                    }
+                }
+                return;
             }
             let stride = spread(range.len() + kernels.panel());
             with_scratch(count * stride, |values| {
@@ -104,7 +110,8 @@ pub(super) fn dense(kernels: &Kernels, source: &Source, matrix: Matrix, epilogue
                     let at = (start + row) * columns + range.start;
                     // SAFETY: no other task has both this row and these columns.
                     let target = unsafe { shared.slice(at, range.len()) };
-                    epilogue.apply(&sums[..range.len()], image, columns, at, target);
+                    target.copy_from_slice(&sums[..range.len()]);
+                    epilogue.apply(image, columns, at, target);
                 }
             });
         });
@@ -138,7 +145,11 @@ impl<'a> Left<'a> {
         scratch: &'a mut [f32],
     ) -> Self {
         let [depth, _] = matrix.size();
-        let (plain, stride) = (source.prologue.is_none(), spread(depth));
+        let plain = source.prologue.is_none();
+        let stride = match matrix {
+            Matrix::Full(_) => spread(depth),
+            Matrix::Pairs(_) => spread(depth.div_ceil(2)),
+        };
         match matrix {
             // Longer rows would fall into the same few sets of the first-level cache.
             Matrix::Full(_) if plain && depth <= 128 => return Self { values: rows, stride: depth },
@@ -160,6 +171,34 @@ impl<'a> Left<'a> {
             }),
         }
         Self { values: scratch, stride }
+    }
+}
+
+/// Rows times a matrix for use inside a task: `rows` and `target` are of as many rows, each of its own stride, those of the target
+/// with room for whole panels.
+pub(super) fn rows_times(
+    kernels: &Kernels,
+    [rows, target]: [&mut [f32]; 2],
+    [stride, target_stride]: [usize; 2],
+    matrix: Matrix,
+) {
+    let [depth, columns] = matrix.size();
+    let count = rows.len() / stride;
+    let target = Target { values: target, stride: target_stride };
+    match matrix {
+        Matrix::Full(panels) => {
+            multiply(kernels, &Left { values: rows, stride }, panels, &(0..columns), target, count);
+        }
+        Matrix::Pairs(panels) => {
+            let pairs = spread(depth.div_ceil(2));
+            with_scratch(count * pairs, |scratch| {
+                for (row, scratch) in rows.chunks_exact(stride).zip(scratch.chunks_exact_mut(pairs)) {
+                    kernels.round_row(&row[..depth], as_pairs(scratch));
+                }
+                let left = Left { values: scratch, stride: pairs };
+                multiply_pairs(kernels, &left, panels, &(0..columns), target, count);
+            });
+        }
     }
 }
 

@@ -198,14 +198,34 @@ vectorised! {
         columns: &[Vec<(usize, f32)>],
         output: &mut [f32],
     ) {
+        let source = |(row, row_weight): (usize, f32), (column, column_weight): (usize, f32)| {
+            (&image[row * in_row + column * channels..][..channels], row_weight * column_weight)
+        };
         for (taps, output) in columns.iter().zip(output.chunks_exact_mut(channels)) {
-            output.fill(0.0);
-            for &(row, row_weight) in rows {
-                for &(column, column_weight) in taps {
-                    let weight = row_weight * column_weight;
-                    let source = &image[row * in_row + column * channels..][..channels];
-                    for (sum, value) in output.iter_mut().zip(source) {
-                        *sum += weight * value;
+            match (rows, &taps[..]) {
+                // One pixel, and a square of four: nearest neighbours and means of two by two.
+                (&[row], &[column]) => {
+                    let (values, weight) = source(row, column);
+                    for (sum, value) in output.iter_mut().zip(values) {
+                        *sum = 0.0 + weight * value;
+                    }
+                }
+                (&[above, below], &[left, right]) => {
+                    let [(a, a_weight), (b, b_weight)] = [left, right].map(|column| source(above, column));
+                    let [(c, c_weight), (d, d_weight)] = [left, right].map(|column| source(below, column));
+                    for ((((sum, a), b), c), d) in output.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                        *sum = 0.0 + a_weight * a + b_weight * b + c_weight * c + d_weight * d;
+                    }
+                }
+                _ => {
+                    output.fill(0.0);
+                    for &row in rows {
+                        for &column in taps {
+                            let (values, weight) = source(row, column);
+                            for (sum, value) in output.iter_mut().zip(values) {
+                                *sum += weight * value;
+                            }
+                        }
                     }
                 }
             }

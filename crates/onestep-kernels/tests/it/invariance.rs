@@ -61,6 +61,8 @@ fn everything(batch: usize) -> Vec<(String, Vec<u32>)> {
     let qkv = input(&[batch, 100, 3 * 2 * 24]);
     let output = attention(qkv.clone().reshape([batch, 100, 3 * 2 * 24]), 2, Precision::F32);
     record("attention", output.flatten(0, 2), &[&qkv]);
+    let output = attention(qkv.clone().reshape([batch, 100, 3 * 2 * 24]), 2, Precision::Bf16);
+    record("attention in bf16", output.flatten(0, 2), &[&qkv]);
 
     let (x, w, b) = (input(&[batch, 200]), input(&[200, 300]), input(&[300]));
     let output = linear(x.clone().reshape([batch, 200]), w.clone().reshape([200, 300]), Some(b.clone()));
@@ -143,9 +145,11 @@ fn no_bit_of_a_sample_depends_on_its_batch() {
         bits(&norm_act(input, 12, 1e-5, gain.clone(), offset.clone(), None, Activation::Silu))
     });
     check("dropout", &|batch| bits(&dropout(image(batch, [20, 20, 48]), mask(batch))));
-    check("attention", &|batch| {
-        bits(&attention(image(batch, [1, 77, 3 * 2 * 16]).squeeze_dim(1), 2, Precision::F32))
-    });
+    for precision in [Precision::F32, Precision::Bf16] {
+        check(&format!("attention in {}", precision.name()), &|batch| {
+            bits(&attention(image(batch, [1, 77, 3 * 2 * 16]).squeeze_dim(1), 2, precision))
+        });
+    }
     let weight = tensor([300, 130], 5, DType::F32, &device);
     check("linear", &|batch| {
         bits(&linear(image(batch, [1, 1, 300]).reshape([batch, 300]), weight.clone(), None))

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use crate::Result;
 use crate::model::Denoiser;
-use crate::noise::{NoiseSource, Purpose, SamplingLevels, Stream};
+use crate::noise::{NoiseSource, Purpose, SamplingLevels, Stream, normals};
 use crate::sample::{Request, sample_multistep};
 
 /// Spherical interpolation: `a` at place 0, `b` at place 1, and between them vectors of a length between theirs.
@@ -139,12 +139,8 @@ impl NoiseSource for GivenNoise {
         assert_eq!(batch, self.seeds.len(), "one seed for each sample of the batch");
         let draw = self.draw;
         self.draw += 1;
-        let noise =
-            |&seed: &u64| Stream::new(seed, Purpose::Sample, draw, 0).standard_normal(values_per_sample);
-        match self.first.take() {
-            Some(first) => first,
-            None => self.seeds.iter().flat_map(noise).collect(),
-        }
+        let streams = self.seeds.iter().map(|&seed| Stream::new(seed, Purpose::Sample, draw, 0));
+        self.first.take().unwrap_or_else(|| normals(streams, values_per_sample))
     }
 }
 

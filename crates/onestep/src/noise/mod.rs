@@ -22,5 +22,6 @@ pub use discrete::{Betas, DiscreteSchedule};
 pub use gap::Gap;
 pub use levels::{LevelsError, SamplingLevels, TrainingLevels, karras_level, karras_levels};
 pub use proposal::{LogNormal, Proposal};
+pub(crate) use source::normals;
 pub use source::{NoiseSource, Purpose, SeedNoise, Stream};
 pub use trig::{sigma_from_trig, trig_from_sigma};

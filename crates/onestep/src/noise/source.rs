@@ -5,6 +5,7 @@
 //! batch, the thread or the rank it is computed in.
 
 use onestep_kernels::{MaskStream, philox};
+use rayon::prelude::*;
 
 /// What a draw is for; draws for different purposes never share numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -134,6 +135,19 @@ impl Stream {
     }
 }
 
+/// `n` unit normals of every stream, one stream after the other, by as many threads as there are.
+pub(crate) fn normals(streams: impl Iterator<Item = Stream>, n: usize) -> Vec<f32> {
+    // So many numbers are worth waking a thread for.
+    const WORTH: usize = 8 * 1024;
+    let streams: Vec<Stream> = streams.collect();
+    let drawn: Vec<Vec<f32>> = streams
+        .into_par_iter()
+        .with_min_len((WORTH / n.max(1)).max(1))
+        .map(|mut stream| stream.standard_normal(n))
+        .collect();
+    drawn.concat()
+}
+
 /// Unit normals for a batch, one stream a sample: what samplers and editors take.
 ///
 /// A trait, so that a test can feed recorded noise and an application its own.
@@ -161,10 +175,7 @@ impl NoiseSource for SeedNoise {
         assert_eq!(batch, self.seeds.len(), "one seed for each sample of the batch");
         let draw = self.draw;
         self.draw += 1;
-        self.seeds
-            .iter()
-            .flat_map(|&seed| Stream::new(seed, Purpose::Sample, draw, 0).standard_normal(values_per_sample))
-            .collect()
+        normals(self.seeds.iter().map(|&seed| Stream::new(seed, Purpose::Sample, draw, 0)), values_per_sample)
     }
 }
 

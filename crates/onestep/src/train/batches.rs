@@ -9,7 +9,7 @@ use super::recipe::Recipe;
 use super::{Augmentation, TrainError};
 use crate::data::{DataError, Dataset, OnError, Sample, flip_horizontal};
 use crate::model::{Condition, DropoutKey, GuidanceRange, Network};
-use crate::noise::{Purpose, Stream};
+use crate::noise::{Purpose, Stream, normals};
 use crate::objective::Batch;
 
 /// Draws batches from a data set.
@@ -86,7 +86,6 @@ impl Batches {
         let samples: Vec<u64> = place.samples.clone().collect();
         let n = samples.len();
         let mut clean = Vec::with_capacity(n * shape.n_values());
-        let mut noise = Vec::with_capacity(n * shape.n_values());
         let mut labels = Vec::with_capacity(n);
         let mut changes = Vec::new();
         let mut bad = Vec::new();
@@ -100,14 +99,13 @@ impl Batches {
                 changes.push(augment.apply(&mut sample.values, shape, self.seed, number));
             }
             clean.extend(sample.values);
-            noise.extend(
-                Stream::new(self.seed, Purpose::TrainingNoise, 0, number).standard_normal(shape.n_values()),
-            );
             let keeps_class = self
                 .drop_class
                 .is_none_or(|share| Stream::new(self.seed, Purpose::DropClass, 0, number).uniform() >= share);
             labels.extend(sample.label.map(|label| keeps_class.then_some(label)));
         }
+        let streams = samples.iter().map(|&number| Stream::new(self.seed, Purpose::TrainingNoise, 0, number));
+        let noise = normals(streams, shape.n_values());
         let extents = [n, shape.height, shape.width, shape.channels];
         let tensor = |values| Tensor::from_data(TensorData::new(values, extents), device);
         let condition = Condition {

@@ -41,14 +41,13 @@ impl Norm<&[f32]> {
             images.per_run(|_, range, moments| Kernels::best().norm.moments(&images.values[range], moments))
         };
         self.affine_of([images.batch, channels], |image, members| {
-            let mut total = Merged::default();
-            for (run, row) in images.rows_of(image, &moments).enumerate() {
-                let count = images.run().min(images.pixels - run * images.run()) as f64;
-                for channel in members.clone() {
-                    total.merge(count, row[channel].into(), row[channels + channel].into());
-                }
-            }
-            total
+            Merged::of(|| {
+                images.rows_of(image, &moments).enumerate().map(|(run, row)| {
+                    let pixels = images.run().min(images.pixels - run * images.run());
+                    let (means, squares) = row.split_at(channels);
+                    (pixels as f64, [&means[members.clone()], &squares[members.clone()]])
+                })
+            })
         })
     }
 

@@ -96,24 +96,10 @@ pub(crate) struct KnownMoments<'a> {
 impl KnownMoments<'_> {
     /// The mean and the sum of squares of some channels of an image together.
     pub(super) fn of(&self, image: usize, channels: Range<usize>) -> Merged {
-        // First the mean of all, then the squares around it: no division for each of many thousands of numbers.
-        let (mut count, mut sum) = (0.0, 0.0);
-        for (part, channels) in self.shares(channels.clone()) {
-            for (pixels, [means, _]) in part.units_of(image, channels) {
-                count += pixels * means.len() as f64;
-                sum += pixels * means.iter().map(|&mean| f64::from(mean)).sum::<f64>();
-            }
-        }
-        let mean = sum / f64::max(count, 1.0);
-        let mut total = 0.0;
-        for (part, channels) in self.shares(channels) {
-            for (pixels, [means, squares]) in part.units_of(image, channels) {
-                total += squares.iter().map(|&squares| f64::from(squares)).sum::<f64>();
-                total +=
-                    pixels * means.iter().map(|&of_unit| (f64::from(of_unit) - mean).powi(2)).sum::<f64>();
-            }
-        }
-        Merged { count, mean, squares: total }
+        Merged::of(|| {
+            let shares = self.shares(channels.clone());
+            shares.flat_map(move |(part, channels)| part.units_of(image, channels))
+        })
     }
 
     /// The parts that some channels fall into, and which of their channels those are.
