@@ -2,6 +2,7 @@
 
 mod bench;
 mod data;
+mod device;
 mod edit;
 mod emoji;
 mod eval;
@@ -21,6 +22,7 @@ use crate::show::ShowName;
 
 pub use bench::{BenchArgs, PassName};
 pub use data::{DataArgs, DataCommand, SizeArgs, ViewArgs};
+pub use device::{DeviceChoice, DeviceParser};
 pub use edit::{CommonArgs, EditArgs, EditCommand, SearchArgs, SearchTask, Subjects};
 #[cfg(feature = "icons")]
 pub use emoji::StyleName;
@@ -96,24 +98,6 @@ pub enum Command {
     Man,
 }
 
-/// Where the numbers are crunched.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum DeviceName {
-    /// The processor: always there.
-    #[default]
-    Cpu,
-    /// A GPU through Vulkan (needs the cargo feature `vulkan`).
-    Vulkan,
-    /// A GPU through Metal (needs the cargo feature `metal`).
-    Metal,
-    /// A GPU through WebGPU (needs the cargo feature `webgpu`).
-    Webgpu,
-    /// An NVIDIA GPU (needs the cargo feature `cuda`).
-    Cuda,
-    /// An AMD GPU (needs the cargo feature `rocm`).
-    Rocm,
-}
-
 /// What of a model is used, and how it is computed with.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArgs {
@@ -123,9 +107,9 @@ pub struct ModelArgs {
     /// Which weights: best, raw, target, or the label of an average.
     #[arg(long, value_name = "WHICH", default_value = "best")]
     pub weights: String,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value_t)]
-    pub device: DeviceName,
+    /// Where to compute; a number behind the name tells several GPUs apart, as in cuda:1.
+    #[arg(long, value_name = "NAME[:N]", value_parser = DeviceParser, default_value_t)]
+    pub device: DeviceChoice,
 }
 
 /// How samples are drawn.
@@ -289,6 +273,6 @@ pub struct DoctorArgs {
     #[arg(long)]
     pub json: bool,
     /// Which device to try.
-    #[arg(long, value_enum, default_value_t)]
-    pub device: DeviceName,
+    #[arg(long, value_parser = DeviceParser, default_value_t)]
+    pub device: DeviceChoice,
 }

@@ -3,49 +3,33 @@
 use std::sync::OnceLock;
 
 use burn::tensor::Device;
+use onestep::model::{DeviceChoice, Platform, device_name};
 
-use crate::args::DeviceName;
 use crate::failure::{Failure, Outcome, code};
 
 /// Opens a device.
-pub fn open(name: DeviceName) -> Outcome<Device> {
-    match name {
-        DeviceName::Cpu => Ok(Device::flex()),
-        #[cfg(feature = "vulkan")]
-        DeviceName::Vulkan => Ok(Device::vulkan(Default::default())),
-        #[cfg(feature = "metal")]
-        DeviceName::Metal => Ok(Device::metal(Default::default())),
-        #[cfg(feature = "webgpu")]
-        DeviceName::Webgpu => Ok(Device::webgpu(Default::default())),
-        #[cfg(feature = "cuda")]
-        DeviceName::Cuda => Ok(Device::cuda(0)),
-        #[cfg(feature = "rocm")]
-        DeviceName::Rocm => Ok(Device::rocm(0)),
-        #[allow(unreachable_patterns, reason = "with every GPU feature on, no name is left")]
-        other => {
-            let name = format!("{other:?}").to_lowercase();
-            Err(Failure::usage(format!("this build cannot use the device `{name}`")).hint(format!(
-                "build it in with `cargo build --release --features {name}`, or use --device cpu"
-            )))
-        }
-    }
+pub fn open(choice: DeviceChoice) -> Outcome<Device> {
+    choice.open().map_err(|error| Failure::usage(&error).hint(error.hint()))
 }
 
-/// The devices of this build.
-pub fn names() -> Vec<&'static str> {
-    let mut names = vec!["cpu"];
-    for (present, name) in [
-        (cfg!(feature = "vulkan"), "vulkan"),
-        (cfg!(feature = "metal"), "metal"),
-        (cfg!(feature = "webgpu"), "webgpu"),
-        (cfg!(feature = "cuda"), "cuda"),
-        (cfg!(feature = "rocm"), "rocm"),
-    ] {
-        if present {
-            names.push(name);
-        }
-    }
-    names
+/// The devices that this build finds here, with what they call themselves.
+pub fn found() -> Vec<String> {
+    let platforms = Platform::ALL.into_iter().rev().filter(|platform| platform.is_built_in());
+    let of_platform = |platform: Platform| {
+        let devices = platform.devices();
+        let named = devices.iter().enumerate().map(move |(number, device)| match platform {
+            Platform::Cpu => "cpu".to_owned(),
+            platform => format!("{}:{number} ({})", platform.name(), device_name(device)),
+        });
+        let none = devices.is_empty().then(|| format!("{} (none found)", platform.name()));
+        named.chain(none).collect::<Vec<_>>()
+    };
+    platforms.flat_map(of_platform).collect()
+}
+
+/// What computes: the name of a card, or how many threads of the processor.
+pub fn described(device: &Device) -> String {
+    if *device == Device::flex() { format!("{} threads", threads()) } else { device_name(device) }
 }
 
 /// Threads that were asked for.

@@ -35,7 +35,8 @@ pub use operators::{
 };
 pub use simd::{Precision, instructions};
 pub use tensor::{
-    Convolution, Norm, adam_update, attention, blur_downsample, concat, conv2d, depthwise_conv2d,
-    downsample_mean, dropout, ema_update, fir_downsample, fir_upsample, linear, linear_with, norm_act,
-    norm_act_tangent, pool2d, profile, resize_bilinear, silu, upsample_nearest,
+    Convolution, DeviceChoice, DeviceError, Norm, Platform, adam_update, attention, blur_downsample, concat,
+    conv2d, depthwise_conv2d, device_name, downsample_mean, dropout, ema_update, fir_downsample,
+    fir_upsample, linear, linear_with, norm_act, norm_act_tangent, pool2d, profile, resize_bilinear, silu,
+    upsample_nearest,
 };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use onestep::edit::{CanvasFit, MaskMarks, Task};
 
-use super::{DeviceName, ModelArgs, ShowArgs};
+use super::{DeviceChoice, DeviceParser, ModelArgs, ShowArgs};
 use crate::lists::{Levels, SeedPair, seed};
 
 /// Options of `edit`.
@@ -25,8 +25,8 @@ pub struct EditArgs {
     #[arg(long)]
     pub overwrite: bool,
     /// Where to compute.
-    #[arg(long, value_enum, default_value_t)]
-    pub device: DeviceName,
+    #[arg(long, value_name = "NAME[:N]", value_parser = DeviceParser, default_value_t)]
+    pub device: DeviceChoice,
 }
 
 /// The tasks.

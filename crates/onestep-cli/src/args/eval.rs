@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use onestep::eval::Metric;
 use onestep::perceptual::{PerceptualKind, Pooling, Trunk};
 
-use super::{DeviceName, ModelArgs, SamplerArgs, SamplerName, SizeArgs};
+use super::{DeviceChoice, DeviceParser, ModelArgs, SamplerArgs, SamplerName, SizeArgs};
 use crate::lists::{Counts, Seeds, seed};
 use crate::shard::Shard;
 
@@ -206,8 +206,8 @@ pub struct DistanceArgs {
     #[arg(long)]
     pub json: bool,
     /// Where to compute.
-    #[arg(long, value_enum, default_value_t)]
-    pub device: DeviceName,
+    #[arg(long, value_name = "NAME[:N]", value_parser = DeviceParser, default_value_t)]
+    pub device: DeviceChoice,
 }
 
 /// Perceptual distances, as they are measured with.
@@ -347,6 +347,6 @@ pub struct LikelihoodArgs {
     #[arg(long)]
     pub json: bool,
     /// Where to compute.
-    #[arg(long, value_enum, default_value_t)]
-    pub device: DeviceName,
+    #[arg(long, value_name = "NAME[:N]", value_parser = DeviceParser, default_value_t)]
+    pub device: DeviceChoice,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::DeviceName;
+use super::{DeviceChoice, DeviceParser};
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -53,6 +53,6 @@ pub struct StudioArgs {
     #[arg(long)]
     pub no_browser: bool,
     /// Where to compute.
-    #[arg(long, value_enum, default_value_t)]
-    pub device: DeviceName,
+    #[arg(long, value_name = "NAME[:N]", value_parser = DeviceParser, default_value_t)]
+    pub device: DeviceChoice,
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{DeviceName, PrecisionName, ShowArgs, ViewArgs};
+use super::{DeviceChoice, DeviceParser, PrecisionName, ShowArgs, ViewArgs};
 
 /// Options of `new`.
 #[derive(Debug, Args)]
@@ -22,8 +22,8 @@ pub struct NewArgs {
     #[arg(long, value_name = "H", value_parser = positive)]
     pub hours: Option<f64>,
     /// Where to compute.
-    #[arg(long, value_enum, default_value_t)]
-    pub device: DeviceName,
+    #[arg(long, value_name = "NAME[:N]", value_parser = DeviceParser, default_value_t)]
+    pub device: DeviceChoice,
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -109,8 +109,8 @@ pub struct TrainArgs {
     #[command(flatten)]
     pub ranks: RanksArgs,
     /// Where to compute.
-    #[arg(long, value_enum, default_value_t)]
-    pub device: DeviceName,
+    #[arg(long, value_name = "NAME[:N]", value_parser = DeviceParser, default_value_t)]
+    pub device: DeviceChoice,
 }
 
 /// Verbs of `recipe`.

@@ -38,7 +38,7 @@ pub fn run(args: &DoctorArgs) -> Outcome<ExitCode> {
         note("processor", cpu_features()),
         note("loops", instructions()),
         note("threads", device::threads().to_string()),
-        note("devices", device::names().join(", ")),
+        note("devices", device::found().join(", ")),
         builtin_data(),
         recipes(),
         note("weights", weights()),

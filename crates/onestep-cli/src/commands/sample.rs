@@ -157,10 +157,10 @@ fn draw(
     if !quiet {
         let seconds = started.elapsed().as_secs_f64();
         say!(
-            "{} · {sampler}{guidance} · {} each · {precision} · {seconds:.2} s on {} threads",
+            "{} · {sampler}{guidance} · {} each · {precision} · {seconds:.2} s on {}",
             counted(n - n_before, "image"),
             counted(drawing.nfe(), "network evaluation"),
-            device::threads(),
+            device::described(drawing.model().device()),
         );
     }
     Ok(ExitCode::SUCCESS)

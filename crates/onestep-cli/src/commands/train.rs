@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use burn::tensor::Device;
 use onestep::Error;
 use onestep::checkpoint::{Which, read_header};
 use onestep::data::{self, DataError, DataSpec, Dataset, Split};
@@ -13,7 +14,7 @@ use onestep::train::{self, DiskForecast, Extend, MemoryForecast, Recipe, Resumed
 use onestep_bench::human_bytes;
 
 use super::recipe::{human_images, in_recipe, read_draft};
-use crate::args::{DeviceName, ExtendName, SizeArgs, TrainArgs};
+use crate::args::{ExtendName, SizeArgs, TrainArgs};
 use crate::failure::{Failure, Outcome, code};
 use crate::print::{answer, answer_text, say, typed};
 use crate::progress::Watch;
@@ -86,8 +87,10 @@ fn builder(args: &TrainArgs, Asked { mut recipe, data }: Asked, n_here: usize) -
         // The run's recipe names what was found in the cache.
         recipe.train.distance_files = features::weight_files(kind, &recipe.train.distance_files)?;
     }
-    let mut builder = RunBuilder::new(recipe).data(data).device(device::open(args.device)?);
-    if let (DeviceName::Cpu, Some(bytes)) = (args.device, memory::available()) {
+    let device = device::open(args.device)?;
+    let on_cpu = device == Device::flex();
+    let mut builder = RunBuilder::new(recipe).data(data).device(device);
+    if let (true, Some(bytes)) = (on_cpu, memory::available()) {
         builder = builder.available_memory(bytes / n_here as u64);
     }
     Ok(match args.extend {
@@ -117,14 +120,14 @@ fn describe(run: &Run, asked_to_resume: bool, ranks: &Ranks) {
         n => format!("{n} processes, {} shards · ", train.n_shards()),
     };
     say!(
-        "{}: {} on {} images · {:.2} M parameters · {} steps of {} · {processes}{} threads",
+        "{}: {} on {} images · {:.2} M parameters · {} steps of {} · {processes}{}",
         run.recipe().name,
         run.recipe().method(),
         run.trainer().data().len(),
         run.trainer().student().weights().n_parameters() as f64 / 1e6,
         train.steps,
         train.batch,
-        device::threads(),
+        device::described(run.trainer().device()),
     );
     let images = run.trainer().data();
     if images.shape().height * images.shape().width > 1 {

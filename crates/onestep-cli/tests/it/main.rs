@@ -386,6 +386,8 @@ fn wrong_input_gets_one_clear_error() {
         (&["recipe", "show", "nonsense"], 2, "no built-in recipe"),
         (&["info", "plain.png"], 65, "plain.png"),
         (&["sample", "x", "--device", "vulkan"], 2, "vulkan"),
+        (&["sample", "x", "--device", "gpu"], 2, "there are auto, cuda"),
+        (&["sample", "x", "--device", "cpu:1"], 2, "there is no device `cpu:1`"),
         (&["bench", "nonsense"], 2, "no built-in recipe `nonsense`"),
         (&["bench", "nowhere.safetensors"], 65, "nowhere.safetensors"),
         (&["bench", "broken.safetensors"], 65, "broken.safetensors"),

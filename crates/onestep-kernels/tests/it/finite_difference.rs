@@ -4,7 +4,7 @@ use burn::tensor::{DType, Device, Tensor};
 use onestep_kernels::Precision;
 use onestep_kernels::*;
 
-use crate::support::{assert_close, numbers, tensor, values};
+use crate::support::{assert_close, device_of, numbers, tensor, values};
 
 /// Differentiates a weighted sum of `body`'s result by each input both ways.
 ///
@@ -106,12 +106,12 @@ fn resampling_gradients() {
 /// The tangent of a norm against central differences in f64, and in f32 against f64.
 #[test]
 fn norm_act_tangents() {
-    let device = Device::flex();
     for (groups, activation, modulated) in
         [(1, Activation::None, false), (2, Activation::Silu, false), (3, Activation::Silu, true)]
     {
         let (shape, samples) = ([2, 5, 3, 6], [2, 6]);
         let at = |dtype, step: f64| {
+            let device = device_of(dtype);
             let image = |seed| tensor(shape, seed, dtype, &device);
             let sample = |seed| tensor(samples, seed, dtype, &device);
             let norm = |step: f64| Norm {

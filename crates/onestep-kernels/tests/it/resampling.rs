@@ -1,10 +1,10 @@
 //! Changes of resolution against their composed bodies and against the convolutions that they are.
 
-use burn::tensor::{DType, Device, Tensor, module, ops};
+use burn::tensor::{DType, Tensor, module, ops};
 use onestep_kernels::*;
 
 use crate::by_hand::check;
-use crate::support::{assert_close, tensor, values};
+use crate::support::{assert_close, device, tensor, values};
 
 #[test]
 fn resampling_equals_its_composed_body() {
@@ -24,7 +24,7 @@ fn resampling_equals_its_composed_body() {
 
 #[test]
 fn fir_filters_equal_depthwise_convolutions() {
-    let device = Device::flex();
+    let device = device();
     let input = tensor([2, 6, 8, 3], 1, DType::F32, &device);
     for filter in [&[1.0f32, 1.0][..], &[1.0, 3.0, 3.0, 1.0], &[1.0, 2.0, 4.0, 1.0]] {
         let (taps, sum) = (filter.len(), filter.iter().sum::<f32>());
@@ -47,7 +47,7 @@ fn fir_filters_equal_depthwise_convolutions() {
 /// Shift-tolerant LPIPS mirrors two pixels of each edge before its filter of three.
 #[test]
 fn blurring_equals_mirroring_and_a_depthwise_convolution() {
-    let device = Device::flex();
+    let device = device();
     for [height, width] in [[6, 8], [3, 7], [5, 4]] {
         let input = tensor([2, height, width, 5], 1, DType::F32, &device);
         let mirrored = |size: usize| {

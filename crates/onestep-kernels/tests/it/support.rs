@@ -1,7 +1,28 @@
 //! Reproducible numbers and comparisons.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use onestep_kernels::{DropoutMask, MaskStream};
+use onestep_kernels::{DeviceChoice, DropoutMask, MaskStream};
+
+/// The device that is tested: the one that `ONESTEP_TEST_DEVICE` names, or the processor.
+pub fn device() -> Device {
+    let named = std::env::var("ONESTEP_TEST_DEVICE").ok();
+    let choice: DeviceChoice = named.map_or_else(Default::default, |name| name.parse().unwrap());
+    choice.open().unwrap()
+}
+
+/// Where numbers of this type are computed: on the device that is tested, or on the processor, if they are the reference in f64.
+pub fn device_of(dtype: DType) -> Device {
+    if dtype == DType::F64 { Device::flex() } else { device() }
+}
+
+/// Whether the device that is tested has numbers of type bf16; says so where it has none.
+pub fn has_bf16(test: &str) -> bool {
+    let has = device().supports_dtype(DType::BF16);
+    if !has {
+        eprintln!("{test}: not tried, the device has no numbers of type bf16");
+    }
+    has
+}
 
 /// Numbers in [-1, 1), a function of the seed alone.
 pub fn numbers(count: usize, seed: u64) -> Vec<f64> {

@@ -1,14 +1,14 @@
 //! Updates of flat parameters against their composed bodies.
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Tensor};
 use onestep_kernels::*;
 
-use crate::support::{assert_close, numbers, tensor, values};
+use crate::support::{assert_close, device, device_of, numbers, tensor, values};
 
 #[test]
 fn updates_equal_their_composed_bodies() {
     let run = |dtype: DType, coefficients: AdamCoefficients| -> Vec<Vec<f64>> {
-        let device = Device::flex();
+        let device = device_of(dtype);
         let [p, g, m, v] = [1, 2, 3, 4].map(|seed| {
             let numbers: Vec<f64> = numbers(40_000, seed).iter().map(|x| f64::from(*x as f32)).collect();
             Tensor::<1>::from_data(numbers.as_slice(), (&device, dtype))
@@ -28,7 +28,7 @@ fn updates_equal_their_composed_bodies() {
 
 #[test]
 fn updates_leave_no_graph_behind() {
-    let device = Device::flex().autodiff();
+    let device = device().autodiff();
     let [p, g] = [1, 2].map(|seed| tensor([8], seed, DType::F32, &device).require_grad());
     let zeros = p.zeros_like();
     let coefficients = AdamCoefficients::radam(0.1, [0.9, 0.999], 1e-8, 1);

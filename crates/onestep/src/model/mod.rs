@@ -31,7 +31,7 @@ pub use formula::Formula;
 pub use guidance::{AtScale, GuidanceRange, Guided};
 pub use kind::ModelKind;
 pub use network::{Architecture, Network};
-pub use onestep_kernels::Precision;
+pub use onestep_kernels::{DeviceChoice, DeviceError, Platform, Precision, device_name};
 pub use parameter::{Builder, Init, ParameterId, ParameterSpec, n_parameters};
 pub(crate) use precision::PrecisionName;
 pub use precision::{PrecisionChoice, ReplacedPrecision};

@@ -1,6 +1,6 @@
 //! Continuous time: TrigFlow against EDM, the objective against closed forms and against its definition, and learning.
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 use onestep::model::network::MlpConfig;
 use onestep::model::{
     Architecture, Condition, Denoiser, ModelError, NoiseRange, Preconditioned, Preconditioning, TrigFlow,
@@ -11,13 +11,10 @@ use onestep::objective::{Batch, Continuous, Direction, LevelWeighting, RateWeigh
 use onestep::sample::trig_levels;
 use onestep::train::{LearnedWeighting, LearningRate, Optimizer, OptimizerConfig, RadamConfig, blend};
 
+use crate::devices::device;
 use crate::golden::Array;
 
 const SIGMA_DATA: f64 = 0.5;
-
-fn device() -> Device {
-    Device::flex()
-}
 
 fn normals<const D: usize>(seed: u64, shape: [usize; D]) -> Tensor<D> {
     let values = Stream::new(seed, Purpose::Test, 0, 0).standard_normal(shape.iter().product());

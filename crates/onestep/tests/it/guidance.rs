@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Tensor};
 use onestep::checkpoint::{Imported, ModelHeader, save_model};
 use onestep::eval::{Comparison, Judge, Metric};
 use onestep::model::network::{MlpConfig, SongConfig};
@@ -54,7 +54,7 @@ fn values(tensor: Tensor<4>) -> Vec<f64> {
 fn golden_cfg_sampling() {
     let Some(case) = golden::case("cfg_sampling") else { return };
     let Some(model) = golden_model(&case, None, Preconditioning::Edm) else { return };
-    let device = Device::flex();
+    let device = crate::devices::device();
     let noisy = case.array("x").channels_last().tensor::<4>(&device);
     let (sigma, batch) = (case.array("sigma").values.clone(), noisy.dims()[0]);
     let given = condition(&case, "");
@@ -141,7 +141,7 @@ impl Denoiser for TwoClasses {
 /// With k = s²/(s² + σ²), D_c = k·x + (1 - k)·m_c and D_u = k·x + (1 - k)·m·tanh(m·x/(s² + σ²)) on the axis of the means.
 #[test]
 fn a_guided_mean_is_the_closed_form_of_two_gaussians() {
-    let (model, device) = (TwoClasses::new(), Device::flex());
+    let (model, device) = (TwoClasses::new(), crate::devices::device());
     let points = [0.4, -1.3, 0.05, 2.2, -0.7, 3.0];
     let (sigma, scales) = ([0.02, 0.5, 1.3, 4.0, 0.3, 40.0], [1.5, 4.0, 0.0, 1.0, 7.5, 2.0]);
     let labels = [Some(0), Some(1), Some(1), Some(0), None, Some(0)];
@@ -167,7 +167,7 @@ fn a_guided_mean_is_the_closed_form_of_two_gaussians() {
 /// The further a scale goes, the further the samples lie from the other class.
 #[test]
 fn guided_samples_leave_the_other_class() {
-    let (model, device) = (TwoClasses::new(), Device::flex());
+    let (model, device) = (TwoClasses::new(), crate::devices::device());
     let levels = SamplingLevels::karras(12, 0.002, 80.0, 7.0).unwrap();
     let mean_at = |scale: f64| {
         let condition = Condition::classes(vec![0; 64]);
@@ -289,7 +289,7 @@ fn a_scale_that_is_told_reaches_the_output_and_adds_nothing_at_first() {
             .collect();
         let [extra] = extra.as_slice() else { panic!("{architecture:?}: {extra:?}") };
         assert_eq!(extra.shape[0], 256, "{architecture:?}");
-        let begun = Weights::initialize(call.network.parameters(), 1, &Device::flex());
+        let begun = Weights::initialize(call.network.parameters(), 1, &crate::devices::device());
         let first = begun.iter().find(|(spec, _)| spec.name == extra.name).expect("the layer").1.clone();
         assert!(Array::from_tensor(first).values.iter().all(|&value| value == 0.0));
         // With the numbers of the other network and a layer as it begins, it is that network, whatever it is told.
@@ -321,7 +321,7 @@ fn a_scale_that_is_told_reaches_the_output_and_adds_nothing_at_first() {
                 NoiseRange::default(),
             ),
             ModelKind::Consistency,
-            &Device::flex(),
+            &crate::devices::device(),
         );
         let exported = onestep::exchange::onnx::Export::new(&refused, onestep::exchange::onnx::Form::OneStep)
             .write(std::env::temp_dir().join("never-written.onnx"));

@@ -4,6 +4,7 @@ mod architecture;
 mod checkpoint;
 mod continuous;
 mod data;
+mod devices;
 mod discrete;
 mod edit;
 mod eval;

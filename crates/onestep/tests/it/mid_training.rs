@@ -1,6 +1,6 @@
 //! Consistency mid-training: its loss against golden numbers and closed forms, and its place in a run.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use onestep::model::{Condition, Denoiser, DropoutKey, GaussianMixture, ModelError, Preconditioning};
 use onestep::noise::SamplingLevels;
 use onestep::objective::{Batch, Distance, MidTraining, Weighting};
@@ -13,7 +13,7 @@ use crate::objectives::loaded;
 #[test]
 fn golden_mid_training() {
     let Some(case) = golden::case("cmt_loss") else { return };
-    let device = Device::flex();
+    let device = crate::devices::device();
     let model = |who, form| golden_model(&case, Some(who), form).expect("its weights");
     let (teacher, student) = (model("teacher", Preconditioning::Edm), model("student", Preconditioning::Edm));
     let image = |key: &str| case.array(key).channels_last().tensor::<4>(&device);
@@ -86,8 +86,9 @@ impl Denoiser for Jumps {
 fn the_consistency_function_has_no_loss() {
     let teacher = GaussianMixture::single(vec![0.3, -0.2], 0.5, 0.002).unwrap();
     let student = Jumps(teacher.clone());
-    let tensor =
-        |values: Vec<f32>| Tensor::<4>::from_data(TensorData::new(values, [2, 1, 1, 2]), &Device::flex());
+    let tensor = |values: Vec<f32>| {
+        Tensor::<4>::from_data(TensorData::new(values, [2, 1, 1, 2]), &crate::devices::device())
+    };
     let batch = Batch {
         clean: tensor(vec![0.1, 0.2, -0.5, 0.4]),
         noise: tensor(vec![1.0, -0.5, 0.2, 0.8]),

@@ -12,18 +12,15 @@ mod turned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use onestep::interop;
 use onestep::model::{Architecture, Condition, Network, Weights};
 
+use crate::devices::device;
 use crate::golden::models::condition;
 use crate::golden::{self, Array, Case};
 
 /// The device all golden numbers are compared on.
-fn device() -> Device {
-    Device::flex()
-}
-
 /// A network of the golden set with its weights.
 struct Subject {
     architecture: Architecture,

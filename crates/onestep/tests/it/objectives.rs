@@ -1,6 +1,6 @@
 //! Losses and whole training steps against golden numbers; the reference's loss bugs, one test each.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use onestep::model::{Condition, Denoiser, Preconditioned, Preconditioning, Weights};
 use onestep::noise::{AdaptiveExponent, Curriculum, Gap, LogNormal, SamplingLevels, TargetRate};
 use onestep::objective::{
@@ -11,14 +11,11 @@ use onestep::perceptual::{PerceptualKind, Pooling, Trunk, WeightFiles};
 use onestep::solver::Solver;
 use onestep::train::{Optimizer, OptimizerConfig, RadamConfig, blend};
 
+use crate::devices::device;
 use crate::golden::models::{check_loss_gradients, condition, golden_model, taking_part, to_golden_layout};
 use crate::golden::{self, Array, Case, check_values};
 use crate::networks::settings::classes;
 use crate::perceptual::by_rule;
-
-fn device() -> Device {
-    Device::flex()
-}
 
 /// A weighting by the name of OpenAI's code.
 pub fn weighting(name: &str) -> Weighting {

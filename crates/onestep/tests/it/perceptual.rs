@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 use onestep::arrays::NamedArrays;
 use onestep::model::ModelError;
 use onestep::noise::{Purpose, Stream};
@@ -12,16 +12,13 @@ use onestep::perceptual::{
 };
 use onestep::vision::VisionError;
 
+use crate::devices::device;
 use crate::eval::weight_rule::WeightRule;
 use crate::golden::cases::beside;
 use crate::golden::{Array, arrays_at, case, check_gradients, check_values};
 use crate::objectives::loaded;
 
 const ALEXNET: PerceptualKind = PerceptualKind::Lpips { trunk: Trunk::AlexNet, pooling: Pooling::Max };
-
-fn device() -> Device {
-    Device::flex()
-}
 
 /// A network with the weights of the golden set's rule; none, with a word about it, if it has none.
 pub fn by_rule(kind: PerceptualKind) -> Option<PerceptualNetwork> {

@@ -70,7 +70,7 @@ fn golden_sampler(name: &str) {
         _ => Preconditioning::Edm,
     };
     let model = Watched::new(&case, golden_model(&case, None, preconditioning));
-    let device = Device::flex();
+    let device = crate::devices::device();
     let (low, high, rho) = (case.number("sigma_min"), case.number("sigma_max"), case.number("rho"));
     let steps = case.number("steps") as usize;
     let mut noise = Recorded::new(&case, None);
@@ -137,7 +137,7 @@ fn golden_edm_samplers() {
     for name in ["edm_sampler_deterministic", "edm_sampler_stochastic"] {
         let Some(case) = golden::case(name) else { continue };
         let model = Watched::new(&case, golden_model(&case, None, Preconditioning::Edm));
-        let device = Device::flex();
+        let device = crate::devices::device();
         let n_levels = option(&case, "num_steps", 18.0) as usize;
         let levels = SamplingLevels::karras(
             n_levels,
@@ -186,7 +186,7 @@ fn golden_easy_tuning_sampler() {
     }
     let Some(case) = golden::case("ect_sampling") else { return };
     let Some(model) = golden_model(&case, None, Preconditioning::Boundary) else { return };
-    let device = Device::flex();
+    let device = crate::devices::device();
     let middle: Vec<f64> = serde_json::from_value(case.get("mid_t").clone()).expect("levels");
     let shape: [usize; 4] = case.array("latents").channels_last().shape.try_into().expect("four axes");
     let condition = condition(&case, "");
@@ -218,7 +218,7 @@ fn golden_easy_tuning_sampler() {
 
 /// Error of the end point of the ODE of one Gaussian against its closed form, in f64.
 fn error_on_a_gaussian(method: OdeMethod, n_levels: usize) -> f64 {
-    let device = Device::flex();
+    let device = crate::devices::device();
     let model = GaussianMixture::single(vec![0.3, -0.2], 0.5, 0.002).unwrap();
     let levels = SamplingLevels::karras(n_levels, 0.002, 80.0, 7.0).unwrap();
     let condition = Condition::default();
@@ -277,7 +277,7 @@ fn the_exact_consistency_function_samples_its_gaussian() {
             0.002
         }
     }
-    let device = Device::flex();
+    let device = crate::devices::device();
     let n = 4000;
     let model = Exact(GaussianMixture::single(vec![0.3], 0.5, 0.002).unwrap());
     for levels in [vec![80.0], vec![80.0, 2.5], vec![80.0, 5.0, 1.0, 0.1]] {
@@ -302,7 +302,7 @@ fn the_exact_consistency_function_samples_its_gaussian() {
 /// A seed's sample does not depend on its batch.
 #[test]
 fn a_seed_is_the_same_sample_in_every_batch() {
-    let device = Device::flex();
+    let device = crate::devices::device();
     let model = GaussianMixture::single(vec![0.1, 0.2, 0.3], 0.4, 0.002).unwrap();
     let sample = |seeds: &[u64]| {
         let condition = Condition::default();

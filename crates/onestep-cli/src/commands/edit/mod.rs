@@ -114,13 +114,13 @@ fn make(
         let n_levels = edits.levels().as_slice().len();
         let precision = edits.model().precision().unwrap_or(Precision::F32);
         say!(
-            "{} · {} · {} each · {} · {:.0} ms on {} threads",
+            "{} · {} · {} each · {} · {:.0} ms on {}",
             edits.job().task().name(),
             counted(n, "picture"),
             counted(n_levels, "network evaluation"),
             precision.name(),
             seconds * 1e3,
-            device::threads(),
+            device::described(edits.model().device()),
         );
     }
     Ok(ExitCode::SUCCESS)

@@ -8,7 +8,7 @@ use onestep::eval::{Collection, Protocol, Selection, reference};
 use super::collecting::{self, Collecting};
 use super::report::Report;
 use super::{judge, spec};
-use crate::args::{DeviceName, MergeArgs, NetworkArgs};
+use crate::args::{DeviceChoice, MergeArgs, NetworkArgs};
 use crate::device;
 use crate::failure::{Failure, Outcome};
 use crate::print::answer;
@@ -28,7 +28,7 @@ pub fn run(args: &MergeArgs, quiet: bool) -> Outcome<ExitCode> {
     let protocol = Protocol::named(&collection.subject().protocol)?;
     let network =
         NetworkArgs { features: args.features.clone(), protocol: None, fewer: args.fewer, feature_batch: 16 };
-    let judge = judge(&network, protocol, &args.metrics, &device::open(DeviceName::Cpu)?);
+    let judge = judge(&network, protocol, &args.metrics, &device::open(DeviceChoice::default())?);
     judge.check_count(collection.subject().n)?;
     let outputs = collecting::outputs(args.overwrite, &args.files);
     args.stats_out.iter().chain(&args.out).try_for_each(|path| outputs.check(path))?;

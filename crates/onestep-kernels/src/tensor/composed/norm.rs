@@ -48,7 +48,9 @@ impl Shapes {
     /// The input normalised and the deviation of each group, both grouped.
     fn normalised<B: Backend>(&self, input: FloatTensor<B>, options: NormActOptions) -> [FloatTensor<B>; 2] {
         let input = Self::full::<B>(input, &self.grouped);
-        let centred = B::float_sub(input.clone(), self.mean::<B>(input));
+        // Twice: the first mean of numbers far from zero is as inexact as they are large, the second one is that of its error.
+        let nearly = B::float_sub(input.clone(), self.mean::<B>(input));
+        let centred = B::float_sub(nearly.clone(), self.mean::<B>(nearly));
         let variance = self.mean::<B>(B::float_mul(centred.clone(), centred.clone()));
         let deviation = B::float_sqrt(B::float_add_scalar(variance, options.epsilon.into()));
         [B::float_div(centred, deviation.clone()), deviation]

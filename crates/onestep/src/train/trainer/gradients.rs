@@ -57,6 +57,8 @@ impl Trainer {
         let n = self.recipe.train.batch;
         let micro = self.recipe.train.images_at_a_time();
         let mut all = Gradients::default();
+        // Read when all is on its way to the device, which is not waited for in between.
+        let mut losses = Vec::new();
         for samples in place.samples.clone().step_by(micro) {
             let samples = samples..(samples + micro as u64).min(place.samples.end);
             let n_samples = (samples.end - samples.start) as usize;
@@ -68,7 +70,7 @@ impl Trainer {
             let student = Student { tracked: &student, detached: &self.student };
             let Losses { values, sigma, companion } = self.method.loss(&student, &batch, &place)?;
             all.sigma.extend(sigma);
-            all.losses.extend(values.clone().inner().into_data().iter::<f64>());
+            losses.push(values.clone().inner());
             // Methods may look at several points of each image.
             let n_points = values.dims()[0] / n_samples * n;
             let mut graph = (values.sum() / n_points as f64).backward();
@@ -77,6 +79,7 @@ impl Trainer {
                 add(&mut all.companion, companion.gradients(&mut graph));
             }
         }
+        all.losses = Tensor::cat(losses, 0).into_data().iter::<f64>().collect();
         Ok(all)
     }
 }

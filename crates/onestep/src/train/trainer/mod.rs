@@ -86,7 +86,7 @@ impl Trainer {
     }
 
     /// Where it computes.
-    pub(super) fn device(&self) -> &Device {
+    pub fn device(&self) -> &Device {
         &self.device
     }
 

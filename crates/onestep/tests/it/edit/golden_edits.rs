@@ -1,11 +1,12 @@
 //! The edits of the reference code, with its noise.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use onestep::edit::{Colorize, Constraint, Edit, Inpaint, SuperResolve, Unconstrained, sample_edit, slerp};
 use onestep::model::{Condition, Denoiser, ModelError, Preconditioning};
 use onestep::noise::SamplingLevels;
 use onestep::sample::Request;
 
+use crate::devices::device;
 use crate::golden::models::{condition, golden_model};
 use crate::golden::{self, Array, Case, check_values};
 use crate::samplers::Recorded;
@@ -36,10 +37,10 @@ fn run(case: &Case, constraint: &dyn Constraint, known: Tensor<4>, origin: Tenso
         Some(model) => Box::new(model),
         None => {
             println!("golden | {} | no weights: the output stands in for the estimates |", case.name);
-            Box::new(Always(expected.tensor(&Device::flex())))
+            Box::new(Always(expected.tensor(&device())))
         }
     };
-    let device = Device::flex();
+    let device = crate::devices::device();
     let indices: Vec<usize> = serde_json::from_value(case.get("ts").clone()).expect("indices");
     let levels = SamplingLevels::from_indices(
         &indices,
@@ -69,7 +70,7 @@ fn run(case: &Case, constraint: &dyn Constraint, known: Tensor<4>, origin: Tenso
 
 /// A constrained case: the reference starts from noise without the image.
 fn constrained(case: &Case, constraint: &dyn Constraint, degraded: &Array) {
-    let images: Tensor<4> = case.array("images").channels_last().tensor(&Device::flex());
+    let images: Tensor<4> = case.array("images").channels_last().tensor(&device());
     constraint.check(images.dims()).unwrap();
     let known = constraint.project(images);
     case.check("degraded", &Array::from_tensor(known.clone()), degraded);
@@ -103,14 +104,14 @@ fn golden_inpainting() {
     // What is unknown is black there and nothing here.
     let degraded = case.array("degraded").channels_last();
     let values = degraded.values.iter().zip(&mask.values).map(|(value, known)| value * known).collect();
-    let constraint = Inpaint::with_masks(mask.tensor(&Device::flex()));
+    let constraint = Inpaint::with_masks(mask.tensor(&device()));
     constrained(&case, &constraint, &Array { values, ..degraded });
 }
 
 #[test]
 fn golden_stroke() {
     let Some(case) = golden::case("edit_stroke") else { return };
-    let stroke: Tensor<4> = case.array("stroke").channels_last().tensor(&Device::flex());
+    let stroke: Tensor<4> = case.array("stroke").channels_last().tensor(&device());
     run(&case, &Unconstrained, stroke.zeros_like(), stroke);
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use onestep::interop;
 use onestep::model::{
     Architecture, Condition, Denoiser, NoiseRange, Preconditioned, Preconditioning, Weights,
@@ -11,6 +11,7 @@ use onestep::model::{
 use super::gradients::{USUAL_RULE, check_gradients};
 use super::recorded::Answers;
 use super::{Array, Case, arrays, case, check_values};
+use crate::devices::device;
 use crate::networks::settings;
 
 /// The network that `user` names, for the noise it states; none, with a word about it, if the set lacks it.
@@ -35,7 +36,7 @@ pub fn golden_model(
     let network = architecture.build().unwrap();
     let named = arrays.into_iter().map(|(name, array)| (name, (array.shape.clone(), array.f32()))).collect();
     let named = interop::from_torch(&architecture, named).unwrap();
-    let weights = Weights::from_named(network.parameters(), named, &Device::flex()).unwrap();
+    let weights = Weights::from_named(network.parameters(), named, &device()).unwrap();
     let usual = NoiseRange::default();
     let setting = |key, usual| user.noise_setting(key).or(case.noise_setting(key)).unwrap_or(usual);
     let range = NoiseRange {

@@ -1,8 +1,9 @@
 //! What the original implementations were asked and answered on the way, where a case holds it.
 
+use crate::devices::device;
 use std::cell::{Cell, RefCell};
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use onestep::model::{Condition, Denoiser, ModelError, NoiseRange, Preconditioned};
 
 use super::{Array, Case, check, check_values};
@@ -42,7 +43,7 @@ impl Denoiser for Answers<'_> {
         let atol = 1e-6 * self.case.noise_setting("sigma_max").unwrap_or(NoiseRange::default().sigma_max);
         check(&self.case.name, &what, &Array::from_tensor(noisy), expected, atol, 1e-5);
         check_values(&self.case.name, &format!("level of {what}"), sigma, &levels.values, level_bound);
-        Ok(answer.tensor(&Device::flex()))
+        Ok(answer.tensor(&device()))
     }
 
     fn sigma_min(&self) -> f64 {
@@ -117,7 +118,7 @@ impl Denoiser for Watched<'_> {
                     &Array::from_tensor(noisy),
                     &expected,
                 );
-                Ok(answer.tensor(&Device::flex()))
+                Ok(answer.tensor(&device()))
             }
             None => {
                 self.follows.set(false);

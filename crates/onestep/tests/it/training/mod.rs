@@ -2,6 +2,7 @@
 
 mod bad_images;
 mod described;
+mod devices;
 mod going_on;
 mod guidance;
 mod losses;
@@ -19,18 +20,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use onestep::data::{DataError, Dataset, ImageShape, Sample, open};
 use onestep::model::{Condition, Preconditioned, Preconditioning, Weights};
 use onestep::noise::{Purpose, Stream};
 use onestep::objective::Batch;
 use onestep::train::{Recipe, RunBuilder, Trainer, builtin_recipe};
 
+use crate::devices::device;
 use crate::golden::Array;
-
-fn device() -> Device {
-    Device::flex()
-}
 
 /// A small convolutional run on 8x8 emoji with dropout, flips, classes, (but for PD) an average and (CT) an adaptive target;
 /// easy tuning and progressive distillation go through several stages.
