@@ -5,6 +5,7 @@
 
 mod epilogue;
 mod gathered;
+mod groups;
 mod memory;
 mod outer;
 mod panels;
@@ -14,6 +15,7 @@ mod tile_matrix;
 
 pub(crate) use epilogue::Epilogue;
 pub(crate) use gathered::{RowTable, gathered, product};
+pub(crate) use groups::Groups;
 pub(crate) use memory::{SMALL, Shared, as_pairs, filled, filled_chunks, spread, with_lines, with_scratch};
 pub(crate) use outer::{OuterTable, Strip, outer_rows, outer_sum};
 pub(crate) use panels::{PairPanels, Panels, pack_columns};

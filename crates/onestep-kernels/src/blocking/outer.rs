@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, reason = "builds the jobs of the inner loop from checked slices")]
 
+use super::groups::Groups;
 use super::memory::{Shared, filled, with_scratch};
 use super::panels::pack_columns;
 use super::sums::fold;
@@ -81,17 +82,16 @@ pub(crate) fn outer_sum(
     if strips * result == 0 {
         return vec![0.0; result];
     }
-    // Partial sums for up to 16 groups of eight strips or more, fewer where they would take more than 16 MB, and then
-    // parts of the columns: by shapes alone, so that the number of threads changes nothing.
-    let groups = (strips / 8).min(4 * 1024 * 1024 / result).clamp(1, 16);
+    // Where groups are few, parts of the columns.
+    let groups = Groups::new(strips, 8, result);
     let n_panels = columns.div_ceil(kernels.panel());
-    let panels_per_task = n_panels.div_ceil(16usize.div_ceil(groups));
+    let panels_per_task = n_panels.div_ceil(16usize.div_ceil(groups.count));
     let parts = n_panels.div_ceil(panels_per_task);
 
     let task = |task: usize, shared: Shared| {
         let (group, part) = (task / parts, task % parts);
-        let [first, end] = [group, group + 1].map(|group| group * strips / groups);
-        for strip in first..end {
+        let strips = groups.strips(group);
+        for strip in strips.clone() {
             let image = strip / table.strips.len() * table.images;
             let images = table.images.min(n_images - image);
             let strip_table = &table.strips[strip % table.strips.len()];
@@ -105,12 +105,20 @@ pub(crate) fn outer_sum(
             // SAFETY: a group has a whole result, and tasks of one group have panels of their own. The first strip reads
             // nothing of what is not written yet.
             unsafe {
-                outer_strip(kernels, sides, strip_table, [depth, columns], panels, target, strip > first)
+                outer_strip(
+                    kernels,
+                    sides,
+                    strip_table,
+                    [depth, columns],
+                    panels,
+                    target,
+                    strip > strips.start,
+                )
             };
         }
     };
     // SAFETY: groups and parts are all of the buffer, and the first strip of each, of which there is one, writes the whole part.
-    let sums = unsafe { filled(groups * result, groups * parts, task) };
+    let sums = unsafe { filled(groups.count * result, groups.count * parts, task) };
     fold(sums, result)
 }
 

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::images::Images;
 use super::norm::Source;
-use crate::blocking::{Shared, as_pairs, filled, fold, pack_columns, spread, with_scratch};
+use crate::blocking::{Groups, Shared, as_pairs, filled, fold, pack_columns, spread, with_scratch};
 use crate::loops::{Kernels, PairProduct, Product, pair_panel, pair_rows};
 use crate::simd::Precision;
 
@@ -40,27 +40,28 @@ pub(super) fn weight_gradient(
     if strips * result == 0 {
         return vec![0.0; result];
     }
-    // Sums for up to 16 groups of four strips or more, fewer where they would take more than 16 MB, and then parts of the
-    // columns: by shapes alone, so that the number of threads changes nothing.
-    let groups = (strips / 4).min(4 * 1024 * 1024 / result).clamp(1, 16);
+    // Where groups are few, parts of the columns.
+    let groups = Groups::new(strips, 4, result);
     let panels = columns.div_ceil(kernels.panel());
-    let per_part = panels.div_ceil(16usize.div_ceil(groups)) * kernels.panel();
+    let per_part = panels.div_ceil(16usize.div_ceil(groups.count)) * kernels.panel();
     let parts = columns.div_ceil(per_part);
     let task = |task: usize, shared: Shared| {
         let (group, part) = (task / parts, task % parts);
         let of_part = part * per_part..((part + 1) * per_part).min(columns);
         let sums = Sums { depth, columns, range: of_part, stride: kernels.padded(per_part) };
         with_scratch(depth * sums.stride, |totals| {
-            let [first, end] = [group, group + 1].map(|group| group * strips / groups);
-            for index in first..end {
+            let strips = groups.strips(group);
+            for index in strips.clone() {
                 let (image, pixel) = (index / per_image, index % per_image * strip);
                 let rows = image * pixels + pixel..image * pixels + (pixel + strip).min(pixels);
                 let left = &source.images.values[rows.start * depth..rows.end * depth];
                 let right = &gradient[rows.start * columns..rows.end * columns];
                 match precision {
-                    Precision::F32 => sums.add(kernels, source, image, [left, right], totals, index > first),
+                    Precision::F32 => {
+                        sums.add(kernels, source, image, [left, right], totals, index > strips.start)
+                    }
                     Precision::Bf16 => {
-                        sums.add_pairs(kernels, source, image, [left, right], totals, index > first);
+                        sums.add_pairs(kernels, source, image, [left, right], totals, index > strips.start);
                     }
                 }
             }
@@ -74,7 +75,7 @@ pub(super) fn weight_gradient(
         });
     };
     // SAFETY: the tasks are all groups times all parts, and each writes its columns of all rows of its group.
-    fold(unsafe { filled(groups * result, groups * parts, task) }, result)
+    fold(unsafe { filled(groups.count * result, groups.count * parts, task) }, result)
 }
 
 /// The sums of one task: some columns of all rows of the matrix, `stride` from row to row.

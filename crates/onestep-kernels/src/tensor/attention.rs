@@ -8,8 +8,8 @@ use crate::simd::Precision;
 
 /// Lets every token of a sample attend to all: softmax(q kᵀ / √width) v for every head.
 ///
-/// `precision` is that of the two products; on CPUs with tiles alone it makes a difference. The softmax is taken in f32 also where the
-/// tensors are half precision. No matrix of tokens by tokens is kept.
+/// `precision` is that of the two products, where the CPU computes in it ([`Precision::here`]); their gradients are f32. The softmax is
+/// taken in f32 also where the tensors are half precision. No matrix of tokens by tokens is kept.
 ///
 /// # Shapes
 ///

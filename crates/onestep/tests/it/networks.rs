@@ -20,7 +20,6 @@ use crate::devices::device;
 use crate::golden::models::condition;
 use crate::golden::{self, Array, Case};
 
-/// The device all golden numbers are compared on.
 /// A network of the golden set with its weights.
 struct Subject {
     architecture: Architecture,

@@ -69,7 +69,7 @@ pub(crate) fn input_gradient(
 }
 
 /// The gradient of the weights, `[kernel_h, kernel_w, inputs, outputs]`: in bf16 what is multiplied in tiles and the weights of 1x1
-/// convolutions, else in f32. Rounding what Winograd's method makes of images would err more than the whole rest.
+/// convolutions of stride 1, else in f32. Rounding what Winograd's method makes of images would err more than the whole rest.
 pub(crate) fn weight_gradient(
     kernels: &Kernels,
     geometry: &Geometry,

@@ -2,10 +2,10 @@
 
 use super::super::geometry::{Conv2dOptions, Geometry};
 use super::super::images::Images;
-use super::super::norm::Source;
+use super::super::norm::{Norm, NormActOptions, Source};
 use super::arguments::Convolution;
 use super::gradients::{input_gradient, weight_gradient};
-use crate::loops::Kernels;
+use crate::loops::{Activation, Kernels};
 use crate::plain::{assert_close, numbers};
 use crate::simd::{Level, Precision};
 
@@ -66,6 +66,9 @@ fn geometries() -> Vec<Geometry> {
         case(5, [4, 4], 24, 1, 64, 1, [0; 4]),
         case(1, [6, 6], 3, 2, 5, 3, [0; 4]),
         case(4, [12, 12], 8, 3, 8, 1, [0; 4]),
+        // Several strips of an image, the last of them odd.
+        case(5, [9, 11], 24, 1, 40, 1, [0; 4]),
+        case(3, [7, 21], 33, 1, 17, 1, [0; 4]),
         // By Winograd's method, with tiles of four and of two, whole and cut.
         case(2, [16, 16], 20, 3, 40, 1, [1; 4]),
         case(2, [15, 18], 17, 3, 16, 1, [1; 4]),
@@ -73,6 +76,9 @@ fn geometries() -> Vec<Geometry> {
         case(1, [9, 10], 16, 3, 56, 1, [2, 0, 0, 1]),
         case(9, [4, 4], 24, 3, 24, 1, [1; 4]),
         case(1, [20, 17], 16, 3, 16, 1, [0; 4]),
+        // Rows of more tiles than there are rows.
+        case(1, [4, 520], 16, 3, 16, 1, [1; 4]),
+        case(2, [8, 300], 16, 3, 16, 1, [1; 4]),
     ]
 }
 
@@ -130,6 +136,12 @@ fn bf16_is_near_and_rounds_alike_at_every_instruction_set() {
         };
         let exact = run(Level::Portable, Precision::F32);
         let rounded = run(Level::Portable, Precision::Bf16);
+        if geometry.is_pointwise() && geometry.inputs * geometry.size[0] > 16 {
+            assert!(
+                exact.iter().zip(&rounded).all(|(exact, rounded)| exact != rounded),
+                "nothing was rounded"
+            );
+        }
         for (exact, rounded) in exact.iter().zip(&rounded) {
             let exact: Vec<f64> = exact.iter().copied().map(f64::from).collect();
             // 0.02: 2⁻⁹ for each factor, somewhat more in mapped tiles, largest of some thousands.
@@ -141,6 +153,26 @@ fn bf16_is_near_and_rounds_alike_at_every_instruction_set() {
                 // The mapped numbers may fall to either side where they lie between two of type bf16.
                 assert_close(actual, expected, 0.01, &format!("{level:?} of {geometry:?}"));
             }
+        }
+    }
+}
+
+/// The gradient of weights behind a norm is that of the same weights behind what the norm makes.
+#[test]
+fn weights_behind_a_norm_have_the_gradient_of_what_they_see() {
+    let geometry = geometries().into_iter().find(|geometry| geometry.size == [9, 11]).unwrap();
+    let (x, g) = (numbers(5 * 99 * 24, 1), numbers(5 * 99 * 40, 2));
+    let [gain, offset] = [3, 4].map(|seed| numbers(24, seed));
+    let options = NormActOptions { groups: 4, epsilon: 1e-5, activation: Activation::Silu };
+    let norm = Norm { gain: &gain[..], offset: &offset[..], scale_shift: None, options };
+    let images = Images::new(&x, geometry.input_shape());
+    let affine = norm.affine(&images);
+    let seen = norm.forward(images, &affine);
+    for level in Level::available() {
+        for precision in [Precision::F32, Precision::Bf16] {
+            let run =
+                |source: &Source| weight_gradient(&Kernels::of(level), &geometry, source, &g, precision);
+            assert_eq!(run(&norm.source(images, &affine)), run(&plain(&geometry, &seen)), "{level:?}");
         }
     }
 }

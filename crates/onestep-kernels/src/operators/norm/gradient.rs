@@ -34,12 +34,12 @@ impl Norm<&[f32]> {
         let of_image = |image: usize, output: Shared| {
             sums[image].get_or_init(|| self.of_image(images, affine, gradient, image, output));
         };
-        // An image after the other on each thread, which finds in its cache what it has just read and written; of fewer images
-        // than threads the runs are shared out.
+        // An image after the other on each thread, which finds in its cache what it has just read and written; where that would
+        // leave threads without one for much of the time, the runs of each are shared out.
         let (length, batch) = (images.values.len(), images.batch);
         // SAFETY: the tasks are all images, and each image is written whole, once, before it is read.
         let input = unsafe {
-            if batch < threads() {
+            if batch < 2 * threads() && !batch.is_multiple_of(threads()) {
                 filled(length, 1, |_, output| (0..batch).for_each(|image| of_image(image, output)))
             } else {
                 filled(length, batch, of_image)

@@ -11,7 +11,7 @@ use super::super::geometry::Geometry;
 use super::super::norm::Source;
 use super::inputs::{Planes, Tiled};
 use super::tiling::Tiling;
-use crate::blocking::{Shared, each, filled, fold, spread, with_scratch};
+use crate::blocking::{Groups, Shared, each, filled, fold, spread, with_scratch};
 use crate::loops::{GradientJob, Kernels, Product, TapsJob};
 use crate::simd::Precision;
 
@@ -36,22 +36,23 @@ pub(crate) fn weight_gradient(
         return vec![0.0; length];
     }
     let sums = tiling.places() * geometry.inputs * kernels.padded(geometry.outputs);
-    if sums > IN_CACHE {
+    // Rows of 64 tiles at least are work enough for a sum of its own.
+    let groups = Groups::new(all, 64usize.div_ceil(tiling.tiles[1]), length);
+    if sums > IN_CACHE || groups.count < FEWEST {
         // SAFETY: the one task writes all taps.
         return unsafe { filled(length, 1, |_, taps| of_rows(&tiled, gradient, 0..all, BLOCK, taps)) };
     }
-    // Of 64 tiles at least, which is work enough for a sum of its own.
-    let groups = (all * tiling.tiles[1] / 64).clamp(1, 16);
     let task = |group: usize, taps: Shared| {
-        let [first, end] = [group, group + 1].map(|group| group * all / groups);
         // SAFETY: each group has taps of its own.
         let taps = unsafe { Shared::new(taps.slice(group * length, length)) };
-        of_rows(&tiled, gradient, first..end, STRIP, taps);
+        of_rows(&tiled, gradient, groups.strips(group), STRIP, taps);
     };
     // SAFETY: the tasks are all groups, and each writes its taps whole.
-    fold(unsafe { filled(groups * length, groups, task) }, length)
+    fold(unsafe { filled(groups.count * length, groups.count, task) }, length)
 }
 
+/// Groups below which many threads would have nothing to do.
+const FEWEST: usize = if cfg!(test) { 2 } else { 8 };
 /// Numbers of the sums of a layer that stay in the second-level cache, with the mapped tiles of a strip beside them.
 const IN_CACHE: usize = if cfg!(test) { 16 * 1024 } else { 160 * 1024 };
 /// Numbers of mapped tiles that do.

@@ -54,6 +54,10 @@ fn a_run_moves_from_one_device_to_the_other() {
         for (first, second) in [(device(), Device::flex()), (Device::flex(), device()), (device(), device())]
         {
             let actual = run(first, second);
+            assert_eq!(actual.len(), expected.len(), "{method}");
+            if device() == Device::flex() {
+                assert_eq!(actual, expected, "{method}: going on is exact on the processor");
+            }
             for (step, (actual, expected)) in actual.iter().zip(&expected).enumerate() {
                 let apart = (actual - expected).abs() / expected.abs().max(1e-3);
                 // Adam divides small gradients by small deviations, so that rounding grows from step to step.
