@@ -36,8 +36,8 @@ pub(crate) fn weight_gradient(
         return vec![0.0; length];
     }
     let sums = tiling.places() * geometry.inputs * kernels.padded(geometry.outputs);
-    // Rows of 64 tiles at least are work enough for a sum of its own.
-    let groups = Groups::new(all, 64usize.div_ceil(tiling.tiles[1]), length);
+    // Rows of 32 tiles at least are work enough for a sum of its own.
+    let groups = Groups::new(all, 32usize.div_ceil(tiling.tiles[1]), length);
     if sums > IN_CACHE || groups.count < FEWEST {
         // SAFETY: the one task writes all taps.
         return unsafe { filled(length, 1, |_, taps| of_rows(&tiled, gradient, 0..all, BLOCK, taps)) };
