@@ -273,6 +273,6 @@ pub struct DoctorArgs {
     #[arg(long)]
     pub json: bool,
     /// Which device to try.
-    #[arg(long, value_parser = DeviceParser, default_value_t)]
+    #[arg(long, value_name = "NAME[:N]", value_parser = DeviceParser, default_value_t)]
     pub device: DeviceChoice,
 }

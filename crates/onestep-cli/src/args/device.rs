@@ -39,15 +39,8 @@ impl TypedValueParser for DeviceParser {
         };
         let auto =
             PossibleValue::new("auto").help("The best GPU that this build can use, else the processor");
-        let platforms = [
-            Platform::Cpu,
-            Platform::Vulkan,
-            Platform::Metal,
-            Platform::Webgpu,
-            Platform::Cuda,
-            Platform::Rocm,
-        ];
-        let named = platforms.map(|platform| PossibleValue::new(platform.name()).help(help(platform)));
-        Some(Box::new(named.into_iter().chain([auto])))
+        let platforms = Platform::ALL.into_iter().rev();
+        let named = platforms.map(move |platform| PossibleValue::new(platform.name()).help(help(platform)));
+        Some(Box::new(named.chain([auto])))
     }
 }
