@@ -99,8 +99,8 @@ impl<const L: usize> Simd for Arrays<L> {
     }
 
     #[inline(always)]
-    unsafe fn div(a: Self::Vector, b: Self::Vector) -> Self::Vector {
-        std::array::from_fn(|lane| a[lane] / b[lane])
+    unsafe fn reciprocal(x: Self::Vector) -> Self::Vector {
+        x.map(|x| 1.0 / x)
     }
 
     #[inline(always)]

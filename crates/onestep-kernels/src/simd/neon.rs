@@ -71,8 +71,8 @@ macro_rules! neon {
         }
 
         #[inline(always)]
-        unsafe fn div(a: Self::Vector, b: Self::Vector) -> Self::Vector {
-            unsafe { [vdivq_f32(a[0], b[0]), vdivq_f32(a[1], b[1])] }
+        unsafe fn reciprocal(x: Self::Vector) -> Self::Vector {
+            unsafe { x.map(|x| vdivq_f32(vdupq_n_f32(1.0), x)) }
         }
 
         // The instructions for the smaller and the larger make a NaN of either side the result.

@@ -112,3 +112,22 @@ fn powers_of_two_are_exact() {
     }
     at_every_level!(check);
 }
+
+#[test]
+fn reciprocals_are_accurate_where_a_sigmoid_needs_them() {
+    fn check<S: Simd>(level: Level) {
+        for step in 0..4000 {
+            let x = (step as f32 * 0.0217).exp();
+            // SAFETY: the machine has this level.
+            let found = unsafe { S::reciprocal(S::splat(x)) };
+            for lane in lanes::<S>(found) {
+                let error = (f64::from(lane) * f64::from(x) - 1.0).abs();
+                assert!(error < 2e-7, "1 / {x} is {lane} at {level:?}");
+            }
+        }
+        // SAFETY: the machine has this level.
+        let found = unsafe { S::reciprocal(S::splat(f32::NAN)) };
+        assert!(lanes::<S>(found).iter().all(|lane| lane.is_nan()), "{level:?}");
+    }
+    at_every_level!(check);
+}

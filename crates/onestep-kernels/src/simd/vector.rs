@@ -23,6 +23,10 @@ pub(crate) trait Simd: Copy {
     /// sum + pair.0 · pairs.0 + pair.1 · pairs.1
     unsafe fn dot(pair: Self::Pair, pairs: Self::Pairs, sum: Self::Vector) -> Self::Vector;
 
+    /// Begins to bring the line of an address near, which need not be one of the process's; or does nothing.
+    #[inline(always)]
+    unsafe fn prefetch(_address: *const f32) {}
+
     unsafe fn splat(value: f32) -> Self::Vector;
     unsafe fn load(source: *const f32) -> Self::Vector;
     unsafe fn store(target: *mut f32, vector: Self::Vector);
@@ -35,7 +39,8 @@ pub(crate) trait Simd: Copy {
     unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     unsafe fn sub(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     unsafe fn mul(a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    unsafe fn div(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// 1 / x within 2e-7 relative, for x between 1 and 10³⁸, and NaN of NaN.
+    unsafe fn reciprocal(x: Self::Vector) -> Self::Vector;
     /// The smaller of both, or `b` where one of them is NaN.
     unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The larger of both, or `b` where one of them is NaN.

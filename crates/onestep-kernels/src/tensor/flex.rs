@@ -106,20 +106,12 @@ impl KernelOps for Flex {
     ) -> FlexTensor {
         let scale_shift = scale.into_option().zip(shift.into_option());
         let norm = Norm { gain, offset, scale_shift, options };
-        if is_half(&input) && is_f32(norm.all()) {
-            let full = Flex::float_cast(input, FloatDType::F32);
-            let Norm { gain, offset, scale_shift, options } = norm;
-            let (scale, shift) = scale_shift.unzip();
-            let output = Self::norm_act(full, gain, offset, scale.into(), shift.into(), options);
-            return Flex::float_cast(output, FloatDType::BF16);
-        }
-        if !is_f32(norm.all().chain([&input])) {
+        if !is_f32(norm.all()) || !(is_f32([&input]) || is_half(&input)) {
             return composed::norm_act::<Self>(input, norm);
         }
         let _timed = profile::start(|| Operation::map("norm_act forward", &input.shape()));
-        norm.with(&input, |norm, images| {
-            tensor(norm.forward(images, &norm.affine(&images)), dims::<4>(&input))
-        })
+        let (norm, values, shape) = (norm.map(Contiguous::new), Contiguous::new(&input), dims::<4>(&input));
+        stored_tensor(norm.map(Contiguous::as_slice).normalised(values.values(), shape), shape)
     }
 
     fn norm_act_tangent(

@@ -1,17 +1,15 @@
 //! Norms and convolutions of Flex tensors, lent to the operators as slices.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
+use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
-use burn::backend::ops::FloatTensorOps;
-use burn::backend::{Flex, FloatDType, TensorMetadata};
 
 use super::profile::{self, Operation};
-use super::storage::{Contiguous, dims, is_f32, is_half, stored_tensor, tensor};
+use super::storage::{Contiguous, dims, is_f32, is_half, like, stored_tensor, tensor};
 use crate::loops::Kernels;
 use crate::operators::convolution::tiles_for;
-use crate::operators::{Affine, Convolution, Geometry, Images, Norm, Prologue, Source};
+use crate::operators::{Affine, Convolution, Geometry, Images, Norm, Prologue, Source, Stored, Values};
 use crate::simd::Precision;
 
 impl Norm<FlexTensor> {
@@ -52,19 +50,26 @@ impl Convolution<FlexTensor> {
         let (kernels, geometry) = (Kernels::best(), self.geometry());
         let Some(loops) = tiles_for(&kernels, &geometry, self.precision) else {
             let full = |image: &FlexTensor| {
-                if is_half(image) { Flex::float_cast(image.clone(), FloatDType::F32) } else { image.clone() }
+                if !is_half(image) {
+                    return image.clone();
+                }
+                like(Contiguous::new(image).values().widened().into_owned(), image)
             };
             let residual = self.residual.as_ref().map(full);
             let output = Self { input: full(&self.input), residual, ..self.clone() }.forward().0;
             // Without tiles nothing reads bf16 faster.
             let narrow = self.store == Precision::Bf16 && kernels.tiles.is_some();
-            return if narrow { Flex::float_cast(output, FloatDType::BF16) } else { output };
+            if !narrow {
+                return output;
+            }
+            let rounded = Stored::rounded(Contiguous::new(&output).as_slice());
+            return stored_tensor(rounded, geometry.output_shape());
         };
         let tensors = self.map(Contiguous::new);
         let convolution = tensors.map(Contiguous::values);
         let affine = convolution.norm.as_ref().map(|norm| {
             let norm = norm.map(|values| values.full());
-            (norm.options, self.statistics(&norm, || convolution.input.widened()))
+            (norm.options, self.statistics(&norm, convolution.input))
         });
         let prologue =
             affine.as_ref().map(|(options, affine)| Prologue::new(affine, *options, geometry.inputs));
@@ -73,12 +78,12 @@ impl Convolution<FlexTensor> {
     }
 
     /// The statistics of the norm in front: by the moments of the input where they are known, else by its values.
-    fn statistics<'a>(&self, norm: &Norm<&[f32]>, values: impl FnOnce() -> Cow<'a, [f32]>) -> Affine {
+    fn statistics(&self, norm: &Norm<&[f32]>, values: Values) -> Affine {
         let _timed = profile::start(|| Operation::map("norm_act statistics", &self.input.shape()));
         let shape = dims(&self.input);
         match self.input_moments.as_ref().and_then(|moments| moments.known(shape)) {
             Some(moments) => norm.affine_by(shape[0], &moments),
-            None => norm.affine(&Images::new(&values(), shape)),
+            None => norm.affine_of_values(values, shape),
         }
     }
 
@@ -99,8 +104,7 @@ impl Convolution<FlexTensor> {
         let Some(norm) = convolution.norm else {
             return body(Slices { geometry, convolution, source: Source::plain(images) }, None);
         };
-        let affine =
-            known.unwrap_or_else(|| Arc::new(self.statistics(&norm, || Cow::Borrowed(images.values))));
+        let affine = known.unwrap_or_else(|| Arc::new(self.statistics(&norm, Values::Full(images.values))));
         let source = norm.source(images, &affine);
         body(Slices { geometry, convolution, source }, Some(affine.clone()))
     }

@@ -100,6 +100,13 @@ struct Tile {
     last: bool,
 }
 
+/// Pixels that are packed, and for each step of the depth bytes from a tile's first line.
+#[derive(Clone, Copy)]
+struct Packed<'a> {
+    lines: &'a [Line],
+    offsets: &'a [usize],
+}
+
 /// The result, `[batch, height, width, outputs]`, and its moments if they were asked for.
 pub(crate) fn forward(
     loops: &TileLoops,
@@ -161,9 +168,9 @@ impl Call<'_> {
         let all = self.geometry.batch * cut.strips;
         let task = |task: usize, shared: Shared<T>| {
             let pieces = task * cut.pieces..((task + 1) * cut.pieces).min(all);
-            // The sums of two tiles by two, then the packed pieces.
-            with_lines(SUMS + pieces.len() * packing.lines(), |lines| {
-                let (sums, packed) = lines.split_at_mut(SUMS);
+            // Two lots of sums of two tiles by two, then the packed pieces.
+            with_lines(2 * SUMS + pieces.len() * packing.lines(), |lines| {
+                let (sums, packed) = lines.split_at_mut(2 * SUMS);
                 let mut tiles = Vec::with_capacity(64);
                 for ((index, piece), packed) in
                     pieces.enumerate().zip(packed.chunks_exact_mut(packing.lines()))
@@ -177,7 +184,14 @@ impl Call<'_> {
                 }
                 // SAFETY: no two tasks have a pixel in common.
                 let target = |at: usize| results(unsafe { shared.pointer(at) });
-                self.multiply(&tiles, packed, &offsets, 0..self.weights.wide(), sums, target);
+                self.multiply(
+                    &tiles,
+                    Packed { lines: packed, offsets: &offsets },
+                    0..self.weights.wide(),
+                    1,
+                    sums,
+                    target,
+                );
             });
         };
         // SAFETY: the tasks are all pieces of all images, and each writes all outputs of its own.
@@ -214,14 +228,14 @@ impl Call<'_> {
             let ends: Vec<usize> = (1..=parts)
                 .map(|part| tiles.partition_point(|tile| tile.unit < part * units / parts))
                 .collect();
-            let packed = &*packed;
+            let packed = Packed { lines: packed, offsets: &offsets };
             let task = |task: usize, shared: Shared<T>| {
                 let (group, part) = (task / parts, task % parts);
                 let tiles = &tiles[part.checked_sub(1).map_or(0, |before| ends[before])..ends[part]];
-                with_lines(SUMS, |sums| {
+                with_lines(2 * SUMS, |sums| {
                     // SAFETY: no two tasks have both a pixel and an output in common.
                     let target = |at: usize| results(unsafe { shared.pointer(at) });
-                    self.multiply(tiles, packed, &offsets, group..group + 1, sums, target);
+                    self.multiply(tiles, packed, group..group + 1, threads(), sums, target);
                 });
             };
             // SAFETY: the tasks are all outputs times all pixels, and each writes its own.
@@ -270,69 +284,96 @@ impl Call<'_> {
         }
     }
 
-    /// Multiplies tiles with some groups of 32 outputs and writes what becomes of the sums.
+    /// Multiplies tiles with some groups of 32 outputs and writes what becomes of the sums; `next` groups on is what this thread is
+    /// likely to multiply with after each.
+    ///
+    /// There are two lots of sums: while one pair of tiles is multiplied, what is to be done with the sums of the last is done beside it.
     fn multiply(
         &self,
         tiles: &[Tile],
-        packed: &[Line],
-        offsets: &[usize],
+        Packed { lines: packed, offsets }: Packed,
         wide: Range<usize>,
+        next: usize,
         sums: &mut [Line],
         target: impl Fn(usize) -> Results,
     ) {
-        let (outputs, steps) = (self.geometry.outputs, self.weights.steps());
-        assert!(offsets.len() == steps && sums.len() == SUMS);
+        let steps = self.weights.steps();
+        assert!(offsets.len() == steps && sums.len() == 2 * SUMS);
         let sums = sums.as_mut_ptr().cast::<f32>();
+        let passing = tiles.len() >= 16;
+        let mut unfinished = None;
+        let mut moments = RunningMoments::NONE;
         let held = self.loops.hold();
-        for group in wide {
-            let column = group * 32;
-            let channels = (outputs - column).min(32);
-            let mut moments = RunningMoments::NONE;
-            for pair in tiles.chunks(2) {
-                let left = [pair[0].line, pair[pair.len() - 1].line].map(|line| packed[line..].as_ptr());
-                // SAFETY: the lines of a tile, and those that the offsets lead to, were packed, or are lines of the buffer behind what
-                // was packed, whose products are dropped; the weights have two tiles a step, and the sums room for two by two.
-                unsafe {
-                    (self.loops.multiply)(&TileProduct {
-                        left,
-                        offsets: offsets.as_ptr(),
-                        right: self.weights.group(group).as_ptr(),
-                        steps,
-                        sums,
-                        tall: pair.len() == 2,
-                        wide: channels > 16,
-                        passing: tiles.len() >= 16,
-                    });
-                }
-                for (index, tile) in pair.iter().enumerate() {
-                    let at = tile.pixel * outputs + column;
-                    let job = FinishJob {
-                        sums: sums.wrapping_add(index * 512),
-                        pixels: tile.valid,
-                        channels,
-                        bias: self.bias(tile.image, column),
-                        residual: self.epilogue.residual.map(|residual| residual.at(at)),
-                        results: target(at),
-                        stride: outputs,
-                        factor: self.epilogue.factor,
-                        bounds: self.epilogue.bounds,
-                        moments: if self.moments.is_some() { &raw mut moments } else { std::ptr::null_mut() },
-                    };
-                    // SAFETY: the pixels are those of this task, and so are the channels; bias and residual were checked to be as
-                    // long as they must.
-                    unsafe { (self.loops.finish)(&job) };
-                    if let Some(shared) = self.moments.as_ref().filter(|_| tile.last) {
-                        let at = tile.unit * 2 * outputs + column;
-                        // SAFETY: a unit is one task's, for its outputs.
-                        let found =
-                            unsafe { [shared.slice(at, channels), shared.slice(at + outputs, channels)] };
-                        moments.finish(found);
-                        moments = RunningMoments::NONE;
-                    }
-                }
+        let pairs = wide.flat_map(|group| tiles.chunks(2).enumerate().map(move |pair| (group, pair)));
+        for (count, (group, (index, pair))) in pairs.enumerate() {
+            let sums = sums.wrapping_add(count % 2 * SUMS * 16);
+            let left = [pair[0].line, pair[pair.len() - 1].line].map(|line| packed[line..].as_ptr());
+            // The weights of the next group come from memory, or from the third-level cache: a part of them beside each pair.
+            let ahead = self.weights.group((group + next) % self.weights.wide());
+            let part = index * steps * if passing { 2 } else { 8 };
+            // SAFETY: the lines of a tile, and those that the offsets lead to, were packed, or are lines of the buffer behind what
+            // was packed, whose products are dropped; the weights have two tiles a step, and the sums room for two by two.
+            unsafe {
+                (self.loops.multiply)(&TileProduct {
+                    left,
+                    offsets: offsets.as_ptr(),
+                    right: self.weights.group(group).as_ptr(),
+                    steps,
+                    ahead: ahead[part % ahead.len()..].as_ptr(),
+                    sums,
+                    tall: pair.len() == 2,
+                    wide: self.channels(group) > 16,
+                    passing,
+                });
+            }
+            if let Some(done) = unfinished.replace((group, pair, sums.cast_const())) {
+                self.finish(done, &mut moments, &target);
             }
         }
+        if let Some(done) = unfinished {
+            self.finish(done, &mut moments, &target);
+        }
         drop(held);
+    }
+
+    /// How many of a group's 32 outputs exist.
+    fn channels(&self, group: usize) -> usize {
+        (self.geometry.outputs - group * 32).min(32)
+    }
+
+    /// Writes what becomes of the sums of up to two tiles; `moments` are those of the unit that they belong to so far.
+    fn finish(
+        &self,
+        (group, tiles, sums): (usize, &[Tile], *const f32),
+        moments: &mut RunningMoments,
+        target: impl Fn(usize) -> Results,
+    ) {
+        let (outputs, column, channels) = (self.geometry.outputs, group * 32, self.channels(group));
+        for (index, tile) in tiles.iter().enumerate() {
+            let at = tile.pixel * outputs + column;
+            let job = FinishJob {
+                sums: sums.wrapping_add(index * 512),
+                pixels: tile.valid,
+                channels,
+                bias: self.bias(tile.image, column),
+                residual: self.epilogue.residual.map(|residual| residual.at(at)),
+                results: target(at),
+                stride: outputs,
+                factor: self.epilogue.factor,
+                bounds: self.epilogue.bounds,
+                moments: if self.moments.is_some() { &raw mut *moments } else { std::ptr::null_mut() },
+            };
+            // SAFETY: the pixels are those of this task, and so are the channels; bias and residual were checked to be as
+            // long as they must.
+            unsafe { (self.loops.finish)(&job) };
+            if let Some(shared) = self.moments.as_ref().filter(|_| tile.last) {
+                let at = tile.unit * 2 * outputs + column;
+                // SAFETY: a unit is one task's, for its outputs.
+                let found = unsafe { [shared.slice(at, channels), shared.slice(at + outputs, channels)] };
+                moments.finish(found);
+                *moments = RunningMoments::NONE;
+            }
+        }
     }
 
     /// The bias of an image from a column on, or null.

@@ -31,6 +31,10 @@ pub(crate) fn suits_gradient(geometry: &Geometry) -> bool {
 struct Places {
     images: usize,
     copies: usize,
+    /// Pairs of a row of a copy.
+    row: usize,
+    /// Pairs of a row's outputs, where a step is within a row.
+    within: Option<usize>,
     blocks: [usize; 2],
     /// Lines of one image's inputs of one half of a block, an odd number.
     plane: usize,
@@ -41,11 +45,19 @@ impl Places {
     /// As many images as `buffer` bytes have room for.
     fn new(geometry: &Geometry, buffer: usize) -> Self {
         let ([height, width], [kernel_h, kernel_w]) = (geometry.output_size(), geometry.kernel);
+        // Where a step is a part of one row, a row has pairs behind its outputs, too, and two columns of the kernel that are two apart
+        // share a copy, one pair on.
+        let within = width.is_multiple_of(STEP).then_some(width / 2);
+        let (copies, behind) =
+            if within.is_some() { (kernel_w.min(2), (kernel_w - 1) / 2) } else { (kernel_w, 0) };
+        let row = width / 2 + behind;
         let mut places = Self {
             images: 1,
-            copies: kernel_w,
+            copies,
+            row,
+            within,
             blocks: [geometry.inputs, geometry.outputs].map(|channels| channels.div_ceil(32)),
-            plane: ((height + kernel_h - 1) * width / 2 + TILE) | 1,
+            plane: ((height + kernel_h - 1) * row + TILE) | 1,
             steps: (height * width).div_ceil(STEP),
         };
         places.images = (buffer / (places.sums() * size_of::<Line>())).clamp(1, geometry.batch);
@@ -54,6 +66,16 @@ impl Places {
 
     fn input(&self, copy: usize, block: usize, half: usize, image: usize) -> usize {
         (((copy * self.blocks[0] + block) * 2 + half) * self.images + image) * self.plane
+    }
+
+    /// The copy that a column of the kernel reads, and how many pairs on.
+    fn column(&self, x: usize) -> [usize; 2] {
+        if self.within.is_some() { [x % 2, x / 2] } else { [x, 0] }
+    }
+
+    /// Lines from an image's first to those of a step.
+    fn step(&self, step: usize) -> usize {
+        self.within.map_or(step * TILE, |pairs| step * TILE / pairs * self.row + step * TILE % pairs)
     }
 
     fn gradient(&self, half_block: usize, image: usize, step: usize) -> usize {
@@ -67,6 +89,11 @@ impl Places {
 
     fn sum(&self, tap: usize, output: usize, input: usize) -> usize {
         self.sums() + ((tap * self.blocks[1] + output) * self.blocks[0] + input) * SUMS
+    }
+
+    /// Bytes of an image's inputs of one block, and of its gradients of one.
+    fn bytes(&self) -> [usize; 2] {
+        [self.copies * 2 * self.plane, 2 * self.steps * TILE].map(|lines| lines * size_of::<Line>())
     }
 
     fn lines(&self, taps: usize) -> usize {
@@ -93,7 +120,7 @@ impl Cut {
         if one.lines(geometry.taps()) * size_of::<Line>() <= SECOND_LEVEL {
             Self { groups: geometry.batch.min(16), packed: 768 * 1024, near: usize::MAX }
         } else {
-            Self { groups: 1, packed: 12 * 1024 * 1024, near: 768 * 1024 }
+            Self { groups: 1, packed: 12 * 1024 * 1024, near: 1280 * 1024 }
         }
     }
 }
@@ -202,23 +229,24 @@ impl Call<'_> {
                     packing.pack(self.loops, self.source, first + image, [y, 1], 0..blocks, target);
                 }
                 for block in 0..blocks {
-                    for copy in 0..kernel_w {
+                    for copy in 0..self.places.copies {
+                        let pairs = self.places.row.min((width + kernel_w - 1 - copy) / 2);
                         let targets = [0, 1].map(|half| {
-                            let at = self.places.input(copy, block, half, image) + y * width / 2;
+                            let at = self.places.input(copy, block, half, image) + y * self.places.row;
                             // SAFETY: a row of this task's.
                             unsafe { self.lines.pointer(at) }
                         });
-                        let source = packed[packing.line(block, copy)..][..width].as_ptr();
-                        // SAFETY: the source has a row of lines, and so have the targets, of pairs.
-                        unsafe { (self.loops.pair_pixels)(&PairJob { source, pairs: width / 2, targets }) };
+                        let source = packed[packing.line(block, copy)..][..2 * pairs].as_ptr();
+                        // SAFETY: the source has lines for as many pairs, and so have the rows of the targets.
+                        unsafe { (self.loops.pair_pixels)(&PairJob { source, pairs, targets }) };
                     }
                 }
             }
         });
         if rows.end == height + kernel_h - 1 {
             // What the last step reads behind the last row is multiplied by zeros, and must be numbers.
-            let used = rows.end * width / 2;
-            for plane in 0..2 * blocks * kernel_w {
+            let used = rows.end * self.places.row;
+            for plane in 0..2 * blocks * self.places.copies {
                 let at = self.places.input(0, 0, plane, 0) + image * self.places.plane + used;
                 // SAFETY: the end of a plane whose last rows are this task's.
                 unsafe { self.lines.slice(at, self.places.plane - used) }.fill(Line([0; 16]));
@@ -229,21 +257,33 @@ impl Call<'_> {
     /// Sums the outer products of `count` images, on top of what is there or not.
     fn sum(&self, count: usize, near: usize, accumulate: bool) {
         let places = self.places;
-        let per_image = places.copies * 2 * places.plane + 2 * places.steps * TILE;
-        // The images of an inner loop: their lines are read once for each tap.
-        let near = (near / (per_image * size_of::<Line>())).clamp(1, count);
+        let [input_bytes, gradient_bytes] = places.bytes();
+        // A task has so many blocks of inputs and of outputs that what is near serves many products, and that there are tasks enough.
+        let of_task: [usize; 2] = [[2, 4], [2, 2], [1, 2]]
+            .into_iter()
+            .find(|[inputs, outputs]| inputs * input_bytes + outputs * gradient_bytes <= near)
+            .unwrap_or([1, 1]);
+        let per_image = of_task[0] * input_bytes + of_task[1] * gradient_bytes;
+        let near = (near / per_image).clamp(1, count);
         let offsets: Vec<usize> = (0..near)
-            .flat_map(|image| (0..places.steps).map(move |step| image * places.plane + step * TILE))
+            .flat_map(|image| (0..places.steps).map(move |step| image * places.plane + places.step(step)))
             .map(|line| line * size_of::<Line>())
             .collect();
-        let ([inputs, outputs], width) = (places.blocks, self.geometry.output_size()[1]);
-        each(inputs * outputs, |task| {
-            let (output, input) = (task / inputs, task % inputs);
+        let tasks = [0, 1].map(|side| places.blocks[side].div_ceil(of_task[side]));
+        each(tasks[0] * tasks[1], |task| {
+            let [inputs, outputs] = [(0, task % tasks[0]), (1, task / tasks[0])].map(|(side, part)| {
+                part * of_task[side]..((part + 1) * of_task[side]).min(places.blocks[side])
+            });
             let held = self.loops.hold();
             for start in (0..count).step_by(near) {
                 let images = near.min(count - start);
-                for tap in 0..self.geometry.taps() {
-                    let (y, copy) = (tap / self.geometry.kernel[1], tap % self.geometry.kernel[1]);
+                let blocks =
+                    outputs.clone().flat_map(|output| inputs.clone().map(move |input| (output, input)));
+                for ((output, input), tap) in
+                    blocks.flat_map(|pair| (0..self.geometry.taps()).map(move |tap| (pair, tap)))
+                {
+                    let (y, [copy, pairs]) =
+                        (tap / self.geometry.kernel[1], places.column(tap % self.geometry.kernel[1]));
                     // SAFETY: lines of the buffer that were packed, or are zero behind what was packed; and sums of this task's.
                     unsafe {
                         (self.loops.multiply_outer)(&OuterProduct {
@@ -251,7 +291,7 @@ impl Call<'_> {
                                 self.lines.pointer(places.gradient(output * 2 + half, start, 0)).cast_const()
                             }),
                             right: [0, 1].map(|half| {
-                                let at = places.input(copy, input, half, start) + y * width / 2;
+                                let at = places.input(copy, input, half, start) + y * places.row + pairs;
                                 self.lines.pointer(at).cast_const()
                             }),
                             offsets: offsets.as_ptr(),

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::super::images::Images;
+use super::super::images::{Images, Number, Values};
 use super::arguments::Norm;
 use super::merged::Merged;
 use super::moments::KnownMoments;
@@ -33,12 +33,14 @@ impl Norm<&[f32]> {
     }
 
     /// Takes the statistics of images.
-    pub(crate) fn affine(&self, images: &Images) -> Affine {
+    pub(crate) fn affine<T: Number>(&self, images: &Images<T>) -> Affine {
         let channels = images.channels;
         // For each run and channel, the mean and the sum of squares around it.
         // SAFETY: the loop writes the moments of every channel.
         let moments = unsafe {
-            images.per_run(|_, range, moments| Kernels::best().norm.moments(&images.values[range], moments))
+            images.per_run(|_, range, moments| {
+                T::read(&images.values[range], |values| Kernels::best().norm.moments(values, moments));
+            })
         };
         self.affine_of([images.batch, channels], |image, members| {
             Merged::of(|| {
@@ -49,6 +51,14 @@ impl Norm<&[f32]> {
                 })
             })
         })
+    }
+
+    /// Takes the statistics of images `[batch, height, width, channels]`.
+    pub(crate) fn affine_of_values(&self, values: Values, shape: [usize; 4]) -> Affine {
+        match values {
+            Values::Full(values) => self.affine(&Images::new(values, shape)),
+            Values::Half(values) => self.affine(&Images::new(values, shape)),
+        }
     }
 
     /// The statistics of images whose moments are known.

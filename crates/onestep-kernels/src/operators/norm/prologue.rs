@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::super::images::Images;
+use super::super::images::{Images, Number, Stored, Values};
 use super::affine::Affine;
 use super::arguments::{Norm, NormActOptions};
 use crate::loops::{Activation, Kernels};
@@ -92,8 +92,25 @@ impl Norm<&[f32]> {
         Source { images, prologue: Some(Prologue::new(affine, self.options, images.channels)) }
     }
 
+    /// Images `[batch, height, width, channels]` by their own statistics, stored as they are.
+    pub(crate) fn normalised(&self, values: Values, shape: [usize; 4]) -> Stored {
+        let affine = self.affine_of_values(values, shape);
+        match values {
+            Values::Full(values) => Stored::Full(self.forward(Images::new(values, shape), &affine)),
+            Values::Half(values) => Stored::Half(self.forward(Images::new(values, shape), &affine)),
+        }
+    }
+
     /// The normalised images.
-    pub(crate) fn forward(&self, images: Images, affine: &Affine) -> Vec<f32> {
-        self.source(images, affine).seen().into_owned()
+    pub(crate) fn forward<T: Number>(&self, images: Images<T>, affine: &Affine) -> Vec<T> {
+        let prologue = Prologue::new(affine, self.options, images.channels);
+        // SAFETY: the loop writes every pixel that it reads.
+        unsafe {
+            images.per_pixel(|image, range, output| {
+                T::read(&images.values[range], |values| {
+                    T::write(output, |target| prologue.apply(image, values, target));
+                });
+            })
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::super::images::Images;
 use crate::blocking::{Shared, filled};
 
-impl Images<'_> {
+impl<T: Sync> Images<'_, T> {
     /// Pixels of a run: about 32 KB.
     pub(super) fn run(&self) -> usize {
         (8192 / self.channels.max(1)).clamp(1, self.pixels.max(1))
@@ -56,14 +56,17 @@ impl Images<'_> {
         numbers[image * self.runs() * width..][..self.runs() * width].chunks_exact(width.max(1))
     }
 
-    /// Numbers like the images, which `task(image, elements, output)` makes for each run.
+    /// Numbers as many as those of the images, which `task(image, elements, output)` makes for each run.
     ///
     /// # Safety
     ///
     /// The task writes its output whole and reads nothing of it before.
-    pub(super) unsafe fn per_pixel(&self, task: impl Fn(usize, Range<usize>, &mut [f32]) + Sync) -> Vec<f32> {
+    pub(super) unsafe fn per_pixel<U: Copy>(
+        &self,
+        task: impl Fn(usize, Range<usize>, &mut [U]) + Sync,
+    ) -> Vec<U> {
         let runs = self.runs();
-        let body = |index: usize, shared: Shared| {
+        let body = |index: usize, shared: Shared<U>| {
             let range = self.elements(index);
             // SAFETY: runs do not overlap, and each is one task's.
             let output = unsafe { shared.slice(range.start, range.len()) };
