@@ -11,11 +11,12 @@ use super::amx;
 use super::dense::{Matrix, rows_times};
 pub(crate) use super::heads::AttentionSizes;
 use super::images::{Stored, Values};
+use super::softmax::{softmax, softmax_gradient};
 use crate::blocking::{
     PairPanels, Panels, RowTable, Shared, Strip, each, filled, outer_rows, product, spread, with_scratch,
 };
-use crate::loops::{Kernels, exp};
-use crate::simd::{Precision, vectorised};
+use crate::loops::Kernels;
+use crate::simd::Precision;
 
 /// Queries of a run: a multiple of all tile heights.
 const RUN: usize = 48;
@@ -104,8 +105,15 @@ fn by_vectors(kernels: &Kernels, sizes: &AttentionSizes, qkv: &[f32], precision:
     unsafe { filled(batch * tokens * sizes.channels(), batch * heads * runs, task) }
 }
 
-/// The gradient with respect to queries, keys and values, from that of the result.
-pub(crate) fn backward(kernels: &Kernels, sizes: &AttentionSizes, qkv: &[f32], gradient: &[f32]) -> Vec<f32> {
+/// The gradient with respect to queries, keys and values, from that of the result. In bf16, where there are tiles, all five products
+/// of it are of rounded numbers, added up in f32; else everything is f32.
+pub(crate) fn backward(
+    kernels: &Kernels,
+    sizes: &AttentionSizes,
+    qkv: &[f32],
+    gradient: &[f32],
+    precision: Precision,
+) -> Vec<f32> {
     let AttentionSizes { batch, tokens, heads, width } = *sizes;
     assert_eq!(qkv.len(), batch * tokens * 3 * sizes.channels());
     assert_eq!(3 * gradient.len(), qkv.len());
@@ -120,7 +128,11 @@ pub(crate) fn backward(kernels: &Kernels, sizes: &AttentionSizes, qkv: &[f32], g
             sizes.copy_part(Values::Full(qkv), [1, head], 0, key);
             sizes.copy_part(Values::Full(qkv), [2, head], 0, value);
             sizes.copy_result(gradient, head, 0, gradient_rows);
-            head_gradients(kernels, sizes, [query, key, value, gradient_rows], results);
+            let inputs = [&*query, key, value, gradient_rows];
+            match kernels.tiles.filter(|_| precision == Precision::Bf16) {
+                Some(loops) => amx::head_gradients(&loops, sizes, inputs, results),
+                None => head_gradients(kernels, sizes, inputs, results),
+            }
             for (part, result) in results.chunks_exact(length.max(1)).enumerate() {
                 let start = head / heads * tokens * 3 * sizes.channels() + part * sizes.channels();
                 for (token, row) in result.chunks_exact(width).enumerate() {
@@ -167,75 +179,6 @@ fn head_gradients(
             outer_rows(kernels, [slopes, query], &strip, [tokens, width], d_key, first > 0);
         });
     }
-}
-
-const LANES: usize = 16;
-
-vectorised! {
-    /// Replaces scores by the softmax of `scale` times them.
-    fn softmax(row: &mut [f32], scale: f32) {
-        let mut largest = [f32::NEG_INFINITY; LANES];
-        let (groups, rest) = row.as_chunks::<LANES>();
-        for values in groups {
-            for (largest, value) in largest.iter_mut().zip(values) {
-                *largest = if *value > *largest { *value } else { *largest };
-            }
-        }
-        for (largest, value) in largest.iter_mut().zip(rest) {
-            *largest = if *value > *largest { *value } else { *largest };
-        }
-        let mut maximum = largest[0];
-        for value in largest {
-            maximum = if value > maximum { value } else { maximum };
-        }
-        let mut sums = [0.0f32; LANES];
-        let (groups, rest) = row.as_chunks_mut::<LANES>();
-        for values in groups {
-            for (sum, value) in sums.iter_mut().zip(values) {
-                *value = exp((*value - maximum) * scale);
-                *sum += *value;
-            }
-        }
-        for (sum, value) in sums.iter_mut().zip(rest) {
-            *value = exp((*value - maximum) * scale);
-            *sum += *value;
-        }
-        let factor = 1.0 / total(sums);
-        for value in row.iter_mut() {
-            *value *= factor;
-        }
-    }
-}
-
-vectorised! {
-    /// Replaces the gradients of probabilities by those of the scores they came from.
-    fn softmax_gradient(probabilities: &[f32], gradients: &mut [f32], scale: f32) {
-        let mut sums = [0.0f32; LANES];
-        let (groups, rest) = probabilities.as_chunks::<LANES>();
-        let (gradient_groups, gradient_rest) = gradients.as_chunks::<LANES>();
-        for (probabilities, gradients) in groups.iter().zip(gradient_groups) {
-            for ((sum, probability), gradient) in sums.iter_mut().zip(probabilities).zip(gradients) {
-                *sum += probability * gradient;
-            }
-        }
-        for ((sum, probability), gradient) in sums.iter_mut().zip(rest).zip(gradient_rest) {
-            *sum += probability * gradient;
-        }
-        let mean = total(sums);
-        for (gradient, probability) in gradients.iter_mut().zip(probabilities) {
-            *gradient = probability * (*gradient - mean) * scale;
-        }
-    }
-}
-
-/// The sum of the sums of all lanes, in their order.
-#[inline(always)]
-fn total(sums: [f32; LANES]) -> f32 {
-    let mut total = 0.0;
-    for sum in sums {
-        total += sum;
-    }
-    total
 }
 
 #[cfg(test)]

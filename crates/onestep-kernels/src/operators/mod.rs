@@ -17,6 +17,7 @@ pub(crate) mod linear;
 mod norm;
 pub(crate) mod pool;
 pub(crate) mod resample;
+mod softmax;
 pub(crate) mod update;
 mod winograd;
 

@@ -20,9 +20,9 @@ use crate::loops::{
 use crate::simd::Line;
 
 /// Queries of a run.
-const RUN: usize = 64;
+pub(super) const RUN: usize = 64;
 /// Lines from 32 numbers of all rows of a run to the next.
-const PLANE: usize = RUN + 1;
+pub(super) const PLANE: usize = RUN + 1;
 
 /// The result, `[batch, tokens, heads · width]`, stored as queries, keys and values are.
 pub(crate) fn attention(loops: &TileLoops, sizes: &AttentionSizes, qkv: Values) -> Stored {
@@ -67,7 +67,7 @@ fn run<T: Copy>(
                 let (scores, query) = scratch.split_at_mut(count * stride);
                 sizes.copy_part(qkv, [0, head], first, query);
                 let mut rows = Rows { loops, count, lines };
-                rows.pack(query, width);
+                rows.pack(query, [width, width]);
                 let target = scores.as_mut_ptr();
                 // SAFETY: the scores are `count` rows of tokens.
                 unsafe { rows.multiply(keys, None, |at| Results::Full(target.wrapping_add(at)), stride) };
@@ -90,23 +90,24 @@ fn run<T: Copy>(
 }
 
 /// Rows packed as the left side of products, behind the sums of two tiles by two.
-struct Rows<'a> {
-    loops: &'a TileLoops,
-    count: usize,
-    lines: &'a mut [Line],
+pub(super) struct Rows<'a> {
+    pub loops: &'a TileLoops,
+    pub count: usize,
+    pub lines: &'a mut [Line],
 }
 
 impl Rows<'_> {
-    /// Packs rows of `depth` numbers.
-    fn pack(&mut self, rows: &[f32], depth: usize) {
-        assert!(rows.len() == self.count * depth && self.lines.len() >= SUMS + depth.div_ceil(32) * PLANE);
+    /// Packs rows of `depth` numbers, `stride` apart.
+    pub(super) fn pack(&mut self, rows: &[f32], [depth, stride]: [usize; 2]) {
+        assert!(rows.len() >= (self.count - 1) * stride + depth && stride >= depth);
+        assert!(self.lines.len() >= SUMS + depth.div_ceil(32) * PLANE);
         let (mut targets, mut spans) = ([std::ptr::null_mut(); COPIES], [[0; 2]; COPIES]);
         (targets[0], spans[0]) = (self.lines[SUMS..].as_mut_ptr(), [0, self.count]);
         let job = PixelJob {
             source: Numbers::Full(rows.as_ptr()),
             pixels: self.count,
             channels: depth,
-            stride: depth,
+            stride,
             affine: [std::ptr::null(); 2],
             silu: false,
             plane: PLANE,
@@ -146,7 +147,7 @@ impl Rows<'_> {
     /// # Safety
     ///
     /// The target is good for all columns of `count` rows, `stride` numbers apart, and no other task's.
-    unsafe fn multiply(
+    pub(super) unsafe fn multiply(
         &mut self,
         matrix: &TileMatrix,
         factors: Option<&[f32; RUN]>,

@@ -254,3 +254,22 @@ fn attention_is_near_the_exact_one() {
         }
     }
 }
+
+#[test]
+fn gradients_of_attention_are_near_the_exact_ones() {
+    for [batch, tokens, heads, width] in [[2, 16, 1, 32], [1, 77, 3, 20], [2, 130, 2, 64], [3, 1, 1, 5]] {
+        let qkv = numbers(batch * tokens * 3 * heads * width, 1);
+        let gradient = numbers(batch * tokens * heads * width, 2);
+        let sizes = AttentionSizes::new([batch, tokens, 3 * heads * width], heads);
+        let run =
+            |kernels: &Kernels, precision| attention::backward(kernels, &sizes, &qkv, &gradient, precision);
+        let exact = run(&Kernels::of(Level::Portable), Precision::F32);
+        let exact: Vec<f64> = exact.into_iter().map(f64::from).collect();
+        for (level, kernels, _) in tiled() {
+            let near = run(&kernels, Precision::Bf16);
+            assert_close(&near, &exact, 0.02, &format!("{sizes:?} at {level:?}"));
+            let rounded = near.iter().map(|near| f64::from(*near)).collect::<Vec<_>>() != exact;
+            assert!(rounded, "{sizes:?} at {level:?}: nothing was rounded");
+        }
+    }
+}

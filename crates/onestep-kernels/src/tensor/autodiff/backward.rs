@@ -21,6 +21,7 @@ use crate::operators::convolution::{
 use crate::operators::{
     Affine, Convolution, DropoutMask, LinearMap, Norm, NormGradients, concat, elementwise, linear,
 };
+use crate::simd::Precision;
 
 /// As many feature maps can be joined by one operation.
 pub(super) const JOINED: usize = 6;
@@ -142,16 +143,16 @@ impl Backward<Flex, 5> for NormActBackward {
 pub(super) struct AttentionBackward;
 
 impl Backward<Flex, 1> for AttentionBackward {
-    type State = (FlexTensor, usize);
+    type State = (FlexTensor, usize, Precision);
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
         unary::<Flex, _>(ops.parents, ops.node, gradients, |gradient| {
-            let (qkv, heads) = ops.state;
+            let (qkv, heads, precision) = ops.state;
             let sizes = AttentionSizes::new(dims(&qkv), heads);
             let _timed = profile::start(|| Operation::attention("gradient", 4, &sizes));
             let [values, gradient] = [&qkv, &gradient].map(Contiguous::new);
-            let result =
-                attention::backward(&Kernels::best(), &sizes, values.as_slice(), gradient.as_slice());
+            let (kernels, values, gradient) = (Kernels::best(), values.as_slice(), gradient.as_slice());
+            let result = attention::backward(&kernels, &sizes, values, gradient, precision);
             like(result, &qkv)
         });
     }

@@ -152,7 +152,7 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         let (qkv, node) = qkv.into_parts();
         let output = Flex::attention(qkv.clone(), heads, precision);
         match AttentionBackward.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish((qkv, heads), output),
+            OpsKind::Tracked(prepared) => prepared.finish((qkv, heads, precision), output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }
