@@ -98,8 +98,8 @@ unsafe fn store<S: Simd>(target: *mut f32, vector: S::Vector, valid: usize) {
     }
 }
 
-/// Brings near what lies behind some pixels, one vector each time. The loops below go down the channels of a run of pixels, in
-/// strides that no processor foresees; what they read next is the following run, from its beginning.
+/// Brings near what lies behind some pixels, one vector each time. The gradients below go down the channels of a run of pixels, in
+/// strides; what a thread that has an image to itself reads next is the following run, from its beginning.
 #[inline(always)]
 unsafe fn bring_near<S: Simd>(values: &[f32], [first, pixels, pixel]: [usize; 3]) {
     let ahead = values.len() + (first / S::LANES * pixels + pixel) * S::LANES;
@@ -120,10 +120,9 @@ pub(super) unsafe fn moments<S: Simd>(input: &[f32], [mean, squares]: [&mut [f32
     // SAFETY: `vectors` covers the channels and no more, every slice has that many or that many a pixel, as was checked, and
     // the caller runs on a machine that has the instructions.
     vectors::<S>(channels, |first, valid| unsafe {
-        let (all, input) = (input, input.as_ptr().add(first));
+        let input = input.as_ptr().add(first);
         let mut sum = S::splat(0.0);
         for pixel in 0..pixels {
-            bring_near::<S>(all, [first, pixels, pixel]);
             sum = S::add(sum, load::<S>(input.add(pixel * channels), valid));
         }
         let average = S::mul(sum, S::splat(1.0 / pixels as f32));
@@ -155,9 +154,7 @@ pub(super) unsafe fn apply<S: Simd, const SILU: bool>(
     // the caller runs on a machine that has the instructions.
     vectors::<S>(channels, |first, valid| unsafe {
         let [mean, factor, term] = affine.map(|values| load::<S>(values.as_ptr().add(first), valid));
-        let pixels = input.len() / channels;
-        for pixel in 0..pixels {
-            bring_near::<S>(input, [first, pixels, pixel]);
+        for pixel in 0..input.len() / channels {
             let at = pixel * channels + first;
             let centred = S::sub(load::<S>(input.as_ptr().add(at), valid), mean);
             let mut z = S::mul_add(centred, factor, term);
@@ -228,7 +225,6 @@ pub(super) unsafe fn input_gradient<S: Simd>(input: &[f32], affine: [&[f32]; 4],
         let pixels = input.len() / channels;
         for pixel in 0..pixels {
             bring_near::<S>(input, [first, pixels, pixel]);
-            bring_near::<S>(slopes, [first, pixels, pixel]);
             let at = pixel * channels + first;
             let centred = S::sub(load::<S>(input.as_ptr().add(at), valid), mean);
             let dz = load::<S>(slopes.as_ptr().add(at), valid);

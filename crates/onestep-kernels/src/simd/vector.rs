@@ -39,7 +39,7 @@ pub(crate) trait Simd: Copy {
     unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     unsafe fn sub(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     unsafe fn mul(a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// 1 / x within 2e-7 relative, for x between 1 and 10³⁸, and NaN of NaN.
+    /// 1 / x within 2e-7 relative, for x between 1 and 8 · 10³⁷, and NaN of NaN.
     unsafe fn reciprocal(x: Self::Vector) -> Self::Vector;
     /// The smaller of both, or `b` where one of them is NaN.
     unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector;

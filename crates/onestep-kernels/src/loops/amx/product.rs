@@ -21,7 +21,7 @@ pub(crate) struct TileProduct {
     /// Two tiles for each step, of lines of pairs of the depth.
     pub right: *const Line,
     pub steps: usize,
-    /// Lines that will be wanted soon: some for each step are fetched from here on.
+    /// Lines that will be wanted soon: where two tiles meet two, some for each step are fetched from here on.
     pub ahead: *const Line,
     /// `[32][32]`, of which the rows and columns that were asked for are written.
     pub sums: *mut f32,

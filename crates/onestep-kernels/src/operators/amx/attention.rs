@@ -172,7 +172,7 @@ impl Rows<'_> {
                         offsets: offsets.as_ptr(),
                         right: matrix.group(group).as_ptr(),
                         steps: matrix.steps(),
-                        ahead: matrix.group(group).as_ptr(),
+                        ahead: matrix.group((group + 1) % matrix.wide()).as_ptr(),
                         sums,
                         tall: count > 16,
                         wide: channels > 16,

@@ -229,13 +229,15 @@ impl Call<'_> {
                 .map(|part| tiles.partition_point(|tile| tile.unit < part * units / parts))
                 .collect();
             let packed = Packed { lines: packed, offsets: &offsets };
+            // All threads go on at about the same pace.
+            let next = (threads() / parts).max(1);
             let task = |task: usize, shared: Shared<T>| {
                 let (group, part) = (task / parts, task % parts);
                 let tiles = &tiles[part.checked_sub(1).map_or(0, |before| ends[before])..ends[part]];
                 with_lines(2 * SUMS, |sums| {
                     // SAFETY: no two tasks have both a pixel and an output in common.
                     let target = |at: usize| results(unsafe { shared.pointer(at) });
-                    self.multiply(tiles, packed, group..group + 1, threads(), sums, target);
+                    self.multiply(tiles, packed, group..group + 1, next, sums, target);
                 });
             };
             // SAFETY: the tasks are all outputs times all pixels, and each writes its own.

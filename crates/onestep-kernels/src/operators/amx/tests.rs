@@ -236,6 +236,62 @@ fn weight_gradients_are_summed_over_pieces_of_a_batch() {
 }
 
 #[test]
+fn weight_gradients_are_near_the_formula() {
+    for geometry in [
+        // Rows of one step and of two, with kernels that share copies and that do not.
+        geometry(2, [5, 32], [70, 150], 3, [1; 4]),
+        geometry(2, [4, 64], [33, 40], 3, [2, 0, 0, 2]),
+        geometry(3, [6, 33], [20, 17], 2, [0, 1, 0, 0]),
+        geometry(1, [3, 32], [16, 300], 1, [0; 4]),
+        geometry(2, [6, 10], [40, 130], 3, [1; 4]),
+    ] {
+        let told = Told::new(&geometry);
+        let gradient = numbers(geometry.output_shape().iter().product(), 9);
+        let [height, width] = geometry.output_size();
+        let [kernel_h, kernel_w] = geometry.kernel;
+        let mut exact = vec![0.0f64; geometry.weight_shape().iter().product()];
+        for (image, tap, pixel) in (0..geometry.batch)
+            .flat_map(|image| (0..kernel_h * kernel_w).map(move |tap| (image, tap)))
+            .flat_map(|(image, tap)| (0..height * width).map(move |pixel| (image, tap, pixel)))
+        {
+            let Some(seen) = geometry.input_pixel(tap, [pixel / width, pixel % width]) else { continue };
+            let (inputs, outputs) = (geometry.inputs, geometry.outputs);
+            let seen = image * geometry.size[0] * geometry.size[1] + seen;
+            let gradient = &gradient[(image * height * width + pixel) * outputs..][..outputs];
+            for (input, x) in told.input[seen * inputs..][..inputs].iter().enumerate() {
+                let row = &mut exact[(tap * inputs + input) * outputs..][..outputs];
+                row.iter_mut().zip(gradient).for_each(|(sum, dy)| *sum += f64::from(*x) * f64::from(*dy));
+            }
+        }
+        for (level, _, loops) in tiled() {
+            let source = TileSource::new(Values::Full(&told.input), None);
+            // What is near has room for all shapes of a task, down to the smallest.
+            for near in [usize::MAX, 100 * 1024, 50 * 1024, 20 * 1024, 1] {
+                let cut = Cut { groups: 1, packed: 300 * 1024, near };
+                let found = cut_as(&loops, &geometry, &source, &gradient, cut);
+                assert_close(&found, &exact, 0.01, &format!("{geometry:?} near {near} at {level:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn norms_of_halves_are_those_of_their_numbers_rounded() {
+    let shape = [2, 40, 30, 33];
+    let mut halves = vec![0; shape.iter().product()];
+    round(&numbers(halves.len(), 3), &mut halves);
+    let mut wide = vec![0.0; halves.len()];
+    widen(&halves, &mut wide);
+    let (gain, offset) = (numbers(33, 4), numbers(33, 5));
+    let options = NormActOptions { groups: 3, epsilon: 1e-5, activation: Activation::Silu };
+    let norm = Norm { gain: &gain[..], offset: &offset[..], scale_shift: None, options };
+    let Stored::Half(found) = norm.normalised(Values::Half(&halves), shape) else { panic!("not halves") };
+    let full = norm.normalised(Values::Full(&wide), shape).into_full();
+    let Stored::Half(expected) = Stored::rounded(&full) else { panic!("not halves") };
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn attention_is_near_the_exact_one() {
     for [batch, tokens, heads, width] in [[2, 16, 1, 32], [1, 77, 3, 20], [2, 130, 2, 64], [3, 1, 1, 5]] {
         let qkv = numbers(batch * tokens * 3 * heads * width, 1);
@@ -257,7 +313,9 @@ fn attention_is_near_the_exact_one() {
 
 #[test]
 fn gradients_of_attention_are_near_the_exact_ones() {
-    for [batch, tokens, heads, width] in [[2, 16, 1, 32], [1, 77, 3, 20], [2, 130, 2, 64], [3, 1, 1, 5]] {
+    for [batch, tokens, heads, width] in
+        [[2, 16, 1, 32], [1, 77, 3, 20], [2, 130, 2, 64], [1, 100, 1, 40], [3, 1, 1, 5]]
+    {
         let qkv = numbers(batch * tokens * 3 * heads * width, 1);
         let gradient = numbers(batch * tokens * heads * width, 2);
         let sizes = AttentionSizes::new([batch, tokens, 3 * heads * width], heads);

@@ -1,8 +1,8 @@
 //! The weight gradient of a convolution by tiles: sums over pixels of outer products of inputs and output gradients.
 //!
 //! Pixels are the depth here. The gradients are packed with their channels as lines, 32 pixels each; the inputs as pairs of
-//! neighbouring pixels, with one copy for each column of the kernel so that pairs begin at even pixels, while rows of the kernel are
-//! offsets. A task sums 32 outputs by 32 inputs for all taps, over as many images at a time as stay in the second-level cache.
+//! neighbouring pixels, in copies for the columns of the kernel so that pairs begin at even pixels, while rows of the kernel are
+//! offsets. A task sums up to 128 outputs by 64 inputs for all taps, over as many images at a time as it is told are near.
 
 #![allow(
     unsafe_code,
@@ -12,7 +12,7 @@
 use super::super::geometry::Geometry;
 use super::forward::suits;
 use super::packing::{Packing, TileSource};
-use crate::blocking::{Shared, each, filled, with_lines};
+use crate::blocking::{Shared, each, filled, threads, with_lines};
 use crate::loops::{OuterProduct, PairJob, SUMS, TileJob, TileLoops, UnpackJob};
 use crate::simd::Line;
 
@@ -258,18 +258,20 @@ impl Call<'_> {
     fn sum(&self, count: usize, near: usize, accumulate: bool) {
         let places = self.places;
         let [input_bytes, gradient_bytes] = places.bytes();
-        // A task has so many blocks of inputs and of outputs that what is near serves many products, and that there are tasks enough.
-        let of_task: [usize; 2] = [[2, 4], [2, 2], [1, 2]]
-            .into_iter()
-            .find(|[inputs, outputs]| inputs * input_bytes + outputs * gradient_bytes <= near)
-            .unwrap_or([1, 1]);
+        // A task has so many blocks of inputs and of outputs that what is near serves many products, as long as there are tasks enough.
+        let tasks_of = |of_task: [usize; 2]| [0, 1].map(|side| places.blocks[side].div_ceil(of_task[side]));
+        let fits = |&[inputs, outputs]: &[usize; 2]| {
+            let [tasks_in, tasks_out] = tasks_of([inputs, outputs]);
+            inputs * input_bytes + outputs * gradient_bytes <= near && tasks_in * tasks_out >= 2 * threads()
+        };
+        let of_task = [[2, 4], [2, 2], [1, 2]].into_iter().find(fits).unwrap_or([1, 1]);
         let per_image = of_task[0] * input_bytes + of_task[1] * gradient_bytes;
         let near = (near / per_image).clamp(1, count);
         let offsets: Vec<usize> = (0..near)
             .flat_map(|image| (0..places.steps).map(move |step| image * places.plane + places.step(step)))
             .map(|line| line * size_of::<Line>())
             .collect();
-        let tasks = [0, 1].map(|side| places.blocks[side].div_ceil(of_task[side]));
+        let tasks = tasks_of(of_task);
         each(tasks[0] * tasks[1], |task| {
             let [inputs, outputs] = [(0, task % tasks[0]), (1, task / tasks[0])].map(|(side, part)| {
                 part * of_task[side]..((part + 1) * of_task[side]).min(places.blocks[side])
