@@ -35,8 +35,8 @@ pub use operators::{
 };
 pub use simd::{Precision, instructions};
 pub use tensor::{
-    Convolution, DeviceChoice, DeviceError, Norm, Platform, adam_update, attention, blur_downsample, concat,
-    conv2d, depthwise_conv2d, device_name, downsample_mean, dropout, ema_update, fir_downsample,
-    fir_upsample, linear, linear_with, norm_act, norm_act_tangent, pool2d, profile, resize_bilinear, silu,
-    upsample_nearest,
+    Convolution, DeviceChoice, DeviceError, DeviceFailure, Norm, Platform, adam_update, attention,
+    blur_downsample, concat, conv2d, depthwise_conv2d, device_name, downsample_mean, dropout, ema_update,
+    fir_downsample, fir_upsample, linear, linear_with, multiplies_bf16, norm_act, norm_act_tangent, pool2d,
+    profile, read, resize_bilinear, silu, square_sums, upsample_nearest,
 };

@@ -28,6 +28,8 @@ pub(crate) use gather::{Gather, OUTSIDE, index};
 pub(crate) use outer::Outer;
 pub(crate) use pairs::{pair_panel, pair_rows, round, widen};
 pub use philox::philox;
+#[cfg(feature = "card")]
+pub(crate) use philox::{MULTIPLIERS, ROUNDS, WEYL};
 pub(crate) use philox::{SIDE_BY_SIDE, WORDS, philox_words};
 pub(crate) use product::{PairProduct, Product};
 pub(crate) use table::Kernels;

@@ -52,6 +52,24 @@ impl DropoutMask {
         self.streams.len()
     }
 
+    /// The stream of each sample.
+    #[cfg(feature = "card")]
+    pub(crate) fn streams(&self) -> &[MaskStream] {
+        &self.streams
+    }
+
+    /// Words below it are zeros.
+    #[cfg(feature = "card")]
+    pub(crate) fn threshold(&self) -> u32 {
+        self.threshold
+    }
+
+    /// What the other numbers are multiplied by.
+    #[cfg(feature = "card")]
+    pub(crate) fn kept(&self) -> f32 {
+        self.kept
+    }
+
     fn factor(&self, word: u32) -> f32 {
         if word < self.threshold { 0.0 } else { self.kept }
     }

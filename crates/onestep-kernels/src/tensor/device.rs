@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use burn::tensor::Device;
 
+use crate::simd::Precision;
+
 /// What computes: the processor, or graphics cards through one programming interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Platform {
@@ -74,24 +76,31 @@ impl Platform {
     }
 }
 
-#[cfg(any(feature = "vulkan", feature = "metal", feature = "webgpu", feature = "cuda", feature = "rocm"))]
+#[cfg(feature = "card")]
 fn cards(of: burn::tensor::DeviceType) -> Vec<Device> {
     Device::enumerate(of).into_iter().collect()
 }
 
 /// What a device calls itself: the name of a card, or that of the processor's loops.
 pub fn device_name(device: &Device) -> String {
-    #[cfg(any(
-        feature = "vulkan",
-        feature = "metal",
-        feature = "webgpu",
-        feature = "cuda",
-        feature = "rocm"
-    ))]
+    #[cfg(feature = "card")]
     if let Some(identity) = device.identity() {
         return identity.name;
     }
     if *device == Device::flex() { "the processor".into() } else { format!("{device:?}") }
+}
+
+/// Whether a device is told to multiply numbers of type bf16 where that is asked for: the processor where its loops are faster so, a card
+/// where it has units that multiply matrices of them and add up in f32.
+pub fn multiplies_bf16(device: &Device) -> bool {
+    if device.clone().without_autodiff() == Device::flex() {
+        return Precision::Bf16.here() == Precision::Bf16;
+    }
+    #[cfg(feature = "card")]
+    if let burn::backend::DispatchDevice::Cube(card) = device.clone().without_autodiff().as_dispatch() {
+        return super::card::has_bf16(card);
+    }
+    false
 }
 
 /// The device that is asked for: `cpu`, a platform and perhaps a number (`vulkan`, `cuda:1`), or `auto`.

@@ -49,7 +49,7 @@ impl<B: Backend> Optional<B> {
 /// gradients.
 #[backend_extension(
     Flex,
-    Cube: cfg(any(feature = "vulkan", feature = "metal", feature = "webgpu", feature = "cuda", feature = "rocm")),
+    Cube: cfg(feature = "card"),
     Autodiff,
 )]
 pub(crate) trait KernelOps: Backend {
@@ -178,13 +178,15 @@ pub(crate) trait KernelOps: Backend {
     fn ema_update(average: FloatTensor<Self>, source: FloatTensor<Self>, rate: f64) -> FloatTensor<Self> {
         composed::ema_update::<Self>(average, source, rate)
     }
-}
 
-#[cfg(any(feature = "vulkan", feature = "metal", feature = "webgpu", feature = "cuda", feature = "rocm"))]
-mod cube {
-    use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-    use burn::backend::{Autodiff, Cube};
-
-    impl super::KernelOps for Cube {}
-    impl<C: CheckpointStrategy> super::KernelOps for Autodiff<Cube, C> {}
+    /// See [`square_sums()`](crate::square_sums()): the sums of the gradients before this one with its own; which part of how many its
+    /// first is.
+    fn square_sums(
+        gradient: FloatTensor<Self>,
+        #[extension_type] sums: Optional<Self>,
+        place: [usize; 2],
+    ) -> FloatTensor<Self> {
+        let _ = place;
+        composed::square_sums::<Self>(gradient, sums.into_option())
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`record`] switches it on around a piece of work and returns an [`Entry`] for every operator that ran in it. While it
 //! is off an operator pays one relaxed load for it. This is the one place of the operators that reads the clock, and
-//! nothing that is computed depends on it. Operators on types or devices without hand-written bodies are not seen.
+//! nothing that is computed depends on it. Operators on types without hand-written bodies are not seen; of graphics cards each
+//! kernel that they launch is, by its name and with the time that the card says.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -57,9 +58,13 @@ pub fn record<T>(body: impl FnOnce() -> T) -> (T, Vec<Entry>) {
     lock(&ENTRIES).clear();
     let off = Off;
     ON.store(true, Ordering::Relaxed);
+    #[cfg(feature = "card")]
+    let kernels = super::card::Watch::new();
     let result = body();
     drop(off);
     let entries = std::mem::take(&mut *lock(&ENTRIES));
+    #[cfg(feature = "card")]
+    let entries = entries.into_iter().chain(kernels.entries()).collect();
     (result, entries)
 }
 

@@ -3,7 +3,7 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use super::extension::KernelOps;
+use super::extension::{KernelOps, Optional};
 use crate::operators::AdamCoefficients;
 
 /// Takes one optimizer step and returns the new parameter, first moment and second moment.
@@ -44,6 +44,30 @@ pub fn adam_update(
         coefficients,
     );
     (Tensor::from_dispatch(parameter), Tensor::from_dispatch(first), Tensor::from_dispatch(second))
+}
+
+/// A device that sums the squares of a gradient in parts takes so many numbers a part.
+pub(super) const PART: usize = 1 << 14;
+
+/// Sums whose total is the sum of the squares of all numbers of all gradients: what a device makes of them without being waited for.
+///
+/// # Shapes
+///
+/// `[numbers]` each, to one or several sums of each, one gradient after the other.
+///
+/// # Panics
+///
+/// If there is no gradient.
+pub fn square_sums(gradients: &[Tensor<1>]) -> Tensor<1> {
+    let parts = |gradient: &Tensor<1>| gradient.dims()[0].div_ceil(PART);
+    let all = gradients.iter().map(parts).sum();
+    let (mut sums, mut first) = (None, 0);
+    for gradient in gradients {
+        let own = gradient.clone().into_dispatch();
+        sums = Some(<Dispatch as KernelOps>::square_sums(own, Optional::from(sums), [first, all]));
+        first += parts(gradient);
+    }
+    Tensor::from_dispatch(sums.expect("square_sums: no gradient"))
 }
 
 /// Returns rate · average + (1 − rate) · source.

@@ -157,6 +157,9 @@ fn pooling_equals_its_composed_body() {
 fn norm_act_equals_its_composed_body() {
     for (batch, size, channels, groups) in
         [(2, [3, 2], 4, 2), (1, [1, 1], 8, 2), (2, [16, 16], 64, 32), (3, [9, 7], 6, 1), (2, [2, 2], 5, 5)]
+            .into_iter()
+            // More channels in a group than a cube of a card has units, and a number that does not divide them.
+            .chain([(1, [3, 3], 300, 1), (2, [2, 5], 192, 2)])
     {
         for activation in [Activation::None, Activation::Silu] {
             let what = format!("norm_act {batch} {size:?} {channels} in {groups}, {activation:?}");

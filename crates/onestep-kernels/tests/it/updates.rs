@@ -1,6 +1,6 @@
 //! Updates of flat parameters against their composed bodies.
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use onestep_kernels::*;
 
 use crate::support::{assert_close, device, device_of, numbers, tensor, values};
@@ -36,4 +36,20 @@ fn updates_leave_no_graph_behind() {
     let gradients = (updated + ema_update(p.clone(), g.clone(), 0.5) + g.clone()).sum().backward();
     assert!(p.grad(&gradients).is_none());
     assert_eq!(values(&g.grad(&gradients).unwrap()), vec![1.0; 8]);
+}
+
+#[test]
+fn sums_of_squares_are_those_of_all_gradients() {
+    // As long as several parts and a bit, short, and of no number at all.
+    let lengths = [40_000, 3, 16_384, 0, 16_385];
+    let sum = |dtype: DType, device: &Device| {
+        let gradients: Vec<Tensor<1>> =
+            (lengths.iter().zip(1..)).map(|(&length, seed)| tensor([length], seed, dtype, device)).collect();
+        values(&square_sums(&gradients)).iter().sum::<f64>()
+    };
+    let expected = sum(DType::F64, &Device::flex());
+    for device in [device(), device().autodiff()] {
+        let actual = sum(DType::F32, &device);
+        assert!((actual - expected).abs() < 1e-6 * expected, "{actual} instead of {expected}");
+    }
 }

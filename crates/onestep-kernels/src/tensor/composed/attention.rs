@@ -1,5 +1,7 @@
 //! Attention.
 
+#[cfg(feature = "card")]
+use burn::backend::DType;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Shape, TensorMetadata};
 use burn::tensor::Slice;
@@ -19,4 +21,16 @@ pub(crate) fn attention<B: Backend>(qkv: FloatTensor<B>, heads: usize) -> FloatT
     let scores = B::float_div_scalar(in_full::<B>(scores), (width as f64).sqrt().into());
     let attended = B::float_matmul(to_dtype::<B>(B::softmax(scores, 3), dtype), value);
     B::float_reshape(B::float_swap_dims(attended, 1, 2), Shape::from([batch, tokens, heads * width]))
+}
+
+/// The same with products of another type, if one is given; the result is of the type of the input.
+#[cfg(feature = "card")]
+pub(crate) fn attention_in<B: Backend>(
+    qkv: FloatTensor<B>,
+    heads: usize,
+    dtype: Option<DType>,
+) -> FloatTensor<B> {
+    let stored = qkv.dtype();
+    let qkv = to_dtype::<B>(qkv, dtype.unwrap_or(stored));
+    to_dtype::<B>(attention::<B>(qkv, heads), stored)
 }

@@ -12,6 +12,6 @@ pub(super) fn in_full<B: Backend>(tensor: FloatTensor<B>) -> FloatTensor<B> {
 }
 
 /// The tensor in a type.
-pub(super) fn to_dtype<B: Backend>(tensor: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {
+pub(crate) fn to_dtype<B: Backend>(tensor: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {
     if tensor.dtype() == dtype { tensor } else { B::float_cast(tensor, dtype.into()) }
 }

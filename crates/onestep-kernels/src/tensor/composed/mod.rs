@@ -9,7 +9,13 @@ mod norm;
 mod update;
 
 pub(super) use attention::attention;
+#[cfg(feature = "card")]
+pub(super) use attention::attention_in;
+#[cfg(feature = "card")]
+pub(super) use convolution::products;
 pub(super) use convolution::{convolution, depthwise_conv2d, pool2d, rectify};
+#[cfg(feature = "card")]
+pub(super) use dtype::to_dtype;
 pub(super) use layers::{concat, dropout, linear, resample, silu};
 pub(super) use norm::{norm_act, norm_act_tangent};
-pub(super) use update::{adam_update, ema_update};
+pub(super) use update::{adam_update, ema_update, square_sums};

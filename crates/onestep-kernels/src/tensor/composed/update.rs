@@ -43,6 +43,19 @@ pub(crate) fn ema_update<B: Backend>(
     blend::<B>(B::float_detach(average), B::float_detach(source), rate)
 }
 
+/// The sums with that of one more gradient's squares.
+pub(crate) fn square_sums<B: Backend>(
+    gradient: FloatTensor<B>,
+    sums: Option<FloatTensor<B>>,
+) -> FloatTensor<B> {
+    let gradient = B::float_detach(gradient);
+    let own = B::float_sum(B::float_mul(gradient.clone(), gradient));
+    match sums {
+        Some(sums) => B::float_cat(vec![sums, own], 0),
+        None => own,
+    }
+}
+
 /// rate · old + (1 − rate) · new
 fn blend<B: Backend>(old: FloatTensor<B>, new: FloatTensor<B>, rate: f64) -> FloatTensor<B> {
     let old = B::float_mul_scalar(old, rate.into());
