@@ -11,6 +11,7 @@ use onestep::distributed::DistributedError;
 use onestep::edit::EditError;
 use onestep::eval::EvalError;
 use onestep::interop::InteropError;
+use onestep::model::DeviceFailure;
 use onestep::sample::SampleError;
 use onestep::train::{RecipeError, TrainError};
 use onestep_bench::BenchError;
@@ -103,6 +104,11 @@ impl From<Error> for Failure {
         let (code, hints): (u8, Vec<String>) = match &error {
             Error::Levels(_) => (code::USAGE, vec![]),
             Error::Model(_) => (code::DATA, vec![]),
+            Error::Device(DeviceFailure::OutOfMemory(_)) => (
+                code::CANNOT_CREATE,
+                vec!["fewer images at a time need less: --batch where there is one; in training `--set train.microbatch=N` and `--set train.activation_checkpointing=true`, which change no result".into()],
+            ),
+            Error::Device(_) => (code::INTERNAL, vec![]),
             Error::Data(DataError::Write { source, .. }) => (write_code(source), vec![]),
             Error::Output(output @ OutputError::NoShards { .. }) => (code::USAGE, vec![output_hint(output)]),
             Error::Output(output) => (code::CANNOT_CREATE, vec![output_hint(output)]),

@@ -10,6 +10,9 @@ pub enum Error {
     /// A model, network or condition that does not fit what it is used with.
     #[error(transparent)]
     Model(#[from] crate::model::ModelError),
+    /// A device that ran out of memory, or failed.
+    #[error(transparent)]
+    Device(#[from] crate::model::DeviceFailure),
     /// A file of weights that cannot be read.
     #[cfg(feature = "formats")]
     #[error(transparent)]

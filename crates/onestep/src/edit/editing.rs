@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use super::{BetweenSeeds, Start, denoise, interpolate, sample_edit};
 use crate::Result;
 use crate::data::ImageShape;
-use crate::model::{Condition, Denoiser};
+use crate::model::{Condition, Denoiser, read};
 use crate::noise::{SamplingLevels, SeedNoise};
 use crate::observer::{Estimate, Flow, Observer, Work, tell};
 use crate::sample::{Request, Samples, sample_multistep};
@@ -74,24 +74,30 @@ impl Editing<'_> {
         while done < range.end {
             let part = done..range.end.min(done + self.batch.max(1));
             let places: Vec<usize> = part.clone().collect();
-            let (mut step, mut wanted) = (0, true);
+            let (mut step, mut wanted, mut failed) = (0, true, None);
             let mut keep = |images: &Tensor<4>| {
                 // The last estimate is what sampling returns.
                 if step + 1 < n_kept {
-                    values[step].extend(images.to_data().iter::<f32>());
+                    match read(images.clone()) {
+                        Ok(data) => values[step].extend(data.iter::<f32>()),
+                        Err(failure) => failed = Some(failure),
+                    }
                 }
                 step += 1;
                 wanted = observer.look(&Estimate { places: &places, step, images }) == Flow::Continue;
-                wanted
+                wanted && failed.is_none()
             };
             let edited = self.one_batch(part.clone(), &mut keep)?;
+            if let Some(failure) = failed {
+                return Err(failure.into());
+            }
             if !wanted {
                 let n_values = (done - range.start) * self.shape.n_values();
                 values.iter_mut().for_each(|values| values.truncate(n_values));
                 break;
             }
             done = part.end;
-            values[n_kept - 1].extend(edited.into_data().iter::<f32>());
+            values[n_kept - 1].extend(read(edited)?.iter::<f32>());
             if !tell(observer, Work::Editing, done - range.start, range.len()) {
                 break;
             }

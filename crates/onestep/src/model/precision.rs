@@ -3,7 +3,7 @@
 use std::fmt;
 
 use burn::tensor::Device;
-use onestep_kernels::{Precision, instructions};
+use onestep_kernels::{Precision, instructions, multiplies_bf16};
 use serde::{Deserialize, Serialize};
 
 /// [`Precision`] as it is written into files.
@@ -28,7 +28,7 @@ pub(crate) enum PrecisionName {
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum PrecisionChoice {
-    /// The faster one: on the CPU by its instruction set ([`Precision::fastest`]), on other devices f32.
+    /// The faster one: on the CPU by its instruction set ([`Precision::fastest`]), on other devices f32, since none was timed.
     #[default]
     Auto,
     /// This one, where the device computes in it.
@@ -44,11 +44,11 @@ impl From<Precision> for PrecisionChoice {
 impl PrecisionChoice {
     /// What products are computed in on a device.
     pub fn on(self, device: &Device) -> Precision {
-        // Other devices have no loops for bf16.
         let is_cpu = *device == Device::flex();
         match self {
             Self::Auto if is_cpu => Precision::fastest(),
             Self::Named(precision) if is_cpu => precision.here(),
+            Self::Named(Precision::Bf16) if multiplies_bf16(device) => Precision::Bf16,
             Self::Auto | Self::Named(_) => Precision::F32,
         }
     }
@@ -81,7 +81,7 @@ impl fmt::Display for ReplacedPrecision {
         let (named, computed) = (self.named.name(), self.computed.name());
         match self.by {
             Some(by) => write!(f, "{named} is not faster on this processor ({by}): {computed} is computed"),
-            None => write!(f, "there are no loops for {named} on this device: {computed} is computed"),
+            None => write!(f, "this device does not multiply in {named}: {computed} is computed"),
         }
     }
 }
@@ -109,6 +109,6 @@ mod tests {
         let (named, computed) = (Precision::Bf16, Precision::F32);
         let said = |by| ReplacedPrecision { named, computed, by }.to_string();
         assert_eq!(said(Some("avx2")), "bf16 is not faster on this processor (avx2): f32 is computed");
-        assert_eq!(said(None), "there are no loops for bf16 on this device: f32 is computed");
+        assert_eq!(said(None), "this device does not multiply in bf16: f32 is computed");
     }
 }

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use super::{OdeOptions, Request, Samples, sample_multistep, sample_ode};
 use crate::Result;
 use crate::data::ImageShape;
-use crate::model::{Condition, Denoiser, NoiseRange};
+use crate::model::{Condition, Denoiser, NoiseRange, read};
 use crate::noise::{LevelsError, Purpose, SamplingLevels, SeedNoise, Stream, sigma_from_trig};
 use crate::observer::{Estimate, Flow, Observer, Work, tell};
 
@@ -125,13 +125,11 @@ impl<'a> Drawing<'a> {
             Plan::Multistep(levels) => sample_multistep(self.model, levels, &mut noise, request)?,
             Plan::Ode { levels, options } => sample_ode(self.model, levels, options, &mut noise, request)?,
         };
-        let samples = |images: Tensor<4>| Samples {
-            values: images.into_data().iter::<f32>().collect(),
-            shape: self.shape,
-            seeds,
-            labels,
-        };
-        Ok(wanted.then(|| samples(images)))
+        if !wanted {
+            return Ok(None);
+        }
+        let values = read(images)?.iter::<f32>().collect();
+        Ok(Some(Samples { values, shape: self.shape, seeds, labels }))
     }
 }
 

@@ -32,6 +32,16 @@ pub struct Batches {
     /// Numbers of images that are known to be bad.
     bad: BTreeSet<usize>,
     epoch: Option<(u64, Vec<u32>)>,
+    /// Made before somebody asked for it.
+    ahead: Option<(Place, Result<Drawn, TrainError>)>,
+}
+
+/// A batch on the processor.
+struct Drawn {
+    clean: Vec<f32>,
+    noise: Vec<f32>,
+    condition: Condition,
+    bad: Vec<BadImage>,
 }
 
 /// An image that cannot be read.
@@ -59,6 +69,7 @@ impl Batches {
             on_error,
             bad,
             epoch: None,
+            ahead: None,
         }
     }
 
@@ -70,6 +81,27 @@ impl Batches {
     /// Passes over these images from now on, as over those that turn out to be bad.
     pub fn pass_over(&mut self, bad: &[usize]) {
         self.bad.extend(bad);
+        if !bad.is_empty() {
+            self.forget_ahead();
+        }
+    }
+
+    /// Forgets what was made ahead, and the bad images that it met: nobody was told of them.
+    fn forget_ahead(&mut self) {
+        if let Some((_, Ok(drawn))) = self.ahead.take() {
+            for bad in drawn.bad {
+                self.bad.remove(&bad.index);
+            }
+        }
+    }
+
+    /// Makes the batch at `place` before it is asked for: while a device computes, the processor has time.
+    ///
+    /// What goes wrong is told when the batch is asked for.
+    pub fn prepare(&mut self, place: &Place) {
+        self.forget_ahead();
+        let drawn = self.drawn(place);
+        self.ahead = Some((place.clone(), drawn));
     }
 
     /// Images, noise and condition of the samples at `place`, and the images that turned out to be bad.
@@ -82,6 +114,23 @@ impl Batches {
     ///
     /// [`TrainError::BadImage`] for an image that cannot be read, unless such are passed over; there too where none is left.
     pub fn batch(&mut self, place: &Place, device: &Device) -> Result<(Batch, Vec<BadImage>), TrainError> {
+        let drawn = match self.ahead.take() {
+            Some((ahead, drawn)) if ahead == *place => drawn,
+            other => {
+                self.ahead = other;
+                self.forget_ahead();
+                self.drawn(place)
+            }
+        };
+        let Drawn { clean, noise, condition, bad } = drawn?;
+        let (shape, n) = (self.data.shape(), (place.samples.end - place.samples.start) as usize);
+        let extents = [n, shape.height, shape.width, shape.channels];
+        let tensor = |values| Tensor::from_data(TensorData::new(values, extents), device);
+        Ok((Batch { clean: tensor(clean), noise: tensor(noise), condition }, bad))
+    }
+
+    /// The same on the processor.
+    fn drawn(&mut self, place: &Place) -> Result<Drawn, TrainError> {
         let shape = self.data.shape();
         let samples: Vec<u64> = place.samples.clone().collect();
         let n = samples.len();
@@ -106,15 +155,13 @@ impl Batches {
         }
         let streams = samples.iter().map(|&number| Stream::new(self.seed, Purpose::TrainingNoise, 0, number));
         let noise = normals(streams, shape.n_values());
-        let extents = [n, shape.height, shape.width, shape.channels];
-        let tensor = |values| Tensor::from_data(TensorData::new(values, extents), device);
         let condition = Condition {
             labels: self.labels.then_some(labels),
             augment: self.augment.is_some().then_some(changes),
             guidance: self.guidance.map(|range| self.scales(range, &samples)),
             dropout: Some(DropoutKey { seed: self.seed, step: place.step, samples }),
         };
-        Ok((Batch { clean: tensor(clean), noise: tensor(noise), condition }, bad))
+        Ok(Drawn { clean, noise, condition, bad })
     }
 
     /// The guidance scale of each sample.
@@ -160,5 +207,81 @@ impl Batches {
             self.epoch = Some((epoch, order));
         }
         self.epoch.as_ref().map_or(0, |(_, order)| order[position] as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{ImageShape, open};
+
+    /// Emoji of which some cannot be read.
+    struct Spoilt(Box<dyn Dataset>);
+
+    impl Dataset for Spoilt {
+        fn len(&self) -> usize {
+            self.0.len()
+        }
+
+        fn shape(&self) -> ImageShape {
+            self.0.shape()
+        }
+
+        fn class_names(&self) -> &[String] {
+            self.0.class_names()
+        }
+
+        fn sample(&self, index: usize) -> Result<Sample, DataError> {
+            if index % 5 == 2 {
+                return Err(DataError::Index { index, len: self.len() });
+            }
+            self.0.sample(index)
+        }
+
+        fn source(&self, index: usize) -> String {
+            self.0.source(index)
+        }
+
+        fn fingerprint(&self) -> String {
+            self.0.fingerprint()
+        }
+    }
+
+    #[test]
+    fn batches_made_ahead_are_those_drawn_when_asked_for_and_tell_of_the_same_bad_images() {
+        let settings = ["data.limit=23", "data.on_error=\"skip\""];
+        let recipe = Recipe::builtin("emoji-edm", &settings).unwrap();
+        let network = recipe.network.build().unwrap();
+        let batches = || {
+            let data = open(&recipe.data);
+            Batches::new(&recipe, Box::new(Spoilt(data.unwrap())), network.as_ref())
+        };
+        let place = |step: u64| Place { seed: 3, step, samples: 4 * step..4 * step + 4 };
+        let (mut plain, mut ahead) = (batches(), batches());
+        let device = Device::flex();
+        let mut told = 0;
+        for step in 0..12 {
+            match step % 4 {
+                // As training does.
+                0 => ahead.prepare(&place(step)),
+                // Another one than is asked for.
+                1 => ahead.prepare(&place(step + 3)),
+                // The images that may be used change meanwhile.
+                2 => {
+                    ahead.prepare(&place(step));
+                    plain.pass_over(&[step as usize]);
+                    ahead.pass_over(&[step as usize]);
+                }
+                _ => {}
+            }
+            let [expected, actual] =
+                [&mut plain, &mut ahead].map(|batches| batches.batch(&place(step), &device).unwrap());
+            assert_eq!(expected.0.clean.to_data(), actual.0.clean.to_data(), "step {step}");
+            assert_eq!(expected.0.noise.to_data(), actual.0.noise.to_data(), "step {step}");
+            let indices = |bad: &[BadImage]| bad.iter().map(|bad| bad.index).collect::<Vec<_>>();
+            assert_eq!(indices(&expected.1), indices(&actual.1), "step {step}");
+            told += actual.1.len();
+        }
+        assert!(told >= 3, "{told} bad images");
     }
 }

@@ -13,6 +13,7 @@ mod fuzzed;
 mod golden;
 mod guidance;
 mod interop;
+mod launches;
 mod mid_training;
 mod multistep_solver;
 mod networks;

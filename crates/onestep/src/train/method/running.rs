@@ -11,7 +11,7 @@ use crate::noise::{Purpose, Stream};
 use crate::objective::Batch;
 
 /// Where in a run some samples lie: all that randomness may depend on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Seed of the run.
     pub seed: u64,

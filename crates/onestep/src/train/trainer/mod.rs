@@ -29,7 +29,7 @@ use crate::distributed::World;
 use crate::model::Preconditioned;
 
 pub(super) use checkpoint::recipe_of;
-use gradients::{Gradients, norm};
+use gradients::Gradients;
 pub(super) use ranks::unreadable;
 pub(super) use start::Parts;
 
@@ -120,9 +120,13 @@ impl Trainer {
         let n = self.recipe.train.batch as u64;
         let TrainState { seed, step, images_seen, .. } = self.state;
         let place = Place { seed, step, samples: images_seen..images_seen + n };
-        let gradients = self.summed(&place)?;
+        let mut gradients = self.summed(&place)?;
+        if self.state.step + 1 < self.recipe.train.steps {
+            let shards = self.world.own_shards(self.recipe.train.n_shards())?;
+            self.prepare_next(&place, shards);
+        }
+        let gradient_norm = gradients.read_with_norm()?;
         let loss = gradients.losses.iter().sum::<f64>() / gradients.losses.len() as f64;
-        let gradient_norm = norm(&gradients.student);
         self.state.step += 1;
         self.state.images_seen += n;
         if !(loss.is_finite() && gradient_norm.is_finite()) {

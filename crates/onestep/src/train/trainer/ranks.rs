@@ -40,7 +40,8 @@ impl Trainer {
             return Ok(gradients);
         }
         let (mut own, told) = match own {
-            Ok((gradients, bad)) => {
+            Ok((mut gradients, bad)) => {
+                gradients.read_losses()?;
                 let told = Told {
                     losses: bits(&gradients.losses),
                     sigma: bits(&gradients.sigma),

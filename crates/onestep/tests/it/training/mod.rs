@@ -32,7 +32,7 @@ use crate::golden::Array;
 
 /// A small convolutional run on 8x8 emoji with dropout, flips, classes, (but for PD) an average and (CT) an adaptive target;
 /// easy tuning and progressive distillation go through several stages.
-fn tiny(method: &str, settings: &[&str]) -> Recipe {
+pub(crate) fn tiny(method: &str, settings: &[&str]) -> Recipe {
     let mut all: Vec<String> = [
         "data.image_size=8",
         "data.limit=100",
