@@ -31,6 +31,9 @@ pub enum BenchError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A device that could not do what it was told.
+    #[error("the device failed: {0}")]
+    Device(String),
     /// Arrays that have no file form.
     #[error("the case has no file form: {0}")]
     Case(#[from] safetensors::SafeTensorError),

@@ -29,13 +29,13 @@ impl FeatureReport<'_> {
         let mut text = format!("{name}: batch {images} · {}", conditions.text());
         let _ = writeln!(
             text,
-            "forward      {} images/s: median {} ms of {} runs, {} at best · {:.1} GFLOP/s, {:.1} % of the ceiling",
+            "forward      {} images/s: median {} ms of {} runs, {} at best · {:.1} GFLOP/s, {} of the ceiling",
             digits(*images as f64 / median),
             digits(1e3 * median),
             measured.timing.runs(),
             digits(1e3 * measured.timing.min()),
             measured.flop / median / 1e9,
-            100.0 * measured.flop / median / ceiling,
+            table::of_ceiling(measured.flop / median, ceiling),
         );
         if every_operator {
             table::write(&mut text, "every operator", &measured.rows, measured, ceiling);

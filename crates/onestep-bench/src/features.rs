@@ -55,6 +55,7 @@ pub fn network(name: &str) -> Result<Box<dyn FeatureNetwork>> {
 /// Whatever the network meets.
 pub fn measure(network: &dyn FeatureNetwork, images: &[Pixels], seconds: f64) -> Result<Measured> {
     passes::measure(
+        &Device::flex(),
         seconds,
         || Ok(()),
         |()| {

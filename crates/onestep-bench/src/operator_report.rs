@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::conditions::Conditions;
 use super::single::{DIRECTIONS, Directions, Single};
-use super::table::{digits, speed_json};
+use super::table::{digits, of_ceiling, speed_json};
 
 /// Widths of the first two columns.
 const NAME: usize = 19;
@@ -38,10 +38,10 @@ impl OperatorReport {
                         let speed = flop / timing.median();
                         let _ = write!(
                             line,
-                            "  {:>12} ms {:>8.1} {:>7.1} %",
+                            "  {:>12} ms {:>8.1} {:>9}",
                             digits(1e3 * timing.median()),
                             speed / 1e9,
-                            100.0 * speed / conditions.ceiling()
+                            of_ceiling(speed, conditions.ceiling())
                         );
                     }
                     None => line.push_str(&" ".repeat(36)),

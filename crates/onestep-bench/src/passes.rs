@@ -36,6 +36,13 @@ pub struct Measured {
     pub profiled_seconds: f64,
 }
 
+impl Measured {
+    /// The same; where no operator said how many operations it is, as on a card, with the nominal number of them.
+    pub fn or_nominal(self, flop: f64) -> Self {
+        if self.flop > 0.0 { self } else { Self { flop, ..self } }
+    }
+}
+
 /// A noisy batch with everything that a network is told about it.
 pub struct Case {
     /// Images and noise.
@@ -44,6 +51,8 @@ pub struct Case {
     pub noisy: Tensor<4>,
     /// One a sample; each is an f32.
     pub sigma: Vec<f64>,
+    /// Where it lies.
+    pub device: Device,
 }
 
 impl Case {
@@ -71,7 +80,7 @@ impl Case {
         let noisy = clean.clone() + noise.clone() * per_sample(sigma.iter().copied(), &clean);
         let condition =
             if network.n_classes().is_some() { Condition::classes(labels) } else { Condition::default() };
-        Ok(Self { batch: Batch { clean, noise, condition }, noisy, sigma })
+        Ok(Self { batch: Batch { clean, noise, condition }, noisy, sigma, device: device.clone() })
     }
 }
 
@@ -82,6 +91,7 @@ impl Case {
 /// Whatever the model returns.
 pub fn forward(subject: &Subject, case: &Case, seconds: f64) -> Result<Measured> {
     measure(
+        &case.device,
         seconds,
         || Ok(case.noisy.clone()),
         |noisy| {
@@ -99,6 +109,7 @@ pub fn forward(subject: &Subject, case: &Case, seconds: f64) -> Result<Measured>
 pub fn backward(subject: &Subject, case: &Case, seconds: f64) -> Result<Measured> {
     let sigma_data = subject.model.range().sigma_data;
     measure(
+        &case.device,
         seconds,
         || {
             let tracked = subject.model.weights().tracked();
@@ -115,16 +126,17 @@ pub fn backward(subject: &Subject, case: &Case, seconds: f64) -> Result<Measured
     )
 }
 
-/// A training step as `train` makes it, on random images.
+/// A training step as `train` makes it, on random images and the device of the case.
 ///
 /// # Errors
 ///
 /// Whatever the trainer meets.
-pub fn step(subject: &Subject, seconds: f64, device: &Device) -> Result<Measured> {
+pub fn step(subject: &Subject, case: &Case, seconds: f64) -> Result<Measured> {
     let network = subject.model.network();
     let images = RandomImages::new(network.image(), network.n_classes());
-    let mut trainer = Trainer::new(subject.recipe.clone(), Box::new(images), None, device)?;
+    let mut trainer = Trainer::new(subject.recipe.clone(), Box::new(images), None, &case.device)?;
     measure(
+        &case.device,
         seconds,
         || Ok(()),
         |()| {
@@ -134,19 +146,24 @@ pub fn step(subject: &Subject, seconds: f64, device: &Device) -> Result<Measured
     )
 }
 
-/// Runs `work` for so many seconds after a run to warm up, then again with the operators recorded.
+/// Runs `work` for so many seconds after a run to warm up, then again with the operators recorded; a run ends when the device has
+/// ended all of it.
 ///
 /// # Errors
 ///
-/// Those of `prepare` and of `work`.
+/// Those of `prepare`, of `work`, and of the device.
 pub fn measure<P>(
+    device: &Device,
     seconds: f64,
     mut prepare: impl FnMut() -> Result<P>,
     mut work: impl FnMut(P) -> Result,
 ) -> Result<Measured> {
+    let ended = || device.sync().map_err(|error| BenchError::Device(error.to_string()));
     let mut timed = |prepared| {
+        ended()?;
         let started = Instant::now();
         work(prepared)?;
+        ended()?;
         Ok::<_, BenchError>(started.elapsed().as_secs_f64())
     };
     timed(prepare()?)?;
@@ -165,14 +182,17 @@ pub fn measure<P>(
     Ok(Measured { timing: Timing::of(runs), flop, rows, profiled_seconds })
 }
 
-/// Nominal floating-point operations of one evaluation, which also warms everything up.
+/// Nominal floating-point operations of one evaluation, counted on the processor with one image.
 ///
 /// # Errors
 ///
 /// Whatever the model returns.
-pub fn flop_forward(subject: &Subject, case: &Case) -> Result<f64> {
+pub fn flop_forward(subject: &Subject, batch: usize) -> Result<f64> {
+    let processor = Device::flex();
+    let case = Case::new(subject, 1, &processor)?;
+    let model = subject.model.with_weights(subject.model.weights().clone().to_device(&processor));
     let (outcome, entries) =
-        profile::record(|| subject.model.denoise(case.noisy.clone(), &case.sigma, &case.batch.condition));
+        profile::record(|| model.denoise(case.noisy.clone(), &case.sigma, &case.batch.condition));
     outcome?;
-    Ok(entries.iter().map(|entry| entry.operation.flop).sum())
+    Ok(batch as f64 * entries.iter().map(|entry| entry.operation.flop).sum::<f64>())
 }

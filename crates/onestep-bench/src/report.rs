@@ -55,17 +55,18 @@ impl Report<'_> {
         );
         for (name, pass) in self.passes() {
             let median = pass.timing.median();
-            let _ = writeln!(
-                text,
-                "{name:<15} {:>8} ms {:>8} ms {:>6} {:>10} {:>10} {:>10.1} {:>9.1} %",
+            let (speed, counted) = (pass.flop / median, pass.flop > 0.0);
+            let line = format!(
+                "{name:<15} {:>8} ms {:>8} ms {:>6} {:>10} {:>10} {:>10} {:>11}",
                 digits(1e3 * median),
                 digits(1e3 * pass.timing.min()),
                 pass.timing.runs(),
                 digits(self.batch as f64 / median),
-                digits(pass.flop / 1e9),
-                pass.flop / median / 1e9,
-                100.0 * pass.flop / median / ceiling,
+                if counted { digits(pass.flop / 1e9) } else { String::new() },
+                if counted { format!("{:.1}", speed / 1e9) } else { String::new() },
+                if counted { table::of_ceiling(speed, ceiling) } else { String::new() },
             );
+            let _ = writeln!(text, "{}", line.trim_end());
         }
         if every_operator {
             for (name, pass) in self.passes() {
@@ -95,7 +96,7 @@ impl Report<'_> {
                     "share": row.seconds / pass.profiled_seconds,
                     "flop": row.flop,
                     "gflops": speed.map(|speed| speed / 1e9),
-                    "fraction": speed.map(|speed| speed / ceiling),
+                    "fraction": speed.zip(ceiling).map(|(speed, ceiling)| speed / ceiling),
                 })
             })
             .collect();

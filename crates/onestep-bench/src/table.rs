@@ -12,7 +12,7 @@ use super::timing::Timing;
 const SMALL: f64 = 0.005;
 
 /// Rows of one run of a pass.
-pub(crate) fn write(text: &mut String, title: &str, rows: &[Row], pass: &Measured, ceiling: f64) {
+pub(crate) fn write(text: &mut String, title: &str, rows: &[Row], pass: &Measured, ceiling: Option<f64>) {
     let labels: Vec<String> =
         rows.iter().map(|row| format!("{:<27} {}", row.name, row.shape).trim_end().to_string()).collect();
     let width = labels.iter().map(|label| label.chars().count()).chain([title.len()]).max().unwrap_or(0);
@@ -24,11 +24,8 @@ pub(crate) fn write(text: &mut String, title: &str, rows: &[Row], pass: &Measure
     for (row, label) in rows.iter().zip(labels) {
         let calls = if row.calls > 0 { row.calls.to_string() } else { String::new() };
         let speed = if row.flop > 0.0 {
-            format!(
-                "{:>9.1} {:>9.1} %",
-                row.flop / row.seconds / 1e9,
-                100.0 * row.flop / row.seconds / ceiling
-            )
+            let speed = row.flop / row.seconds;
+            format!("{:>9.1} {:>11}", speed / 1e9, of_ceiling(speed, ceiling))
         } else {
             String::new()
         };
@@ -60,7 +57,7 @@ pub(crate) fn without_small(rows: Vec<Row>, total: f64) -> Vec<Row> {
 }
 
 /// Time and speed of something that does `flop` operations.
-pub(crate) fn speed_json(timing: &Timing, flop: f64, ceiling: f64) -> Value {
+pub(crate) fn speed_json(timing: &Timing, flop: f64, ceiling: Option<f64>) -> Value {
     let speed = flop / timing.median();
     json!({
         "median_ms": 1e3 * timing.median(),
@@ -68,8 +65,13 @@ pub(crate) fn speed_json(timing: &Timing, flop: f64, ceiling: f64) -> Value {
         "runs": timing.runs(),
         "flop": flop,
         "gflops": speed / 1e9,
-        "fraction": speed / ceiling,
+        "fraction": ceiling.map(|ceiling| speed / ceiling),
     })
+}
+
+/// A speed in parts of the most there is; nothing where that is not known.
+pub(crate) fn of_ceiling(speed: f64, ceiling: Option<f64>) -> String {
+    ceiling.map_or_else(String::new, |ceiling| format!("{:.1} %", 100.0 * speed / ceiling))
 }
 
 /// Three digits that count, or more in front of the point.

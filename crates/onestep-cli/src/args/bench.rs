@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::ChoiceName;
+use super::{ChoiceName, DeviceChoice, DeviceParser};
 
 /// What `bench` measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -36,6 +36,9 @@ pub struct BenchArgs {
     /// Numbers to compute in; feature networks take f32 alone.
     #[arg(long, value_enum, default_value_t)]
     pub precision: ChoiceName,
+    /// Device to compute on; `operators` and feature networks are measured on the processor.
+    #[arg(long, value_name = "NAME[:N]", value_parser = DeviceParser, default_value_t)]
+    pub device: DeviceChoice,
     /// Threads to compute on; by default one a processor, or RAYON_NUM_THREADS.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,

@@ -1,5 +1,6 @@
 //! `onestep bench inception`: the networks that images are judged by.
 
+use burn::tensor::Device;
 use onestep::model::Precision;
 use onestep_bench::features::{dump, images, measure, network};
 use onestep_bench::{Conditions, FeatureReport};
@@ -25,8 +26,9 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome {
         }
     }
     let seconds = args.seconds.unwrap_or(SECONDS);
-    let (conditions, measured) =
-        Conditions::around(Precision::F32, seconds, || measure(&*network, &images, seconds))?;
+    let (conditions, measured) = Conditions::around(&Device::flex(), Precision::F32, seconds, || {
+        measure(&*network, &images, seconds)
+    })?;
     let report = FeatureReport { name: network.name(), images: images.len(), conditions, measured };
     super::show(args, || report.text(args.operators), || report.json());
     Ok(())

@@ -41,11 +41,16 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
             .iter()
             .try_for_each(|name| outputs.check(&folder.join(name).with_extension("safetensors")))?;
     }
+    let (device, choice) = (device::open(args.device)?, args.precision.choice());
+    let on_processor = args.network == "operators" || feature_networks::is_feature_network(&args.network);
+    if on_processor && device != Device::flex() {
+        let message = format!("`bench {}` measures the processor: it takes no --device", args.network);
+        return Err(Failure::usage(message));
+    }
     if feature_networks::is_feature_network(&args.network) {
         features::run(args, quiet)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let (device, choice) = (Device::flex(), args.precision.choice());
     let precision = choice.on(&device);
     model::say_what_replaces(choice, &device, quiet);
     if args.network == "operators" {
@@ -66,7 +71,7 @@ pub fn run(args: &BenchArgs, quiet: bool) -> Outcome<ExitCode> {
     }
     let seconds = args.seconds.unwrap_or(SECONDS);
     let (conditions, passes) =
-        Conditions::around(precision, seconds, || measure(args, seconds, &subject, &case, quiet))?;
+        Conditions::around(&device, precision, seconds, || measure(args, seconds, &subject, &case, quiet))?;
     let report = Report { subject: &subject, batch, conditions, passes };
     show(args, || report.text(args.operators), || report.json());
     Ok(ExitCode::SUCCESS)
@@ -117,13 +122,18 @@ fn measure(args: &BenchArgs, seconds: f64, subject: &Subject, case: &Case, quiet
         bar.inc(1);
         Outcome::Ok(Some(measured))
     };
+    let flop_forward = passes::flop_forward(subject, case.sigma.len())?;
+    // The gradients by weights and by inputs take as many operations each as the evaluation, but for the first layer. A step is more than
+    // that by what its method asks of targets and teachers: no card says how much.
+    let [forward, backward, step] =
+        [passes::forward, passes::backward, passes::step].map(|pass| move || pass(subject, case, seconds));
     let passes = Passes {
-        flop_forward: passes::flop_forward(subject, case)?,
-        forward: run(PassName::Forward, "forward pass", &|| passes::forward(subject, case, seconds))?,
-        backward: run(PassName::Backward, "backward pass", &|| passes::backward(subject, case, seconds))?,
-        training_step: run(PassName::Step, "training step", &|| {
-            passes::step(subject, seconds, &Device::flex())
+        flop_forward,
+        forward: run(PassName::Forward, "forward pass", &|| Ok(forward()?.or_nominal(flop_forward)))?,
+        backward: run(PassName::Backward, "backward pass", &|| {
+            Ok(backward()?.or_nominal(2.0 * flop_forward))
         })?,
+        training_step: run(PassName::Step, "training step", &step)?,
     };
     bar.finish_and_clear();
     Ok(passes)

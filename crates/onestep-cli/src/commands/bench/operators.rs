@@ -1,5 +1,6 @@
 //! `onestep bench operators`: the operators alone, at the sizes of image networks.
 
+use burn::tensor::Device;
 use onestep::model::Precision;
 use onestep_bench::single::{self, Single};
 use onestep_bench::{Conditions, OperatorReport};
@@ -25,15 +26,16 @@ pub fn run(args: &BenchArgs, precision: Precision, quiet: bool) -> Outcome {
         .collect();
     let seconds = args.seconds.unwrap_or(SECONDS);
     let bar = bar(work.len() as u64, "operators", quiet);
-    let (conditions, measured) = Conditions::around(precision, args.seconds.unwrap_or(1.0), || {
-        let measured = work.into_iter().map(|(single, batch)| {
-            bar.set_message(format!("· {} {}", single.name(), single.shape(batch)));
-            let directions = single.measure(precision, batch, seconds);
-            bar.inc(1);
-            (single, batch, directions)
-        });
-        Outcome::Ok(measured.collect::<Vec<_>>())
-    })?;
+    let (conditions, measured) =
+        Conditions::around(&Device::flex(), precision, args.seconds.unwrap_or(1.0), || {
+            let measured = work.into_iter().map(|(single, batch)| {
+                bar.set_message(format!("· {} {}", single.name(), single.shape(batch)));
+                let directions = single.measure(precision, batch, seconds);
+                bar.inc(1);
+                (single, batch, directions)
+            });
+            Outcome::Ok(measured.collect::<Vec<_>>())
+        })?;
     bar.finish_and_clear();
     let report = OperatorReport { measured, conditions };
     super::show(args, || report.text(), || report.json());
