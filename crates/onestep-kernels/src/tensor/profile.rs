@@ -64,7 +64,13 @@ pub fn record<T>(body: impl FnOnce() -> T) -> (T, Vec<Entry>) {
     drop(off);
     let entries = std::mem::take(&mut *lock(&ENTRIES));
     #[cfg(feature = "card")]
-    let entries = entries.into_iter().chain(kernels.entries()).collect();
+    let entries = {
+        let kernel = |(name, seconds)| Entry {
+            operation: Operation { name, shape: String::new(), flop: 0.0 },
+            seconds,
+        };
+        entries.into_iter().chain(kernels.kernels().into_iter().map(kernel)).collect()
+    };
     (result, entries)
 }
 

@@ -8,8 +8,6 @@ use cubecl::logging::{
     Duration, LaunchObservation, LaunchObserver, ProfileDuration, TimingMethod, TimingRequest,
 };
 
-use crate::tensor::profile::{Entry, Operation};
-
 /// A kernel that was launched.
 struct Launch {
     name: &'static str,
@@ -71,11 +69,11 @@ impl Watch {
         Self { observation: LaunchObservation::new(launches.clone()), launches }
     }
 
-    /// One entry for each kernel, by its name and with the time that the device says; waits for the kernels.
-    pub(in crate::tensor) fn entries(self) -> Vec<Entry> {
+    /// Each kernel that was launched, by its name and with the seconds that the device says; waits for them.
+    pub(in crate::tensor) fn kernels(self) -> Vec<(String, f64)> {
         drop(self.observation);
         let launches = std::mem::take(&mut *self.launches.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let entry = |Launch { name, time }| {
+        let kernel = |Launch { name, time }| {
             let seconds = match time {
                 Time::Unknown => 0.0,
                 Time::Measured(profile) => {
@@ -83,9 +81,8 @@ impl Watch {
                 }
                 Time::Read(duration) => duration.as_secs_f64(),
             };
-            let name = type_name_format(name, TypeNameFormatLevel::Short);
-            Entry { operation: Operation { name, shape: String::new(), flop: 0.0 }, seconds }
+            (type_name_format(name, TypeNameFormatLevel::Short), seconds)
         };
-        launches.into_iter().map(entry).collect()
+        launches.into_iter().map(kernel).collect()
     }
 }
