@@ -122,12 +122,13 @@ pub(super) fn convolved<C: CheckpointStrategy>(
     let (factor, rectifier) = (convolution.factor, convolution.rectifier);
     let stored = if half.is_some() { DType::F32 } else { convolution.input.primitive().dtype };
     let product = half.unwrap_or(stored);
-    convolution.weight = composed::to_dtype::<Autodiff<Cube, C>>(convolution.weight, product);
-    convolution.input = match convolution.norm.take() {
-        Some(norm) => normalised::<C>(convolution.input, norm, product),
-        None => composed::to_dtype::<Autodiff<Cube, C>>(convolution.input, product),
+    let Convolution { input, norm, weight, options, .. } = convolution;
+    let weight = composed::to_dtype::<Autodiff<Cube, C>>(weight, product);
+    let input = match norm {
+        Some(norm) => normalised::<C>(input, norm, product),
+        None => composed::to_dtype::<Autodiff<Cube, C>>(input, product),
     };
-    let output = composed::products::<Autodiff<Cube, C>>(convolution);
+    let output = composed::conv2d::<Autodiff<Cube, C>>(input, weight, options);
     let nothing = bias.is_none() && residual.is_none() && factor == 1.0;
     let output = if nothing && output.primitive().dtype == stored {
         output

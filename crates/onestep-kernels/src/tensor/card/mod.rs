@@ -41,7 +41,7 @@ fn are_f32<'a>(tensors: impl IntoIterator<Item = &'a CubeTensor>) -> bool {
 /// A convolution by products of a type of half the bits, or in the type of the tensors. What is stored is f32, or of the half type
 /// where the convolution allows it.
 fn convolved(mut convolution: Convolution<CubeTensor>, half: Option<DType>) -> CubeTensor {
-    if !takes(&convolution.map(|tensor| tensor.clone())) {
+    if !takes(&convolution) {
         return composed::convolution::<Cube>(convolution);
     }
     let (bias, residual) = (convolution.bias.take(), convolution.residual.take());
@@ -56,12 +56,13 @@ fn convolved(mut convolution: Convolution<CubeTensor>, half: Option<DType>) -> C
     };
     // The type of the products.
     let product = half.unwrap_or(if widens { DType::F32 } else { convolution.input.dtype });
-    convolution.weight = composed::to_dtype::<Cube>(convolution.weight, product);
-    convolution.input = match convolution.norm.take() {
-        Some(norm) => normalised(convolution.input, norm, product),
-        None => composed::to_dtype::<Cube>(convolution.input, product),
+    let Convolution { input, norm, weight, options, .. } = convolution;
+    let weight = composed::to_dtype::<Cube>(weight, product);
+    let input = match norm {
+        Some(norm) => normalised(input, norm, product),
+        None => composed::to_dtype::<Cube>(input, product),
     };
-    let output = composed::products::<Cube>(convolution);
+    let output = composed::conv2d::<Cube>(input, weight, options);
     let output = if bias.is_none() && residual.is_none() && factor == 1.0 && output.dtype == stored {
         output
     } else {

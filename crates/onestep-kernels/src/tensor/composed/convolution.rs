@@ -4,28 +4,17 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Shape, TensorMetadata};
 use burn::tensor::ops::ConvOptions;
 
-use super::super::extension::{KernelOps, Optional};
+use super::norm::norm_act;
 use crate::loops::Rectifier;
 use crate::operators::{Conv2dOptions, Convolution, DepthwiseOptions, Pool, PoolOptions};
 
-/// The norm in front and the products, without what follows.
-pub(crate) fn products<B: KernelOps>(convolution: Convolution<FloatTensor<B>>) -> FloatTensor<B> {
-    let Convolution { input, norm, weight, options, .. } = convolution;
+pub(crate) fn convolution<B: Backend>(convolution: Convolution<FloatTensor<B>>) -> FloatTensor<B> {
+    let Convolution { input, norm, weight, bias, residual, factor, rectifier, options, .. } = convolution;
     let input = match norm {
-        Some(norm) => {
-            let (scale, shift) = norm.scale_shift.unzip();
-            let [scale, shift] = [scale, shift].map(Optional::from);
-            B::norm_act(input, norm.gain, norm.offset, scale, shift, norm.options)
-        }
+        Some(norm) => norm_act::<B>(input, norm),
         None => input,
     };
-    conv2d::<B>(input, weight, options)
-}
-
-pub(crate) fn convolution<B: KernelOps>(mut convolution: Convolution<FloatTensor<B>>) -> FloatTensor<B> {
-    let (bias, residual) = (convolution.bias.take(), convolution.residual.take());
-    let (factor, rectifier) = (convolution.factor, convolution.rectifier);
-    let mut output = products::<B>(convolution);
+    let mut output = conv2d::<B>(input, weight, options);
     if let Some(bias) = bias {
         let [rows, outputs] = [bias.shape()[0], bias.shape()[1]];
         output = B::float_add(output, B::float_reshape(bias, Shape::from([rows, 1, 1, outputs])));
@@ -39,7 +28,8 @@ pub(crate) fn convolution<B: KernelOps>(mut convolution: Convolution<FloatTensor
     rectify::<B>(output, rectifier)
 }
 
-fn conv2d<B: Backend>(
+/// The products alone.
+pub(crate) fn conv2d<B: Backend>(
     input: FloatTensor<B>,
     weight: FloatTensor<B>,
     options: Conv2dOptions,

@@ -12,7 +12,7 @@ pub(super) use attention::attention;
 #[cfg(feature = "card")]
 pub(super) use attention::attention_in;
 #[cfg(feature = "card")]
-pub(super) use convolution::products;
+pub(super) use convolution::conv2d;
 pub(super) use convolution::{convolution, depthwise_conv2d, pool2d, rectify};
 #[cfg(feature = "card")]
 pub(super) use dtype::to_dtype;
